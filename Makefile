@@ -1,0 +1,90 @@
+# Every command sets up what it needs; `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+MILLRACE := .venv/bin/millrace
+
+# Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
+# pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
+VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
+  FORMAT CQL EVAL ROUNDS
+unexport $(VALUES)
+$(foreach name,$(VALUES),$(eval export ARG_$(name) := $$(value $(name))))
+
+.PHONY: help
+help: ## list the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup setup-dev
+setup: ## make or repair .venv (every command does it by itself)
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
+	  exit 1; }
+	@"$(PYTHON)" local_stack/bootstrap.py
+setup-dev: ## the same with the tools of tests and linters
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
+	  exit 1; }
+	@"$(PYTHON)" local_stack/bootstrap.py --dev
+
+.PHONY: run up down reset stream status logs show verify chaos cqlsh mongosh
+run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
+	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
+	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
+	  $${ARG_CUSTOMERS:+--customers "$$ARG_CUSTOMERS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
+up: setup ## start and prepare the services
+	@$(MILLRACE) up
+down: setup ## stop the services; data stays
+	@$(MILLRACE) down
+reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
+	@$(MILLRACE) reset $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
+	  $${ARG_TOPICS:+--topics} $${ARG_YES:+--yes}
+stream: setup ## producers at their rate and jobs, until Ctrl-C
+	@$(MILLRACE) stream
+status: setup ## services, topics, lag, rows per sink, dead letters, jobs
+	@$(MILLRACE) status
+logs: setup ## follow a log (SERVICE=kafka)
+	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
+show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT=)
+	@$(MILLRACE) show $${ARG_WHAT:+"$$ARG_WHAT"} $${ARG_TEAM:+--team "$$ARG_TEAM"} \
+	  $${ARG_HOUR:+--hour "$$ARG_HOUR"} $${ARG_CLIENT:+--client "$$ARG_CLIENT"} \
+	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} \
+	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"}
+verify: setup ## prove that nothing is lost or doubled
+	@$(MILLRACE) verify
+chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)
+	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
+cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
+	@$(MILLRACE) cqlsh $${ARG_CQL:+--execute "$$ARG_CQL"}
+mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
+	@$(MILLRACE) mongosh $${ARG_EVAL:+--eval "$$ARG_EVAL"}
+
+PYTEST := .venv/bin/python -m pytest
+.PHONY: test test-unit test-spark test-integration test-e2e lint format lock
+# Tiers run in processes of their own: a Spark session with the connectors and one without them do not
+# fit into one.
+test: setup-dev ## the whole test suite
+	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/spark
+	@$(PYTEST) tests/integration tests/e2e
+test-unit: setup-dev ## tests that need Python only
+	@$(PYTEST) tests/unit
+test-spark: setup-dev ## tests that need a local JVM
+	@$(PYTEST) tests/spark
+test-integration: setup-dev ## tests that need broker and stores
+	@$(PYTEST) tests/integration
+test-e2e: setup-dev ## tests of the whole platform
+	@$(PYTEST) tests/e2e
+lint: setup-dev ## static checks; edits nothing
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+format: setup-dev ## put the code into the house format
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml
+lock: ## write the lock files anew from pyproject.toml
+	@command -v uv >/dev/null 2>&1 || { \
+	  echo 'make lock needs `uv` (https://docs.astral.sh/uv): pip install uv' >&2; exit 1; }
+	@$(LOCK) -o requirements.lock
+	@$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock

@@ -1,0 +1,261 @@
+"""Talk to Cassandra: connect, create the tables, look at rows; `cql.scan` reads whole tables."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from cassandra import ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.policies import (
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.protocol import ConfigurationException, SyntaxException
+from cassandra.query import dict_factory
+
+from cql.statements import split_statements, with_replication_factor
+from settings import Settings, SinkRejected, SinkUnavailable
+
+CQL_FOLDER: Final = Path(__file__).resolve().parent
+# Version 5 is what Cassandra 4 and 5 speak; said outright, the driver need not try and warn.
+PROTOCOL_VERSION: Final = 5
+CONNECT_TIMEOUT_SECONDS: Final = 10.0
+REQUEST_TIMEOUT_SECONDS: Final = 30.0
+PROBE_TIMEOUT_SECONDS: Final = 2.0
+DDL_TIMEOUT_SECONDS: Final = 60.0
+IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+
+# The driver logs each attempt and refused statement; what matters is in the errors raised here.
+DRIVER_LOGGER: Final = logging.getLogger("cassandra")
+
+
+def connect(settings: Settings, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS) -> Session:
+    """Open a session; close it with `close(session)`.
+
+    Raises:
+        SinkUnavailable: no node answered in time, or the login was refused.
+    """
+    DRIVER_LOGGER.setLevel(logging.DEBUG if settings.log_level == "DEBUG" else logging.CRITICAL)
+    hosts = [host.strip() for host in settings.cassandra_contact_points.split(",")]
+    cluster = Cluster(
+        contact_points=hosts,
+        port=settings.cassandra_port,
+        auth_provider=_login(settings),
+        protocol_version=PROTOCOL_VERSION,
+        connect_timeout=timeout_seconds,
+        control_connection_timeout=timeout_seconds,
+        reconnection_policy=ExponentialReconnectionPolicy(base_delay=0.5, max_delay=10),
+        execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
+    )
+    try:
+        return cluster.connect()
+    except (NoHostAvailable, DriverException, OSError) as error:
+        cluster.shutdown()
+        raise SinkUnavailable(_unreachable(settings, error, timeout_seconds)) from error
+    except BaseException:
+        cluster.shutdown()
+        raise
+
+
+def close(session: Session) -> None:
+    """Close a session and the cluster object behind it, with all their threads."""
+    session.cluster.shutdown()
+
+
+def is_ready(settings: Settings) -> bool:
+    """Whether Cassandra answers a SELECT within seconds."""
+    try:
+        session = connect(settings, PROBE_TIMEOUT_SECONDS)
+    except SinkUnavailable:
+        return False
+    try:
+        rows = session.execute("SELECT release_version FROM system.local")
+        return rows.one() is not None
+    except (NoHostAvailable, DriverException):
+        return False
+    finally:
+        close(session)
+
+
+def apply_tables(session: Session, replication_factor: int) -> None:
+    """Create the keyspaces, tables and indexes of the numbered files here, where absent.
+
+    Raises:
+        SinkUnavailable: the cluster went away meanwhile.
+        SinkRejected: the cluster refused a statement.
+    """
+    for path in sorted(CQL_FOLDER.glob("[0-9]*.cql")):
+        for statement in split_statements(path.read_text(encoding="utf-8")):
+            _execute(session, with_replication_factor(statement, replication_factor), path.name)
+
+
+def select_rows(
+    session: Session,
+    keyspace: str,
+    table: str,
+    where: Mapping[str, object] | None = None,
+    limit: int = 20,
+) -> list[dict[str, Any]]:
+    """Rows of a table whose columns equal `where`; texts are taken as the column's type.
+
+    Raises:
+        SinkRejected: the table cannot be asked that way, or a value does not fit its column.
+    """
+    where = where or {}
+    check_identifiers(keyspace, table, *where)
+    partitions = _partitions_of(session, keyspace, table, where)
+    if partitions is not None:
+        rows = (
+            row
+            for partition in partitions
+            for row in select_rows(session, keyspace, table, partition, limit)
+        )
+        return list(itertools.islice(rows, limit))
+    conditions = " AND ".join(f"{column} = ?" for column in where)
+    text = f"SELECT * FROM {keyspace}.{table}"  # noqa: S608 - checked identifiers
+    text += f" WHERE {conditions} LIMIT ?" if where else " LIMIT ?"
+    try:
+        statement = session.prepare(text)
+        values = [
+            _as_type(value, column.type.typename, column.name)
+            for value, column in zip(where.values(), statement.column_metadata, strict=False)
+        ]
+        return list(session.execute(statement, [*values, limit]))
+    except (InvalidRequest, Unauthorized) as error:
+        raise SinkRejected(
+            f"Cassandra refused to read {keyspace}.{table} by {', '.join(where) or 'nothing'}:"
+            f" {error}. Give all columns of the table's partition key; cql/ shows them."
+        ) from error
+    except (NoHostAvailable, DriverException) as error:
+        raise _unanswered(keyspace, table, error) from error
+
+
+def _unanswered(keyspace: str, table: str, error: Exception) -> SinkUnavailable:
+    return SinkUnavailable(
+        f"Cassandra did not answer a read of {keyspace}.{table}: {error}."
+        " `make status` shows whether it is up."
+    )
+
+
+def _partitions_of(
+    session: Session, keyspace: str, table: str, where: Mapping[str, object]
+) -> list[dict[str, object]] | None:
+    """The partitions, highest key first, where `where` names a part of the partition key only.
+
+    None where Cassandra can answer `where` itself. Reads the keys of all partitions: meant for
+    looking at a table, not for programs.
+    """
+    metadata = session.cluster.metadata.keyspaces.get(keyspace)
+    key = metadata.tables[table].partition_key if _has(metadata, table) else []
+    types = {column.name: column.cql_type for column in key}
+    if not where or not set(where) < set(types):
+        return None
+    wanted = {name: _as_read(_as_type(value, types[name], name)) for name, value in where.items()}
+    statement = f"SELECT DISTINCT {', '.join(types)} FROM {keyspace}.{table}"  # noqa: S608
+    try:
+        found = [{name: row[name] for name in types} for row in session.execute(statement)]
+    except (NoHostAvailable, DriverException) as error:
+        raise _unanswered(keyspace, table, error) from error
+    matching = [p for p in found if all(p[name] == value for name, value in wanted.items())]
+    return sorted(matching, key=lambda partition: [partition[name] for name in types], reverse=True)
+
+
+def _as_read(value: object) -> object:
+    """A value as the driver gives it back: its times are UTC without saying so."""
+    if isinstance(value, datetime) and value.tzinfo:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return value
+
+
+def _has(metadata: Any, table: str) -> bool:
+    return metadata is not None and table in metadata.tables
+
+
+def _execute(session: Session, statement: str, origin: str) -> None:
+    try:
+        session.execute(statement, timeout=DDL_TIMEOUT_SECONDS)
+    except (InvalidRequest, Unauthorized, SyntaxException, ConfigurationException) as error:
+        raise SinkRejected(
+            f"Cassandra refused `{statement.splitlines()[0]}` of cql/{origin}: {error}."
+            " The tables need Cassandra 5.0 and a user who may create keyspaces."
+        ) from error
+    except (NoHostAvailable, DriverException) as error:
+        raise SinkUnavailable(
+            f"Cassandra did not finish a statement of cql/{origin}: {error}."
+            " Running the command again is safe."
+        ) from error
+
+
+def _as_type(value: object, type_name: str, column: str) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        if type_name == "uuid":
+            return UUID(value)
+        if type_name == "timestamp":
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(value) if type_name in {"int", "bigint"} else value
+    except ValueError:
+        raise SinkRejected(
+            f"`{column}` takes a {type_name}, which the given value is not."
+            " Examples: 2026-11-22T14:00:00Z for a timestamp, 7 for an int."
+        ) from None
+
+
+def check_identifiers(*names: str) -> None:
+    """Refuse names that cannot stand in a statement as they are.
+
+    Raises:
+        SinkRejected: one of them is no plain identifier.
+    """
+    for name in names:
+        if not IDENTIFIER.match(name):
+            raise SinkRejected(
+                f"`{name}` is not a keyspace, table or column of Millrace:"
+                " their names are lower-case letters, digits and underscores."
+            )
+
+
+def _profile(settings: Settings) -> ExecutionProfile:
+    nearby = DCAwareRoundRobinPolicy(local_dc=settings.cassandra_local_datacenter)
+    return ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(nearby),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=REQUEST_TIMEOUT_SECONDS,
+        row_factory=dict_factory,
+    )
+
+
+def _login(settings: Settings) -> PlainTextAuthProvider | None:
+    if settings.cassandra_username is None or settings.cassandra_password is None:
+        return None
+    return PlainTextAuthProvider(
+        settings.cassandra_username, settings.cassandra_password.get_secret_value()
+    )
+
+
+def _unreachable(settings: Settings, error: Exception, timeout_seconds: float) -> str:
+    causes = getattr(error, "errors", None)
+    reason = "; ".join(str(cause) for cause in causes.values()) if causes else str(error)
+    return (
+        f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
+        f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
+        " Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
+        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_USERNAME, CASSANDRA_PASSWORD."
+    )

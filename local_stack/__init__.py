@@ -1,0 +1,1 @@
+"""The embedded stack: Kafka, Cassandra and MongoDB as processes of this checkout."""

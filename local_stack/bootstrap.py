@@ -1,0 +1,278 @@
+"""Make or repair `.venv`: `make` calls this before every command; when all is well it ends at once.
+
+It is a script of its own, on the standard library alone, and its syntax is that of Python 3.6: an
+older or newer `python3` must get far enough to find a supported one or to say what is missing.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STAMP_NAME = "millrace-stamp.json"
+# Measured: .venv 0.65 GB, PySpark's build and pip's cache 0.75 GB more; then Java 0.06, jars 0.2
+# (and as much in the Ivy cache), shells 0.4, and room for the services' data.
+VENV_BYTES = 1400 * 1000 * 1000
+LATER_BYTES = 1100 * 1000 * 1000
+PROGRESS_SECONDS = 10
+FAILURE_LINES = 15
+# Raised when the steps below change, so that older set-ups are done again.
+STEPS_VERSION = 1
+
+
+class BootstrapError(Exception):
+    """The set-up cannot go on; the text says what happened, why, and what to do."""
+
+
+def main(arguments: "list[str]") -> int:
+    """Set up the virtual environment; `--dev` adds what tests and linters need."""
+    try:
+        ensure_python()
+        ensure_environment(dev="--dev" in arguments)
+    except BootstrapError as error:
+        sys.stderr.write(f"set-up: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nset-up: interrupted; the next command continues it\n")
+        return 130
+    return 0
+
+
+def supported_versions(pyproject: str) -> "list[tuple[int, int]]":
+    """Python versions that `requires-python` allows, written there as `>=3.a,<3.b`."""
+    found = re.search(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"', pyproject, re.MULTILINE)
+    if not found:
+        raise BootstrapError("pyproject.toml has no `requires-python` of the form `>=3.a,<3.b`.")
+    return [(3, minor) for minor in range(int(found.group(1)), int(found.group(2)))]
+
+
+def ensure_python() -> None:
+    """Go on under a supported Python: this one, or one found on PATH.
+
+    Raises:
+        BootstrapError: there is none.
+    """
+    versions = supported_versions(_read("pyproject.toml"))
+    here = tuple(sys.version_info[:2])
+    if here in versions:
+        return
+    for version in versions:
+        path = shutil.which(f"python{dotted(version)}")
+        # A name alone proves nothing: version managers leave launchers of absent versions.
+        if path and python_version(path) == version:
+            say(f"Python {dotted(here)} is not supported; using {path}")
+            os.execv(path, [path, *sys.argv])  # noqa: S606 - no shell is wanted
+    names = " or ".join(dotted(version) for version in versions)
+    raise BootstrapError(
+        f"Millrace needs Python {names}, but `{sys.executable}` is {dotted(here)} and PATH has no"
+        " other.\nInstall one (Debian: `apt install python3.11 python3.11-venv`), or name it:"
+        " `PYTHON=/path/to/python3.11 make …`."
+    )
+
+
+def dotted(version: "tuple[int, ...]") -> str:
+    """A version as people write it, such as 3.11."""
+    return ".".join(str(part) for part in version)
+
+
+def python_version(path: str) -> "tuple[int, int] | None":
+    """Major and minor version of a Python command; None when it does not run."""
+    program = "import sys; print('%d %d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.check_output([path, "-c", program], stderr=subprocess.DEVNULL)
+        major, minor = answer.split()
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return None
+    return int(major), int(minor)
+
+
+def ensure_environment(dev: bool, root: str = ROOT) -> None:
+    """Bring `.venv` to what the lock file says; a stamp tells that it is there already.
+
+    Raises:
+        BootstrapError: no venv module, no space, or pip failed.
+    """
+    if is_current(root, dev):
+        return
+    # The folder itself is the lock: two commands at once must not write the same environment.
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not is_current(root, dev):
+            _set_up(root, dev)
+    finally:
+        os.close(descriptor)
+
+
+def is_current(root: str, dev: bool) -> bool:
+    """Whether the stamp in `.venv` is of this lock file, this place and at least this extent."""
+    try:
+        with open(os.path.join(root, ".venv", STAMP_NAME), encoding="utf-8") as file:
+            stamp = json.load(file)
+    except (OSError, ValueError):
+        return False
+    return stamp.get("hash") == fingerprint(root) and (stamp.get("dev") or not dev)
+
+
+def fingerprint(root: str) -> str:
+    """Hash of all that the environment follows from; scripts in it hold the checkout's path."""
+    digest = hashlib.sha256(f"{STEPS_VERSION}\n{root}\n".encode())
+    for name in ("pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+        with open(os.path.join(root, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _set_up(root: str, dev: bool) -> None:
+    started = time.time()
+    venv = os.path.join(root, ".venv")
+    python = os.path.join(venv, "bin", "python")
+    stamp_path = os.path.join(venv, STAMP_NAME)
+    # Until the last step is done nothing may say that it is.
+    if os.path.exists(stamp_path):
+        os.unlink(stamp_path)
+    versions = supported_versions(_read("pyproject.toml", root))
+    if python_version(python) not in versions or not _succeeds([python, "-m", "pip", "--version"]):
+        check_space(root)
+        say(f"making .venv with Python {dotted(sys.version_info[:2])}")
+        make_venv(venv)
+    lock = "requirements-dev.lock" if dev else "requirements.lock"
+    say(f"installing {lock} (the first time: 400 MB to fetch, some minutes)")
+    # PySpark comes as source; its build takes the pinned setuptools instead of fetching any.
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(locked_requirement(_read(lock, root), "setuptools"))
+        file.flush()
+        pip(python, ["--require-hashes", "-r", file.name], root)
+    pip(python, ["--require-hashes", "--no-build-isolation", "-r", lock], root)
+    say("installing the `millrace` command")
+    pip(python, ["--no-deps", "--no-build-isolation", "-e", "."], root)
+    with open(stamp_path + ".new", "w", encoding="utf-8") as file:
+        json.dump({"hash": fingerprint(root), "dev": dev}, file)
+    os.replace(stamp_path + ".new", stamp_path)
+    say(f"done after {time.time() - started:.0f} s")
+
+
+def check_space(root: str) -> None:
+    """Refuse to begin what cannot end.
+
+    Raises:
+        BootstrapError: the disk has too little free space.
+    """
+    free = shutil.disk_usage(root).free
+    needed = VENV_BYTES + LATER_BYTES
+    if free < needed:
+        raise BootstrapError(
+            f"{free / 1e9:.1f} GB free in `{root}`, {needed / 1e9:.1f} GB needed:"
+            f" {VENV_BYTES / 1e9:.1f} for .venv, {LATER_BYTES / 1e9:.1f} for jars and the services'"
+            " data.\nFree some space, or move the checkout to a larger disk."
+        )
+
+
+def make_venv(venv: str) -> None:
+    """Make an empty virtual environment with pip, by `venv` or else by `virtualenv`.
+
+    Raises:
+        BootstrapError: neither works here.
+    """
+    ways = []
+    # Debian has `venv` without `ensurepip` until a package is added.
+    if _succeeds([sys.executable, "-c", "import ensurepip, venv"]):
+        ways.append([sys.executable, "-m", "venv", "--clear", venv])
+    if _succeeds([sys.executable, "-m", "virtualenv", "--version"]):
+        ways.append([sys.executable, "-m", "virtualenv", "--clear", venv])
+    if shutil.which("virtualenv"):
+        ways.append(["virtualenv", "--clear", "--python", sys.executable, venv])
+    lines = []  # type: list[str]
+    for way in ways:
+        status, lines = run_showing_progress(way, "making .venv")
+        if status == 0:
+            return
+    reason = "\n".join(lines[-FAILURE_LINES:]) or "the modules venv and ensurepip are missing"
+    raise BootstrapError(
+        f"`{sys.executable}` cannot make a virtual environment: {reason}.\nInstall its venv module"
+        f" (Debian: `apt install python{dotted(sys.version_info[:2])}-venv`) or `virtualenv`, then"
+        " run the command again."
+    )
+
+
+def locked_requirement(lock: str, name: str) -> str:
+    """One package of a lock file, with its hashes."""
+    found = re.search(rf"^{re.escape(name)}==.*\n(?:[ \t]+.*\n?)*", lock, re.MULTILINE)
+    if not found:
+        raise BootstrapError(f"the lock file has no `{name}`; `make lock` writes it anew.")
+    return found.group(0)
+
+
+def pip(python: str, arguments: "list[str]", root: str) -> None:
+    """Run `pip install`, quietly unless it fails.
+
+    Raises:
+        BootstrapError: pip failed; its last lines say why.
+    """
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    command += ["--progress-bar", "off", *arguments]
+    status, lines = run_showing_progress(command, "pip", root)
+    if status:
+        tail = "\n  ".join(lines[-FAILURE_LINES:])
+        raise BootstrapError(
+            f"pip could not install the packages (exit code {status}). Its last lines:\n  {tail}\n"
+            "If they tell of connections: check that this machine reaches its package index (proxy:"
+            " HTTPS_PROXY, PIP_INDEX_URL), then run the command again; what has arrived is kept."
+        )
+
+
+def run_showing_progress(
+    command: "list[str]", label: str, folder: str = ROOT
+) -> "tuple[int, list[str]]":
+    """Run a command with its output held back; now and then say what it is at."""
+    # A personal configuration may ask for --user, which no virtual environment allows.
+    environment = dict(os.environ, PIP_USER="0", PYTHONUNBUFFERED="1")
+    environment.pop("PYTHONHOME", None)
+    lines = []  # type: list[str]
+    started = told = time.time()
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            now = time.time()
+            if now - told >= PROGRESS_SECONDS and line.strip():
+                say(f"  {label}, {now - started:.0f} s: {line.strip()[:70]}")
+                told = now
+    return process.returncode, lines
+
+
+def say(text: str) -> None:
+    """One line for the user, at once."""
+    sys.stderr.write(f"set-up: {text}\n")
+    sys.stderr.flush()
+
+
+def _succeeds(command: "list[str]") -> bool:
+    try:
+        return not subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError:
+        return False
+
+
+def _read(name: str, root: str = ROOT) -> str:
+    with open(os.path.join(root, name), encoding="utf-8") as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""Cassandra: one node, started for a single machine, with storage-attached indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from cql import client as cql_client
+from local_stack.files import write_whole
+from local_stack.jars import class_path
+from local_stack.java import Java
+from local_stack.ports import loopback_port
+from local_stack.service import Service
+from local_stack.versions import pinned
+from settings import Settings, StackError
+
+CONFIGURATION: Final = """cluster_name: millrace
+partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+num_tokens: 1
+endpoint_snitch: SimpleSnitch
+listen_address: 127.0.0.1
+rpc_address: 127.0.0.1
+native_transport_port: {client}
+storage_port: {storage}
+seed_provider:
+  - class_name: org.apache.cassandra.locator.SimpleSeedProvider
+    parameters:
+      - seeds: "127.0.0.1:{storage}"
+data_file_directories: ["{data}/data"]
+commitlog_directory: "{data}/commitlog"
+saved_caches_directory: "{data}/saved_caches"
+hints_directory: "{data}/hints"
+cdc_raw_directory: "{data}/cdc_raw"
+commitlog_sync: periodic
+commitlog_sync_period: 1000ms
+auto_snapshot: false
+"""
+
+LOGBACK: Final = r"""<configuration>
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{ISO8601} %-5level %msg \(%logger{0}\)%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="STDOUT"/></root>
+  <logger name="org.apache.cassandra" level="WARN"/>
+  <logger name="org.apache.cassandra.transport.PipelineConfigurator" level="INFO"/>
+  <logger name="org.apache.cassandra.service.StartupChecks" level="ERROR"/>
+  <logger name="com.datastax" level="WARN"/>
+  <logger name="io.netty" level="WARN"/>
+</configuration>
+"""
+
+# What Cassandra 5.0 reaches inside Java 17 (its own conf/jvm17-server.options).
+EXPORTS: Final = (
+    *("java.base/jdk.internal.misc", "java.base/jdk.internal.ref", "java.base/sun.nio.ch"),
+    *("java.management.rmi/com.sun.jmx.remote.internal.rmi", "java.rmi/sun.rmi.registry"),
+    *("java.rmi/sun.rmi.server", "java.sql/java.sql"),
+)
+OPENS: Final = (
+    *("java.base/java.io", "java.base/java.lang", "java.base/java.lang.module"),
+    *("java.base/java.nio", "java.base/java.util", "java.base/java.util.concurrent"),
+    *("java.base/java.util.concurrent.atomic", "java.base/jdk.internal.loader"),
+    *("java.base/jdk.internal.math", "java.base/jdk.internal.module"),
+    *("java.base/jdk.internal.ref", "java.base/jdk.internal.reflect"),
+    *("java.base/jdk.internal.util.jar", "java.base/sun.nio.ch"),
+    "jdk.management/com.sun.management.internal",
+)
+
+
+class Cassandra(Service):
+    """The record store of the embedded stack."""
+
+    name = "cassandra"
+    port_setting = "CASSANDRA_PORT"
+    inner_ports = ("storage",)
+    ready_timeout_seconds = 240
+    stop_timeout_seconds = 60
+
+    def __init__(self, settings: Settings, java: Java | None = None) -> None:
+        super().__init__(settings)
+        self.java = java
+
+    @property
+    def port(self) -> int:
+        """The clients' port."""
+        host, port = self.settings.cassandra_contact_points, self.settings.cassandra_port
+        return loopback_port(f"{host}:{port}", "CASSANDRA_CONTACT_POINTS")
+
+    @property
+    def version(self) -> str:
+        """Flavour and version for people."""
+        return f"Apache Cassandra {pinned('jars', 'cassandra')[0].rpartition(':')[2]}"
+
+    def prepare(self, ports: Mapping[str, int]) -> None:
+        """Write the configuration."""
+        write_whole(
+            self._config("cassandra.yaml"), CONFIGURATION.format(data=self.data_path, **ports)
+        )
+        write_whole(self._config("logback.xml"), LOGBACK)
+        options = "\n".join(_quoted(option) for option in self._options())
+        write_whole(self._config("java.options"), options + "\n")
+
+    def command(self) -> list[str]:
+        """The command that stays in the foreground."""
+        if self.java is None:
+            raise StackError("cassandra cannot start without Java; `up` finds one first.")
+        return [str(self.java.executable), *self.java.options, f"@{self._config('java.options')}"]
+
+    def is_ready(self) -> bool:
+        """Whether the node answers a SELECT."""
+        return cql_client.is_ready(self.settings)
+
+    def _options(self) -> list[str]:
+        return [
+            *("-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "-XX:+HeapDumpOnOutOfMemoryError"),
+            "-XX:+ExitOnOutOfMemoryError",
+            f"-XX:HeapDumpPath={self.data_path}",
+            # Its JNA and Netty would otherwise unpack libraries into the system's temporary folder.
+            f"-Djava.io.tmpdir={self._config('tmp', make=True)}",
+            f"-Dcassandra.config=file://{self._config('cassandra.yaml')}",
+            f"-Dcassandra.storagedir={self.data_path}",
+            f"-Dlogback.configurationFile={self._config('logback.xml')}",
+            *("-Dcassandra-foreground=yes", "-Djdk.attach.allowAttachSelf=true"),
+            # A single node has nobody to wait for.
+            *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
+            *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS),
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENS),
+            *("-cp", class_path(self.settings, "cassandra")),
+            "org.apache.cassandra.service.CassandraDaemon",
+        ]
+
+    def _config(self, name: str, make: bool = False) -> Path:
+        path = self.data_path / name
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _quoted(option: str) -> str:
+    """An option as a line of a Java argument file, blanks in paths kept."""
+    return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,138 @@
+"""Kafka: one node in KRaft mode, broker and controller in one process."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from local_stack.files import write_whole
+from local_stack.jars import class_path
+from local_stack.java import Java
+from local_stack.ports import loopback_port
+from local_stack.service import Service
+from local_stack.versions import pinned
+from settings import Settings, StackError
+
+PROBE_TIMEOUT_SECONDS: Final = 2
+FORMAT_TIMEOUT_SECONDS: Final = 120
+
+# message.max.bytes stays Kafka's own (1 MiB): it is only the default of topics, and a dead-letter
+# topic sets its larger max.message.bytes itself. Nothing ages out: Kafka counts by the messages'
+# own time, so old ones could be gone before a job has read them; `make reset TOPICS=1` makes room.
+SERVER_PROPERTIES: Final = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{client}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+log.retention.ms=-1
+auto.create.topics.enable=false
+num.partitions=3
+default.replication.factor=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+
+LOG4J_PROPERTIES: Final = """log4j.rootLogger=WARN, stdout
+log4j.logger.kafka.server.KafkaRaftServer=INFO
+log4j.appender.stdout=org.apache.log4j.ConsoleAppender
+log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
+log4j.appender.stdout.layout.ConversionPattern=%d{ISO8601} %p %m (%c)%n
+"""
+
+
+class Kafka(Service):
+    """The broker of the embedded stack."""
+
+    name = "kafka"
+    port_setting = "KAFKA_BOOTSTRAP_SERVERS"
+    inner_ports = ("controller",)
+
+    def __init__(self, settings: Settings, java: Java | None = None) -> None:
+        super().__init__(settings)
+        self.java = java
+
+    @property
+    def port(self) -> int:
+        """The clients' port."""
+        return loopback_port(self.settings.kafka_bootstrap_servers, self.port_setting)
+
+    @property
+    def version(self) -> str:
+        """Flavour and version for people."""
+        return f"Apache Kafka {pinned('jars', 'kafka')[0].rpartition(':')[2]}"
+
+    def prepare(self, ports: Mapping[str, int]) -> None:
+        """Write the configuration; format the data folder once."""
+        data = self.data_path / "log"
+        write_whole(self._config("server.properties"), SERVER_PROPERTIES.format(data=data, **ports))
+        write_whole(self._config("log4j.properties"), LOG4J_PROPERTIES)
+        if not (data / "meta.properties").exists():
+            self._format()
+
+    def command(self) -> list[str]:
+        """The command that stays in the foreground."""
+        return self._java("-Xms256m", "-Xmx512m", "kafka.Kafka", self._config("server.properties"))
+
+    def is_ready(self) -> bool:
+        """Whether the broker lists its topics and knows a controller."""
+        # Log level 0: while the broker starts, refused connections are no news.
+        options = self.settings.kafka_client_options() | {"log_level": "0"}
+        client = AdminClient({**options, "error_cb": lambda error: None})
+        try:
+            return bool(client.list_topics(timeout=PROBE_TIMEOUT_SECONDS).controller_id >= 0)
+        except KafkaException:
+            return False
+
+    def _format(self) -> None:
+        arguments = ("format", "--cluster-id", new_cluster_id(), "--ignore-formatted", "--config")
+        outcome = subprocess.run(
+            self._java("kafka.tools.StorageTool", *arguments, self._config("server.properties")),
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if outcome.returncode:
+            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
+            raise StackError(
+                f"kafka could not prepare its data folder {self.data_path}:\n{tail}\n"
+                f"Correct what it says; or remove the folder `{self.data_path}`, and with it every"
+                " topic and message, and run the command again."
+            )
+
+    def _java(self, *arguments: str | Path) -> list[str]:
+        if self.java is None:
+            raise StackError("kafka cannot start without Java; `up` finds one first.")
+        log_config = f"-Dlog4j.configuration=file:{self._config('log4j.properties')}"
+        scratch = self._config("tmp")
+        scratch.mkdir(parents=True, exist_ok=True)
+        command = [str(self.java.executable), *self.java.options, log_config]
+        command.append(f"-Djava.io.tmpdir={scratch}")
+        return [*command, "-cp", class_path(self.settings, "kafka"), *map(str, arguments)]
+
+    def _config(self, name: str) -> Path:
+        return self.data_path / name
+
+
+def new_cluster_id() -> str:
+    """A random cluster id: 22 characters of URL-safe base64, none in front that opens an option.
+
+    One random id in 64 begins with a dash; the format command takes it for an option and ends. As
+    Kafka's own `Uuid.randomUuid` does, such an id is drawn again.
+    """
+    while True:
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not cluster_id.startswith("-"):
+            return cluster_id

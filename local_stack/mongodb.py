@@ -1,0 +1,108 @@
+"""MongoDB: `mongod` where the machine has one, else SecantusDB, which speaks its wire protocol."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from pymongo import MongoClient, uri_parser
+from pymongo.errors import PyMongoError
+
+from local_stack.files import write_whole
+from local_stack.ports import loopback_port
+from local_stack.service import Service
+from settings import StackError
+
+PROBE_TIMEOUT_MILLISECONDS: Final = 1000
+CACHE_SIZE_MB: Final = 256
+
+
+class MongoDB(Service):
+    """The document store of the embedded stack.
+
+    Writes that ask for `w=majority, journal=true` survive `kill -9`; other writes may not.
+    """
+
+    name = "mongodb"
+    port_setting = "MONGO_URI"
+
+    @property
+    def port(self) -> int:
+        """The clients' port."""
+        uri = self.settings.mongo_uri.get_secret_value()
+        if uri.startswith("mongodb+srv://"):
+            return loopback_port("mongodb+srv://…", self.port_setting)
+        nodes = uri_parser.parse_uri(uri)["nodelist"]
+        return loopback_port(",".join(f"{host}:{port}" for host, port in nodes), self.port_setting)
+
+    @property
+    def version(self) -> str:
+        """Flavour and version for people."""
+        if mongod := self._mongod():
+            return f"MongoDB {_mongod_version(mongod)}"
+        return f"SecantusDB {metadata.version('secantusdb')} (stand-in for mongod)"
+
+    def prepare(self, ports: Mapping[str, int]) -> None:
+        """Make the data folder of the flavour; the two do not read each other's files."""
+        self._store_path().mkdir(parents=True, exist_ok=True)
+        # Without a file of its own the stand-in would look for one in the user's folders.
+        write_whole(self.data_path / "secantusd.toml", "")
+
+    def command(self) -> list[str]:
+        """The command that stays in the foreground."""
+        if mongod := self._mongod():
+            command = [mongod, "--bind_ip", "127.0.0.1", "--port", str(self.port)]
+            command += ["--dbpath", str(self._store_path()), "--nounixsocket", "--quiet"]
+            return [*command, "--wiredTigerCacheSizeGB", str(CACHE_SIZE_MB / 1024)]
+        stand_in = Path(sys.executable).with_name("secantusd-py")
+        if not stand_in.exists():
+            raise StackError(
+                f"Neither `mongod` nor its stand-in `{stand_in}` is there."
+                " Remove `.venv` and run the command again to repair the set-up."
+            )
+        command = [str(stand_in), "--config", str(self.data_path / "secantusd.toml")]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"]
+        return [
+            *command,
+            "--storage-path",
+            str(self._store_path()),
+            "--cache-size",
+            f"{CACHE_SIZE_MB}M",
+        ]
+
+    def is_ready(self) -> bool:
+        """Whether the server answers a ping."""
+        client: MongoClient[dict[str, object]] = MongoClient(
+            self.settings.mongo_uri.get_secret_value(),
+            serverSelectionTimeoutMS=PROBE_TIMEOUT_MILLISECONDS,
+        )
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+        finally:
+            client.close()
+        return True
+
+    def _store_path(self) -> Path:
+        return self.data_path / ("mongod" if self._mongod() else "secantusdb")
+
+    def _mongod(self) -> str | None:
+        # A mongod installed later must not hide what the stand-in has stored; removing that
+        # folder frees the choice.
+        kept = (self.data_path / "secantusdb").exists() and not (self.data_path / "mongod").exists()
+        return None if kept else shutil.which("mongod")
+
+
+def _mongod_version(mongod: str) -> str:
+    answer = subprocess.run(
+        [mongod, "--version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    found = re.search(r"v(\d+\.\d+\.\d+)", answer.stdout)
+    return found[1] if found else "of unknown version"

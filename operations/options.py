@@ -1,0 +1,134 @@
+"""The command line of `millrace`: its commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from operations import commands
+from settings import Settings
+from spark_jobs.findings import add_acceptance
+
+Command = Callable[[Settings, argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of `millrace`."""
+    parser = argparse.ArgumentParser(
+        prog="millrace",
+        description="Kafka to Cassandra and MongoDB through Spark, every record accounted for."
+        " Settings come from the environment and `.env`; README.md lists them.",
+    )
+    subparsers = parser.add_subparsers(metavar="command", required=True)
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    sub = add("run", commands.run, "from nothing to a verified table of results; services stay up")
+    sub.add_argument("--tickets", type=_amount, default=1000, help="default: %(default)s")
+    sub.add_argument("--profiles", type=_amount, default=500, help="default: %(default)s")
+    sub.add_argument("--customers", type=_amount, default=500, help="default: %(default)s")
+    sub.add_argument("--seed", type=int, help="of the generated input (default: a new one)")
+    add_acceptance(sub)
+    add("up", commands.up, "start and prepare the services")
+    add("down", commands.down, "stop the services; data stays")
+    sub = add("reset", commands.reset, "delete checkpoints and stored data")
+    sub.add_argument("--pipeline", help="only this pipeline's")
+    sub.add_argument("--topics", action="store_true", help="delete the topics too")
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+    add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
+    add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
+    sub = add("logs", commands.logs, "follow the log of a service, a producer or a job")
+    sub.add_argument("service", nargs="?", help="kafka, cassandra, mongodb, jobs, ...")
+    _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
+    add("verify", commands.verify, "prove that nothing is lost or doubled")
+    _add_dead_letters(add("dead-letters", commands.dead_letters, "list, show or send back"))
+    _add_rebuild(add("rebuild", commands.rebuild, "recompute what is derived from records"))
+    _add_replay(add("replay", commands.replay, "apply a range of a topic to one sink again"))
+    sub = add("compact", commands.compact, "merge small files of a day into large ones")
+    sub.add_argument("--set", help="only this set's")
+    sub.add_argument("--older-than", metavar="DAY", help="only days before this YYYY-MM-DD")
+    sub = add("chaos", commands.chaos, "crash tests under load, on a stack of their own")
+    sub.add_argument("--rounds", type=_at_least_one, default=20, help="default: %(default)s")
+    sub.add_argument("--seed", type=int, help="of crashes and input (default: a new one)")
+    sub = add("cqlsh", commands.cqlsh, "open a CQL shell on the running Cassandra")
+    sub.add_argument("--execute", metavar="CQL", help="run one statement instead")
+    sub = add("mongosh", commands.mongosh, "open a Mongo shell on the running MongoDB")
+    sub.add_argument("--eval", metavar="EXPRESSION", help="run one expression instead")
+    return parser
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", nargs="?", default="", help="without it, the valid names")
+    parser.add_argument("--team", help="partition of tickets_by_team, with --hour")
+    parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
+    parser.add_argument("--client", help="tickets of one client")
+    parser.add_argument("--nationality", help="partition of profiles_by_nationality")
+    parser.add_argument("--limit", type=_amount, default=20, help="default: %(default)s")
+    parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+
+
+def _add_rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("aggregates",), help="the aggregates of MongoDB")
+    parser.add_argument("--pipeline", help="only this pipeline's")
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    place = "offsets `0:120,1:80`, one offset for all partitions, or a time"
+    parser.add_argument("--topic", required=True, help="source topic of a pipeline")
+    parser.add_argument(
+        "--from", dest="start", default="earliest", help=f"{place} (default: %(default)s)"
+    )
+    parser.add_argument("--to", dest="end", default="latest", help="the same (%(default)s)")
+    parser.add_argument("--sink", required=True, help="the sink that fell behind")
+
+
+def _add_dead_letters(parser: argparse.ArgumentParser) -> None:
+    """Actions on dead letters; values stay texts here, as argparse stops at the first fault."""
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    choice = _dead_letter_choice()
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text, parents=[choice])
+
+    listing = add("list", "a line for each dead letter, and how many there are of each kind")
+    showing = add("show", "dead letters with their content, sensitive fields masked")
+    for sub in (listing, showing):
+        sub.add_argument("--format", default="table", help="table (default), csv or json")
+        sub.add_argument("--limit", default="20", help="default: %(default)s; 0 = all")
+    showing.add_argument("--unmask", action="store_true", help="show everything as it is")
+    sub = add("redrive", "send waiting dead letters back to their source topic, each once")
+    sub.add_argument("--dry-run", action="store_true", help="say what would be sent, send nothing")
+    sub.add_argument("--max", dest="most", metavar="N", help="send N at most")
+    sub.add_argument("--rate", default="0", metavar="R", help="per second (default: unlimited)")
+
+
+def _dead_letter_choice() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--topic", help="source topic (default: those of all pipelines)")
+    parser.add_argument(
+        "--reason", action="append", help="reason code; may be repeated, any of them counts"
+    )
+    parser.add_argument("--since", metavar="TIME", help="came at this time or later (ISO 8601)")
+    parser.add_argument("--until", metavar="TIME", help="came before this time")
+    parser.add_argument("--partition", metavar="N", help="of the source topic")
+    parser.add_argument("--from-offset", metavar="N", help="first offset in the source topic")
+    parser.add_argument("--to-offset", metavar="N", help="last offset, this one included")
+    parser.add_argument("--state", help="waiting, redriven or parked")
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    number = _amount(text)
+    if not number:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return number
+
+
+def _amount(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("expected 0 or more")
+    return number

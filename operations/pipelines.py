@@ -1,0 +1,142 @@
+"""The pipelines that there are, and what operators read of their topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from pymongo.database import Database
+
+from schemas.contract import Contract, load_contract
+from settings import JobError, Settings
+from spark_jobs.customers import CUSTOMERS
+from spark_jobs.ledger import Document, Ledger
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.profiles import PROFILES
+from spark_jobs.sources.topics import existing_topics
+from spark_jobs.tickets import TICKETS
+
+PIPELINES = (TICKETS, PROFILES, CUSTOMERS)
+CONTRACTS = {"tickets": "ticket", "profiles": "profile", "customers": "customer"}
+POLL_SECONDS = 1.0
+IDLE_LIMIT_SECONDS = 30.0
+# librdkafka's public names of its own codes begin with an underscore.
+END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
+
+
+def pipeline_named(name: str) -> Pipeline:
+    """The pipeline of that name.
+
+    Raises:
+        JobError: there is none; names the valid ones.
+    """
+    for pipeline in PIPELINES:
+        if pipeline.name == name:
+            return pipeline
+    valid = ", ".join(pipeline.name for pipeline in PIPELINES)
+    raise JobError(f"Unknown pipeline `{name}`; valid: {valid}.")
+
+
+def contract_of(pipeline: Pipeline) -> Contract:
+    """The contract of a pipeline's messages."""
+    return load_contract(CONTRACTS[pipeline.family])
+
+
+def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipeline]:
+    """Those parts of a pipeline that have an account; the whole where none has."""
+    parts = [part for part in pipeline.parts() if Ledger(database, part.name).last()]
+    return parts or [pipeline]
+
+
+def settings_of_part(part: Pipeline, settings: Settings, database: Database[Document]) -> Settings:
+    """The settings, with the sinks that a part feeds where it is not the whole pipeline."""
+    last = Ledger(database, part.name).last()
+    if part.name == part.family or last is None:
+        return settings
+    sinks = tuple(name for name in last.sinks if name in part.separable)
+    return settings.model_copy(update={"sinks": sinks})
+
+
+def topic_offsets(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """Partition -> (first offset that the broker still has, offset after the last).
+
+    What stands behind the beginning of an open transaction is not there yet.
+
+    Raises:
+        SinkUnavailable: the broker did not answer.
+        JobError: there is no such topic.
+    """
+    partitions = existing_topics(settings).get(topic)
+    if partitions is None:
+        raise JobError(f"There is no topic `{topic}`. `make up` creates it.")
+    consumer = _consumer(settings)
+    try:
+        return {
+            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            for partition in range(partitions)
+        }
+    except KafkaException as error:
+        raise JobError(f"Kafka did not tell the offsets of `{topic}`: {error.args[0]}.") from error
+    finally:
+        consumer.close()
+
+
+def read_topic(settings: Settings, topic: str, last: int | None = None) -> Iterator[Any]:
+    """Committed messages of a topic up to its present end, all or about the `last` ones.
+
+    It reads in no group. Not every offset holds a message: transactions leave marks, and messages
+    of aborted ones are passed over. So a partition ends with the message before its end or where
+    the broker says so.
+
+    Raises:
+        SinkUnavailable: the broker did not answer.
+        JobError: there is no such topic, or the broker stopped answering.
+    """
+    offsets = topic_offsets(settings, topic)
+    start = {
+        partition: max(low, high - last) if last is not None else low
+        for partition, (low, high) in offsets.items()
+    }
+    open_partitions = {p for p, (_, high) in offsets.items() if start[p] < high}
+    consumer = _consumer(settings)
+    consumer.assign([TopicPartition(topic, p, start[p]) for p in open_partitions])
+    idle_seconds = 0.0
+    try:
+        while open_partitions:
+            message = consumer.poll(POLL_SECONDS)
+            if message is None:
+                idle_seconds += POLL_SECONDS
+                if idle_seconds > IDLE_LIMIT_SECONDS:
+                    raise JobError(
+                        f"Kafka at `{settings.kafka_bootstrap_servers}` stopped answering while"
+                        f" `{topic}` was read. See `make status`, then run the command again."
+                    )
+                continue
+            idle_seconds = 0.0
+            error = message.error()
+            if error and error.code() != END_OF_PARTITION:
+                raise JobError(f"Kafka refused to give `{topic}`: {error.name()}.")
+            partition, high = message.partition(), offsets[message.partition()][1]
+            if not error and message.offset() < high:
+                yield message
+            # The end of a partition is told by the offset after its last one.
+            if message.offset() >= (high if error else high - 1):
+                open_partitions.discard(partition)
+    finally:
+        consumer.close()
+
+
+def _consumer(settings: Settings) -> Consumer:
+    return Consumer(
+        settings.kafka_client_options()
+        | {
+            "group.id": "millrace-operations",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "log_level": 0,
+            "fetch.wait.max.ms": 20,
+        }
+    )

@@ -1,0 +1,71 @@
+"""Producers as child processes of `make run` and `make stream`."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from settings import PROJECT_ROOT, MillraceError, Settings
+from spark_jobs.stopping import StopRequest
+
+PR_SET_PDEATHSIG = 1
+END_SECONDS = 60
+POLL_SECONDS = 0.1
+FAILURE_LINES = 10
+
+
+class Producer:
+    """One producer at work; it ends with its parent, however that ends."""
+
+    def __init__(self, settings: Settings, name: str, options: Sequence[str]) -> None:
+        """Start `python -m producers.<name>` with its output in a log."""
+        self.name = name
+        self.log_path: Path = settings.millrace_home / "logs" / f"producer-{name}.log"
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"producers.{name}", *options],
+                cwd=PROJECT_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches the terminal's whole group; producers are ended in turn.
+                start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
+
+    def wait(self, stop: StopRequest) -> list[str]:
+        """Wait for the end, or for a stop; give the lines that tell source and counts.
+
+        Raises:
+            MillraceError: the producer failed; has its last lines.
+        """
+        while self.process.poll() is None and not stop:
+            time.sleep(POLL_SECONDS)
+        code = self.end()
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        if code:
+            last = "\n".join(lines[-FAILURE_LINES:])
+            raise MillraceError(f"The {self.name} producer failed:\n{last}")
+        telling = [line for line in lines if "source:" in line]
+        return [f"{self.name}: {line}" for line in (*telling, *lines[-1:])]
+
+    def end(self) -> int:
+        """Ask the producer to flush and end, unless it has ended; give its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def end_with_parent() -> None:
+    """To be called in a child: SIGTERM when the parent is gone (Linux, prctl(2))."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

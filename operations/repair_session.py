@@ -1,0 +1,30 @@
+"""A Spark session for the commands that repair a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from local_stack.jars import ensure_jars
+from local_stack.java import find_java
+from settings import Settings
+from spark_jobs.session import build_session
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def repair_session(settings: Settings, name: str, say: Say) -> Iterator[SparkSession]:
+    """A session under a name of its own, which ends with the block.
+
+    Raises:
+        MillraceError: Java, the connectors or Spark's driver could not be brought up.
+    """
+    ensure_jars(settings, ["spark"], say, find_java(settings, say))
+    spark = build_session(settings, name)
+    try:
+        yield spark
+    finally:
+        spark.stop()

@@ -1,0 +1,176 @@
+"""`make run` and `make stream`: services, producers and jobs together."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Thread
+
+from pyspark.sql import SparkSession
+
+from local_stack import stack
+from local_stack.jars import ensure_jars
+from local_stack.java import find_java
+from operations.pipelines import PIPELINES
+from operations.prepare import prepare_stores
+from operations.producing import Producer
+from operations.report import print_results
+from operations.verify import balance
+from settings import Settings, load_pii_hash_key
+from spark_jobs.findings import NOTHING, Accepted
+from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
+from spark_jobs.main import start_logging
+from spark_jobs.session import build_session
+from spark_jobs.stopping import StopRequest, stop_spark
+
+INVALID_RATIO = "0.03"
+DUPLICATE_RATIO = "0.02"
+PRODUCERS = ("tickets", "profiles", "customers")
+# Producers that have an end of their own.
+ENDING = ("customers",)
+EXIT_INTERRUPTED = 130
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How many records `make run` produces, and from which seed."""
+
+    tickets: int
+    profiles: int
+    customers: int
+    seed: int
+
+
+def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
+    """The main job from nothing to a verified table of results; gives the exit code."""
+    options = RunOptions(available_now=True, accepted=accepted)
+    say = _clock_say()
+    stop = _begin(settings)
+    say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
+    with ThreadPoolExecutor(1) as pool:
+        _fetch_connectors(settings, say)
+        # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
+        produced = pool.submit(_prepare_and_produce, settings, amounts, options, stop, say)
+        spark = _start_spark(settings, "run", say)
+        try:
+            stop.on_signals()
+            for line in produced.result():
+                say(line)
+            if not stop:
+                say("jobs: processing what is on the topics")
+                run_pipelines(spark, PIPELINES, settings, options, stop, say)
+            if stop:
+                say("stopped before all input was processed; the next run or job goes on there")
+                return EXIT_INTERRUPTED
+            accounts, sources = balance(settings, spark)
+            say("accounts taken")
+        finally:
+            stop_spark(spark)
+    print_results(settings, accounts, sources)
+    return 0 if all(account.balanced for account in accounts) else 1
+
+
+def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
+    """Producers at their rate and jobs, until Ctrl-C; gives the exit code."""
+    say = _clock_say()
+    stop = _begin(settings)
+    _fetch_connectors(settings, say)
+    stack.up(settings, say)
+    prepare_stores(settings, say)
+    spark = _start_spark(settings, "stream", say)
+    stop.on_signals()
+    # Profiles have no rate of their own, and offline ones would come by the thousand.
+    rate = ["--rate", str(settings.tickets_rate)]
+    producers = [
+        Producer(settings, name, ["--count", "0", *rate, *_faults(name)]) for name in PRODUCERS
+    ]
+    for producer in producers:
+        say(f"{producer.name}: producer at work, log {producer.log_path}")
+    watcher = Thread(target=_watch, args=(producers, stop, say), daemon=True)
+    watcher.start()
+    say(f"jobs at work; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends all of it")
+    try:
+        options = RunOptions(accepted=accepted)
+        run_pipelines(spark, PIPELINES, settings, options, stop, say)
+    finally:
+        codes = [producer.end() for producer in producers]
+        stop_spark(spark)
+    say("producers and jobs have ended; the services are still up (`make down` stops them)")
+    return 0 if not any(codes) else 1
+
+
+def _begin(settings: Settings) -> StopRequest:
+    """What must be right before anything starts: the log, the key, the signals."""
+    start_logging(settings, to_terminal=False)
+    load_pii_hash_key(settings)
+    stop = StopRequest()
+    stop.on_signals()
+    return stop
+
+
+def _fetch_connectors(settings: Settings, say: Say) -> None:
+    """Fetch what Spark's start would fetch without a word."""
+    ensure_jars(settings, ["spark"], say, find_java(settings, say))
+
+
+def _prepare_and_produce(
+    settings: Settings, amounts: Amounts, options: RunOptions, stop: StopRequest, say: Say
+) -> list[str]:
+    stack.up(settings, say)
+    prepare_stores(settings, say)
+    # Before anything is sent: a job that must not start would leave it waiting on the topics.
+    check_pipelines(PIPELINES, settings, options)
+    seeded = ["--rate", "0", "--seed", str(amounts.seed)]
+    wanted = {name: getattr(amounts, name) for name in PRODUCERS}
+    producers = [
+        Producer(settings, name, ["--count", str(wanted[name]), *seeded, *_faults(name)])
+        for name in PRODUCERS
+        if wanted[name] and not stop
+    ]
+    try:
+        return [line for producer in producers for line in producer.wait(stop)]
+    finally:
+        for producer in producers:
+            producer.end()
+
+
+def _faults(name: str) -> list[str]:
+    if name == "customers":  # its file has faults of its own
+        return []
+    return ["--invalid-ratio", INVALID_RATIO, "--duplicate-ratio", DUPLICATE_RATIO]
+
+
+def _start_spark(settings: Settings, name: str, say: Say) -> SparkSession:
+    started = time.monotonic()
+    spark = build_session(settings, name)
+    say(f"spark {spark.version} on {settings.spark_master} up after"
+        f" {time.monotonic() - started:.0f} s")  # fmt: skip
+    return spark
+
+
+def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
+    while not stop:
+        for producer in producers:
+            code = producer.process.poll()
+            # A file of customers comes to its end, and that is all right.
+            if code is not None and (code or producer.name not in ENDING):
+                say(
+                    f"the {producer.name} producer has ended:"
+                    f" `make logs SERVICE=producer-{producer.name}` says why"
+                )
+                stop.ask()
+        time.sleep(1)
+
+
+def _clock_say() -> Say:
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        sys.stdout.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
+        sys.stdout.flush()
+
+    return say

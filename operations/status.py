@@ -1,0 +1,143 @@
+"""`make status`: services, topics with lag, rows per store, dead letters, running jobs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pymongo.database import Database
+
+from cql.client import close, connect
+from cql.scan import count_rows
+from local_stack import stack
+from local_stack.service import ServiceState, log_excerpt
+from operations.pipelines import PIPELINES, present_parts, topic_offsets
+from operations.tables import print_table
+from settings import MillraceError, Settings, dead_letter_topic
+from spark_jobs.ledger import Document, Ledger
+from spark_jobs.locks import running_job
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
+from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from sql import tables as sql_tables
+
+
+def show_status(settings: Settings) -> int:
+    """Print what can be seen at this moment; gives 1 where a service is away."""
+    states = stack.states(settings)
+    print_table(
+        f"Services (STACK={settings.stack})",
+        ("service", "state", "pid", "address", "version", "log"),
+        [
+            (
+                state.name,
+                "up" if state.running else "down",
+                state.pid,
+                state.address,
+                state.version,
+                str(state.log_path or ""),
+            )
+            for state in states
+        ],
+    )
+    _print_jobs(settings)
+    up = {state.name for state in states if state.running}
+    faults = [
+        fault
+        for needed, part in (
+            ({"kafka", "mongodb"}, _print_topics),
+            ({"cassandra", "mongodb"}, _print_stores),
+        )
+        if needed <= up and (fault := _attempt(part, settings))
+    ]
+    for fault in faults:
+        sys.stdout.write(f"{fault}\n")
+    print_notes(states)
+    _print_missing(states)
+    return 0 if len(up) == len(states) and not faults else 1
+
+
+def _attempt(part: Any, settings: Settings) -> str | None:
+    try:
+        part(settings)
+    except MillraceError as error:
+        return str(error)
+    return None
+
+
+def print_notes(states: list[ServiceState]) -> None:
+    """What someone should know of a service; of one that died, the end of its log too."""
+    for state in states:
+        if state.note:
+            sys.stdout.write(f"{state.name}: {state.note}\n")
+            if not state.running and state.log_path:
+                sys.stdout.write(f"{log_excerpt(state.log_path)}\n")
+
+
+def _print_missing(states: list[ServiceState]) -> None:
+    down = [state.name for state in states if not state.running]
+    if down:
+        sys.stdout.write(f"Not up: {', '.join(down)}. `make up` starts what is missing.\n")
+
+
+def _print_jobs(settings: Settings) -> None:
+    rows = []
+    for pipeline in (part for whole in PIPELINES for part in whole.parts()):
+        job = running_job(pipeline, settings)
+        if job:
+            rows.append((pipeline.name, "running", job["pid"], job["ui"]))
+        elif pipeline.name == pipeline.family:
+            rows.append((pipeline.name, "not running", None, None))
+    print_table("Jobs", ("pipeline", "state", "pid", "Spark UI"), rows)
+
+
+def _print_topics(settings: Settings) -> None:
+    rows = []
+    with connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        for pipeline in PIPELINES:
+            topic = pipeline.topic(settings)
+            read = _read_by_all(pipeline, database)
+            for partition, (low, high) in sorted(topic_offsets(settings, topic).items()):
+                done = max(read.get(partition, low), low)
+                rows.append((topic, partition, low, high, done, high - done))
+    columns = ("topic", "partition", "first offset", "end offset", "confirmed", "lag")
+    print_table("Topics", columns, rows)
+
+
+def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, int]:
+    """Partition -> the offset up to which every job of a pipeline has read."""
+    ends = [
+        {p: end for p, (_, end) in last.offsets.items()}
+        for part in present_parts(pipeline, database)
+        if (last := Ledger(database, part.name).last())
+    ]
+    return {p: min(end.get(p, 0) for end in ends) for p in {p for end in ends for p in end}}
+
+
+def _print_stores(settings: Settings) -> None:
+    rows: list[tuple[str, str, int]] = []
+    if "cassandra" in settings.sinks:
+        session = connect(settings, timeout_seconds=10)
+        try:
+            for pipeline in PIPELINES:
+                for table in pipeline.tables:
+                    found = count_rows(session, table.keyspace, table.name)
+                    rows.append(("Cassandra", f"{table.keyspace}.{table.name}", found))
+        finally:
+            close(session)
+    for pipeline in PIPELINES:
+        for sql_table in pipeline.sql_tables if "postgres" in settings.sinks else ():
+            found = sql_tables.count_rows(settings, sql_table.name)
+            rows.append(("PostgreSQL", sql_table.name, found))
+    with connect_mongodb(settings) as client:
+        database = confirmed_database(client, settings)
+        for pipeline in PIPELINES:
+            for name in pipeline.collections:
+                found = database[name].count_documents({})
+                rows.append(("MongoDB", f"{database.name}.{name}", found))
+            topic = pipeline.topic(settings)
+            found = database[SUMMARIES].count_documents({"source_topic": topic})
+            rows.append(("dead letters", dead_letter_topic(topic), found))
+    print_table("Stores", ("store", "where", "rows or documents"), rows)

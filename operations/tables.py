@@ -1,0 +1,86 @@
+"""Tables on the terminal, as CSV or as JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+FORMATS = ("table", "csv", "json")
+# Where the output is not a terminal there is no width to ask for.
+WIDTH_OF_FILES = 160
+
+Record = Mapping[str, Any]
+
+
+def say(text: str) -> None:
+    """Print a line at once, also where the output is not a terminal."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """The console of standard output; wide enough for tables in files and pipes."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+
+
+def print_records(records: Iterable[Record], form: str, title: str = "") -> None:
+    """Print records in one of `FORMATS`; columns in the order in which they first appear."""
+    rows = [dict(record) for record in records]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    if form == "json":
+        for row in rows:
+            sys.stdout.write(json.dumps(row, default=_plain, ensure_ascii=False) + "\n")
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows([[_cell(row.get(name)) for name in columns] for row in rows])
+    else:
+        print_table(title, columns, [[row.get(name) for name in columns] for row in rows])
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table; numbers to the right. Texts stand as they are, markup in them too."""
+    lines = [list(row) for row in rows]
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    for position, name in enumerate(columns):
+        numeric = bool(lines) and all(
+            isinstance(line[position], int | float | None) for line in lines
+        )
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(_cell(value)) for value in line))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value}"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds")
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return str(value)

@@ -1,0 +1,68 @@
+"""`make verify`: proves from broker, ledger and stores that nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from cql.client import close, connect
+from operations.account import Account
+from operations.accounts import take_accounts
+from operations.pipelines import PIPELINES
+from operations.repair_session import repair_session
+from operations.report import print_accounts
+from settings import Settings
+from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sources.topics import existing_topics
+
+# Groups of each aggregate that `make run` shows, the largest first.
+SAMPLE_SIZE = 3
+Document = dict[str, Any]
+
+
+def verify(settings: Settings) -> int:
+    """Print every account; gives 0 only if everything is accounted for."""
+    _check_services(settings)
+    with repair_session(settings, "verify", say=lambda text: None) as spark:
+        accounts, _ = balance(settings, spark)
+    print_accounts(accounts)
+    balanced = all(account.balanced for account in accounts)
+    waiting = sum(account.waiting for account in accounts)
+    bound = f", up to the last confirmed batches; {waiting} messages wait" if waiting else ""
+    told = f"verified: nothing lost, nothing doubled{bound}" if balanced else "NOT verified"
+    sys.stdout.write(f"{told}\n")
+    return 0 if balanced else 1
+
+
+def _check_services(settings: Settings) -> None:
+    """See that all services answer: before Spark starts, and in the words of each."""
+    existing_topics(settings)
+    with connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+    if "cassandra" in settings.sinks:
+        close(connect(settings, timeout_seconds=10))
+
+
+def balance(
+    settings: Settings, spark: SparkSession
+) -> tuple[list[Account], dict[str, list[Document]]]:
+    """Every pipeline's account, and the largest documents of each aggregate."""
+    with connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        accounts = take_accounts(settings, database, spark)
+        samples = {
+            name: _largest(database, name)
+            for pipeline in PIPELINES
+            for name in pipeline.collections
+        }
+    return accounts, samples
+
+
+def _largest(database: Any, name: str) -> list[Document]:
+    # `_id` repeats the labels; the others are the guard's memory and what values are made from.
+    hidden = {"_id": 0, "applied": 0, "clients_sketch": 0, "age_sum": 0, "updated_at": 0}
+    by_size = [("count", -1), ("total_tickets", -1), ("_id", 1)]
+    return list(database[name].find({}, hidden).sort(by_size).limit(SAMPLE_SIZE))

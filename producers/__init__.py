@@ -1,0 +1,1 @@
+"""Producers: generated tickets and randomuser.me profiles, on their way to Kafka."""

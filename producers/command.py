@@ -1,0 +1,216 @@
+"""What the producers' command lines share: options, progress, the last line, the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+
+from producers.delivery import Delivery
+from producers.messages import Counts, Message
+from producers.pacing import StopRequest
+from settings import MillraceError, Settings, load_settings
+
+PROGRESS_SECONDS: Final = 5.0
+LARGEST_SEED: Final = 2**32
+
+
+class Account(Protocol):
+    """Keeps what a producer must know of its messages besides their counts."""
+
+    def confirmed(self, number: int) -> None:
+        """The broker has the message of that number, counted from 1 in the order of sending."""
+
+    def close(self) -> list[str]:
+        """Nothing is confirmed any more; gives lines to print before the counts."""
+
+
+MessageSource = Callable[[Settings, StopRequest], Iterator[Message]]
+
+
+def new_parser(module: str, what: str, defaults: Settings) -> argparse.ArgumentParser:
+    """Parser with the options that every producer has; their defaults stand in the help."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m producers.{module}",
+        description=f"Send {what} to a Kafka topic. The last line says sent, delivered, failed;"
+        " the exit code is 0 only if all that was sent was delivered.",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="makes the same records again (default: a new one)"
+    )
+    parser.add_argument(
+        "--invalid-ratio", type=ratio, default=0.0, metavar="R",
+        help="share of records that break the contract, 0 to 1 (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--duplicate-ratio", type=ratio, default=0.0, metavar="R",
+        help="share of records with an id that was sent before, 0 to 1 (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bootstrap-servers", metavar="HOST:PORT,…",
+        help=f"brokers (default: {defaults.kafka_bootstrap_servers})",
+    )  # fmt: skip
+    return parser
+
+
+def ratio(text: str) -> float:
+    """Read a share between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, not `{text}`")
+    return value
+
+
+def check_ratios(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with the usage when the two shares exceed the whole."""
+    if options.invalid_ratio + options.duplicate_ratio > 1:
+        parser.error("--invalid-ratio and --duplicate-ratio together are more than 1")
+
+
+def chosen_seed(seed: int | None) -> int:
+    """The seed given, or a new one."""
+    return secrets.randbelow(LARGEST_SEED) if seed is None else seed
+
+
+def deliver(
+    settings: Settings,
+    *,
+    topic: str,
+    source: MessageSource,
+    rate: float,
+    total: int,
+    note: str,
+    account: Account | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> int:
+    """Send what `source` yields, show progress, print the last line, return the exit code.
+
+    Args:
+        settings: Where the broker is.
+        topic: Where the messages go.
+        source: Called once the broker has answered; yields the messages.
+        rate: Messages per second; 0 = unlimited.
+        total: Messages to expect; 0 = without end.
+        note: A line about the source, printed at the start.
+        account: Is told what the broker has.
+        options: Options of the client library over the usual ones.
+    """
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    stop = StopRequest()
+    stop.on_signals()
+    say(note)
+    counts, code = Counts(), 0
+    try:
+        confirmed = account.confirmed if account else None
+        delivery = Delivery(settings, topic, stop=stop, options=options, confirmed=confirmed)
+        counts = delivery.counts
+        try:
+            delivery.connect()
+            with _progress(topic, total) as progress:
+                delivery.send_all(source(settings, stop), rate=rate, progress=progress)
+                delivery.close(progress=progress)
+        finally:
+            delivery.abandon()
+    except MillraceError as error:
+        complain(error)
+        code = 1
+    for line in account.close() if account else ():
+        say(line)
+    say(str(counts))
+    return code if counts.complete else 1
+
+
+def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings; a fault ends the program with its explanation, not a traceback."""
+    try:
+        return load_settings(overrides)
+    except MillraceError as error:
+        complain(error)
+        raise SystemExit(2) from None
+
+
+def say(line: str) -> None:
+    """Print one line on standard output, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def complain(error: MillraceError) -> None:
+    """Print an error's explanation on standard error."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{error}\n")
+    sys.stderr.flush()
+
+
+class PlainProgress(AbstractContextManager["PlainProgress"]):
+    """A line on standard error every few seconds, for logs and pipes."""
+
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._topic = topic
+        self._clock = clock
+        self._at = clock()
+        self._delivered = 0
+
+    def update(self, counts: Counts) -> None:
+        """Write a line if it is time for one."""
+        elapsed = self._clock() - self._at
+        if elapsed < PROGRESS_SECONDS:
+            return
+        speed = (counts.delivered - self._delivered) / elapsed
+        sys.stderr.write(f"{self._topic}: {counts} ({speed:,.0f} per second)\n")
+        sys.stderr.flush()
+        self._at += elapsed
+        self._delivered = counts.delivered
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class BarProgress(AbstractContextManager["BarProgress"]):
+    """A progress bar, for terminals."""
+
+    def __init__(self, topic: str, total: int, console: Console) -> None:
+        self._bar = RichProgress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}/s"), TimeElapsedColumn(), console=console,
+        )  # fmt: skip
+        self._task = self._bar.add_task(topic, total=total or None, speed="0")
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def update(self, counts: Counts) -> None:
+        """Move the bar."""
+        elapsed = max(time.monotonic() - self._started, 1e-6)
+        speed = f"{counts.delivered / elapsed:,.0f}"
+        self._bar.update(self._task, completed=counts.delivered, speed=speed)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+
+def _progress(topic: str, total: int) -> PlainProgress | BarProgress:
+    console = Console(stderr=True)
+    return BarProgress(topic, total, console) if console.is_terminal else PlainProgress(topic)

@@ -1,0 +1,127 @@
+"""How far a customer file was sent: noted as the broker confirms, for the next start to go on.
+
+The note is behind the broker by what was not confirmed when the producer died, and by at most
+`SAVE_SECONDS` of confirmations: that much, at most about `LARGEST_QUEUE` rows, is sent again.
+Ids that come twice count once; an incomplete row that comes twice is an alert twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from producers.csv_source import CsvSource, SourceError
+
+SAVE_SECONDS: Final = 0.2
+# Rows that may be on their way at once.
+LARGEST_QUEUE: Final = 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file goes on: everything before is on the topic, or was told to be skipped.
+
+    `position` is in bytes; 0 is before the header.
+    """
+
+    source: str
+    topic: str
+    version: str
+    position: int = 0
+    line: int = 1
+    delivered: int = 0
+    skipped: int = 0
+    complete: bool = False
+
+
+class ProgressFile:
+    """The note of one source and topic."""
+
+    def __init__(self, home: Path, source: CsvSource, topic: str) -> None:
+        self._start = Place(source.name, topic, source.version)
+        name = sha256(f"{source.name}\n{topic}".encode()).hexdigest()[:16]
+        self.path = home / "producers" / f"customers-{name}.json"
+
+    def read(self, *, from_start: bool) -> Place:
+        """Where to begin.
+
+        Raises:
+            SourceError: the file was changed since, or the note cannot be read.
+        """
+        if from_start or not self.path.exists():
+            return self._start
+        try:
+            place = Place(**json.loads(self.path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError, OSError) as error:
+            raise SourceError(
+                f"Cannot read `{self.path}`, which says how far the file was sent:"
+                f" {type(error).__name__}. `--from-start` sends the whole file again."
+            ) from error
+        if place.version != self._start.version:
+            raise SourceError(
+                f"`{place.source}` was changed since {place.delivered} of its rows were sent, up to"
+                f" line {place.line - 1}. `--from-start` sends the whole file, as it is now (an id"
+                " that comes twice counts once); or restore the file."
+            )
+        return place
+
+    def write(self, place: Place) -> None:
+        """Replace the note as a whole."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(asdict(place), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+
+class Watermark:
+    """Moves the note forward over rows that are settled without a gap."""
+
+    def __init__(
+        self, file: ProgressFile, place: Place, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.place = place
+        self._file, self._clock, self._saved_at = file, clock, clock()
+        self._waiting = deque[tuple[int | None, int, int]]()
+        self._confirmed: set[int] = set()
+
+    def sent(self, number: int, next_position: int, next_line: int) -> None:
+        """A row was sent as the message of that number; where the file goes on after it."""
+        self._waiting.append((number, next_position, next_line))
+
+    def skipped(self, next_position: int, next_line: int) -> None:
+        """A row was told to be skipped."""
+        self._waiting.append((None, next_position, next_line))
+
+    def confirmed(self, number: int) -> None:
+        """The broker has the message of that number."""
+        self._confirmed.add(number)
+        if self._clock() - self._saved_at >= SAVE_SECONDS:
+            self.save()
+
+    def save(self, *, at_end: bool = False) -> None:
+        """Write the note; at the end of the file, that it is complete if nothing is open."""
+        position, line = self.place.position, self.place.line
+        delivered, skipped = self.place.delivered, self.place.skipped
+        while self._waiting and self._is_settled(self._waiting[0][0]):
+            number, position, line = self._waiting.popleft()
+            delivered, skipped = delivered + (number is not None), skipped + (number is None)
+            self._confirmed.discard(number or 0)
+        self.place = replace(
+            self.place, position=position, line=line, delivered=delivered, skipped=skipped,
+            complete=at_end and not self._waiting,
+        )  # fmt: skip
+        self._file.write(self.place)
+        self._saved_at = self._clock()
+
+    def _is_settled(self, number: int | None) -> bool:
+        return number is None or number in self._confirmed

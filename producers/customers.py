@@ -1,0 +1,130 @@
+"""Send the rows of a customer file to Kafka: `python -m producers.customers --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from producers.command import chosen_seed, complain, deliver, ratio, say, settings_or_exit
+from producers.csv_source import open_source
+from producers.customer_files import write_customers
+from producers.customer_progress import LARGEST_QUEUE, ProgressFile
+from producers.customer_rows import CustomerFile
+from producers.messages import Counts, Message
+from producers.pacing import StopRequest
+from settings import MillraceError, Settings
+
+GENERATED_ROWS: Final = 500
+FAULT_SHARE: Final = 0.2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    defaults = settings_or_exit()
+    options = _parser(defaults).parse_args(arguments)
+    settings = settings_or_exit(
+        {
+            "customers_source": options.source,
+            "customers_rate": options.rate,
+            "customers_topic": options.topic,
+            "kafka_bootstrap_servers": options.bootstrap_servers,
+        }
+    )
+    try:
+        if options.generate:
+            say(_generate(options.generate, options))
+            return 0
+        return _send(settings, options)
+    except MillraceError as error:
+        complain(error)
+        say(str(Counts()))
+        return 1
+
+
+def _send(settings: Settings, options: argparse.Namespace) -> int:
+    place, note, count = settings.customers_source, "", options.count
+    if place is None:
+        path = settings.millrace_home / "customers.csv"
+        note, place, count = f"{_generate(path, options)}; ", str(path), 0
+    source = open_source(settings, place)
+    progress = ProgressFile(settings.millrace_home, source, settings.customers_topic)
+    from_start = options.from_start or settings.customers_source is None
+    start = progress.read(from_start=from_start)
+    if start.complete:
+        say(
+            f"customer source: {note}`{source.name}` was sent before, all {start.delivered} rows;"
+            " `--from-start` sends it again"
+        )
+        say(str(Counts()))
+        return 0
+    file = CustomerFile(source, progress, start)
+
+    def messages(settings: Settings, stop: StopRequest) -> Iterator[Message]:
+        return file.messages(count)
+
+    at = f", from line {start.line} on ({start.delivered} rows sent before)"
+    return deliver(
+        settings,
+        topic=settings.customers_topic,
+        source=messages,
+        rate=settings.customers_rate,
+        total=count,
+        note=f"customer source: {note}`{source.name}`{at if start.position else ''}",
+        account=file,
+        options={"queue.buffering.max.messages": LARGEST_QUEUE},
+    )
+
+
+def _generate(path: Path, options: argparse.Namespace) -> str:
+    seed, count = chosen_seed(options.seed), options.count or GENERATED_ROWS
+    write_customers(path, count, seed, options.fault_share)
+    return f"generated {count} rows, seed {seed}, in `{path}`"
+
+
+def _parser(defaults: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m producers.customers",
+        description="Send the rows of a CSV of customers to a Kafka topic, going on where it was"
+        " left. The last line says sent, delivered, failed; the exit code is 0 only if all that"
+        " was sent was delivered.",
+    )
+    parser.add_argument(
+        "--source", metavar="PLACE",
+        help="a file or s3://bucket/key (default:"
+        f" {defaults.customers_source or 'a file made up in MILLRACE_HOME'})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--count", type=int, default=0, metavar="N",
+        help="rows to send at most, 0 = all; of a made-up file, the rows that it has,"
+        f" 0 = {GENERATED_ROWS} (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rate", type=float, metavar="R",
+        help=f"rows per second, 0 = unlimited (default: {defaults.customers_rate:g})",
+    )  # fmt: skip
+    parser.add_argument("--topic", metavar="NAME", help=f"(default: {defaults.customers_topic})")
+    parser.add_argument(
+        "--from-start", action="store_true", help="send all rows, also those that were sent before"
+    )
+    parser.add_argument(
+        "--generate", type=Path, metavar="FILE", help="only make a file up, and send nothing"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="makes the same file up again (default: a new one)"
+    )
+    parser.add_argument(
+        "--fault-share", type=ratio, default=FAULT_SHARE, metavar="R",
+        help=f"share of made-up rows with a fault, 0 to 1 (default: {FAULT_SHARE:g})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bootstrap-servers", metavar="HOST:PORT,…",
+        help=f"brokers (default: {defaults.kafka_bootstrap_servers})",
+    )  # fmt: skip
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

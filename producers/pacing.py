@@ -1,0 +1,86 @@
+"""When to send, and when to stop: a steady rate and a request to stop that every wait respects."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+# Longest wait in one piece: signal handlers run between two pieces.
+SLICE_SECONDS: Final = 0.1
+# A producer that fell behind (broker away, slow source) gives up the time it lost beyond this.
+# It does not make up for it with a burst.
+LARGEST_LAG_SECONDS: Final = 0.5
+
+
+class StopRequest:
+    """Counts requests to stop: the first ends the sending, the second the final flush as well.
+
+    A plain counter and no `threading.Event`: `Event.set` inside a signal handler can meet the lock
+    that the interrupted `Event.wait` holds.
+    """
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __bool__(self) -> bool:
+        return self.times > 0
+
+    def request(self) -> None:
+        """Ask for the end."""
+        self.times += 1
+
+    def on_signals(self) -> None:
+        """Let Ctrl-C (SIGINT) and SIGTERM ask for the end, even where a shell ignored them."""
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            self.request()
+
+        signal.signal(signal.SIGINT, handle)
+        signal.signal(signal.SIGTERM, handle)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not past a request to stop."""
+        end = time.monotonic() + seconds
+        while not self and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, SLICE_SECONDS))
+
+
+class Pacer:
+    """Says how many messages are due: `rate` per second, evenly, without drift or bursts.
+
+    The schedule is counted from its start and not from the last message, so sleeping a little too
+    long does not add up.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the schedule now; the first message is due at once. Rate 0 is without limit."""
+        self._rate = rate
+        self._clock = clock
+        self._start = clock()
+        self._sent = 0
+
+    def due(self, at_most: int) -> int:
+        """Number of messages to send now, up to `at_most`."""
+        if not self._rate:
+            return at_most
+        now = self._clock()
+        lag = now - (self._start + self._sent / self._rate)
+        allowed_lag = max(LARGEST_LAG_SECONDS, 1 / self._rate)
+        if lag > allowed_lag:
+            self._start += lag - allowed_lag
+        due = int((now - self._start) * self._rate + 1e-9) + 1 - self._sent
+        return min(max(due, 0), at_most)
+
+    def sent(self, count: int) -> None:
+        """Note that `count` messages have been sent."""
+        self._sent += count
+
+    def wait_seconds(self) -> float:
+        """Seconds until the next message is due, at most one slice."""
+        if not self._rate:
+            return 0.0
+        wait = self._start + self._sent / self._rate - self._clock()
+        return min(max(wait, 0.0), SLICE_SECONDS)

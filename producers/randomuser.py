@@ -1,0 +1,241 @@
+"""Profiles from the randomuser.me API, version 1.4.
+
+The service has habits that a client must know (github.com/RandomAPI/Randomuser.me-Node):
+
+- `results` of 0, above 5,000 or not a whole number silently becomes 1, so the count is compared;
+- the limit is 20,000 *users* per address in five minutes, then HTTP 429;
+- an error can be a bare `{"error": …}`, with any status, 200 included;
+- a seed repeats only with the same `results`; page n of a seed is another set than page m. One seed
+  per run and ascending pages never repeat a user.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import requests
+
+from settings import DeliveryError
+
+BASE_URL: Final = "https://randomuser.me/api/1.4/"
+LARGEST_PAGE: Final = 5000
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
+READ_TIMEOUT_SECONDS: Final = 30.0
+BUDGET_USERS: Final = 20_000
+BUDGET_SECONDS: Final = 300.0
+FIRST_DELAY_SECONDS: Final = 1.0
+LARGEST_DELAY_SECONDS: Final = 60.0
+# A little over the window of the limit: when that has passed, waiting on does not help.
+PATIENCE_SECONDS: Final = 330.0
+# Other troubles than the limit are given up sooner.
+ATTEMPTS: Final = 5
+PROBE_SECONDS: Final = 4.0
+TOO_MANY_REQUESTS: Final = 429
+
+Profile = dict[str, Any]
+
+
+class ProfileSourceError(DeliveryError):
+    """The API gave no profiles; nothing of what it should have given was sent."""
+
+
+class _Trouble(Exception):
+    """One failed request: why, how long the service asks to wait, whether trying again can help."""
+
+    def __init__(
+        self, why: str, *, limited: bool = False, retry_after: float | None = None,
+        hopeless: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(why)
+        self.limited = limited
+        self.retry_after = retry_after
+        self.hopeless = hopeless
+
+
+class RandomUserClient:
+    """Reads pages of profiles; waits for the service where that helps, within bounds."""
+
+    def __init__(
+        self,
+        *,
+        seed: str,
+        base_url: str = BASE_URL,
+        sleep: Callable[[float], None] = time.sleep,
+        stopped: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        timeouts: tuple[float, float] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            seed: Seed of the whole run.
+            base_url: Address of the API.
+            sleep: Waits; may return early when a stop was requested.
+            stopped: Whether a stop was requested.
+            clock: Steadily growing seconds.
+            timeouts: Seconds to connect, seconds without data.
+            patience_seconds: Longest time in all for one page.
+        """
+        self._seed = seed
+        self._url = base_url
+        self.sleep = sleep
+        self.stopped = stopped
+        self._clock = clock
+        self._timeouts = timeouts
+        self._patience = patience_seconds
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "millrace"
+        self._spent: deque[tuple[float, int]] = deque()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def page(self, number: int, results: int) -> list[Profile]:
+        """Read page `number` (from 1) of `results` profiles, 1 to 5,000; none when stopped.
+
+        Raises:
+            ProfileSourceError: The service did not give that many profiles in time.
+        """
+        if not 1 <= results <= LARGEST_PAGE:
+            raise ValueError(f"expected 1 to {LARGEST_PAGE} results, not {results}")
+        self._await_budget(results)
+        end, delay, attempt = self._clock() + self._patience, FIRST_DELAY_SECONDS, 0
+        while not self.stopped():
+            attempt += 1
+            try:
+                return self._ask(number, results)
+            except _Trouble as trouble:
+                wait = delay if trouble.retry_after is None else max(trouble.retry_after, 1.0)
+                late = self._clock() + wait > end
+                if trouble.hopeless or late or (attempt >= ATTEMPTS and not trouble.limited):
+                    raise ProfileSourceError(
+                        f"`{self._url}` gave no page {number} of {results} profiles after"
+                        f" {attempt} attempt(s): {trouble}. Try again later, or use"
+                        " `--source offline`."
+                    ) from trouble
+                self.sleep(wait)
+                delay = min(2 * delay, LARGEST_DELAY_SECONDS)
+        return []
+
+    def probe(self, seconds: float = PROBE_SECONDS) -> str | None:
+        """Ask for one profile and wait at most `seconds`; None if it came, else the reason."""
+        answers: list[str | None] = []
+
+        def ask() -> None:
+            try:
+                self._ask(1, 1)
+                answers.append(None)
+            except _Trouble as trouble:
+                answers.append(str(trouble))
+
+        # In a thread: name resolution and proxies keep to no time-out of ours.
+        thread = threading.Thread(target=ask, name="randomuser-probe", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        return answers[0] if answers else f"no answer within {seconds:g} s"
+
+    def _await_budget(self, users: int) -> None:
+        """Wait until `users` more stay within what the service gives in five minutes."""
+        while not self.stopped():
+            now = self._clock()
+            while self._spent and self._spent[0][0] <= now - BUDGET_SECONDS:
+                self._spent.popleft()
+            if sum(spent for _, spent in self._spent) + users <= BUDGET_USERS:
+                return
+            self.sleep(self._spent[0][0] + BUDGET_SECONDS - now)
+
+    def _ask(self, number: int, results: int) -> list[Profile]:
+        parameters: dict[str, str | int] = {
+            "results": results, "seed": self._seed, "page": number,
+        }  # fmt: skip
+        try:
+            answer = self._session.get(self._url, params=parameters, timeout=self._timeouts)
+        except requests.RequestException as error:
+            raise _Trouble(_why(error)) from error
+        if answer.status_code == TOO_MANY_REQUESTS:
+            raise _Trouble(
+                "the service's limit is reached (HTTP 429)",
+                limited=True, retry_after=_retry_after(answer.headers),
+            )  # fmt: skip
+        if answer.status_code != requests.codes.ok:
+            raise _Trouble(
+                f"HTTP {answer.status_code}",
+                retry_after=_retry_after(answer.headers),
+                hopeless=answer.status_code < requests.codes.server_error
+                and not _is_bare_error(answer),
+            )
+        profiles = _profiles_of(answer)
+        self._spent.append((self._clock(), len(profiles)))
+        if len(profiles) != results:
+            raise _Trouble(f"asked for {results} profiles, received {len(profiles)}")
+        return profiles
+
+
+def api_profiles(
+    client: RandomUserClient, *, count: int, per_request: int, pause_seconds: float
+) -> Iterator[Profile]:
+    """Yield `count` profiles (0 = without end), page after page, with a pause in between.
+
+    Raises:
+        ProfileSourceError: The service stopped giving profiles.
+    """
+    size = min(max(per_request, 1), LARGEST_PAGE)
+    given, number = 0, 0
+    while (not count or given < count) and not client.stopped():
+        if number:
+            client.sleep(pause_seconds)
+        number += 1
+        page = client.page(number, min(size, count - given) if count else size)
+        yield from page
+        given += len(page)
+
+
+def _is_bare_error(answer: requests.Response) -> bool:
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "error" in body
+
+
+def _profiles_of(answer: requests.Response) -> list[Profile]:
+    """The profiles of an answer with status 200, which may be an error all the same."""
+    try:
+        body = answer.json()
+    except ValueError as error:
+        raise _Trouble("the answer is not JSON") from error
+    if not isinstance(body, dict):
+        raise _Trouble("the answer is not a JSON object")
+    profiles = body.get("results")
+    if not isinstance(profiles, list) or not all(isinstance(p, dict) for p in profiles):
+        if "error" in body:
+            raise _Trouble("the service answered with an error instead of profiles")
+        raise _Trouble("the answer holds no list `results` of profiles")
+    return profiles
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header; the form with a date is treated as absent."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _why(error: requests.RequestException) -> str:
+    """One line for the usual causes; the library's own text runs over several."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "the answer took too long"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the TLS certificate was not accepted"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy did not let the request through"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection"
+    return type(error).__name__

@@ -1,0 +1,1 @@
+"""The contracts of the topics: fields, limits and sensitivity, said once for both sides."""

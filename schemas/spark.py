@@ -1,0 +1,47 @@
+"""Spark types derived from the contracts; only jobs import this module, producers never do."""
+
+from __future__ import annotations
+
+from pyspark.sql import types as T
+
+from schemas.contract import Contract
+
+# What a source hands to the transforms: one row per Kafka message.
+MESSAGE_SCHEMA = T.StructType(
+    [
+        T.StructField("key", T.BinaryType()),
+        T.StructField("value", T.BinaryType()),
+        T.StructField("kafka_topic", T.StringType()),
+        T.StructField("kafka_partition", T.IntegerType()),
+        T.StructField("kafka_offset", T.LongType()),
+        T.StructField("kafka_timestamp", T.TimestampType()),
+        T.StructField("redrives", T.IntegerType()),
+    ]
+)
+
+
+def record_schema(contract: Contract) -> T.StructType:
+    """Return the type under which a record is read: every field that feeds a column, as text.
+
+    Text, because a contract's rules must see what was sent: a number read as a number would lose
+    its digits, and a wrong type would make Spark call the whole message corrupt. Other names of a
+    field stand beside it. Fields that no column takes (passwords above all) are not read at all.
+    """
+    tree: dict[str, dict[str, object]] = {}
+    for field in contract.fields:
+        if field.column is None:
+            continue
+        for name in (field.name, *field.other_names):
+            node = tree
+            for part in name.split("."):
+                node = node.setdefault(part, {})  # type: ignore[assignment]
+    return _struct(tree)
+
+
+def _struct(tree: dict[str, dict[str, object]]) -> T.StructType:
+    return T.StructType(
+        [
+            T.StructField(name, _struct(child) if child else T.StringType())  # type: ignore[arg-type]
+            for name, child in tree.items()
+        ]
+    )

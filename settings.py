@@ -1,0 +1,545 @@
+"""Settings: read once, all faults reported at once, secrets masked.
+
+Order of precedence: explicit overrides (command-line options), environment, `.env`, defaults.
+Names are the upper-case forms of the fields of `Settings`; README.md's table lists them all.
+
+Errors of the whole platform derive from `MillraceError`:
+
+    MillraceError
+    ├── SettingsError      a setting is missing or wrong
+    ├── StackError         a service of the embedded stack cannot be prepared, started or stopped
+    ├── ContractError      a schema file breaks its own rules
+    ├── DeliveryError      a producer could not hand everything to the broker; its source failed
+    │                      (`ProfileSourceError`)
+    ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
+    └── SinkError          a store is away (`SinkUnavailable`) or refused a write (`SinkRejected`)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.uri_parser import parse_uri
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parent
+# Name -> the module that writes it, in the order in which a micro-batch goes to them. A further
+# sink is a module and a line here (docs/adding-a-sink.md).
+SINK_MODULES: Final = {
+    "cassandra": "spark_jobs.sinks.cassandra",
+    "files": "spark_jobs.sinks.files",
+    "postgres": "spark_jobs.sinks.postgres",
+    "mongodb": "spark_jobs.sinks.mongodb",
+}
+SINK_NAMES: Final = tuple(SINK_MODULES)
+OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
+DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
+# Services of the embedded stack that `up` starts only where they are asked for.
+EXTRA_SERVICES: Final = ("postgres", "hdfs")
+POSTGRES_PORT: Final = 5432
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+# Names another file to be read in place of `.env`, as tests that start processes need it.
+ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
+DEAD_LETTER_SUFFIX: Final = "-dead-letter"
+# Kafka's own rule for topic names (org.apache.kafka.common.internals.Topic).
+TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
+HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
+MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
+
+
+class MillraceError(Exception):
+    """Root of all errors that Millrace raises for a user to read: what, why, what to do next."""
+
+
+class SettingsError(MillraceError):
+    """One or more settings are missing or wrong; the text lists every one."""
+
+
+class StackError(MillraceError):
+    """A service of the embedded stack could not be prepared, started, reached or stopped."""
+
+
+class ContractError(MillraceError):
+    """A schema file breaks the rules of its own format."""
+
+
+class DeliveryError(MillraceError):
+    """A producer could not hand everything to the broker."""
+
+
+class JobError(MillraceError):
+    """A job must not start, or had to stop, to keep the accounts right."""
+
+
+class SinkError(MillraceError):
+    """A store did not confirm a write; records are kept and the batch is repeated."""
+
+
+class SinkUnavailable(SinkError):
+    """The store cannot be reached: trying again later can help."""
+
+
+class SinkRejected(SinkError):
+    """The store refused the write: someone has to change something first."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with defaults that suit the embedded stack on one machine."""
+
+    model_config = SettingsConfigDict(
+        env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    stack: Literal["embedded", "docker", "external"] = Field(
+        "embedded", description="where the services are: `embedded`, `docker` or `external`"
+    )
+    services: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="embedded services to start besides, such as `+postgres,+hdfs`"
+    )
+    millrace_home: Path = Field(
+        Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
+    )
+
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="broker addresses, `host:port`, separated by commas"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; for `SASL_…` protocols"
+    )
+    kafka_sasl_username: str | None = Field(None, description="user name; for `SASL_…` protocols")
+    kafka_sasl_password: SecretStr | None = Field(
+        None, description="password (secret); for `SASL_…` protocols"
+    )
+    kafka_ssl_ca_location: Path | None = Field(
+        None, description="PEM file of the certificate authority, where the system's do not do"
+    )
+    kafka_connect_timeout_seconds: float = Field(
+        30, gt=0, le=3600, description="how long a producer or a job waits for the broker"
+    )
+
+    cassandra_contact_points: str = Field(
+        "127.0.0.1", description="host names or addresses, separated by commas"
+    )
+    cassandra_port: int = Field(9042, ge=1, le=65535, description="port of the CQL protocol")
+    cassandra_local_datacenter: str = Field(
+        "datacenter1", description="data centre that clients prefer"
+    )
+    cassandra_username: str | None = Field(None, description="user name, where it is wanted")
+    cassandra_password: SecretStr | None = Field(
+        None, description="password (secret), where it is wanted"
+    )
+    cassandra_replication_factor: int = Field(
+        1, ge=1, le=100, description="copies of each row, for keyspaces that Millrace makes"
+    )
+
+    mongo_uri: SecretStr = Field(
+        SecretStr("mongodb://127.0.0.1:27017"),
+        description="address of MongoDB (secret: it may hold a password)",
+    )
+    mongo_database: str = Field(
+        "millrace", min_length=1, max_length=63, description="database of aggregates and ledger"
+    )
+
+    postgres_dsn: SecretStr = Field(
+        SecretStr("postgresql://millrace@127.0.0.1:5432/millrace"),
+        description="address of PostgreSQL or Supabase (secret: it may hold a password)",
+    )
+
+    spark_master: str = Field("local[*]", description="where Spark runs")
+    spark_driver_memory: str = Field("1g", description="heap of the driver, such as `1g`")
+    spark_executor_memory: str | None = Field(
+        None, description="heap of each executor; Spark's own default when absent"
+    )
+    spark_executor_cores: int | None = Field(
+        None, ge=1, description="cores of each executor; Spark's own default when absent"
+    )
+
+    tickets_topic: str = Field("client_tickets", description="topic of the tickets")
+    profiles_topic: str = Field("users_profiles", description="topic of the profiles")
+    customers_topic: str = Field("customers-raw", description="topic of the customers' rows")
+    customers_usa_topic: str = Field(
+        "customers-usa", description="topic that receives the valid customers of the USA"
+    )
+    customers_alerts_topic: str = Field(
+        "customers-alerts", description="topic that receives the incomplete customers"
+    )
+    topic_partitions: int = Field(
+        3, ge=1, le=1000, description="partitions of topics that Millrace makes"
+    )
+    topic_replication_factor: int = Field(
+        1, ge=1, le=100, description="copies of each partition of topics that Millrace makes"
+    )
+
+    tickets_count: int = Field(
+        100, ge=0, description="tickets that the producer sends; 0 = without end"
+    )
+    tickets_rate: float = Field(10, ge=0, description="tickets per second; 0 = unlimited")
+    profiles_count: int = Field(
+        100, ge=0, description="profiles that the producer sends; 0 = without end"
+    )
+    profiles_per_request: int = Field(
+        500, ge=1, le=5000, description="profiles asked for in one request"
+    )
+    profiles_pause_seconds: float = Field(
+        1, ge=0, description="pause between two requests to the API"
+    )
+    profiles_source: Literal["auto", "api", "offline"] = Field(
+        "auto", description="`api`, `offline`, or `auto`: the API, else offline"
+    )
+    customers_source: str | None = Field(
+        None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
+    )
+    customers_rate: float = Field(0, ge=0, description="customers per second; 0 = unlimited")
+
+    pii_hash_key: SecretStr | None = Field(
+        None,
+        description="key of the digests (secret); the embedded stack makes one when it is absent",
+    )
+    pii_hash_mode: Literal["hmac-sha256", "sha256"] = Field(
+        "hmac-sha256", description="`hmac-sha256`, or `sha256` for data hashed that way before"
+    )
+
+    sinks: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_SINKS, description="stores that receive records, separated by commas"
+    )
+    output_format: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("parquet",), description="formats of files: `parquet`, `json`, `csv`, several with commas"
+    )
+    output_path: str = Field(
+        "./output", description="where files go: a folder, `s3a://bucket/…` or `hdfs://host:port/…`"
+    )
+    aws_access_key_id: str | None = Field(None, description="access key, for `s3a://` and `s3://`")
+    aws_secret_access_key: SecretStr | None = Field(
+        None, description="its secret part (secret); both absent: the usual places of AWS"
+    )
+    aws_region: str | None = Field(None, description="region of the buckets, such as `eu-west-3`")
+    s3_endpoint_url: str | None = Field(
+        None, description="address of a store that speaks S3, where it is not AWS"
+    )
+    hdfs_port: int = Field(
+        8020, ge=1, le=65535, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
+    )
+    hdfs_datanode_port: int = Field(
+        9866, ge=1, le=65535, description="port of the embedded DataNode"
+    )
+    hadoop_conf_dir: Path | None = Field(
+        None, description="folder of `core-site.xml` and `hdfs-site.xml`, for `hdfs://`"
+    )
+    hadoop_user_name: str | None = Field(None, description="user who writes to `hdfs://`")
+    deduplication_days: int = Field(
+        7, ge=1, le=3650, description="days for which an id that comes again is a duplicate"
+    )
+    trigger_interval_seconds: float = Field(
+        1, ge=0, le=86400, description="least time from one micro-batch to the next"
+    )
+    max_records_per_batch: int = Field(
+        100_000, ge=1, description="records of one micro-batch at most"
+    )
+    store_retry_seconds: float = Field(
+        120, ge=0, le=86400, description="how long a job tries again when a service is away"
+    )
+    stop_timeout_seconds: float = Field(
+        30, ge=0, le=3600, description="how long a stop waits for the micro-batch in work"
+    )
+    max_redrives: int = Field(
+        3, ge=0, le=1000, description="returns of a dead letter to its topic before it is parked"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line over environment over `.env` over defaults."""
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator("millrace_home")
+    @classmethod
+    def _below_the_project(cls, value: Path) -> Path:
+        return (PROJECT_ROOT / value.expanduser()).resolve()
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _host_port_list(cls, value: str) -> str:
+        servers = [server.strip() for server in value.split(",")]
+        if not all(HOST_PORT_PATTERN.match(server) for server in servers):
+            raise ValueError("expected `host:port`, several separated by commas")
+        return ",".join(servers)
+
+    @field_validator(
+        "tickets_topic",
+        "profiles_topic",
+        "customers_topic",
+        "customers_usa_topic",
+        "customers_alerts_topic",
+    )
+    @classmethod
+    def _topic_name(cls, value: str) -> str:
+        if not TOPIC_PATTERN.match(value) or value in {".", ".."}:
+            raise ValueError("expected 1 to 237 of letters, digits, `.`, `_`, `-`")
+        return value
+
+    @field_validator("customers_source")
+    @classmethod
+    def _file_or_object(cls, value: str | None) -> str | None:
+        if value is None or "://" not in value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
+            raise ValueError("expected a file or `s3://bucket/key`")
+        return value
+
+    @field_validator("spark_driver_memory", "spark_executor_memory")
+    @classmethod
+    def _memory(cls, value: str | None) -> str | None:
+        if value is not None and not MEMORY_PATTERN.match(value):
+            raise ValueError("expected a number and a unit, such as `1g` or `1536m`")
+        return value
+
+    @field_validator("mongo_uri")
+    @classmethod
+    def _mongo_scheme(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("expected `mongodb://…` or `mongodb+srv://…`")
+        if value.get_secret_value().startswith("mongodb://"):
+            try:
+                parse_uri(value.get_secret_value())
+            except (InvalidURI, ConfigurationError, ValueError):
+                # The driver's own text may quote the address, password included.
+                raise ValueError(
+                    "not a readable address; expected `mongodb://host:port`, before the host"
+                    " `user:password@` with `@`, `:`, `/` in them as %40, %3A, %2F"
+                ) from None
+        return value
+
+    @field_validator("postgres_dsn")
+    @classmethod
+    def _postgres_scheme(cls, value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            readable = parts.scheme in {"postgresql", "postgres"} and parts.hostname
+            # Reading the port is what finds a wrong one.
+            readable = readable and parts.port != 0 and parts.path.strip("/")
+        except ValueError:
+            readable = None
+        if not readable:
+            raise ValueError(
+                "not a readable address; expected `postgresql://user@host:5432/database`, with"
+                " `@`, `:`, `/`, `#`, `?` of a password as %40, %3A, %2F, %23, %3F"
+            )
+        return value
+
+    @field_validator("mongo_database")
+    @classmethod
+    def _database_name(cls, value: str) -> str:
+        if set(value) & set('/\\. "$*<>:|?'):
+            raise ValueError('expected a name without blanks and any of `/\\."$*<>:|?`')
+        return value
+
+    @field_validator("sinks", mode="before")
+    @classmethod
+    def _sink_list(cls, value: Any) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
+        unknown = [name for name in names if name not in SINK_MODULES]
+        if unknown or not names:
+            wrong = ", ".join(f"`{name}`" for name in unknown) or "nothing"
+            raise ValueError(f"{wrong} is not a sink; valid: {', '.join(SINK_MODULES)}")
+        return names
+
+    @field_validator("output_format", mode="before")
+    @classmethod
+    def _format_list(cls, value: Any) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
+        if not names or not set(names) <= {*OUTPUT_FORMATS}:
+            raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
+        return names
+
+    @field_validator("output_path")
+    @classmethod
+    def _output_place(cls, value: str) -> str:
+        if "://" not in value:
+            return str((PROJECT_ROOT / Path(value).expanduser()).resolve())
+        parts = urlsplit(value)
+        if parts.scheme not in {"s3a", "hdfs"} or not parts.netloc or "@" in parts.netloc:
+            raise ValueError(
+                "expected a folder, `s3a://bucket/folder` or `hdfs://host:port/folder`; keys go"
+                " into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        return value.rstrip("/")
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("expected `http://host:port` or `https://host`")
+        return value
+
+    @field_validator("services", mode="before")
+    @classmethod
+    def _service_list(cls, value: Any) -> tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        stripped = [part.strip().lower().removeprefix("+") for part in parts]
+        names = tuple(dict.fromkeys(name for name in stripped if name))
+        if unknown := [name for name in names if name not in EXTRA_SERVICES]:
+            valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
+            raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
+        return names
+
+    def starts(self, service: str) -> bool:
+        """Whether the embedded stack starts this extra service: asked for, or a sink's store."""
+        return service in self.services or service in self.sinks
+
+    @property
+    def postgres_address(self) -> str:
+        """`POSTGRES_DSN` without user, password and options, fit to be shown."""
+        parts = urlsplit(self.postgres_dsn.get_secret_value())
+        return f"{parts.hostname}:{parts.port or POSTGRES_PORT}{parts.path}"
+
+    @property
+    def mongo_address(self) -> str:
+        """`MONGO_URI` without user and password, fit to be shown."""
+        scheme, _, rest = self.mongo_uri.get_secret_value().partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}"
+
+    def kafka_client_options(self) -> dict[str, str]:
+        """Connection options under librdkafka's names (confluent-kafka)."""
+        options = {
+            "bootstrap.servers": self.kafka_bootstrap_servers,
+            "security.protocol": self.kafka_security_protocol.lower(),
+        }
+        if self.kafka_sasl_mechanism:
+            options["sasl.mechanism"] = self.kafka_sasl_mechanism
+        if self.kafka_sasl_username:
+            options["sasl.username"] = self.kafka_sasl_username
+        if self.kafka_sasl_password:
+            options["sasl.password"] = self.kafka_sasl_password.get_secret_value()
+        if self.kafka_ssl_ca_location:
+            options["ssl.ca.location"] = str(self.kafka_ssl_ca_location)
+        return options
+
+
+def load_pii_hash_key(settings: Settings) -> str | None:
+    """The key of the digests; the embedded stack makes one on first use.
+
+    None in mode `sha256`, which needs no key.
+
+    Raises:
+        SettingsError: no key is set and the stack is not the embedded one.
+    """
+    if settings.pii_hash_mode == "sha256":
+        return None
+    if settings.pii_hash_key is not None:
+        return settings.pii_hash_key.get_secret_value()
+    if settings.stack != "embedded":
+        raise SettingsError(
+            "PII_HASH_KEY: missing. Digests of e-mail, phone and address need a key that stays the"
+            " same; set it to a long random text, such as `openssl rand -hex 32` prints."
+        )
+    path = settings.millrace_home / "pii_hash_key"
+    with contextlib.suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+    key = path.read_text(encoding="utf-8").rstrip("\r\n")
+    if not key:
+        raise SettingsError(
+            f"PII_HASH_KEY: the key file `{path}` is empty. Put the former key into it; if there"
+            " was none yet, delete the file and a new key is made."
+        )
+    return key
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Name of the topic that keeps what `topic` held and no sink could take."""
+    return topic + DEAD_LETTER_SUFFIX
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, env_file: Path | None = None
+) -> Settings:
+    """Read the settings, command-line overrides (field names; None is ignored) over all.
+
+    Raises:
+        SettingsError: one text that names every fault: the variable, what is wrong, what to do.
+    """
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    try:
+        chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
+        settings = Settings(_env_file=chosen, **given)
+    except ValidationError as error:
+        raise SettingsError(_all_faults([_fault(e) for e in error.errors()])) from None
+    if faults := _faults_between(settings):
+        raise SettingsError(_all_faults(faults))
+    return settings
+
+
+def _fault(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]}"
+
+
+def _faults_between(settings: Settings) -> list[str]:
+    """Faults that show only when several settings are seen together."""
+    faults = []
+    if settings.kafka_security_protocol.startswith("SASL"):
+        faults += [
+            f"{name.upper()}: missing, though KAFKA_SECURITY_PROTOCOL is"
+            f" {settings.kafka_security_protocol}"
+            for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
+            if getattr(settings, name) is None
+        ]
+    if (settings.cassandra_username is None) != (settings.cassandra_password is None):
+        faults.append("CASSANDRA_USERNAME, CASSANDRA_PASSWORD: one is set without the other")
+    if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
+        faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
+    return faults + _shared_topics(settings)
+
+
+def _shared_topics(settings: Settings) -> list[str]:
+    """A fault for each name that several topics have."""
+    by_name: dict[str, list[str]] = {}
+    for field in Settings.model_fields:
+        if field.endswith("_topic"):
+            by_name.setdefault(getattr(settings, field), []).append(field.upper())
+    return [
+        f"{', '.join(fields)}: the same topic for {'both' if len(fields) == 2 else 'all'}"
+        for fields in by_name.values()
+        if len(fields) > 1
+    ]
+
+
+def _all_faults(faults: list[str]) -> str:
+    lines = "\n".join(f"  - {fault}" for fault in faults)
+    return (
+        f"{len(faults)} setting(s) cannot be used:\n{lines}\n"
+        "Correct them in the environment, in `.env` or on the command line;"
+        " README.md, section Settings, lists what each one takes."
+    )

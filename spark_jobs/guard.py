@@ -1,0 +1,268 @@
+"""Checks before a query starts: checkpoint, ledger, stores, broker and code must fit together.
+
+Counts and aggregates are increments that each batch may add once, known by query and batch. A new
+checkpoint is a new query and reads the topic anew, so it must never run over stores that hold
+what an earlier one wrote. See doctor.py for the broker's part.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from settings import Settings
+from spark_jobs.checkpoint import Checkpoint
+from spark_jobs.clock import Moment, in_words, tolerance
+from spark_jobs.doctor import BrokerCheck
+from spark_jobs.findings import ACCEPT_CLOCK, ACCEPT_CODE, NOTHING, Accepted, Ranges, finding, width
+from spark_jobs.fingerprint import Fingerprint, recorded
+from spark_jobs.ledger import Entry, Ledger
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.file_reading import has_files
+from spark_jobs.sources.topics import topic_state
+from sql.tables import count_rows
+
+logger = logging.getLogger(__name__)
+COUNTED_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a start of one pipeline finds; without findings it may start.
+
+    `lost` are offsets that come next and are no longer on the broker, as far as they are accepted.
+    """
+
+    findings: list[str]
+    topic_id: str | None = None
+    lost: Ranges = field(default_factory=dict)
+
+
+def check_start(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, accepted: Accepted = NOTHING
+) -> Diagnosis:
+    """Compare checkpoint, ledger, stores and broker; changes nothing."""
+    case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
+    if other_topic := list(case.other_topic()):
+        return Diagnosis([*other_topic, *case.other_settings()])
+    findings = [*case.accounts(), *case.other_settings()]
+    if not accepted.clock:
+        findings += case.clock_ahead(Moment.now())
+    state = topic_state(settings, pipeline.topic(settings))
+    if not case.has_own_checkpoint():
+        return Diagnosis(findings, state.topic_id)
+    broker = BrokerCheck(pipeline, settings, ledger, case.checkpoint, case.entry, state)
+    return Diagnosis([*findings, *broker.findings(accepted)], state.topic_id, broker.lost())
+
+
+@dataclass(frozen=True)
+class StartCheck:
+    """One pipeline's checkpoint against its ledger, stores and settings."""
+
+    pipeline: Pipeline
+    settings: Settings
+    ledger: Ledger
+    checkpoint: Checkpoint
+    entry: Entry | None
+
+    def has_own_checkpoint(self) -> bool:
+        """Whether the checkpoint is of the query whose batches the ledger has, as far as known."""
+        return self.entry is None or self.checkpoint.query_id() == self.entry.query_id
+
+    def other_topic(self) -> Iterator[str]:
+        """Whether the checkpoint is of another topic than the setting says."""
+        planned, topic = self.checkpoint.last_planned(), self.pipeline.topic(self.settings)
+        if planned is not None and (read := self.checkpoint.plan(planned).topic) != topic:
+            yield self._finding(
+                f"the checkpoint `{self.checkpoint.path}` belongs to the topic `{read}`, the"
+                f" setting says `{topic}`. {self._stored()} came from the former.",
+                f"set {self.pipeline.family.upper()}_TOPIC to `{read}` again",
+                "for another topic beside it set another MILLRACE_HOME and MONGO_DATABASE",
+            )
+
+    def accounts(self) -> Iterator[str]:
+        """Whether checkpoint, ledger and stores tell the same story."""
+        if self.entry is None:
+            yield from self._without_ledger()
+        elif not self.has_own_checkpoint():
+            found = "is gone" if self.checkpoint.query_id() is None else "belongs to another query"
+            counts = self.ledger.totals()
+            yield self._finding(
+                f"the ledger has batches up to {self.entry.batch_id}, but the checkpoint"
+                f" `{self.checkpoint.path}` {found}. Reading anew would count all {counts.read}"
+                f" messages twice, {counts.stored} stored records among them.",
+                "bring the checkpoint back",
+            )
+        else:
+            yield from self._other_age(self.entry)
+
+    def other_settings(self) -> Iterator[str]:
+        """Whether the stores were written with other sinks or under another key."""
+        if self.entry is None:
+            return
+        present = self.pipeline.sink_names(self.settings, self.ledger.database)
+        if set(self.entry.sinks) != set(present):
+            added = [name for name in present if name not in self.entry.sinks]
+            topic = self.pipeline.topic(self.settings)
+            yield self._finding(
+                f"what is stored went to `{','.join(self.entry.sinks)}`, SINKS is now"
+                f" `{','.join(present)}`. {self._stored()} would be missing in one of them.",
+                f"set SINKS to `{','.join(self.entry.sinks)}` again",
+                *(
+                    f"`millrace replay --topic {topic} --sink {name}` writes all that is stored"
+                    f" into {name} too"
+                    for name in added
+                ),
+            )
+        key_id = self.pipeline.hash_key_id(self.settings)
+        if key_id != self.entry.hash_key_id:
+            yield self._finding(
+                f"the digests in the stores were made with the key `{self.entry.hash_key_id}`, the"
+                f" present PII_HASH_KEY / PII_HASH_MODE is `{key_id}`. {self._stored()} have the"
+                " former ones; one person would get two digests.",
+                "set the former PII_HASH_KEY and PII_HASH_MODE again",
+            )
+
+    def clock_ahead(self, now: Moment) -> Iterator[str]:
+        """Whether the clock was set ahead since the last batch, as far as the uptime tells."""
+        before = self.entry.moment if self.entry else None
+        ahead = before.time_ahead(now) if before else timedelta()
+        if ahead > tolerance(self.settings.deduplication_days):
+            yield self._finding(
+                f"the clock of this machine stands {in_words(ahead)} ahead of the time that has"
+                " passed since the last batch by the machine's uptime. If it was set, the ids of"
+                f" {self._stored()} would be forgotten so much earlier, and their duplicates be"
+                " taken for new.",
+                "set the clock right",
+                f"`{ACCEPT_CLOCK}` where it is right: the machine stood still, or its clock was"
+                " wrong before",
+            )
+
+    def _without_ledger(self) -> Iterator[str]:
+        # Batches that held no message are committed without an entry: only offsets tell.
+        committed = self.checkpoint.last_committed()
+        if read := width(self.checkpoint.done_ranges()):
+            yield self._finding(
+                f"the checkpoint `{self.checkpoint.path}` is done with {read} offsets, but the"
+                " ledger `batches` in MongoDB has none. Was the database"
+                f" `{self.settings.mongo_database}` emptied or changed?",
+                "bring the database back, or set MONGO_DATABASE to it",
+                self._replay(),
+            )
+        if committed is None and self.checkpoint.last_planned() is None:
+            for store in self._filled_stores():
+                yield self._finding(
+                    f"{store}, but there is neither a checkpoint nor a ledger of how they came"
+                    " there. Reading anew would count them twice.",
+                    f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
+                )
+
+    def _filled_stores(self) -> Iterator[str]:
+        if "cassandra" in self.settings.sinks and self.pipeline.tables:
+            sink = CassandraSink(self.settings, self.pipeline.tables)
+            if rows := sink.count_records(at_most=COUNTED_ROWS):
+                number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
+                yield f"Cassandra holds records ({number} in a table)"
+        if "mongodb" in self.settings.sinks:
+            collections = [self.ledger.database[name] for name in self.pipeline.collections]
+            if documents := sum(each.count_documents({}) for each in collections):
+                yield f"MongoDB holds aggregates ({documents} documents)"
+        if "postgres" in self.settings.sinks:
+            names = [table.name for table in self.pipeline.sql_tables]
+            if rows := sum(count_rows(self.settings, name) for name in names):
+                yield f"PostgreSQL holds records ({rows} rows)"
+        if "files" in self.settings.sinks and has_files(self.settings, self.pipeline):
+            yield f"`{self.settings.output_path}` holds files of {self.pipeline.family}"
+
+    def _other_age(self, entry: Entry) -> Iterator[str]:
+        planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
+        if planned is None or entry.batch_id > planned:
+            newer = [e for e in self.ledger.entries() if planned is None or e.batch_id > planned]
+            yield self._finding(
+                f"the ledger has batch {entry.batch_id}, the checkpoint `{self.checkpoint.path}`"
+                f" is older: it lacks {len(newer)} batches with {sum(e.counts.read for e in newer)}"
+                " messages, which would be counted twice.",
+                "bring the newer checkpoint back",
+            )
+            return
+        # The ledger may be ahead of Spark's commit by one batch, and never behind it.
+        if beyond := _read_beyond(entry, self.checkpoint.next_offsets()):
+            yield self._finding(
+                f"the checkpoint has read on, {_batch(committed)}, the ledger ends with"
+                f" {entry.batch_id}: {width(beyond)} offsets are missing in it. Was MongoDB"
+                " restored from an older backup?",
+                "bring the newer ledger and aggregates back",
+                self._replay(),
+            )
+
+    def _replay(self) -> str:
+        topic = self.pipeline.topic(self.settings)
+        return (
+            f"`millrace replay --topic {topic} --sink mongodb` makes ledger and aggregates again"
+            " from checkpoint and topic"
+        )
+
+    def _stored(self) -> str:
+        return f"{self.ledger.totals().stored} stored records"
+
+    def _finding(self, problem: str, *choices: str) -> str:
+        return finding(self.pipeline.name, problem, *choices)
+
+
+def _batch(committed: int | None) -> str:
+    return "no batch is committed" if committed is None else f"committed batch {committed}"
+
+
+def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
+    """Offsets after an entry's end; batches without a message have no entry."""
+    known = {partition: end for partition, (_, end) in entry.offsets.items()}
+    return {
+        partition: (known.get(partition, 0), end)
+        for partition, end in until.items()
+        if end > known.get(partition, 0)
+    }
+
+
+def check_code(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
+) -> list[str]:
+    """Compare the code that runs now with the code that left the checkpoint."""
+    checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
+    planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
+    before = recorded(checkpoint)
+    known = str(before) if before else (entry.plan if entry else None)
+    if planned is None or known is None or known == str(present):
+        return []
+    state, _, _ = known.partition("/")
+    if state != present.state:
+        differs = f": {before.differences(present)}" if before else ""
+        return [
+            finding(
+                pipeline.name,
+                f"the checkpoint `{checkpoint.path}` was written by other code"
+                f" (`{known}`, now `{present}`{differs}), which kept the ids of"
+                f" {ledger.totals().stored} stored records in another form; this code could not"
+                " tell duplicates of them.",
+                "go back to the former version of Millrace or Spark",
+            )
+        ]
+    if planned == committed or (entry is not None and entry.batch_id >= planned):
+        logger.info("query=%s code changed from %s to %s", pipeline.name, known, present)
+        return []
+    if accepted.code:
+        return []
+    return [
+        finding(
+            pipeline.name,
+            f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by other"
+            f" code (`{known}`, now `{present}`) and may be half written: some sinks would hold"
+            " what the former made of it, others what this one makes.",
+            "finish it with the former version (`--available-now`), then come back",
+            f"`{ACCEPT_CODE}` repeats it with this one: its rows are written over, aggregates that"
+            " have the batch keep what they have until `millrace rebuild aggregates`, then run"
+            " `make verify`",
+        )
+    ]

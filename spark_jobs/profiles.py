@@ -1,0 +1,85 @@
+"""Pipeline *profiles*: topic `users_profiles` -> keyspace `usersprofilespace`, profile aggregates.
+
+Run it alone: `python -m spark_jobs.profiles --help`, or `spark-submit spark_jobs/profiles.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __package__ in {None, ""}:  # spark-submit of this file: make the project importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from settings import Settings, load_pii_hash_key
+from spark_jobs.aggregates import PROFILE_COLLECTIONS, roll_up_profiles
+from spark_jobs.main import main
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.cassandra import Table
+from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.transforms.profiles import classify_profiles
+from spark_jobs.transforms.pseudonymise import Digests
+from spark_jobs.transforms.summarise import summarise_profiles
+
+KEYSPACE = "usersprofilespace"
+LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
+COLUMNS = (
+    "identifiant",
+    "title",
+    "gender",
+    "full_name",
+    "username",
+    "email",
+    "domain_name",
+    "phone",
+    "full_address",
+    "age",
+    "inscription",
+    "nationality",
+    "hash_key_id",
+    *LINEAGE,
+)
+
+
+def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
+    return classify_profiles(messages, digests=_digests(settings))
+
+
+def _digests(settings: Settings) -> Digests:
+    key = load_pii_hash_key(settings)
+    return Digests.sha256() if key is None else Digests.hmac_sha256(key)
+
+
+def _hash_key_id(settings: Settings) -> str:
+    return _digests(settings).key_id
+
+
+def _select_profiles(records: DataFrame) -> DataFrame:
+    return records.select(*COLUMNS)
+
+
+def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
+    by_nationality = records.select(*COLUMNS, "shard")
+    return by_nationality.withColumn("nationality", F.coalesce("nationality", F.lit("unknown")))
+
+
+PROFILES = Pipeline(
+    name="profiles",
+    topic=lambda settings: settings.profiles_topic,
+    tables=(
+        Table(KEYSPACE, "users_profiles", _select_profiles),
+        Table(KEYSPACE, "profiles_by_nationality", _select_profiles_by_nationality),
+    ),
+    sql_tables=(SqlTable("users_profiles", _select_profiles, key=("identifiant",)),),
+    classify=_classify,
+    summarise=summarise_profiles,
+    roll_up=roll_up_profiles,
+    hash_key_id=_hash_key_id,
+    collections=(*PROFILE_COLLECTIONS, "profile_metrics"),
+)
+
+if __name__ == "__main__":
+    sys.exit(main([PROFILES]))

@@ -1,0 +1,228 @@
+"""The only builder of a SparkSession.
+
+Connection secrets never pass through the command line of the JVM, where `ps` shows them: the JVM
+is launched with what it needs to start, the rest is set inside it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+import pyspark
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from local_stack.java import find_java, java_environment
+from local_stack.versions import pinned
+from settings import JobError, Settings
+from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
+
+logger = logging.getLogger(__name__)
+# Partitions of the deduplication's shuffle and state. Spark fixes it in a query's first batch.
+SHUFFLE_PARTITIONS = 3
+# Of each JVM that keeps state; the last blocks that were read and ids not yet on disk fit in.
+STATE_MEMORY_MB = 300
+# The C library keeps a pool for each of many threads, and gives little of it back.
+MALLOC_POOLS = "2"
+# On driver and executors: the Cassandra driver repeats no server warning; lower case means the same
+# on every machine (in Turkish it does not).
+JAVA_OPTIONS = (
+    "-Ddatastax-java-driver.advanced.request.log-warnings=false",
+    "-Duser.language=en",
+    "-Duser.country=US",
+)
+CONNECTOR_CLASSES = (
+    "org.apache.spark.sql.kafka010.KafkaSourceProvider",
+    "com.datastax.spark.connector.datasource.CassandraCatalog",
+)
+S3_CLASSES = (
+    "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
+)
+LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
+
+
+def connector_packages(settings: Settings | None = None) -> list[str]:
+    """Maven coordinates of the connectors that settings need, as pinned in pyproject.toml."""
+    s3 = pinned("jars", "s3") if settings and writes_to_s3(settings) else ()
+    return [*pinned("jars", "spark"), *s3]
+
+
+def build_session(settings: Settings, name: str) -> SparkSession:
+    """Start Spark's driver and give its session.
+
+    Raises:
+        JobError: the driver did not start; names its log.
+    """
+    log_path = settings.millrace_home / "logs" / f"spark-{name}.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    if under_spark_submit():
+        SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
+    else:
+        _launch_jvm(settings, log_path)
+    conf = SparkConf()
+    # Under spark-submit the master is the one given there.
+    master = conf.get("spark.master") or settings.spark_master
+    for key, value in session_conf(settings, name, master).items():
+        conf.set(key, value)
+    try:
+        spark = SparkSession.builder.config(conf=conf).getOrCreate()
+    except Exception as error:
+        raise JobError(
+            f"Spark did not start on `{settings.spark_master}`: {type(error).__name__}. See"
+            f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
+        ) from error
+    _check_connectors(spark, settings)
+    return spark
+
+
+def _check_connectors(spark: SparkSession, settings: Settings) -> None:
+    """See that the connectors are loaded: under spark-submit it is the caller who brings them."""
+    loader = spark._jvm.org.apache.spark.util.Utils  # type: ignore[union-attr]  # noqa: SLF001
+    try:
+        for name in (*CONNECTOR_CLASSES, *(S3_CLASSES if writes_to_s3(settings) else ())):
+            loader.classForName(name, True, False)
+    except Exception as error:
+        spark.stop()
+        raise JobError(
+            "Spark was started without the connectors. Give them to spark-submit:"
+            f" --packages {','.join(connector_packages(settings))}"
+        ) from error
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit has started the driver's JVM before this code ran."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
+    """What the JVM must know when it starts; visible in the process list."""
+    java_options = [
+        f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}",
+        f"-Dmillrace.jvm.log={log_path}",
+        *JAVA_OPTIONS,
+    ]
+    if settings.spark_master.startswith("local"):
+        java_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
+    conf = {
+        "spark.master": settings.spark_master,
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
+        "spark.jars.packages": ",".join(connector_packages(settings)),
+    }
+    if writes_to_s3(settings):
+        conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
+    return conf
+
+
+def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
+    """Configuration of the session; may hold passwords."""
+    conf = {
+        "spark.app.name": f"millrace-{name}",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(_scratch(settings, "local")),
+        "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
+        # Shuffle and spill files hold rejected messages as they came, and outlive a killed job.
+        "spark.io.encryption.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        # The default, INT96, other readers take for nanoseconds, which end in 2262.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # Without it Cassandra gets wrong dates before 1582.
+        "spark.sql.datetime.java8API.enabled": "true",
+        "spark.sql.shuffle.partitions": str(SHUFFLE_PARTITIONS),
+        # Of batch queries: parts of at most this size, so that one fits into a small heap.
+        "spark.sql.adaptive.advisoryPartitionSizeInBytes": "16m",
+        "spark.cassandra.input.split.sizeInMB": "64",
+        # Sketches for each day: stay in the hash map rather than fall back to sorting.
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "8192",
+        "spark.redaction.regex": "(?i)secret|password|token|access[.]key|jaas",
+        "spark.sql.redaction.options.regex": "(?i)url|password|jaas|secret",
+        # The sorted repartition before deduplication is ours on purpose: see deduplicate.py.
+        "spark.sql.streaming.unsupportedOperationCheck": "false",
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        "spark.sql.streaming.stateStore.providerClass": (
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+        ),
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # Without a bound RocksDB's memory, outside the heap, grows with the ids that it remembers.
+        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
+        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": str(STATE_MEMORY_MB),
+        **connector_conf(settings),
+        **store_conf(settings),
+    }
+    executor_options = list(JAVA_OPTIONS)
+    if master.startswith("local"):
+        conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        executor_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
+    conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in executor_options)
+    if settings.spark_executor_memory:
+        conf["spark.executor.memory"] = settings.spark_executor_memory
+    if settings.spark_executor_cores:
+        conf["spark.executor.cores"] = str(settings.spark_executor_cores)
+    return conf
+
+
+def _scratch(settings: Settings, name: str) -> Path:
+    """A folder of this process under MILLRACE_HOME, which goes when the process ends.
+
+    Shuffle files hold rejected messages as they came: what a killed job left goes as well.
+    """
+    own = settings.millrace_home / "spark" / str(os.getpid())
+    if not own.exists():
+        atexit.register(shutil.rmtree, own, ignore_errors=True)
+        for other in own.parent.glob("[0-9]*"):
+            if not psutil.pid_exists(int(other.name)):
+                shutil.rmtree(other, ignore_errors=True)
+    folder = own / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _home_for_workers(settings: Settings) -> Path:
+    """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
+    home = _scratch(settings, "home")
+    for entry in Path(pyspark.__file__).parent.iterdir():
+        if entry.name != "work" and not (home / entry.name).exists():
+            (home / entry.name).symlink_to(entry)
+    return home
+
+
+def _launch_jvm(settings: Settings, log_path: Path) -> None:
+    """Start the JVM with its own output in the log."""
+    if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public way
+        return
+    conf = launch_conf(settings, log_path)
+    if settings.spark_master.startswith("local"):
+        # Spark's web pages and block transfers on the loopback interface only.
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        # Else Spark takes the `python3` of PATH, which may be another version or absent.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if settings.spark_master.startswith("local-cluster"):
+        os.environ["SPARK_HOME"] = str(_home_for_workers(settings))
+    os.environ.setdefault("MALLOC_ARENA_MAX", MALLOC_POOLS)
+    os.environ.update(java_environment(find_java(settings, logger.info)))
+    os.environ.update(hadoop_environment(settings))
+    java_conf = SparkConf(loadDefaults=False)
+    for key, value in conf.items():
+        java_conf.set(key, value)
+    output_path = log_path.with_suffix(".out")
+    with output_path.open("w") as output:
+        try:
+            popen_options = {"stdout": output, "stderr": output}
+            gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            last_lines = "\n".join(output_path.read_text(errors="replace").splitlines()[-20:])
+            raise JobError(
+                f"Spark's Java process did not start. Its last lines, from `{output_path}`:\n"
+                f"{last_lines}\nSee that Java 17 is found (`make status`) and that the connectors"
+                " could be fetched (network), then start again."
+            ) from error
+    SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public way

@@ -1,0 +1,1 @@
+"""Stores that receive micro-batches: `check()` and `write_batch(batch, batch_id)`."""

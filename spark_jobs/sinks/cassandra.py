@@ -1,0 +1,145 @@
+"""Records in Cassandra, by the spark-cassandra-connector.
+
+What: the valid records of a micro-batch, into each table of the pipeline's keyspace.
+Key: the table's primary key, all of it taken from the record.
+Replay: an upsert with the same values; the batch's rows are the same when it is repeated.
+Nulls: not written (`ignoreNulls`), so that absent values leave no tombstones.
+Options: statements are grouped into unlogged batches of up to 8 KiB whatever their partition
+    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
+    more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
+    rows 16 KiB are too many, 8 KiB are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cassandra.cluster import Session
+from pymongo.database import Database
+from pyspark.sql import DataFrame
+
+from cql.client import close, connect
+from settings import Settings, SinkRejected
+from spark_jobs.connector import forget_sessions, freed_when_blocked
+from spark_jobs.faults import fault_point
+from spark_jobs.sinks.base import Batch, Sink, sink_error
+
+if TYPE_CHECKING:
+    from spark_jobs.pipeline import Pipeline
+
+WRITE_OPTIONS = {
+    "spark.cassandra.output.ignoreNulls": "true",
+    "spark.cassandra.output.batch.grouping.key": "none",
+    "spark.cassandra.output.batch.size.bytes": "8192",
+    "spark.cassandra.output.concurrent.writes": "5",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a pipeline and the projection that gives its columns."""
+
+    keyspace: str
+    name: str
+    rows: Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class CassandraSink:
+    """Writes each batch to every table, one after the other."""
+
+    settings: Settings
+    tables: tuple[Table, ...]
+    name: str = "cassandra"
+
+    def check(self) -> None:
+        """See that every table is there; fails within ten seconds when the store is away."""
+        session = connect(self.settings, timeout_seconds=10)
+        try:
+            keyspaces = session.cluster.metadata.keyspaces
+            missing = [
+                f"{table.keyspace}.{table.name}"
+                for table in self.tables
+                if table.keyspace not in keyspaces
+                or table.name not in keyspaces[table.keyspace].tables
+            ]
+        finally:
+            close(session)
+        if missing:
+            raise SinkRejected(
+                f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
+                " the files of `cql/` by `cqlsh -f`."
+            )
+
+    def count_records(self, *, at_most: int) -> int:
+        """How many rows the fullest table holds; counting ends at `at_most`."""
+        session = connect(self.settings, timeout_seconds=10)
+        try:
+            return max(_count_rows(session, table, at_most) for table in self.tables)
+        finally:
+            close(session)
+
+    def holds_any_of(self, ranges: Mapping[int, tuple[int, int]]) -> bool:
+        """Whether a table holds a row of a message that stands in offset ranges.
+
+        It reads the coordinates of all rows, as no key of the tables begins with them.
+        """
+        session = connect(self.settings, timeout_seconds=10)
+        try:
+            return any(
+                start <= row["kafka_offset"] < end
+                for table in self.tables
+                for row in session.execute(_coordinates(table), timeout=60)
+                for start, end in [ranges.get(row["kafka_partition"], (0, 0))]
+            )
+        finally:
+            close(session)
+
+    def write_batch(self, batch: Batch, batch_id: int) -> None:
+        """Upsert the batch's records into every table."""
+        for position, table in enumerate(self.tables):
+            if position:
+                fault_point("between-tables")
+            writer = (
+                table.rows(batch.records)
+                .write.format("org.apache.spark.sql.cassandra")
+                .mode("append")
+                .options(keyspace=table.keyspace, table=table.name, **WRITE_OPTIONS)
+            )
+            try:
+                with freed_when_blocked(batch.records.sparkSession):
+                    writer.save()
+            except Exception as error:
+                forget_sessions(batch.records.sparkSession)
+                action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
+                raise sink_error("Cassandra", action, error) from error
+
+
+def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
+    """The tables of a pipeline; None where it has none."""
+    return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
+
+
+def _coordinates(table: Table) -> str:
+    # Names come from this project's own pipelines, not from input.
+    return f"SELECT kafka_partition, kafka_offset FROM {table.keyspace}.{table.name}"  # noqa: S608
+
+
+def _count_rows(session: Session, table: Table, at_most: int) -> int:
+    return sum(1 for _ in session.execute(f"{_coordinates(table)} LIMIT {at_most}", timeout=60))
+
+
+def connector_conf(settings: Settings) -> dict[str, str]:
+    """Spark configuration by which the connector finds the store (may hold a password)."""
+    conf = {
+        "spark.cassandra.connection.host": settings.cassandra_contact_points,
+        "spark.cassandra.connection.port": str(settings.cassandra_port),
+        "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
+        "spark.cassandra.connection.keepAliveMS": "60000",
+    }
+    if settings.cassandra_username and settings.cassandra_password:
+        conf["spark.cassandra.auth.username"] = settings.cassandra_username
+        conf["spark.cassandra.auth.password"] = settings.cassandra_password.get_secret_value()
+    return conf

@@ -1,0 +1,124 @@
+"""Rejected messages: the bytes on the dead-letter topic, a summary in MongoDB.
+
+What: each rejected message's key and value byte for byte, with the reasons and its source in
+    headers; in MongoDB `dead_letters` the same without the bytes.
+Key: on the topic the message's own; in MongoDB `topic/partition/offset` of the source.
+Replay: MongoDB keeps one document; the topic may get the message once more, so readers count
+    distinct source coordinates.
+Nulls: a null key or value stays null.
+Options: `max.request.size` follows the dead-letter topic's limit, which is above its source's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from settings import Settings, dead_letter_topic
+from spark_jobs.sinks.base import sink_error
+from spark_jobs.sources.kafka import kafka_options
+
+COLLECTION = "dead_letters"
+BULK_SIZE = 1000
+# Above any `max.message.bytes` in use; the topic's own limit is what decides.
+MAX_REQUEST_BYTES = str(64 * 1024 * 1024)
+BUFFER_BYTES = str(2 * 64 * 1024 * 1024)
+
+
+def select_dead_letters(rejected: DataFrame) -> DataFrame:
+    """Rejected rows as messages of the dead-letter topic.
+
+    Columns in: `key`, `value`, `reasons`, `kafka_topic`, `kafka_partition`, `kafka_offset`,
+        `kafka_timestamp`, `redrives`.
+    Columns out: `key` binary, `value` binary, `headers` array<struct<key string, value binary>>.
+    Grain: one rejected message.
+    Nulls: `key` and `value` as received.
+    Units: `source_timestamp` is in milliseconds since 1970, as Kafka counts.
+    """
+    headers = F.array(
+        _header("reasons", F.array_join("reasons", ",")),
+        _header("source_topic", F.col("kafka_topic")),
+        _header("source_partition", F.col("kafka_partition").cast("string")),
+        _header("source_offset", F.col("kafka_offset").cast("string")),
+        _header("source_timestamp", F.unix_millis("kafka_timestamp").cast("string")),
+        _header("redrives", F.col("redrives").cast("string")),
+    )
+    return rejected.select("key", "value", headers.alias("headers"))
+
+
+def _header(name: str, value: Column) -> Column:
+    return F.struct(F.lit(name).alias("key"), value.cast("binary").alias("value"))
+
+
+def send_dead_letters(
+    rejected: DataFrame, settings: Settings, source_topic: str, batch_id: int
+) -> None:
+    """Put rejected messages on their topic.
+
+    Raises:
+        SinkError: the broker did not confirm all of them.
+    """
+    topic = dead_letter_topic(source_topic)
+    try:
+        (
+            rejected.transform(select_dead_letters)
+            .write.format("kafka")
+            .options(**kafka_options(settings))
+            .option("topic", topic)
+            .option("kafka.enable.idempotence", "true")
+            .option("kafka.acks", "all")
+            .option("kafka.max.request.size", MAX_REQUEST_BYTES)
+            .option("kafka.buffer.memory", BUFFER_BYTES)
+            # As dense as any producer packs: what fitted its source must fit here.
+            .option("kafka.compression.type", "zstd")
+            .save()
+        )
+    except Exception as error:
+        raise sink_error("Kafka", f"take batch {batch_id}'s dead letters", error) from error
+
+
+def store_summaries(rejected: DataFrame, database: Database[dict[str, Any]], batch_id: int) -> None:
+    """Upsert a document without payload for each rejected message.
+
+    Raises:
+        SinkError: the store did not confirm all of them.
+    """
+    coordinates = rejected.select(
+        "kafka_topic",
+        "kafka_partition",
+        "kafka_offset",
+        # As a number: PySpark would hand a timestamp over in the machine's own time zone.
+        F.unix_millis("kafka_timestamp").alias("timestamp_ms"),
+        "reasons",
+    )
+    documents = (
+        UpdateOne({"_id": document.pop("_id")}, {"$set": document}, upsert=True)
+        for document in (_summary(row) for row in coordinates.toLocalIterator())
+    )
+    try:
+        for part in _parts(documents, BULK_SIZE):
+            database[COLLECTION].bulk_write(part, ordered=False)
+    except PyMongoError as error:
+        raise sink_error("MongoDB", f"take batch {batch_id} into {COLLECTION}", error) from error
+
+
+def _summary(row: Any) -> dict[str, Any]:
+    return {
+        "_id": f"{row.kafka_topic}/{row.kafka_partition}/{row.kafka_offset}",
+        "source_topic": row.kafka_topic,
+        "reasons": list(row.reasons),
+        "source_timestamp": datetime.fromtimestamp(row.timestamp_ms / 1000, UTC),
+    }
+
+
+def _parts(items: Iterator[UpdateOne], size: int) -> Iterator[list[UpdateOne]]:
+    while part := list(islice(items, size)):
+        yield part

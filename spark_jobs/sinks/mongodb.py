@@ -1,0 +1,220 @@
+"""Aggregates in MongoDB, by pymongo.
+
+What: for each group of each aggregate what the micro-batch adds to it.
+Key: `_id`, made of the group's values (`2026-11-22|Billing`).
+Replay: each document remembers in `applied.<query id>` the last batch that changed it. One atomic
+    update tests that and sets it, so a batch that comes again changes nothing, even where the
+    first try ended in the middle of the collection.
+Nulls: groups have no null values; absent ones are `unknown` before they come here.
+Options: writes are confirmed by a majority and by the journal; without that the stand-in lost
+    acknowledged writes when it was killed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pymongo import MongoClient, UpdateOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.write_concern import WriteConcern
+
+from settings import Settings, SinkRejected
+from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.faults import parts_around_fault
+from spark_jobs.sinks.base import Batch, Sink, sink_error
+from spark_jobs.sinks.driver_errors import explained_mongodb
+
+if TYPE_CHECKING:
+    from spark_jobs.pipeline import Pipeline
+
+Document = dict[str, Any]
+DUPLICATE_KEY = 11000
+CONFIRMED = WriteConcern(w="majority", j=True)
+# Documents for each bulk write: large enough to save round trips, small enough for the stand-in.
+BULK_SIZE = 500
+# Where a collection is made anew, beside the one that readers see.
+DRAFT_SUFFIX = "__rebuild"
+
+
+def connect_mongodb(settings: Settings, timeout_seconds: float = 10) -> MongoClient[Document]:
+    """A client whose every call ends within the time-out when the store is away."""
+    milliseconds = int(timeout_seconds * 1000)
+    return MongoClient(
+        settings.mongo_uri.get_secret_value(),
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=max(milliseconds, 30_000),
+        retryWrites=False,
+        tz_aware=True,
+        appname="millrace",
+    )
+
+
+def confirmed_database(client: MongoClient[Document], settings: Settings) -> Database[Document]:
+    """The platform's database, every write to it confirmed by majority and journal."""
+    return client.get_database(settings.mongo_database, write_concern=CONFIRMED)
+
+
+def check_mongodb(client: MongoClient[Document], settings: Settings) -> None:
+    """See that MongoDB answers, and lets this user look into the database.
+
+    Raises:
+        SinkUnavailable: it does not answer, within the client's time-out.
+        SinkRejected: it wants a login, another one, or one with more rights.
+    """
+    try:
+        # Unlike a ping, this needs the login that all the rest needs.
+        client.get_database(settings.mongo_database).list_collection_names()
+    except PyMongoError as error:
+        raise explained_mongodb(error, settings) from error
+
+
+@dataclass(frozen=True)
+class MongoAggregates:
+    """Applies the changes of a micro-batch, each exactly once."""
+
+    database: Database[Document]
+    query_id: str = ""
+    name: str = "mongodb"
+
+    def check(self) -> None:
+        """See that the store answers; fails within the client's time-out when it is away."""
+        try:
+            self.database.list_collection_names()
+        except PyMongoError as error:
+            raise sink_error("MongoDB", "tell its collections", error) from error
+
+    def write_batch(self, batch: Batch, batch_id: int) -> None:
+        """Add what the batch changes to its documents, once."""
+        replace(self, query_id=batch.query_id).apply(batch.summary.changes, batch_id)
+
+    def apply(self, changes: Iterable[Change], batch_id: int, now: datetime | None = None) -> None:
+        """Add a batch's changes to their documents.
+
+        Raises:
+            SinkError: the store did not confirm everything; applying again is harmless.
+        """
+        by_collection: defaultdict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            by_collection[change.collection].append(change)
+        for name, of_collection in by_collection.items():
+            collection = self.database[name]
+            try:
+                for start in range(0, len(of_collection), BULK_SIZE):
+                    part = of_collection[start : start + BULK_SIZE]
+                    self._apply_part(collection, part, batch_id, now or datetime.now(UTC))
+            except PyMongoError as error:
+                raise sink_error("MongoDB", f"take batch {batch_id} into {name}", error) from error
+
+    def replace_collections(
+        self, names: Sequence[str], changes: Iterable[Change], batch_id: int
+    ) -> None:
+        """Put documents made of these changes alone in the place of whole collections.
+
+        They are written beside and take the name in one step (`renameCollection` with
+        `dropTarget`), so a reader sees all old documents or all new ones; a cursor that is open
+        at that moment ends with an error of the server, never with a mixture. Interrupted at any
+        moment it can be run again.
+
+        Raises:
+            SinkError: the store did not confirm everything.
+        """
+        drafts = {name: f"{name}{DRAFT_SUFFIX}" for name in names}
+        try:
+            for draft in drafts.values():
+                self.database.drop_collection(draft)
+                # A rename wants a collection, also where it will have no document.
+                self.database.create_collection(draft)
+            self.apply([replace(c, collection=drafts[c.collection]) for c in changes], batch_id)
+            for name, draft in drafts.items():
+                self.database[draft].rename(name, dropTarget=True)
+        except PyMongoError as error:
+            raise sink_error("MongoDB", "take collections that were made anew", error) from error
+
+    def _apply_part(
+        self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
+    ) -> None:
+        derived = any(change.client_sketch or "age_sum" in change.increments for change in part)
+        if derived:
+            updates = self._derived_updates(collection, part, batch_id, now)
+        else:
+            updates = [self._plain_update(change, batch_id, now) for change in part]
+        if updates:
+            _write(collection, updates, applied_before={DUPLICATE_KEY} if not derived else set())
+
+    def _plain_update(self, change: Change, batch_id: int, now: datetime) -> UpdateOne:
+        guard = {
+            "_id": change.document_id,
+            f"applied.{self.query_id}": {"$not": {"$gte": batch_id}},
+        }
+        update = {"$inc": change.increments, "$set": self._labels(change, batch_id, now)}
+        # A document that has the batch does not match; the upsert then meets its `_id`.
+        return UpdateOne(guard, update, upsert=True)
+
+    def _derived_updates(
+        self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
+    ) -> list[UpdateOne]:
+        """Updates of values that no increment can give: read, computed, compared and set."""
+        ids = [change.document_id for change in part]
+        found = {document["_id"]: document for document in collection.find({"_id": {"$in": ids}})}
+        updates = []
+        for change in part:
+            before = found.get(change.document_id, {})
+            applied = before.get("applied", {}).get(self.query_id)
+            if applied is not None and applied >= batch_id:
+                continue
+            values = self._labels(change, batch_id, now) | _derived_values(change, before)
+            guard: Document = {"_id": change.document_id}
+            guard[f"applied.{self.query_id}"] = {"$exists": False} if applied is None else applied
+            update = {"$inc": change.increments, "$set": values}
+            updates.append(UpdateOne(guard, update, upsert=True))
+        return updates
+
+    def _labels(self, change: Change, batch_id: int, now: datetime) -> Document:
+        return change.labels | {"updated_at": now, f"applied.{self.query_id}": batch_id}
+
+
+def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
+    """The aggregates of a pipeline; None where it has none."""
+    return MongoAggregates(database) if pipeline.collections else None
+
+
+def _derived_values(change: Change, before: Document) -> Document:
+    values: Document = {}
+    if change.client_sketch is not None:
+        sketch = merge_sketches([before.get("clients_sketch"), change.client_sketch])
+        values |= {"clients_sketch": sketch, "unique_clients": estimate(sketch)}
+    if "age_sum" in change.increments:
+        total = before.get("total_profiles", 0) + change.increments["total_profiles"]
+        age_sum = before.get("age_sum", 0) + change.increments["age_sum"]
+        values["average_age"] = age_sum / total
+    return values
+
+
+def _write(
+    collection: Collection[Document], updates: list[UpdateOne], *, applied_before: set[int]
+) -> None:
+    """Write the updates; `applied_before` are error codes that say "has the batch already"."""
+    try:
+        for part in parts_around_fault("in-mongodb-bulk", updates):
+            collection.bulk_write(part, ordered=False)
+    except BulkWriteError as error:
+        details = error.details
+        others = [e for e in details.get("writeErrors", []) if e.get("code") not in applied_before]
+        if others or details.get("writeConcernErrors"):
+            codes = sorted({str(e.get("code")) for e in others}) or ["write concern"]
+            hint = (
+                " A second job writes the same aggregates: stop one of the two."
+                if str(DUPLICATE_KEY) in codes
+                else " See `make logs SERVICE=mongodb`."
+            )
+            raise SinkRejected(
+                f"MongoDB refused updates of {collection.name} (codes {', '.join(codes)})."
+                f" Nothing is lost: the batch is repeated at the next start.{hint}"
+            ) from error

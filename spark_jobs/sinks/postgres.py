@@ -1,0 +1,157 @@
+"""Records in PostgreSQL or Supabase, by COPY, each micro-batch in one transaction.
+
+What: the stored records of a micro-batch, into each table that the pipeline names.
+Key: the table's primary key, all of it taken from the record.
+Replay: the transaction begins by entering the batch into `millrace_batches`; where it stands
+    already, everything of it is there, and nothing is done. A second writer of the same batch
+    waits for the first one's end. So each batch takes effect exactly once.
+Nulls: written as NULL. U+0000, which PostgreSQL's text cannot hold, becomes U+FFFD.
+Options: rows go to a temporary table by COPY and from there into the table, where rows with the
+    same key are replaced. All that needs is one transaction: a pooler in transaction mode will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from psycopg.sql import SQL, Identifier
+from pymongo.database import Database
+from pyspark.sql import DataFrame, SparkSession
+
+from settings import Settings, SinkRejected
+from spark_jobs.faults import fault_point
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.copy_text import copy_lines, stream_blocks
+from sql.client import Transaction, login, transaction
+from sql.tables import faults
+
+if TYPE_CHECKING:
+    from spark_jobs.pipeline import Pipeline
+
+LEDGER = "millrace_batches"
+CLAIM = """
+INSERT INTO millrace_batches (query_id, batch_id, pipeline, rows, written_at)
+VALUES (%s, %s, %s, 0, now()) ON CONFLICT DO NOTHING
+"""
+CLOSE = "UPDATE millrace_batches SET rows = %s WHERE query_id = %s AND batch_id = %s"
+INCOMING = "CREATE TEMPORARY TABLE {incoming} (LIKE {table}) ON COMMIT DROP"
+# In the order of the key two writers cannot wait for each other. Ids that differ in U+0000 alone
+# are one id here: the first arrival stays, as with every id that comes twice.
+UPSERT = """
+INSERT INTO {table} ({columns})
+SELECT DISTINCT ON ({key}) {columns} FROM {incoming}
+ORDER BY {key}, kafka_timestamp, kafka_partition, kafka_offset
+ON CONFLICT ({key}) DO UPDATE SET {changes}
+"""
+JDBC_DRIVER = "org.postgresql.Driver"
+ROWS_PER_PARTITION = 250_000
+MOST_PARTITIONS = 64
+FETCH_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class SqlTable:
+    """One table of a pipeline, the projection that gives its columns, and its primary key."""
+
+    name: str
+    rows: Callable[[DataFrame], DataFrame]
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PostgresSink:
+    """Writes each batch to every table, all in one transaction."""
+
+    settings: Settings
+    pipeline: str
+    tables: tuple[SqlTable, ...]
+    name: str = "postgres"
+
+    def check(self) -> None:
+        """See that the tables are as `sql/` makes them; fails within ten seconds without a server.
+
+        Raises:
+            SinkError: the database is away, or a table is missing or differs.
+        """
+        found = faults(self.settings, [*(table.name for table in self.tables), LEDGER])
+        if found:
+            raise SinkRejected(
+                f"PostgreSQL at `{self.settings.postgres_address}` cannot take the records:"
+                f" {'; '.join(found)}. `make up` creates what is missing (or `psql -f` with the"
+                " files of `sql/`); a table that differs has to be altered as they have it, or"
+                " dropped first."
+            )
+
+    def write_batch(self, batch: Batch, batch_id: int) -> None:
+        """Upsert the batch's records into every table, once."""
+        name = (batch.query_id, batch_id)
+        with transaction(self.settings, f"take batch {batch_id}") as work:
+            if not work.execute(CLAIM, [*name, self.pipeline]).rowcount:
+                return
+            rows = sum(_write(work, table, batch.records) for table in self.tables)
+            fault_point("in-postgres-transaction")
+            work.execute(CLOSE, [rows, *name])
+
+
+def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
+    """The tables of a pipeline; None where it has none."""
+    if not pipeline.sql_tables:
+        return None
+    return PostgresSink(settings, pipeline.name, pipeline.sql_tables)
+
+
+def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataFrame:
+    """All rows of a table, read over JDBC by ranges of `kafka_offset`.
+
+    Columns out: the table's; uuid as string, timestamptz as timestamp, text[] as array<string>.
+    Grain: one row.
+    Nulls: as stored.
+    """
+    query = SQL("SELECT count(*), min(kafka_offset), max(kafka_offset) FROM {}")
+    with transaction(settings, f"tell the offsets of {table.name}") as work:
+        found = work.execute(query.format(Identifier(table.name))).fetchone() or (0, None, None)
+    count, first, last = found
+    options = jdbc_options(settings) | {"dbtable": table.name, "fetchsize": str(FETCH_ROWS)}
+    if first is not None:
+        options |= {"partitionColumn": "kafka_offset", "lowerBound": str(first)}
+        options |= {"upperBound": str(last + 1)}
+        options["numPartitions"] = str(min(ceil(count / ROWS_PER_PARTITION), MOST_PARTITIONS))
+    return spark.read.format("jdbc").options(**options).load()
+
+
+def jdbc_options(settings: Settings) -> dict[str, str]:
+    """Options by which Spark finds the database; may hold a password, which plans redact."""
+    access = login(settings)
+    host = f"[{access.host}]" if ":" in access.host else access.host
+    # No prepared statements: a pooler in transaction mode does not keep them.
+    parameters = {"prepareThreshold": "0", "ApplicationName": "millrace"} | access.jdbc_parameters
+    place = f"{host}:{access.port}/{quote(access.database, safe='')}"
+    options = {"url": f"jdbc:postgresql://{place}?{urlencode(parameters, quote_via=quote)}"}
+    options |= {"driver": JDBC_DRIVER, "user": access.user}
+    return options if access.password is None else options | {"password": access.password}
+
+
+def _write(work: Transaction, table: SqlTable, records: DataFrame) -> int:
+    """Bring the batch's rows into one table; gives how many came."""
+    rows = table.rows(records)
+    names = {
+        "table": Identifier(table.name),
+        "incoming": Identifier(f"incoming_{table.name}"),
+        "columns": SQL(", ").join(map(Identifier, rows.columns)),
+        "key": SQL(", ").join(map(Identifier, table.key)),
+        "changes": SQL(", ").join(
+            SQL("{0} = EXCLUDED.{0}").format(Identifier(column)) for column in rows.columns
+        ),
+    }
+    work.execute(SQL(INCOMING).format(**names))
+    with work.cursor.copy(SQL("COPY {incoming} ({columns}) FROM STDIN").format(**names)) as copy:
+        for block in stream_blocks(copy_lines(rows)):
+            copy.write(block)
+            work.alive()
+    arrived = work.cursor.rowcount
+    work.execute(SQL(UPSERT).format(**names))
+    return arrived

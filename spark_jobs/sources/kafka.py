@@ -1,0 +1,157 @@
+"""Kafka topic -> streaming or batch DataFrame of messages, and the connection options of both.
+
+Delivery: at least once. A micro-batch that was not committed to the checkpoint comes again with
+the same offsets; what is lost on the broker stops the query (`failOnDataLoss`), never a warning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from settings import Settings
+
+REDRIVES_HEADER = "redrives"
+# A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
+FETCH_MAX_WAIT_MILLISECONDS = "20"
+
+OffsetRanges = Mapping[int, tuple[int, int]]
+"""Partition -> (first offset, offset after the last)."""
+
+
+def kafka_options(settings: Settings) -> dict[str, str]:
+    """Connection options under the names that Spark's Kafka connector takes (`kafka.…`)."""
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
+        "kafka.security.protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_sasl_mechanism and settings.kafka_sasl_password:
+        module = (
+            "org.apache.kafka.common.security.plain.PlainLoginModule"
+            if settings.kafka_sasl_mechanism == "PLAIN"
+            else "org.apache.kafka.common.security.scram.ScramLoginModule"
+        )
+        user = _quoted(settings.kafka_sasl_username or "")
+        password = _quoted(settings.kafka_sasl_password.get_secret_value())
+        options["kafka.sasl.mechanism"] = settings.kafka_sasl_mechanism
+        options["kafka.sasl.jaas.config"] = (
+            f"{module} required username={user} password={password};"
+        )
+    if settings.kafka_ssl_ca_location:
+        options["kafka.ssl.truststore.type"] = "PEM"
+        options["kafka.ssl.truststore.location"] = str(settings.kafka_ssl_ca_location)
+    return options
+
+
+def _quoted(text: str) -> str:
+    """Text as a quoted value of a JAAS configuration."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def stream_messages(
+    spark: SparkSession,
+    settings: Settings,
+    topic: str,
+    *,
+    starting_offsets: str = "earliest",
+    fail_on_data_loss: bool = True,
+) -> DataFrame:
+    """All messages of a topic as a stream.
+
+    Without `fail_on_data_loss` offsets that the broker no longer has are passed over: only for
+    the batch that holds a loss which the user has accepted.
+
+    Columns out: `key` binary, `value` binary, `kafka_topic` string, `kafka_partition` int,
+        `kafka_offset` bigint, `kafka_timestamp` timestamp, `redrives` int.
+    Grain: one message.
+    Nulls: `key` and `value` as on the topic; `redrives` is 0 where the header is absent.
+    """
+    messages = (
+        spark.readStream.format("kafka")
+        .options(**kafka_options(settings))
+        .option("subscribe", topic)
+        .option("startingOffsets", starting_offsets)
+        .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
+        .option("failOnDataLoss", str(fail_on_data_loss).lower())
+        .option("includeHeaders", "true")
+        .option("groupIdPrefix", f"millrace-{topic}")
+        .option("kafka.isolation.level", "read_committed")
+        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
+        .load()
+    )
+    return messages.transform(_select_messages)
+
+
+def read_messages(
+    spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
+) -> DataFrame:
+    """The messages that stand in offset ranges, as a batch.
+
+    Columns out, grain and nulls: as of `stream_messages`.
+    """
+    return _read(spark, settings, topic, ranges).transform(_select_messages)
+
+
+def read_origins(
+    spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
+) -> DataFrame:
+    """Where the messages of a dead-letter topic came from, as their headers say; no payload.
+
+    Columns out: `source_topic` string, `source_partition` int, `source_offset` bigint.
+    Grain: one message of the dead-letter topic, copies included.
+    Nulls: where a header is absent or no number: no job wrote that message.
+    """
+    return _read(spark, settings, topic, ranges).select(
+        _header("source_topic").alias("source_topic"),
+        _header("source_partition").cast("int").alias("source_partition"),
+        _header("source_offset").cast("bigint").alias("source_offset"),
+    )
+
+
+def count_messages(
+    spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
+) -> int:
+    """Number of messages that really stand in offset ranges.
+
+    It is less than the ranges' width where a topic was compacted or written in transactions.
+    """
+    return _read(spark, settings, topic, ranges).count()
+
+
+def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges) -> DataFrame:
+    first = {topic: {str(partition): start for partition, (start, _) in ranges.items()}}
+    after_last = {topic: {str(partition): end for partition, (_, end) in ranges.items()}}
+    return (
+        spark.read.format("kafka")
+        .options(**kafka_options(settings))
+        .option("assign", json.dumps({topic: sorted(ranges)}))
+        .option("startingOffsets", json.dumps(first))
+        .option("endingOffsets", json.dumps(after_last))
+        .option("failOnDataLoss", "true")
+        .option("includeHeaders", "true")
+        .option("kafka.isolation.level", "read_committed")
+        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
+        .load()
+    )
+
+
+def _header(name: str) -> Column:
+    """The last header of that name as text."""
+    named = F.filter("headers", lambda header: header["key"] == name)
+    return F.try_element_at(named, F.lit(-1))["value"].cast("string")
+
+
+def _select_messages(messages: DataFrame) -> DataFrame:
+    return messages.select(
+        "key",
+        "value",
+        F.col("topic").alias("kafka_topic"),
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("kafka_timestamp"),
+        F.coalesce(_header(REDRIVES_HEADER).cast("int"), F.lit(0)).alias("redrives"),
+    )

@@ -1,0 +1,252 @@
+"""Topics as they must be before a job reads them: there, with a dead-letter topic beside each.
+
+A dead-letter topic takes what its source takes and 64 KiB more, so that no message is too large
+to be kept together with its headers.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from settings import JobError, Settings, SinkUnavailable, dead_letter_topic
+
+# Short enough for the longest topic name that the settings take.
+REDRIVEN_SUFFIX = "-redriven"
+DEAD_LETTER_ROOM_BYTES = 64 * 1024
+LIMIT = "max.message.bytes"
+DELETION_SECONDS = 30
+RETRY_SECONDS = 0.2
+# What a broker answers that knows no ids of topics: sixteen zero bytes in base64.
+NO_TOPIC_ID = "A" * 22
+LASTING_FAULTS = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_EXCEPTION,
+    }
+)
+# The only copy of a rejected message, and part of the accounts: it must not age out.
+KEPT_FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+
+
+def kafka_admin(settings: Settings) -> AdminClient:
+    """An admin client that keeps its connection troubles to itself."""
+    return AdminClient(settings.kafka_client_options() | {"log_level": 0})
+
+
+def existing_topics(settings: Settings, admin: AdminClient | None = None) -> dict[str, int]:
+    """Topic -> number of partitions.
+
+    Raises:
+        SinkUnavailable: the broker did not answer within `KAFKA_CONNECT_TIMEOUT_SECONDS`.
+    """
+    timeout_seconds = settings.kafka_connect_timeout_seconds
+    try:
+        metadata = (admin or kafka_admin(settings)).list_topics(timeout=timeout_seconds)
+    except KafkaException as error:
+        raise SinkUnavailable(
+            f"Cannot reach Kafka at `{settings.kafka_bootstrap_servers}` after"
+            f" {timeout_seconds:g} s. Start it with `make up` or correct"
+            " `KAFKA_BOOTSTRAP_SERVERS`."
+        ) from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """What the broker says of a topic at this moment.
+
+    `topic_id` is given anew when a topic is deleted and created again; None where the broker
+    knows no ids. `offsets` are by partition: the first that it still has, the one after the last.
+    """
+
+    topic_id: str | None
+    offsets: dict[int, tuple[int, int]]
+
+
+def topic_state(settings: Settings, topic: str, timeout_seconds: float | None = None) -> TopicState:
+    """Ask the broker for a topic's id and offsets.
+
+    Raises:
+        SinkUnavailable: it did not answer in time, by default `KAFKA_CONNECT_TIMEOUT_SECONDS`.
+        JobError: there is no such topic, or the user may not see it.
+    """
+    admin = kafka_admin(settings)
+    limit_seconds = timeout_seconds or settings.kafka_connect_timeout_seconds
+    deadline = time.monotonic() + limit_seconds
+    while True:
+        try:
+            return _ask_for_state(admin, topic, max(1.0, deadline - time.monotonic()))
+        except KafkaException as error:
+            # A partition has no leader for a moment after it was made, and after a restart.
+            if error.args[0].code() in LASTING_FAULTS:
+                raise JobError(
+                    f"Kafka did not tell the state of `{topic}`: {error.args[0].name()}. `make up`"
+                    " creates missing topics; see the user's rights and the topic's setting."
+                ) from error
+            if time.monotonic() > deadline:
+                raise SinkUnavailable(
+                    f"Kafka at `{settings.kafka_bootstrap_servers}` did not tell the offsets of"
+                    f" `{topic}` within {limit_seconds:g} s"
+                    f" ({error.args[0].name()}). See `make status` and `make logs SERVICE=kafka`."
+                ) from error
+            time.sleep(RETRY_SECONDS)
+
+
+def _ask_for_state(admin: AdminClient, topic: str, timeout_seconds: float) -> TopicState:
+    wait = {"request_timeout": timeout_seconds}
+    description = admin.describe_topics(TopicCollection([topic]), **wait)[topic].result()
+    partitions = [TopicPartition(topic, partition.id) for partition in description.partitions]
+    first, after_last = (
+        {
+            place.partition: future.result().offset
+            for place, future in admin.list_offsets(dict.fromkeys(partitions, spec), **wait).items()
+        }
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
+    )
+    topic_id = str(description.topic_id)
+    return TopicState(
+        topic_id=None if topic_id in {NO_TOPIC_ID, "None"} else topic_id,
+        offsets={partition: (start, after_last[partition]) for partition, start in first.items()},
+    )
+
+
+def ensure_topics(settings: Settings, topics: list[str]) -> list[str]:
+    """Create what is missing of the topics and their dead-letter topics; give what was created."""
+    admin = kafka_admin(settings)
+    known = existing_topics(settings, admin)
+    created = _create(settings, admin, [topic for topic in topics if topic not in known])
+    for topic in topics:
+        created += ensure_dead_letter_topic(settings, topic)
+    return created
+
+
+def check_topic(settings: Settings, topic: str) -> None:
+    """See that a job's topic is there, and that its dead letters have a place.
+
+    Raises:
+        JobError: there is no such topic.
+    """
+    if topic not in existing_topics(settings):
+        raise JobError(
+            f"There is no topic `{topic}` at `{settings.kafka_bootstrap_servers}`. `make up`"
+            " creates it; or correct the topic's setting."
+        )
+    ensure_dead_letter_topic(settings, topic)
+
+
+def ensure_dead_letter_topic(settings: Settings, topic: str) -> list[str]:
+    """Create the topic's dead-letter topic or raise its limit; give its name if it is new."""
+    return ensure_roomier_topic(settings, dead_letter_topic(topic), topic, KEPT_FOR_EVER)
+
+
+def ensure_roomier_topic(
+    settings: Settings, name: str, topic: str, options: dict[str, str]
+) -> list[str]:
+    """Create a topic that takes what `topic` takes and more, or raise its limit; name if new.
+
+    The new topic has as many partitions as `topic`, which must be there.
+    """
+    admin = kafka_admin(settings)
+    known = existing_topics(settings, admin)
+    limit = _limit(admin, topic) + DEAD_LETTER_ROOM_BYTES
+    if name not in known:
+        return _create(settings, admin, [name], {LIMIT: str(limit), **options}, known[topic])
+    if _limit(admin, name) < limit:
+        entry = ConfigEntry(LIMIT, str(limit), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        _wait(admin.incremental_alter_configs([resource]), "change the limit of")
+    return []
+
+
+def redriven_topic(topic: str) -> str:
+    """Name of the topic that notes which dead letters of `topic` were sent back to it."""
+    return topic + REDRIVEN_SUFFIX
+
+
+def ensure_redriven_topic(settings: Settings, topic: str) -> None:
+    """Create the topic of the notes if it is missing.
+
+    Raises:
+        JobError: there is no topic `topic`.
+    """
+    check_topic(settings, topic)
+    admin = kafka_admin(settings)
+    known = existing_topics(settings, admin)
+    name = redriven_topic(topic)
+    if name not in known:
+        _create(settings, admin, [name], KEPT_FOR_EVER, known[topic])
+
+
+def _create(
+    settings: Settings,
+    admin: AdminClient,
+    names: list[str],
+    config: dict[str, str] | None = None,
+    partitions: int | None = None,
+) -> list[str]:
+    if not names:
+        return []
+    new = [
+        NewTopic(
+            name,
+            num_partitions=partitions or settings.topic_partitions,
+            replication_factor=settings.topic_replication_factor,
+            config=config or {},
+        )
+        for name in names
+    ]
+    _wait(admin.create_topics(new, operation_timeout=30), "create")
+    return names
+
+
+def _limit(admin: AdminClient, topic: str) -> int:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    (config,) = _wait(admin.describe_configs([resource]), "read the limits of")
+    return int(config[LIMIT].value)
+
+
+def _wait(futures: dict[Any, Future[Any]], action: str) -> list[Any]:
+    results = []
+    for name, future in futures.items():
+        try:
+            results.append(future.result(timeout=30))
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                continue
+            raise JobError(
+                f"Kafka refused to {action} the topic `{name}`: {error.args[0].name()}. Check the"
+                " user's rights, TOPIC_PARTITIONS and TOPIC_REPLICATION_FACTOR."
+            ) from error
+    return results
+
+
+def delete_topics(settings: Settings, topics: list[str]) -> None:
+    """Delete topics and wait until the broker no longer lists them."""
+    admin = kafka_admin(settings)
+    present = [topic for topic in topics if topic in existing_topics(settings, admin)]
+    if not present:
+        return
+    _wait(admin.delete_topics(present, operation_timeout=30), "delete")
+    deadline = time.monotonic() + DELETION_SECONDS
+    while any(topic in existing_topics(settings, admin) for topic in present):
+        if time.monotonic() > deadline:
+            raise JobError(
+                f"Kafka still lists deleted topics after {DELETION_SECONDS} s. See `make status`"
+                " and `make logs SERVICE=kafka`, then run `make up` to create them anew."
+            )
+        time.sleep(0.2)

@@ -1,0 +1,95 @@
+"""Signals that ask a job to end, and the end of its JVM."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from subprocess import Popen, TimeoutExpired
+from threading import Thread
+from types import FrameType
+from typing import Any
+
+import psutil
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SPARK_STOP_SECONDS = 10
+
+
+class StopRequest:
+    """True once a stop was asked for.
+
+    A plain flag, as a signal handler must not take a lock that the interrupted code may hold
+    (`threading.Event.set` does).
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __bool__(self) -> bool:
+        return self._asked
+
+    def ask(self) -> None:
+        """Ask for a stop."""
+        self._asked = True
+
+    def on_signals(self) -> None:
+        """Ctrl-C, SIGTERM and SIGHUP ask for a clean end; a second one ends at once.
+
+        Call it again after a SparkSession was made: PySpark sets a handler of its own.
+        """
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self:
+                # Ends where it stands, which is safe: the batch in work comes again.
+                kill_jvm()
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self.ask()
+
+        for number in SIGNALS:
+            signal.signal(number, handle)
+
+
+def stop_spark(spark: SparkSession) -> None:
+    """Stop the session; kill its JVM where that takes too long, as a hanging writer may let it."""
+    if not jvm_is_gone():
+        thread = Thread(target=spark.stop, daemon=True)
+        thread.start()
+        thread.join(SPARK_STOP_SECONDS)
+        if thread.is_alive():
+            kill_jvm()
+
+
+def jvm_is_gone(within_seconds: float = 0) -> bool:
+    """Whether the JVM that this process started has ended, or does so in a moment.
+
+    Its connections break before it is gone: the system takes its memory back first.
+    """
+    process = _jvm()
+    if process is None:
+        return False
+    with suppress(TimeoutExpired):
+        process.wait(within_seconds)
+    return process.poll() is not None
+
+
+def kill_jvm() -> None:
+    """End the JVM that this process started, and the executors under it, at once.
+
+    Under spark-submit it is the JVM that started this process, and follows it.
+    """
+    process = _jvm()
+    if process is None or process.poll() is not None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        jvm = psutil.Process(process.pid)
+        for each in [*jvm.children(recursive=True), jvm]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def _jvm() -> Popen[Any] | None:
+    gateway = SparkContext._gateway  # noqa: SLF001 - PySpark has no public way
+    return getattr(gateway, "proc", None)

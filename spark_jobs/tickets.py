@@ -1,0 +1,101 @@
+"""Pipeline *tickets*: topic `client_tickets` -> keyspace `support`, ticket aggregates.
+
+Run it alone: `python -m spark_jobs.tickets --help`, or `spark-submit spark_jobs/tickets.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __package__ in {None, ""}:  # spark-submit of this file: make the project importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from settings import Settings
+from spark_jobs.aggregates import TICKET_COLLECTIONS, TICKET_METRICS, roll_up_tickets
+from spark_jobs.main import main
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.cassandra import Table
+from spark_jobs.sinks.file_manifest import Snapshot
+from spark_jobs.sinks.files import FileSet
+from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.transforms.summarise import summarise_tickets
+from spark_jobs.transforms.tickets import classify_tickets
+
+KEYSPACE = "support"
+LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
+COLUMNS = (
+    "ticket_id",
+    "client_id",
+    "created_at",
+    "request",
+    "request_type",
+    "priority",
+    "assigned_team",
+    *LINEAGE,
+)
+
+# As readers of files see them; beside them the day, by which files lie in folders.
+FILE_SCHEMA = (
+    StructType()
+    .add("ticket_id", "string")
+    .add("client_id", "string")
+    .add("created_at", "timestamp")
+    .add("request", "string")
+    .add("request_type", "string")
+    .add("priority", "string")
+    .add("assigned_team", "string")
+)
+URGENT = ("high", "critical")
+
+
+def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
+    return classify_tickets(messages)
+
+
+def _select_tickets(records: DataFrame) -> DataFrame:
+    return records.select(*COLUMNS)
+
+
+def _select_tickets_by_team(records: DataFrame) -> DataFrame:
+    return records.select(*COLUMNS, "created_hour")
+
+
+def _select_for_files(records: DataFrame) -> DataFrame:
+    return records.select(*(name for name in COLUMNS if name not in LINEAGE))
+
+
+def _select_urgent_for_files(records: DataFrame) -> DataFrame:
+    return _select_for_files(records).filter(F.col("priority").isin(*URGENT))
+
+
+TICKETS = Pipeline(
+    name="tickets",
+    topic=lambda settings: settings.tickets_topic,
+    tables=(
+        Table(KEYSPACE, "tickets", _select_tickets),
+        Table(KEYSPACE, "tickets_by_team", _select_tickets_by_team),
+    ),
+    sql_tables=(SqlTable("tickets", _select_tickets, key=("ticket_id",)),),
+    classify=_classify,
+    summarise=summarise_tickets,
+    roll_up=roll_up_tickets,
+    hash_key_id=lambda settings: None,
+    collections=(*TICKET_COLLECTIONS, "ticket_metrics"),
+    file_sets=(
+        FileSet("tickets_with_assignment", _select_for_files, FILE_SCHEMA, "created_at"),
+        FileSet("high_priority_tickets", _select_urgent_for_files, FILE_SCHEMA, "created_at"),
+    ),
+    snapshots=(
+        Snapshot("metrics", "ticket_metrics", (*TICKET_METRICS, "unique_clients")),
+        Snapshot("tickets_by_type", "tickets_by_type", ("request_type", "count"), "request_type"),
+        Snapshot("tickets_by_priority", "tickets_by_priority", ("priority", "count"), "priority"),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main([TICKETS]))

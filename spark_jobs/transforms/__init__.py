@@ -1,0 +1,1 @@
+"""Pure `DataFrame -> DataFrame` functions; no session, settings, clock or I/O in here."""

@@ -1,0 +1,148 @@
+"""Customers: one message in, one classified row out.
+
+Columns in:  `schemas.spark.MESSAGE_SCHEMA`
+Columns out: `record_id`, `outcome` (`valid`: complete and of the USA, `filtered`: complete and of
+             elsewhere, `alert`: incomplete, `rejected`: not readable), `reasons` (of `alert` and
+             `rejected`), `key`, `value` (both only when rejected), the message's coordinates,
+             `redrives`, then, null unless valid or alert: `customer_id`, `first_name`, `last_name`,
+             `email`, `phone`, `address`, `city`, `state`, `country`, `postal_code` strings,
+             `created_at` timestamp (UTC, cut to milliseconds)
+Grain:       one row per message, nothing dropped, nothing added
+Nulls:       in a valid record what is absent or blank; in an alert what is absent, neither string
+             nor number, or, of `created_at`, not readable. A valid record's texts are trimmed, an
+             alert's stand as they were sent.
+
+The keys of a message may have any case; where several spell one name, the last counts. A required
+field must be a JSON string; of the others a number becomes its decimal text, anything else counts
+as absent, except that a `created_at` that is no string is `invalid_created_at`.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.contract import FieldContract, load_contract
+from spark_jobs.transforms import outcomes, timestamps
+from spark_jobs.transforms.parse import (
+    NEITHER_TEXT_NOR_NUMBER,
+    is_text_member,
+    last_member,
+    with_members,
+)
+from spark_jobs.transforms.validate import is_blank, reason, ruled_text, trimmed
+
+USA: Final = ("usa", "us", "u.s.", "u.s.a.", "united states", "united states of america")
+CREATED_AT: Final = "created_at"
+# The form of `outcomes.message_columns` for coordinates, which a customer's id may have too.
+COORDINATES: Final = r"\A[0-9]+/[0-9]+\z"
+# ISO 8601 of the contract, in parts: date, time, seconds, zone's hours, zone's minutes.
+PARTS: Final = (
+    r"\A([0-9-]{10})(?:[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?"
+    r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2})?)?)?\z"
+)
+
+
+def classify_customers(messages: DataFrame) -> DataFrame:
+    """Turn messages into customers of the USA, alerts, others and rejected; see the module."""
+    contract = load_contract("customer")
+    fields = {field.name: field for field in contract.fields}
+    read = with_members(messages)
+    sent = read.withColumns({f"sent_{name}": last_member(name)["value"] for name in fields})
+    ruled = sent.withColumns(
+        {
+            **{name: _ruled(field) for name, field in fields.items() if name != CREATED_AT},
+            "_at": _instant(fields[CREATED_AT]),
+        }
+    )
+    dated = ruled.withColumn(CREATED_AT, F.when(timestamps.is_in_range(F.col("_at")), F.col("_at")))
+    judged = dated.withColumn("reasons", _reasons(contract.fields))
+    decided = judged.withColumns({"outcome": _outcome(), "_id": _record_id()})
+    return decided.select(
+        *outcomes.message_columns("_id"), *(_stored(field) for field in contract.fields)
+    )
+
+
+def _ruled(field: FieldContract) -> Column:
+    """Return the value to work with, null where the field is absent or breaks its rule."""
+    sent = F.col(f"sent_{field.name}")
+    if field.required:
+        return F.when(is_text_member(field.name, sent), ruled_text(field, sent))
+    return F.when(~is_blank(sent), trimmed(_readable(field)))
+
+
+def _readable(field: FieldContract) -> Column:
+    """Return the text as sent of a string or a number, null for anything else."""
+    sent = F.col(f"sent_{field.name}")
+    suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
+    return F.when(~suspicious | is_text_member(field.name, sent), sent)
+
+
+def _instant(field: FieldContract) -> Column:
+    """Return the moment, null where the text is blank or not of the contract's form.
+
+    A date is its midnight; without a zone it is UTC, whatever the session's time zone is.
+    """
+    text = trimmed(F.col(f"sent_{field.name}"))
+    date, time, seconds, zulu, hours, minutes = (
+        F.regexp_extract(text, PARTS, group) for group in range(1, 7)
+    )
+    zone = F.when(hours == "", F.lit("Z")).otherwise(
+        F.concat(hours, F.lit(":"), _or_else(minutes, "00"))
+    )
+    zone = F.when(zulu != "", F.lit("Z")).otherwise(zone)
+    whole = F.concat(date, F.lit("T"), _or_else(time, "00:00"), _or_else(seconds, ":00"), zone)
+    is_iso = text.rlike(rf"\A(?:{field.pattern})\z")
+    return timestamps.instant(F.when(is_iso, whole), ".*")
+
+
+def _or_else(text: Column, default: str) -> Column:
+    return F.when(text == "", F.lit(default)).otherwise(text)
+
+
+def _reasons(fields: tuple[FieldContract, ...]) -> Column:
+    """Gather all reasons, in the contract's order; `unparseable` alone without a record."""
+    given = [
+        reason(field, F.col(f"sent_{field.name}"), F.col(field.name))
+        for field in fields
+        if field.required
+    ]
+    is_unreadable = ~is_blank(F.col(f"sent_{CREATED_AT}")) & F.col(CREATED_AT).isNull()
+    given.append(F.when(is_unreadable, F.lit(f"invalid_{CREATED_AT}")))
+    return (
+        F.when(F.col("record").isNull(), F.array(F.lit("unparseable")))
+        .when(reduce(or_, (r.isNotNull() for r in given)), F.array_compact(F.array(*given)))
+        .otherwise(outcomes.no_reasons())
+    )
+
+
+def _outcome() -> Column:
+    is_of_usa = F.lower("country").isin(*USA)
+    return (
+        F.when(F.col("record").isNull(), F.lit(outcomes.REJECTED))
+        .when(F.size("reasons") > 0, F.lit(outcomes.ALERT))
+        .when(is_of_usa, F.lit(outcomes.VALID))
+        .otherwise(F.lit(outcomes.FILTERED))
+    )
+
+
+def _record_id() -> Column:
+    """Return the id; one that looks like coordinates with a blank, which no trimmed id begins with.
+
+    Or that customer would count as a duplicate of the alert at that place, or the alert of it.
+    """
+    customer_id = F.col("customer_id")
+    looks_like_place = customer_id.rlike(COORDINATES)
+    return F.when(looks_like_place, F.concat(F.lit(" "), customer_id)).otherwise(customer_id)
+
+
+def _stored(field: FieldContract) -> Column:
+    valid, alert = F.col("outcome") == outcomes.VALID, F.col("outcome") == outcomes.ALERT
+    if field.name == CREATED_AT:
+        at = timestamps.cut_to_milliseconds(F.col(CREATED_AT))
+        return F.when(valid | alert, at).alias(CREATED_AT)
+    return F.when(valid, F.col(field.name)).when(alert, _readable(field)).alias(field.name)

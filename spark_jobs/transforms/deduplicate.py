@@ -1,0 +1,97 @@
+"""First arrivals: of all messages with one id, the one that came first passes.
+
+The choice must be the same when a micro-batch is repeated after a crash, or the tables that were
+written before it and those written after it would hold different rows of one id. Spark's
+`dropDuplicatesWithinWatermark` alone keeps whichever row a task meets first; sorted input makes
+that the lowest (Kafka timestamp, partition, offset).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+PROCESSED_AT = "processed_at"
+# Offsets for each key of the join by which a message finds its batch.
+BUCKET_OFFSETS = 1000
+
+
+def select_first_arrivals(
+    records: DataFrame, *, days: int, partitions: int, not_before: datetime
+) -> DataFrame:
+    """Drop every row whose `record_id` came before, in this batch or an earlier one.
+
+    Columns in: `record_id` string, `kafka_timestamp`, `kafka_partition`, `kafka_offset`, others.
+    Columns out: the same.
+    Grain: one id.
+    Units: ids are remembered for `days` of processing time, and a batch or two more. The
+        clock is the batch's own, which
+        Spark records before it runs the batch; `not_before` keeps it from running behind a
+        watermark that stands in the future (a machine clock that was wrong for a while), as rows
+        behind the watermark would be dropped without a word.
+
+    `partitions` must be the query's `spark.sql.shuffle.partitions`: with any other number Spark
+    would shuffle once more, and the order would be lost.
+    """
+    clock = F.greatest(F.current_timestamp(), F.lit(not_before))
+    return (
+        records.withColumn(PROCESSED_AT, clock)
+        .withWatermark(PROCESSED_AT, f"{int(watermark_delay(days).total_seconds())} seconds")
+        .repartition(partitions, "record_id")
+        .sortWithinPartitions("record_id", "kafka_timestamp", "kafka_partition", "kafka_offset")
+        .dropDuplicatesWithinWatermark(["record_id"])
+        .drop(PROCESSED_AT)
+    )
+
+
+def with_batch_ids(records: DataFrame, ranges: DataFrame) -> DataFrame:
+    """Tell of each record which micro-batch read it; records that none has read are left out.
+
+    Columns in: `kafka_partition`, `kafka_offset`, others; of `ranges` `batch_id` bigint,
+        `partition` int, `first_offset` bigint, `until` bigint (the offset after the last).
+    Columns out: the records' columns, `batch_id` bigint.
+    Grain: one record.
+    """
+    # By buckets, so that it is a join of equals: each message meets the few ranges near it.
+    first, last = f"first_offset div {BUCKET_OFFSETS}", f"(until - 1) div {BUCKET_OFFSETS}"
+    buckets = ranges.filter("until > first_offset").select(
+        "*", F.explode(F.sequence(F.expr(first), F.expr(last))).alias("bucket")
+    )
+    of_message = F.expr(f"kafka_offset div {BUCKET_OFFSETS}")
+    is_inside = F.col("kafka_offset").between(F.col("first_offset"), F.col("until") - 1)
+    return records.join(
+        F.broadcast(buckets),
+        (F.col("kafka_partition") == F.col("partition"))
+        & (F.col("bucket") == of_message)
+        & is_inside,
+    ).select(*records.columns, "batch_id")
+
+
+def select_first_of_batches(records: DataFrame) -> DataFrame:
+    """Which messages `select_first_arrivals` let pass, told afterwards from their batches.
+
+    An id that came again after `DEDUPLICATION_DAYS`, and so passed twice, passes once here.
+
+    Columns in: `record_id`, `outcome`, `batch_id`, `kafka_timestamp`, `kafka_partition`,
+        `kafka_offset` of all batches since the first.
+    Columns out: `batch_id` bigint, `kafka_partition` int, `kafka_offset` bigint,
+        `outcome` string.
+    Grain: one id, which for records that are not valid is their place on the topic.
+    """
+    order = ("batch_id", "kafka_timestamp", "kafka_partition", "kafka_offset", "outcome")
+    return (
+        records.groupBy("record_id")
+        .agg(F.min(F.struct(*order)).alias("first"))
+        .select("first.batch_id", "first.kafka_partition", "first.kafka_offset", "first.outcome")
+    )
+
+
+def watermark_delay(days: int) -> timedelta:
+    """The watermark's delay by which ids are remembered for `days`.
+
+    Spark counts it twice: an id expires a delay after it came, and the watermark that finds it
+    expired stands a delay behind the clock (`StreamingDeduplicateWithinWatermarkExec`).
+    """
+    return timedelta(days=days) / 2

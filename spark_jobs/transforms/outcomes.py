@@ -1,0 +1,46 @@
+"""What every classified message carries, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+VALID: Final = "valid"
+REJECTED: Final = "rejected"
+FILTERED: Final = "filtered"
+# An incomplete customer: stored, once for each message, in a place of its own.
+ALERT: Final = "alert"
+STORED: Final = (VALID, ALERT)
+
+
+def message_columns(record_id: str) -> list[Column]:
+    """Return the leading columns of a classified message; expects `outcome` and `reasons`.
+
+    `key` and `value` stay only with rejected messages, which are kept byte for byte, `reasons` with
+    alerts as well; `record_id` is the record's own id when it is valid, else coordinates, a form
+    that `record_id` of a valid record must not have.
+    """
+    coordinates = F.concat_ws("/", "kafka_partition", "kafka_offset")
+    rejected = F.col("outcome") == REJECTED
+    has_reasons = F.col("outcome").isin(REJECTED, ALERT)
+    return [
+        F.coalesce(when_valid(F.col(record_id)), coordinates).alias("record_id"),
+        F.col("outcome"),
+        F.when(has_reasons, F.col("reasons")).otherwise(no_reasons()).alias("reasons"),
+        F.when(rejected, F.col("key")).alias("key"),
+        F.when(rejected, F.col("value")).alias("value"),
+        *map(F.col, ("kafka_topic", "kafka_partition", "kafka_offset")),
+        *map(F.col, ("kafka_timestamp", "redrives")),
+    ]
+
+
+def when_valid(column: Column) -> Column:
+    """Return the column for valid records and null for any other."""
+    return F.when(F.col("outcome") == VALID, column)
+
+
+def no_reasons() -> Column:
+    """Return an empty list of reason codes."""
+    return F.array().cast("array<string>")

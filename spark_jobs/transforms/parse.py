@@ -1,0 +1,171 @@
+r"""Strict JSON: one object per message, in native column functions.
+
+Columns in:  `value` binary (with whatever else, passed through)
+Columns out: `text` string, the value read as UTF-8; `record` struct, the contract's fields as text,
+             null when the value is not exactly one JSON object in valid UTF-8
+Grain:       one row per message, none dropped
+
+Why it looks as it does. `from_json` alone accepts trailing text, a second object and malformed
+UTF-8, and turns `null`, a number or an array into a struct of nulls. So the text is wrapped twice:
+as the member of an object, which makes a root that is no object visible, and as the element of an
+array that must have one element; each wrapper alone lets `{}}x`, `{}]x` or `{},"x":1` through.
+
+`from_json` also turns numbers, objects, arrays and booleans into text where text is asked for.
+Whether a value was a JSON string is asked again, but only where its text could be something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+JSON_OPTIONS: Final = {
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": "_corrupt",
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+}
+# Texts that `from_json` may have made of something that was no JSON string. Jackson writes a number
+# beyond the range of doubles as "Infinity", with quotes.
+NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
+NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
+
+
+def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
+    """Add `text` and `record`; see the module's text.
+
+    A parent that is not an object counts as absent: `from_json` calls such a message corrupt, and
+    only such messages are read a second time, parent by parent.
+    """
+    objects = [f.name for f in schema.fields if isinstance(f.dataType, T.StructType)]
+    parsed = messages.withColumns(
+        {"text": F.col("value").cast("string"), "_parsed": _parsed(schema)}
+    )
+    if not objects:
+        return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")))
+    return parsed.withColumn(
+        "_outer",
+        F.when(F.col("_parsed._corrupt").isNotNull(), _parsed(_texts(*schema.names))),
+    ).withColumn(
+        "record",
+        F.when(_is_one_object("_parsed"), F.col("_parsed.o")).when(
+            _is_one_object("_outer"), _rebuilt(F.col("_outer.o"), schema, ())
+        ),
+    )
+
+
+def with_members(messages: DataFrame) -> DataFrame:
+    """Add `text` and `record`, a map of the object's members as text, in their order.
+
+    Repeated keys stay: Spark builds the map without looking for them. So `last_member` can choose.
+    """
+    members = T.MapType(T.StringType(), T.StringType())
+    parsed = messages.withColumns(
+        {"text": F.col("value").cast("string"), "_parsed": _parsed(members)}
+    )
+    return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")))
+
+
+def last_member(name: str) -> Column:
+    """Return the last member whose key is that name in any case, as `key`, `value`; else null."""
+    return F.try_element_at(_members(name), F.lit(-1))
+
+
+def is_text_member(name: str, sent: Column) -> Column:
+    """Tell whether the last member of that name in any case was a JSON string; false for null.
+
+    As `is_json_string`, with its one limit, and only where the text could be something else.
+    """
+    path = F.concat(F.lit("$[*]['"), last_member(name)["key"], F.lit("']"))
+    array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
+    last = F.regexp_extract(_compact_text(()), rf'(?is)\A.*[{{,]"{name}":(.)', 1)
+    found = F.when(F.size(_members(name)) > 1, last).otherwise(
+        F.call_function("get_json_object", array, path)
+    )
+    is_string = found.startswith('"') & (found != sent)
+    return F.coalesce(
+        F.when(sent.rlike(NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
+    )
+
+
+def _members(name: str) -> Column:
+    return F.filter(F.map_entries("record"), lambda member: F.lower(member["key"]) == name)
+
+
+def is_json_string(path: Sequence[str], sent: Column) -> Column:
+    """Tell whether the field at `path`, whose text is `sent`, was a JSON string; false for null.
+
+    `get_json_object` over an array quotes strings, but takes the first of repeated keys. Those are
+    rare enough to be searched: in text without blanks, `,"key":` or `{"key":` is always a key. (Not
+    told apart: a repeated key that comes once more inside a later unknown object.)
+    """
+    *parents, key = path
+    parent = _compact_text(parents)
+    array = F.concat(F.lit("["), parent, F.lit("]"))
+    repeated = F.size(F.filter(F.json_object_keys(parent), lambda name: name == key)) > 1
+    found = F.when(repeated, F.regexp_extract(parent, rf'(?s)\A.*[{{,]"{key}":(.)', 1)).otherwise(
+        F.get_json_object(array, f"$[*].{key}")
+    )
+    is_string = found.startswith('"') & (found != sent)
+    return F.coalesce(
+        F.when(sent.rlike(NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
+    )
+
+
+def text_or_number(path: Sequence[str], sent: Column) -> Column:
+    """Return the text of an optional field, null where it was neither string nor number."""
+    suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
+    return F.when(~suspicious | is_json_string(path, sent), sent)
+
+
+def has_key(name: str) -> Column:
+    """Tell whether the message's object has that key, even with a null value."""
+    return F.array_contains(F.json_object_keys(F.col("text")), name)
+
+
+def _parsed(schema: T.DataType) -> Column:
+    wrapper = T.StructType().add("o", schema).add("_corrupt", T.StringType())
+    text = F.concat(F.lit('{"o":'), F.col("value").cast("string"), F.lit("}"))
+    return F.from_json(text, wrapper, JSON_OPTIONS)
+
+
+def _compact_text(parents: Sequence[str]) -> Column:
+    """Return the text of the object at that path, as Jackson writes it: without blanks."""
+    wrapped = F.concat(F.lit('{"o":'), F.col("text"), F.lit("}"))
+    compact = F.from_json(wrapped, _texts("o"), JSON_OPTIONS)["o"]
+    for name in parents:
+        compact = F.from_json(compact, _texts(name), JSON_OPTIONS)[name]
+    return compact
+
+
+def _is_one_object(parsed: str) -> Column:
+    array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
+    utf8 = F.encode(F.decode(F.col("value"), "UTF-8"), "UTF-8") == F.col("value")
+    return F.coalesce(
+        F.col(f"{parsed}._corrupt").isNull()
+        & F.col(f"{parsed}.o").isNotNull()
+        & utf8
+        & (F.json_array_length(array) == 1),
+        F.lit(False),
+    )
+
+
+def _texts(*names: str) -> T.StructType:
+    return T.StructType([T.StructField(name, T.StringType()) for name in names])
+
+
+def _rebuilt(outer: Column, schema: T.StructType, path: tuple[str, ...]) -> Column:
+    """Build the struct `schema` of a struct of texts, with null for parents that are no objects."""
+    members = []
+    for field in schema.fields:
+        sent, inside = outer[field.name], (*path, field.name)
+        if isinstance(field.dataType, T.StructType):
+            inner = F.from_json(sent, _texts(*field.dataType.names), JSON_OPTIONS)
+            is_object = sent.startswith("{") & ~is_json_string(inside, sent)
+            sent = F.when(is_object, _rebuilt(inner, field.dataType, inside))
+        members.append(sent.alias(field.name))
+    return F.struct(*members)

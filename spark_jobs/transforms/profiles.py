@@ -1,0 +1,117 @@
+"""Profiles: one message in, one classified row out.
+
+Columns in:  `schemas.spark.MESSAGE_SCHEMA`
+Columns out: `record_id`, `outcome` (`valid`, `rejected` or `filtered`), `reasons`, `key`, `value`
+             (both only when rejected), the message's coordinates, `redrives`, then, null unless
+             valid: `identifiant` (lower case), `title`, `gender`, `full_name`, `username`, `email`,
+             `domain_name`, `phone`, `full_address`, `age`, `inscription`, `nationality`,
+             `hash_key_id`, `shard` (0-15, first hex digit of the id), `age_band`
+Grain:       one row per message, nothing dropped, nothing added
+Nulls:       an optional field that is blank counts as absent, as a blank required one does;
+             `email`, `phone` and `full_address` are digests, of null they are null
+
+Source: one object of the randomuser.me 1.4 `results` array.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.contract import FieldContract, load_contract
+from schemas.spark import record_schema
+from spark_jobs.transforms import outcomes
+from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_band, age_years
+from spark_jobs.transforms.parse import is_json_string, text_or_number, with_record
+from spark_jobs.transforms.pseudonymise import Digests, joined_address
+from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
+from spark_jobs.transforms.validate import all_reasons, is_blank, reason, ruled_text, trimmed
+
+ADDRESS: Final = (
+    "location.street.number",
+    "location.street.name",
+    "location.city",
+    "location.state",
+    "location.country",
+    "location.postcode",
+)
+
+
+def classify_profiles(messages: DataFrame, *, digests: Digests) -> DataFrame:
+    """Turn messages into accepted, rejected or filtered profiles; see the module's text."""
+    contract = load_contract("profile")
+    fields = [field for field in contract.fields if field.column]
+    required = [field for field in fields if field.required]
+    read = with_record(messages, record_schema(contract))
+    born = contract.field("dob.date")
+    dated = read.withColumn("_born", instant(_sent(born), born.pattern or ""))
+    ruled = dated.withColumns({_name(field): _ruled(field) for field in fields})
+    reasons = [reason(f, _sent(f), F.col(_name(f))) for f in required]
+    values = [F.col(_name(f)) for f in required]
+    kafka_date = utc_date(F.col("kafka_timestamp"))
+    judged = ruled.withColumns(
+        {
+            "reasons": all_reasons(F.col("record"), values, reasons),
+            "age": age_years(F.col("dob_date"), kafka_date),
+        }
+    )
+    outcome = (
+        F.when(F.col("age") <= HIGHEST_FILTERED_AGE, F.lit(outcomes.FILTERED))
+        .when(F.size("reasons") > 0, F.lit(outcomes.REJECTED))
+        .otherwise(F.lit(outcomes.VALID))
+    )
+    decided = digests.with_pads(judged.withColumn("outcome", outcome))
+    return decided.select(
+        *outcomes.message_columns("login_uuid"),
+        *(outcomes.when_valid(c).alias(name) for name, c in _columns(digests).items()),
+    )
+
+
+def _columns(digests: Digests) -> dict[str, Column]:
+    """Return the stored columns of a valid profile."""
+    email = _sent(load_contract("profile").field("email"))
+    address = joined_address(*(F.col(name.replace(".", "_")) for name in ADDRESS))
+    shard = F.conv(F.substring("login_uuid", 1, 1), 16, 10)
+    return {
+        "identifiant": F.col("login_uuid"),
+        "title": F.col("name_title"),
+        "gender": F.col("gender"),
+        "full_name": F.concat_ws(" ", "name_last", "name_first"),
+        "username": F.col("login_username"),
+        "email": digests.email(email),
+        "domain_name": F.lower(F.substring_index(trimmed(email), "@", -1)),
+        "phone": digests.phone(F.col("phone")),
+        "full_address": digests.address(address),
+        "age": F.col("age"),
+        "inscription": F.col("registered_date"),
+        "nationality": F.col("nat"),
+        "hash_key_id": F.lit(digests.key_id),
+        "shard": shard.cast("int"),
+        "age_band": age_band(F.col("age")),
+    }
+
+
+def _name(field: FieldContract) -> str:
+    return field.reason_suffix
+
+
+def _sent(field: FieldContract) -> Column:
+    sent = F.col("record")
+    for part in field.path:
+        sent = sent[part]
+    return sent
+
+
+def _ruled(field: FieldContract) -> Column:
+    """Return the value to work with, null where the field is absent or breaks its rule."""
+    sent = _sent(field)
+    if not field.required:
+        return text_or_number(field.path, F.when(~is_blank(sent), sent))
+    if field.format == "timestamp":
+        born, kafka_date = utc_date(F.col("_born")), utc_date(F.col("kafka_timestamp"))
+        is_past = F.coalesce(born <= kafka_date, F.lit(True))
+        return F.when(is_in_range(F.col("_born")) & is_past, born)
+    text = F.when(is_json_string(field.path, sent), ruled_text(field, sent))
+    return F.lower(text) if field.format == "uuid" else text

@@ -1,0 +1,91 @@
+"""Tickets: one message in, one classified row out.
+
+Columns in:  `schemas.spark.MESSAGE_SCHEMA`
+Columns out: `record_id`, `outcome` (`valid` or `rejected`), `reasons`, `key`, `value` (both only
+             when rejected), the message's coordinates, `redrives`, then, null unless valid:
+             `ticket_id`, `client_id`, `created_at` (UTC, cut to milliseconds), `request` (trimmed),
+             `request_type`, `priority`, `assigned_team`, `created_hour` (start of the UTC hour)
+Grain:       one row per message, nothing dropped, nothing added
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.contract import FieldContract, load_contract
+from schemas.spark import record_schema
+from spark_jobs.transforms import outcomes, timestamps
+from spark_jobs.transforms.parse import has_key, is_json_string, with_record
+from spark_jobs.transforms.routing import assigned_team
+from spark_jobs.transforms.validate import all_reasons, reason, ruled_choice, ruled_text
+
+# How far a producer's clock may stand ahead of the broker's.
+CREATED_AT_TOLERANCE: Final = "24 hours"
+
+
+def classify_tickets(messages: DataFrame) -> DataFrame:
+    """Turn messages into accepted or rejected tickets; see the module's text."""
+    contract = load_contract("ticket")
+    fields = {field.name: field for field in contract.fields}
+    read = with_record(messages, record_schema(contract))
+    sent = read.withColumns(
+        {f"sent_{name}": _sent(field) for name, field in fields.items()}
+    ).withColumn(
+        "_at", timestamps.instant(F.col("sent_created_at"), fields["created_at"].pattern or "")
+    )
+    ruled = sent.withColumns({name: _ruled(field) for name, field in fields.items()})
+    reasons = [reason(f, F.col(f"sent_{name}"), F.col(name)) for name, f in fields.items()]
+    values = [F.col(name) for name in fields]
+    judged = ruled.withColumn("reasons", all_reasons(F.col("record"), values, reasons))
+    valid = F.size("reasons") == 0
+    decided = judged.withColumn(
+        "outcome", F.when(valid, F.lit(outcomes.VALID)).otherwise(F.lit(outcomes.REJECTED))
+    )
+    columns = {
+        **{name: F.col(name) for name in fields},
+        "created_at": timestamps.cut_to_milliseconds(F.col("created_at")),
+        "assigned_team": assigned_team(F.col("request_type")),
+        "created_hour": timestamps.utc_hour(F.col("created_at")),
+    }
+    return decided.select(
+        *outcomes.message_columns("ticket_id"),
+        *(outcomes.when_valid(column).alias(name) for name, column in columns.items()),
+    )
+
+
+def _sent(field: FieldContract) -> Column:
+    """Return the text as sent, under the field's own name, else under another; else null.
+
+    The own name counts even when its value is null, which only the list of keys can tell.
+    """
+    own = F.col("record")[field.name]
+    if not field.other_names:
+        return own
+    others = F.coalesce(*(F.col("record")[name] for name in field.other_names))
+    return F.when(own.isNotNull() | others.isNull() | has_key(field.name), own).otherwise(others)
+
+
+def _ruled(field: FieldContract) -> Column:
+    """Return the value to store, null where the field is absent or breaks its rule."""
+    sent = F.col(f"sent_{field.name}")
+    if field.values:
+        # No text of a number, an object, an array or a boolean is a spelling of an enumeration.
+        return ruled_choice(field, sent)
+    if field.format == "timestamp":
+        latest = F.col("kafka_timestamp") + F.expr(f"INTERVAL {CREATED_AT_TOLERANCE}")
+        is_past = F.coalesce(F.col("_at") <= latest, F.lit(True))
+        return F.when(timestamps.is_in_range(F.col("_at")) & is_past, F.col("_at"))
+    text = ruled_text(field, sent)
+    return F.when(_was_string(field), text)
+
+
+def _was_string(field: FieldContract) -> Column:
+    own = F.col("record")[field.name]
+    is_string = is_json_string((field.name,), own)
+    for name in field.other_names:
+        other = F.col("record")[name]
+        is_string = F.when(own.isNull(), is_json_string((name,), other)).otherwise(is_string)
+    return is_string

@@ -1,0 +1,59 @@
+"""Rules of the contracts as column functions: a value or null, then a reason or null.
+
+`sent` is always the text as sent. A rule gives the value to store, null where the rule is broken;
+`reason` then tells missing from invalid. So a valid record pays for each rule once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import and_, or_
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from schemas.contract import WHITE_SPACE, FieldContract
+
+
+def trimmed(text: Column) -> Column:
+    """Take Unicode white space off both ends (Spark's own trim knows the blank only)."""
+    return F.btrim(text, F.lit(WHITE_SPACE))
+
+
+def is_blank(text: Column) -> Column:
+    """Tell whether a text is null, empty or white space only."""
+    return F.coalesce(trimmed(text) == "", F.lit(True))
+
+
+def ruled_text(field: FieldContract, sent: Column) -> Column:
+    """Return the text, trimmed where the contract says so, or null where it breaks a rule."""
+    text = trimmed(sent) if field.trim else sent
+    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else ~is_blank(sent)]
+    if field.min_length is not None:
+        rules.append(F.char_length(text) >= field.min_length)
+    if field.max_length is not None:
+        rules.append(F.char_length(text) <= field.max_length)
+    return F.when(reduce(and_, rules), text)
+
+
+def ruled_choice(field: FieldContract, sent: Column) -> Column:
+    """Return the canonical value of an enumeration, or null for a spelling it does not know."""
+    pairs = [F.lit(text) for pair in field.spellings.items() for text in pair]
+    return F.try_element_at(F.create_map(*pairs), F.lower(trimmed(sent)))
+
+
+def reason(field: FieldContract, sent: Column, value: Column) -> Column:
+    """Return `missing_…` or `invalid_…` where a required field has no value to store."""
+    missing, invalid = (F.lit(f"{kind}_{field.reason_suffix}") for kind in ("missing", "invalid"))
+    return F.when(value.isNull(), F.when(is_blank(sent), missing).otherwise(invalid))
+
+
+def all_reasons(record: Column, values: Sequence[Column], reasons: Sequence[Column]) -> Column:
+    """Gather reason codes, in the order given; `unparseable` alone where there is no record."""
+    any_missing = reduce(or_, (value.isNull() for value in values))
+    return (
+        F.when(record.isNull(), F.array(F.lit("unparseable")))
+        .when(any_missing, F.array_compact(F.array(*reasons)))
+        .otherwise(F.array().cast("array<string>"))
+    )

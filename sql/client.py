@@ -1,0 +1,252 @@
+"""Talk to PostgreSQL: connect, create the tables, and turn the driver's errors into the platform's.
+
+Fit for a pooler in transaction mode, such as Supabase's: no prepared statements, no state that
+outlives a transaction. `POSTGRES_DSN`'s password appears in no error, log or `repr`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
+from psycopg.sql import SQL, Composed
+
+from settings import (
+    LOOPBACK_HOSTS,
+    POSTGRES_PORT,
+    Settings,
+    SettingsError,
+    SinkError,
+    SinkRejected,
+    SinkUnavailable,
+)
+from sql.watch import watched
+
+Connection = psycopg.Connection[TupleRow]
+Query = LiteralString | bytes | SQL | Composed
+
+SQL_FOLDER: Final = Path(__file__).resolve().parent
+CONNECT_TIMEOUT_SECONDS: Final = 10
+PROBE_TIMEOUT_SECONDS: Final = 2
+PATIENCE_SECONDS: Final = 120.0
+# One `up` at a time: two that create the same table at once would fail.
+TABLES_LOCK: Final = 7_140_012
+# How long the server lets a transaction of ours work, wait for a lock, or stay idle.
+TRANSACTION_LIMITS: Final = (
+    "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '30s';"
+    " SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL timezone = 'UTC'"
+)
+# A peer that vanished without a word is noticed within half a minute.
+KEEP_ALIVE: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+# SQLSTATE classes and codes (PostgreSQL manual, appendix A) that trying again can help: connection
+# lost, conflict between transactions, out of resources, shut down or starting, lock not available,
+# statement cancelled, input or output failed, a stand-by that takes no writes, idle for too long.
+OUTAGE_STATES: Final = re.compile(
+    r"08...|40...|53...|57P0[1-5]|55P03|57014|58...|25006|25P03", re.ASCII
+)
+# A server that refuses a connection says why in its text only.
+REFUSED_LOGIN: Final = re.compile(
+    r"authentication|no password supplied|does not exist|pg_hba|SSL|certificate|not found"
+    r"|permission denied|not permitted|invalid",
+    re.IGNORECASE,
+)
+UNDEFINED_OBJECT: Final = "42"
+
+
+@dataclass(frozen=True)
+class Login:
+    """What `POSTGRES_DSN` says of where to log in, and as whom."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+    password: str | None = field(repr=False)
+    sslmode: str | None
+    sslrootcert: str | None = None
+    options: str | None = None
+
+    @property
+    def jdbc_parameters(self) -> dict[str, str]:
+        """What else of it the JDBC driver has to know; its names are libpq's."""
+        named = {
+            "sslmode": self.sslmode,
+            "sslrootcert": self.sslrootcert,
+            "options": self.options,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def login(settings: Settings) -> Login:
+    """The parts of `POSTGRES_DSN`; outside this machine TLS is wanted unless it says otherwise.
+
+    Raises:
+        SettingsError: libpq cannot read it.
+    """
+    parts = _parts(settings)
+    host = str(parts.get("host", ""))
+    sslmode = str(parts["sslmode"]) if "sslmode" in parts else os.environ.get("PGSSLMODE")
+    if sslmode is None and host not in LOOPBACK_HOSTS:
+        sslmode = "require"
+    user = str(parts.get("user", "postgres"))
+    password = parts.get("password")
+    return Login(
+        host=host,
+        port=int(parts.get("port") or POSTGRES_PORT),
+        user=user,
+        database=str(parts.get("dbname", user)),
+        password=None if password is None else str(password),
+        sslmode=sslmode,
+        sslrootcert=parts.get("sslrootcert"),
+        options=parts.get("options"),
+    )
+
+
+def connect(settings: Settings, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS) -> Connection:
+    """Open a connection; as a context manager it commits, or rolls back on an error, and closes.
+
+    Raises:
+        SettingsError: `POSTGRES_DSN` cannot be read.
+        SinkUnavailable: nobody answered in time.
+        SinkRejected: the server refused the login or has no such database.
+    """
+    access = login(settings)
+    options = _parts(settings) | KEEP_ALIVE | {"user": access.user, "client_encoding": "utf8"}
+    options |= {"connect_timeout": timeout_seconds, "application_name": "millrace"}
+    if access.sslmode:
+        options["sslmode"] = access.sslmode
+    try:
+        return psycopg.connect(prepare_threshold=None, **options)
+    except psycopg.Error as error:
+        raise _unreachable(settings, error, timeout_seconds) from None
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One open transaction: ask `cursor`; say `alive` while work goes on without an answer."""
+
+    cursor: psycopg.Cursor[TupleRow]
+    alive: Callable[[], None]
+
+    def execute(self, query: Query, values: Sequence[object] = ()) -> psycopg.Cursor[TupleRow]:
+        """Run a statement; values stand where it has `%s`."""
+        # Without values a text may hold several statements.
+        answer = self.cursor.execute(query, values or None)
+        self.alive()
+        return answer
+
+
+@contextmanager
+def transaction(
+    settings: Settings, action: str, patience_seconds: float = PATIENCE_SECONDS
+) -> Iterator[Transaction]:
+    """One transaction with limits of its own: all of it or nothing.
+
+    Args:
+        settings: Where the database is.
+        action: What it does, for errors: `take batch 7`.
+        patience_seconds: How long it may be silent before the connection is given up.
+
+    Raises:
+        SinkError: the server did not confirm the commit.
+    """
+    with connect(settings) as connection, watched(connection, patience_seconds) as watch:
+        try:
+            with connection.cursor() as cursor:
+                work = Transaction(cursor, watch.alive)
+                work.execute(TRANSACTION_LIMITS)
+                yield work
+            connection.commit()
+        except psycopg.Error as error:
+            raise store_error(action, error) from None
+
+
+def is_ready(settings: Settings) -> bool:
+    """Whether PostgreSQL answers a query within seconds."""
+    try:
+        with connect(settings, PROBE_TIMEOUT_SECONDS) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except (SinkError, psycopg.Error):
+        return False
+
+
+def apply_tables(settings: Settings) -> None:
+    """Create the tables of the numbered files here, where absent.
+
+    Raises:
+        SinkError: the database is away, or refused a file.
+    """
+    for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
+        with transaction(settings, f"apply sql/{path.name}") as work:
+            work.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
+            work.execute(path.read_bytes())
+
+
+def store_error(action: str, error: psycopg.Error) -> SinkError:
+    """The platform's error for one of the driver's.
+
+    Only the server's first line is told, without what stands between quotes, where a value of a
+    record may be; of missing tables and columns the name is told.
+    """
+    state = error.sqlstate
+    text = (error.diag.message_primary or str(error)).splitlines()[:1]
+    cause = text[0] if text else type(error).__name__
+    if not (state or "").startswith(UNDEFINED_OBJECT):
+        cause = re.sub(r"'[^']*'|\"[^\"]*\"", "…", cause)[:300]
+    told = f"{cause.rstrip('.')} ({state or type(error).__name__})"
+    lost = state is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    if lost or OUTAGE_STATES.fullmatch(state or ""):
+        return SinkUnavailable(
+            f"PostgreSQL did not {action}: {told}. Nothing is lost: the transaction is undone and"
+            " the batch is repeated. See that PostgreSQL is up (`make status`,"
+            " `make logs SERVICE=postgres`)."
+        )
+    return SinkRejected(
+        f"PostgreSQL refused to {action}: {told}. Nothing is lost: the transaction is undone and"
+        " the batch is repeated at the next start. Compare the tables with `sql/` (`make up`"
+        " creates what is missing), and the user's rights."
+    )
+
+
+def _parts(settings: Settings) -> dict[str, Any]:
+    try:
+        return dict(conninfo_to_dict(settings.postgres_dsn.get_secret_value()))
+    except psycopg.Error:
+        # libpq's own text may quote the address, password included.
+        raise SettingsError(
+            "POSTGRES_DSN: not a readable address; expected"
+            " `postgresql://user:password@host:5432/database?sslmode=require`, with `@`, `:`, `/`"
+            " of a password as %40, %3A, %2F."
+        ) from None
+
+
+def _unreachable(settings: Settings, error: psycopg.Error, timeout_seconds: int) -> SinkError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # The driver tells the address each time, and then what happened.
+    reasons = [re.sub(r".*failed: (?=\S)", "", line) for line in lines]
+    reason = re.sub(r"\"[^\"]*\"", "…", "; ".join(dict.fromkeys(reasons)))[:300].rstrip(".")
+    place = f"`{settings.postgres_address}`"
+    if REFUSED_LOGIN.search(reason):
+        return SinkRejected(
+            f"PostgreSQL at {place} refused the connection: {reason}. Correct `POSTGRES_DSN`: user,"
+            " password, database, and `sslmode` (`require` wherever the host is not this machine,"
+            " unless the address says otherwise)."
+        )
+    return SinkUnavailable(
+        f"Cannot reach PostgreSQL at {place} within {timeout_seconds} s: {reason}. Start the stack"
+        " with `make up` (`SINKS` or `SERVICES=+postgres` ask for PostgreSQL), or correct"
+        " `POSTGRES_DSN`; the command can be run again."
+    )

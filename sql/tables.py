@@ -1,0 +1,141 @@
+"""The tables of PostgreSQL: as the numbered files declare them, as they are, counted, emptied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from psycopg.sql import SQL, Identifier
+
+from settings import Settings
+from sql.client import SQL_FOLDER, transaction
+
+TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)^\);", re.DOTALL | re.MULTILINE)
+COLUMN: Final = re.compile(r"^  ([a-z_]+) +([a-z]+(?:\[\])?)( PRIMARY KEY)?", re.MULTILINE)
+KEY: Final = re.compile(r"^  PRIMARY KEY \((.*)\)", re.MULTILINE)
+# Short names of types, and what the server calls them.
+TYPE_NAMES: Final = {"int": "integer", "timestamptz": "timestamp with time zone"}
+AS_THEY_ARE: Final = """
+SELECT attname, format_type(atttypid, NULL), coalesce(attnum = ANY(indkey), false)
+FROM pg_attribute LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+"""
+RIGHTS: Final = """
+SELECT has_table_privilege(to_regclass(%s), 'SELECT')
+  AND has_table_privilege(to_regclass(%s), 'INSERT')
+  AND has_table_privilege(to_regclass(%s), 'UPDATE')
+"""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Columns of a table with the server's names of their types, and its primary key."""
+
+    columns: Mapping[str, str]
+    key: frozenset[str]
+
+
+@cache
+def declared() -> dict[str, Shape]:
+    """Every table of the numbered files."""
+    shapes = {}
+    for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
+        for name, body in TABLE.findall(path.read_text(encoding="utf-8")):
+            found = COLUMN.findall(body)
+            keys = [column for column, _, primary in found if primary]
+            keys += [each for group in KEY.findall(body) for each in group.split(", ")]
+            columns = {column: TYPE_NAMES.get(kind, kind) for column, kind, _ in found}
+            shapes[name] = Shape(columns, frozenset(keys))
+    return shapes
+
+
+def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
+    """What keeps rows from being written to these tables; nothing where all is as declared.
+
+    Columns that the files do not have are nobody's business here.
+
+    Raises:
+        SinkError: the database is away or refuses the login.
+    """
+    found: list[str] = []
+    with transaction(settings, "tell its tables") as work:
+        for name in tables:
+            rows = work.execute(AS_THEY_ARE, [name]).fetchall()
+            wanted = declared()[name]
+            there = {column: kind for column, kind, _ in rows}
+            if not rows:
+                found.append(f"no table `{name}`")
+                continue
+            found += [f"no column `{name}.{each}`" for each in wanted.columns if each not in there]
+            found += [
+                f"`{name}.{each}` is {there[each]}, not {kind}"
+                for each, kind in wanted.columns.items()
+                if there.get(each, kind) != kind
+            ]
+            if {column for column, _, in_key in rows if in_key} != wanted.key:
+                found.append(f"the primary key of `{name}` is not {', '.join(sorted(wanted.key))}")
+            if work.execute(RIGHTS, [name] * 3).fetchone() != (True,):
+                found.append(f"no right to read, insert and update `{name}`")
+    return found
+
+
+def count_rows(settings: Settings, table: str) -> int:
+    """Rows of a table, counted one by one.
+
+    Raises:
+        SinkError: the database is away, or has no such table.
+    """
+    with transaction(settings, f"count the rows of {table}") as work:
+        query = SQL("SELECT count(*) FROM {}").format(Identifier(table))
+        return sum(count for (count,) in work.execute(query))
+
+
+def select_rows(
+    settings: Settings,
+    table: str,
+    where: Mapping[str, object] | None = None,
+    limit: int = 20,
+) -> list[dict[str, Any]]:
+    """Rows of a table whose columns equal `where`, latest message first.
+
+    Raises:
+        SinkError: the database is away, has no such table or column, or a value does not fit.
+    """
+    where = where or {}
+    conditions = [SQL("{} = %s").format(Identifier(column)) for column in where]
+    query = SQL(
+        "SELECT * FROM {} WHERE {} ORDER BY kafka_timestamp DESC, kafka_offset DESC LIMIT %s"
+    )
+    where_all = SQL(" AND ").join([SQL("true"), *conditions])
+    with transaction(settings, f"show rows of {table}") as work:
+        answer = work.execute(query.format(Identifier(table), where_all), [*where.values(), limit])
+        names = [column.name for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer]
+
+
+def truncate(settings: Settings, tables: Sequence[str], pipelines: Sequence[str]) -> None:
+    """Empty tables, and forget the batches of the pipelines that filled them, in one transaction.
+
+    Raises:
+        SinkError: the database is away, or has no such table.
+    """
+    with transaction(settings, f"empty {', '.join(tables)}") as work:
+        names = SQL(", ").join(map(Identifier, tables))
+        work.execute(SQL("TRUNCATE {}").format(names))
+        work.execute("DELETE FROM millrace_batches WHERE pipeline = ANY(%s)", [list(pipelines)])
+
+
+def forget_batches(settings: Settings, query_id: str, batch_ids: Sequence[int]) -> None:
+    """Let batches come again as if they had never come: for rows that were lost after them.
+
+    Raises:
+        SinkError: the database is away.
+    """
+    with transaction(settings, "forget batches") as work:
+        work.execute(
+            "DELETE FROM millrace_batches WHERE query_id = %s AND batch_id = ANY(%s)",
+            [query_id, list(batch_ids)],
+        )

@@ -1,0 +1,168 @@
+"""What every tier shares: markers by folder, and one embedded stack for those that need it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from settings import PROJECT_ROOT, Settings, load_settings
+
+# Tests that call `make` are started by `make`, which would pass its own level and flags on.
+for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+    os.environ.pop(_name, None)
+
+TIERS = ("unit", "spark", "integration", "e2e")
+TESTS_HOME = PROJECT_ROOT / ".millrace" / "tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        tier = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
+        if tier in TIERS:
+            item.add_marker(tier)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_the_user_do_not_count(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests see defaults and what they set, not the environment in which they are started."""
+    if request.node.path.parts[-2] in {"integration", "e2e"}:
+        return
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; all are taken before any is let go."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+# For settings whose default is "absent": values that change nothing on the embedded stack. Only a
+# value in the environment wins over the user's `.env`; an empty one does not.
+WITHOUT_EFFECT = {
+    "kafka_sasl_mechanism": "PLAIN",
+    "kafka_sasl_username": "unused",
+    "kafka_sasl_password": "unused",
+    "kafka_ssl_ca_location": "unused.pem",
+    "cassandra_username": "unused",
+    "cassandra_password": "unused",
+    "spark_executor_memory": "1g",
+    "spark_executor_cores": "1",
+    "pii_hash_key": "a key for tests only",
+    "aws_access_key_id": "unused",
+    "aws_secret_access_key": "unused",
+    "aws_region": "us-east-1",
+    "s3_endpoint_url": "http://127.0.0.1:1",
+    "hadoop_conf_dir": "unused",
+    "hadoop_user_name": "unused",
+}
+
+
+def explicit_settings(env_file: Path) -> dict[str, str]:
+    """Every setting as an environment variable, so that no process reads it from `env_file`.
+
+    Settings without a default appear only where the file has them.
+    """
+    in_file = {name.lower() for name, value in dotenv_values(env_file).items() if value}
+    texts = {name: _text(field.default) for name, field in Settings.model_fields.items()}
+    return {
+        name.upper(): WITHOUT_EFFECT[name] if text is None else text
+        for name, text in texts.items()
+        if text is not None or name in in_file
+    }
+
+
+def _text(default: Any) -> str | None:
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return None if default is None else str(default)
+
+
+@pytest.fixture(scope="session")
+def stack_settings() -> Iterator[Settings]:
+    """A running embedded stack with ports and a state folder of its own; ends with the tests.
+
+    `TEST_STACK_ENV=file` names the settings of one that is up already and stays so: quicker, while
+    single tests are written.
+    """
+    if running := os.environ.get("TEST_STACK_ENV"):
+        os.environ.update({k: v for k, v in dotenv_values(running).items() if v})
+        yield load_settings(env_file=Path("no.env"))
+        return
+    from local_stack import stack
+    from local_stack.jars import ensure_jars
+    from local_stack.java import find_java, java_environment
+    from operations.prepare import prepare_stores
+
+    kafka_port, cassandra_port, mongodb_port = free_ports(3)
+    home = TESTS_HOME / f"stack-{os.getpid()}"
+    home.mkdir(parents=True)
+    # What was downloaded serves all stacks of the checkout.
+    for name in ("jars", "tools"):
+        shared = PROJECT_ROOT / ".millrace" / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(shared)
+    before = dict(os.environ)
+    for name in Settings.model_fields:
+        os.environ.pop(name.upper(), None)
+    environment = explicit_settings(PROJECT_ROOT / ".env") | {
+        "MILLRACE_HOME": str(home),
+        "OUTPUT_PATH": str(home / "output"),
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka_port}",
+        "CASSANDRA_PORT": str(cassandra_port),
+        "MONGO_URI": f"mongodb://127.0.0.1:{mongodb_port}",
+    }
+    # Child processes (producers, jobs, make) read the same settings from the environment.
+    os.environ.update(environment)
+    settings = load_settings(env_file=Path("no.env"))
+    try:
+        java = find_java(settings)
+        os.environ.update(java_environment(java))
+        ensure_jars(settings, ["spark", "kafka", "cassandra"], print, java)
+        stack.up(settings)
+        prepare_stores(settings, print)
+        yield settings
+    finally:
+        stack.down(settings)
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def settings(stack_settings: Settings) -> Settings:
+    """Settings of the running test stack."""
+    return stack_settings
+
+
+@pytest.fixture
+def make_topic(stack_settings: Settings) -> Callable[[], str]:
+    """Creates topics (with their dead-letter topics) that no other test has."""
+    from spark_jobs.sources.topics import ensure_topics
+
+    def make() -> str:
+        topic = f"test-{uuid.uuid4().hex[:12]}"
+        ensure_topics(stack_settings, [topic])
+        return topic
+
+    # They stay: the stack and all its data go with the tests.
+    return make

@@ -1,0 +1,369 @@
+"""The commands of the README, as a newcomer types them, on the running test stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings import PROJECT_ROOT, Settings
+
+TICKETS, PROFILES, CUSTOMERS, SEED = 300, 150, 80, 20261122
+AMOUNTS = (f"TICKETS={TICKETS}", f"PROFILES={PROFILES}", f"CUSTOMERS={CUSTOMERS}", f"SEED={SEED}")
+
+
+def make(*words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    """Run `make` as a user does, with this Python."""
+    return subprocess.run(
+        ["make", *words, f"PYTHON={sys.executable}"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PROFILES_SOURCE": "offline"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def make_ok(*words: str) -> str:
+    done = make(*words)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def first_run(stack_settings: Settings) -> str:
+    return make_ok("run", *AMOUNTS)
+
+
+def columns_of(output: str, first_cell: str) -> list[str]:
+    """The cells of a row by its first cell, in the first table that has one."""
+    line = next(
+        line for line in output.splitlines() if re.match(rf"│ {re.escape(first_cell)} +│", line)
+    )
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def store_count(output: str, place: str) -> int:
+    (line,) = [line for line in output.splitlines() if f"│ {place} " in line]
+    return int(line.strip("│").split("│")[2])
+
+
+def test_run_ends_with_balanced_tables_that_show_faults(first_run: str) -> None:
+    # Rows with too many fields are reported by the producer, and not sent.
+    of_customers = int(columns_of(first_run, "customers-raw")[1])
+    assert 0.8 * CUSTOMERS < of_customers <= CUSTOMERS
+    assert f"Everything is accounted for: {450 + of_customers} messages." in first_run
+    for topic, sent in (("client_tickets", TICKETS), ("users_profiles", PROFILES)):
+        _, on_topic, read, stored, dead, filtered, duplicates, verdict = columns_of(
+            first_run, topic
+        )
+        assert int(on_topic) == int(read) == sent
+        assert int(stored) + int(dead) + int(filtered) + int(duplicates) == sent
+        assert int(dead) > 0
+        assert int(duplicates) > 0
+        assert verdict == "balanced"
+    assert int(columns_of(first_run, "users_profiles")[5]) > 0
+    assert "profile source: offline" in first_run
+
+
+def test_counts_agree_with_cqlsh_and_mongosh(first_run: str) -> None:
+    for place in ("support.tickets", "usersprofilespace.users_profiles"):
+        printed = store_count(first_run, place)
+        by_cqlsh = make_ok("cqlsh", f"CQL=SELECT COUNT(*) FROM {place}")
+        assert [int(line) for line in by_cqlsh.splitlines() if line.strip().isdigit()] == [printed]
+    stored = store_count(first_run, "support.tickets")
+    total = "db.tickets_by_team.aggregate([{$group: {_id: null, n: {$sum: '$count'}}}]).next().n"
+    assert make_ok("mongosh", f"EVAL={total}").split() == [str(stored)]
+    documents = store_count(first_run, "millrace.profiles_by_age_band")
+    counted = make_ok("mongosh", "EVAL=db.profiles_by_age_band.countDocuments()")
+    assert counted.split() == [str(documents)]
+
+
+def test_second_run_with_the_same_seed_stores_nothing_twice(first_run: str) -> None:
+    output = make_ok("run", *AMOUNTS)
+
+    assert "up already" in output
+    for topic, sent in (("client_tickets", TICKETS), ("users_profiles", PROFILES)):
+        before, after = columns_of(first_run, topic), columns_of(output, topic)
+        assert int(after[2]) == 2 * sent
+        assert after[3] == before[3]
+    assert store_count(output, "support.tickets") == store_count(first_run, "support.tickets")
+
+
+def test_status_names_services_lag_and_rows(first_run: str, settings: Settings) -> None:
+    output = make_ok("status")
+
+    for service in ("kafka", "cassandra", "mongodb"):
+        assert columns_of(output, service)[1] == "up"
+    assert str(settings.cassandra_port) in output
+    assert "support.tickets_by_team" in output
+    assert columns_of(output, "profiles")[1] == "not running"
+
+
+def test_verify_proves_the_numbers_and_names_a_difference(
+    first_run: str, settings: Settings
+) -> None:
+    from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+
+    assert "verified: nothing lost, nothing doubled" in make_ok("verify")
+    with connect_mongodb(settings) as client:
+        documents = confirmed_database(client, settings)["profiles_by_gender"]
+        documents.update_one({"_id": "female"}, {"$inc": {"count": 2}})
+        try:
+            done = make("verify")
+        finally:
+            documents.update_one({"_id": "female"}, {"$inc": {"count": -2}})
+    assert done.returncode != 0
+    assert "MongoDB millrace.profiles_by_gender: the sum of `count` is" in done.stdout
+    assert "(+2)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("WHAT=client_tickets",),
+        ("WHAT=users_profiles-dead-letter",),
+        ("WHAT=dead-letters",),
+        ("WHAT=support.tickets", "LIMIT=3"),
+        ("WHAT=files.tickets_with_assignment", "LIMIT=3"),
+        ("WHAT=customers-usa",),
+        ("WHAT=mongodb.ticket_metrics",),
+        ("WHAT=mongodb.batches",),
+        ("WHAT=profiles_by_nationality", "NATIONALITY=FR"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_show_prints_rows(first_run: str, words: tuple[str, ...]) -> None:
+    output = make_ok("show", *words, "FORMAT=json")
+
+    records = [json.loads(line) for line in output.splitlines()]
+    assert records
+    assert all(isinstance(record, dict) for record in records)
+
+
+def test_show_reads_a_partition_and_a_client(first_run: str) -> None:
+    one = json.loads(
+        make_ok("show", "WHAT=support.tickets_by_team", "LIMIT=1", "FORMAT=json").splitlines()[0]
+    )
+    partition = (f"TEAM={one['assigned_team']}", f"HOUR={one['created_hour']}")
+
+    in_partition = [
+        json.loads(line)
+        for line in make_ok(
+            "show", "WHAT=support.tickets_by_team", *partition, "LIMIT=1000", "FORMAT=json"
+        ).splitlines()
+    ]
+    of_client = [
+        json.loads(line)
+        for line in make_ok(
+            "show", "WHAT=support.tickets", f"CLIENT={one['client_id']}", "FORMAT=json"
+        ).splitlines()
+    ]
+
+    assert one["ticket_id"] in {row["ticket_id"] for row in in_partition}
+    assert {row["assigned_team"] for row in in_partition} == {one["assigned_team"]}
+    assert {row["created_hour"] for row in in_partition} == {one["created_hour"]}
+    assert one["ticket_id"] in {row["ticket_id"] for row in of_client}
+    assert {row["client_id"] for row in of_client} == {one["client_id"]}
+
+
+def clear_fields(value: Any, path: str = "") -> set[str]:
+    """Dotted names of the values that are shown as they were sent."""
+    if isinstance(value, dict):
+        below = (clear_fields(child, f"{path}.{name}") for name, child in value.items())
+        return set().union(*below)
+    return set() if value == "•••" else {path.removeprefix(".")}
+
+
+PUBLIC_OF_TICKETS = {
+    "ticket_id", "client_id", "created_at", "request_type", "priority", "type", "priorite",
+}  # fmt: skip
+PUBLIC_OF_PROFILES = {
+    "login.uuid", "gender", "nat", "registered.date", "registered.age", "id.name",
+    "location.timezone.offset", "location.timezone.description",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["", "-dead-letter"], ids=["messages", "dead letters"])
+@pytest.mark.parametrize(
+    ("topic", "public", "sensitive"),
+    [
+        ("client_tickets", PUBLIC_OF_TICKETS, ("request", "demande")),
+        ("users_profiles", PUBLIC_OF_PROFILES, ("email", "phone", "name", "location", "dob")),
+    ],
+    ids=["tickets", "profiles"],
+)
+def test_shown_messages_hold_nothing_sensitive(
+    first_run: str, topic: str, suffix: str, public: set[str], sensitive: tuple[str, ...]
+) -> None:
+    output = make_ok("show", f"WHAT={topic}{suffix}", "LIMIT=1000", "FORMAT=json")
+
+    values = [json.loads(line)["value (masked)"] for line in output.splitlines()]
+    objects = [json.loads(value) for value in values if value.startswith("{")]
+    not_shown = [value for value in values if not value.startswith("{")]
+    assert objects
+    assert {field for each in objects for field in clear_fields(each)} <= public
+    assert all(any(name in each for name in sensitive) for each in objects if len(each) > 4)
+    for value in not_shown:
+        assert re.fullmatch(r"<no value>|<\d+ bytes that are not a JSON object: not shown>", value)
+
+
+def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
+    done = make("show")
+
+    assert done.returncode != 0
+    assert "support.tickets_by_team" in done.stderr
+    assert "mongodb.profile_metrics" in done.stderr
+
+
+def test_make_alone_lists_the_commands() -> None:
+    output = make_ok()
+
+    for command in ("run", "up", "down", "reset", "stream", "status", "logs", "show", "verify"):
+        assert re.search(rf"^make {command} ", output, re.MULTILINE)
+
+
+def test_reset_of_one_pipeline_reads_its_topic_anew(first_run: str) -> None:
+    output = make_ok("verify")
+    before = columns_of(output, "users_profiles")
+    tickets_before = columns_of(output, "client_tickets")
+
+    assert "deleted: checkpoint and stored data of profiles" in make_ok(
+        "reset", "PIPELINE=profiles", "YES=1"
+    )
+    waiting = make("verify")
+    assert waiting.returncode != 0
+    assert "profiles: 300 messages wait on the topic" in waiting.stdout
+    done = subprocess.run(
+        [sys.executable, "-m", "spark_jobs.profiles", "--available-now"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    after = make_ok("verify")
+    assert columns_of(after, "users_profiles") == before
+    assert columns_of(after, "client_tickets") == tickets_before
+
+
+def tickets_read(settings: Settings) -> int:
+    """Tickets that the ledger has confirmed."""
+    from spark_jobs.ledger import Ledger
+    from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+
+    with connect_mongodb(settings) as client:
+        return Ledger(confirmed_database(client, settings), "tickets").totals().read
+
+
+def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings: Settings) -> None:
+    before = tickets_read(settings)
+    process = subprocess.Popen(
+        ["make", "stream", f"PYTHON={sys.executable}"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PROFILES_SOURCE": "offline", "TICKETS_RATE": "40"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 150
+        read = before
+        while read < before + 100:
+            assert time.monotonic() < deadline, "the jobs read too little"
+            assert process.poll() is None
+            time.sleep(1)
+            read = tickets_read(settings)
+        # Ctrl-C reaches every process of the terminal's foreground group.
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=90)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    assert "producers and jobs have ended" in output
+    assert "Traceback" not in output
+    done = subprocess.run(
+        [sys.executable, "-c", FINISH],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    make_ok("verify")
+
+
+FINISH = """
+import sys
+import time
+from pathlib import Path
+from operations.pipelines import PIPELINES
+from spark_jobs.main import main
+sys.exit(main(PIPELINES, ["--available-now"]))
+"""
+
+
+def test_spark_submit_runs_the_same_file(first_run: str) -> None:
+    submit = str(PROJECT_ROOT / ".venv" / "bin" / "spark-submit")
+    job = [str(PROJECT_ROOT / "spark_jobs" / "tickets.py"), "--available-now"]
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [submit, "--master", "local[2]", *options, *job],
+            env=environment,
+            # spark-submit hands its child's standard error over as standard output.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    without = run()
+    assert without.returncode == 1
+    told = re.findall(r"Give them to spark-submit: --packages (\S+)", without.stdout)
+    assert told
+    done = run("--packages", told[0])
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "query=tickets ended" in done.stdout
+
+
+def test_logs_follow_a_service(first_run: str) -> None:
+    process = subprocess.Popen(
+        ["make", "logs", "SERVICE=jobs", f"PYTHON={sys.executable}"],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        header = process.stdout.readline()
+        path = Path(header.removeprefix("==> ").removesuffix(" (Ctrl-C ends)\n"))
+        last_lines = path.read_text(errors="replace").splitlines(keepends=True)[-50:]
+        followed = [process.stdout.readline() for _ in last_lines]
+        with path.open("a") as log:
+            log.write("a line that is added\n")
+        added = process.stdout.readline()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+
+    assert path.name == "jobs.log"
+    assert last_lines
+    assert followed == last_lines
+    assert added == "a line that is added\n"

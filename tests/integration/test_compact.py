@@ -1,0 +1,113 @@
+"""`millrace compact`: fewer files, the same rows, at every moment."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from operations.compact import compact_pipeline
+from settings import Settings
+from spark_jobs.ledger import Ledger
+from spark_jobs.sinks import file_exchange
+from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.tickets import TICKETS
+from tests.integration.test_files import batch_of, files_sink
+from tests.integration.test_tickets_pipeline import ticket as sent_ticket
+from tests.support.builders import ticket
+from tests.support.pipelines import MakeWorld
+from tests.support.world import World
+
+
+class Died(BaseException):
+    """Stands for `kill -9`: nothing catches it."""
+
+
+def day_files(settings: Settings) -> list[str]:
+    folder = Path(settings.output_path) / "tickets_with_assignment" / "day=2026-11-22"
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def stored(world: World, settings: Settings) -> list[str]:
+    rows = read_set(world.spark, settings, TICKETS.file_sets[0], "parquet").collect()
+    return sorted(row.ticket_id for row in rows)
+
+
+def filled(make_world: MakeWorld) -> tuple[World, Settings, list[str]]:
+    """A world whose job has written four batches of ten, and a fifth that is not confirmed."""
+    world = make_world(TICKETS)
+    settings = world.settings.model_copy(update={"sinks": ("files",)})
+    for first in (0, 10, 20, 30):
+        tickets = [sent_ticket(f"T{first + i:02d}") for i in range(10)]
+        world.send(*tickets)
+        world.process(sinks=("files",))
+    files_sink(settings).write_batch(batch_of(world.spark, ticket(ticket_id="U")), 99)
+    return world, settings, [*(f"T{i:02d}" for i in range(40)), "U"]
+
+
+def test_compaction_keeps_every_row_whatever_interrupts_it(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, settings, expected = filled(make_world)
+    before = day_files(settings)
+    assert len(before) == 5
+
+    for point in ("before-compaction-exchange", "after-compaction-exchange"):
+
+        def die(name: str, point: str = point) -> None:
+            if name == point:
+                raise Died
+
+        monkeypatch.setattr(file_exchange, "fault_point", die)
+        with pytest.raises(Died):
+            compact_pipeline(world.spark, settings, world.database, world.pipeline)
+        assert stored(world, settings) == expected
+        # The job goes on beside what was interrupted.
+        files_sink(settings).write_batch(batch_of(world.spark, ticket(ticket_id="U")), 99)
+        assert stored(world, settings) == expected
+    monkeypatch.undo()
+    compact_pipeline(world.spark, settings, world.database, world.pipeline)
+
+    merged, open_batch = sorted(day_files(settings), reverse=True)
+    assert merged.startswith("compacted-")
+    assert "-0000000099-" in open_batch
+    assert stored(world, settings) == expected
+    assert "; 40 rows before and after" in capsys.readouterr().out
+    staged = Path(settings.output_path) / "_staging"
+    assert [path for path in staged.rglob("*") if path.is_file()] == []
+
+
+def test_reader_meets_all_rows_once_while_files_are_merged_and_none_is_written_again(
+    make_world: MakeWorld,
+) -> None:
+    world, settings, expected = filled(make_world)
+    pattern = f"{settings.output_path}/tickets_with_assignment/**/*.parquet"
+    seen: list[Any] = []
+    ended = threading.Event()
+
+    def poll() -> None:
+        connection = duckdb.connect()
+        while not ended.is_set():
+            try:
+                query = f"SELECT count(*), count(DISTINCT ticket_id) FROM read_parquet('{pattern}')"
+                seen.append(connection.execute(query).fetchone())
+            except duckdb.IOException:
+                seen.append("a file is gone, and it says so")
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        compact_pipeline(world.spark, settings, world.database, world.pipeline)
+    finally:
+        ended.set()
+        thread.join()
+    assert {*seen} <= {(41, 41), "a file is gone, and it says so"}
+    assert (41, 41) in seen
+
+    query_id = Ledger(world.database, "tickets").entries()[0].query_id
+    again = batch_of(world.spark, *(ticket(ticket_id=f"T{i:02d}") for i in range(10)))
+    files_sink(settings).write_batch(type(again)(again.records, again.summary, query_id), 0)
+    assert stored(world, settings) == expected

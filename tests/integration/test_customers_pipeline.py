@@ -1,0 +1,151 @@
+"""Customers from the topic to their two topics, files and PostgreSQL, by the real job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from operations.accounts import take_accounts
+from operations.pipelines import read_topic
+from settings import JobError
+from spark_jobs.customers import CUSTOMERS
+from spark_jobs.ledger import Counts
+from spark_jobs.sinks.file_reading import read_set
+from tests.integration.test_fault_points import crash
+from tests.support.builders import customer
+from tests.support.pipelines import MakeWorld
+from tests.support.world import World
+
+# 2026-11-22T10:15:00Z, as Kafka's clock for messages that the tests date themselves.
+SENT_MS = 1_795_342_500_000
+
+
+def sent(**changes: Any) -> tuple[bytes, bytes]:
+    record = customer(**changes)
+    return str(record.get("customer_id", "")).encode(), json.dumps(record).encode()
+
+
+def on_topic(world: World, topic: str) -> list[tuple[bytes, Any, dict[str, str]]]:
+    return sorted(
+        (
+            (m.key(), json.loads(m.value()), {name: v.decode() for name, v in m.headers()})
+            for m in read_topic(world.settings, topic)
+        ),
+        key=lambda message: message[2]["source_offset"],
+    )
+
+
+def file_rows(world: World, name: str) -> list[dict[str, Any]]:
+    [file_set] = [each for each in world.pipeline.file_sets if each.name == name]
+    frame = read_set(world.spark, world.settings, file_set, "parquet").drop("batch_id")
+    return [row.asDict() for row in frame.collect()]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "repeated"])
+def test_customers_go_to_their_topics_files_and_tables(make_world: MakeWorld, again: bool) -> None:
+    world = make_world(CUSTOMERS)
+    usa, alerts = f"{world.topic}-usa", f"{world.topic}-alerts"
+    changes = {
+        "customers_usa_topic": usa,
+        "customers_alerts_topic": alerts,
+        "sinks": ("files", "postgres"),
+    }
+    world.send(
+        sent(created_at="2024-01-02", city="", phone=...),
+        sent(country="France", customer_id="CUST-2"),
+        sent(customer_id=..., email="x", first_name=" "),
+        sent(first_name="Later"),
+        (b"k", b"not json"),
+        sent(customer_id=..., email="x", first_name=" "),
+        partition=1,
+        timestamp_ms=SENT_MS,
+    )
+
+    world.process(**changes)
+    if again:
+        world.send(sent(first_name="Later still"), partition=0, timestamp_ms=SENT_MS)
+        world.process(**changes)
+
+    of_usa = {
+        "customer_id": "CUST-1", "first_name": "Ada", "last_name": "Lovelace",
+        "email": "ada@example.com", "address": "1 Main St,\nApt 2", "state": "MA",
+        "country": "USA", "postal_code": "02139",
+    }  # fmt: skip
+    place = {"source_topic": world.topic, "source_partition": "1"}
+    assert on_topic(world, usa) == [
+        (b"CUST-1", of_usa | {"created_at": "2024-01-02T00:00:00.000Z"},
+         place | {"source_offset": "0"}),
+    ]  # fmt: skip
+    reasons = ["missing_customer_id", "missing_first_name", "invalid_email"]
+    incomplete = {
+        "first_name": " ", "last_name": "Lovelace", "email": "x", "phone": "+1 555 0100",
+        "address": "1 Main St,\nApt 2", "city": "Boston", "state": "MA", "country": "USA",
+        "postal_code": "02139", "created_at": "2024-01-02T03:04:05.000Z", "reasons": reasons,
+    }  # fmt: skip
+    assert on_topic(world, alerts) == [
+        (b"", incomplete, place | {"source_offset": "2"}),
+        (b"", incomplete, place | {"source_offset": "5"}),
+    ]
+    at = datetime(2024, 1, 2)  # noqa: DTZ001
+    assert file_rows(world, "customers_usa") == [
+        of_usa | {"phone": None, "city": None, "created_at": at}
+    ]
+    found = file_rows(world, "customers_alerts")
+    assert sorted((r["kafka_offset"], r["reasons"], r["customer_id"]) for r in found) == [
+        (2, reasons, None),
+        (5, reasons, None),
+    ]
+    assert world.sql("SELECT customer_id, first_name, phone, kafka_offset FROM customers_usa") == [
+        ("CUST-1", "Ada", None, 0)
+    ]
+    query = "SELECT kafka_topic, kafka_offset, reasons, first_name FROM customers_alerts ORDER BY 2"
+    assert world.sql(query) == [
+        (world.topic, 2, reasons, " "),
+        (world.topic, 5, reasons, " "),
+    ]
+    assert [letter[:2] for letter in world.dead_letters()] == [(b"k", b"not json")]
+    more = int(again)
+    assert world.totals() == Counts(
+        read=6 + more, stored=3, dead_lettered=1, filtered=1, duplicates=1 + more,
+        alerts=2, reasons={"unparseable": 1},
+    )  # fmt: skip
+
+
+def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(CUSTOMERS)
+    settings = world.settings.model_copy(
+        update={
+            "customers_usa_topic": f"{world.topic}-usa",
+            "customers_alerts_topic": f"{world.topic}-alerts",
+            "sinks": ("files", "postgres"),
+        }
+    )
+    world.send(sent(), sent(customer_id="CUST-2", email="x"), sent(country="Peru"))
+
+    for name in ("postgres", "files"):
+        part = replace(world, settings=settings, pipeline=CUSTOMERS.feeding((name,)))
+        # The first try dies after the topics were written, and does not write them again.
+        crash(part, monkeypatch, "before-ledger", sinks=(name,))
+        part.process(sinks=(name,))
+
+    accounts = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
+    assert [account.pipeline for account in accounts] == ["customers-files", "customers-postgres"]
+    assert [account.faults for account in accounts] == [[], []]
+    whole = replace(world, settings=settings)
+    assert len(on_topic(whole, settings.customers_usa_topic)) == 1
+    assert len(on_topic(whole, settings.customers_alerts_topic)) == 1
+    with pytest.raises(JobError, match="files is fed by `customers-files`, postgres is fed by"):
+        whole.process()
+
+    whole.sql("DELETE FROM customers_alerts RETURNING 1")
+    (_, of_postgres) = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
+    assert of_postgres.faults[0] == (
+        "PostgreSQL customers_alerts: the number of rows is 0, the ledger says 1 (-1)"
+    )
+    assert "is missing" in of_postgres.faults[1]

@@ -1,0 +1,65 @@
+"""The files sink on a real NameNode and DataNode."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
+from spark_jobs.sinks.file_system import output_files
+from spark_jobs.tickets import TICKETS
+from tests.integration.test_files import CRASH, batch_of, files_sink, ids
+from tests.support.builders import ticket
+from tests.support.hdfs import running_hdfs
+
+
+@pytest.fixture(scope="module")
+def hdfs(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings that write to an HDFS of its own, which ends with the module."""
+    with running_hdfs(stack_settings, tmp_path_factory.mktemp("hdfs")) as settings:
+        yield settings
+
+
+def test_batch_that_broke_off_on_hdfs_is_whole_after_it_came_again(
+    hdfs: Settings, job_spark: SparkSession, tmp_path: Path
+) -> None:
+    several = hdfs.model_copy(update={"output_format": ("parquet", "csv")})
+    died = subprocess.run(
+        [sys.executable, "-c", CRASH, several.output_path, str(tmp_path / "scratch")],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"MILLRACE_FAULT": "in-files-publish:3", "PYTHONPATH": str(PROJECT_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr[-2000:]
+    system = output_files(several)
+    half = [file.path for file in system.files("") if not file.path.startswith("_")]
+    assert len(half) == 3
+
+    sink = files_sink(several)
+    sink.check()
+    records = [ticket(ticket_id="A"), ticket(ticket_id="B", created_at="2026-11-20T00:00:00Z")]
+    sink.write_batch(batch_of(job_spark, *records), 0)
+    sink.write_batch(batch_of(job_spark, ticket(ticket_id="C")), 1)
+    sink.write_batch(batch_of(job_spark, ticket(ticket_id="C")), 1)
+
+    for file_set in TICKETS.file_sets:
+        for form in several.output_format:
+            assert ids(read_set(job_spark, several, file_set, form)) == ["A", "B", "C"]
+    assert snapshot_rows(several, TICKETS.snapshots[1], "parquet") == [
+        {"request_type": "billing", "count": 3}
+    ]
+    staged = [f.path for f in system.files("_staging") if "targets" not in f.path]
+    assert staged == []
+    delete_sets(several, TICKETS)
+    assert [f.path for f in system.files("") if not f.path.startswith("_staging")] == []

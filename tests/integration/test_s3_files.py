@@ -1,0 +1,100 @@
+"""The files sink on a real S3 API server, in processes of their own: S3 wants jars of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from pyarrow.fs import S3FileSystem
+
+from settings import PROJECT_ROOT
+from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint, s3_settings
+
+__all__ = ["s3_endpoint"]
+
+BUCKET = "millrace-tests"
+PLACE = f"{BUCKET}/out"
+WRITE = """
+import sys
+from settings import load_settings
+from spark_jobs.session import build_session
+from tests.integration.test_files import batch_of, files_sink
+from tests.support.builders import ticket
+settings = load_settings()
+spark = build_session(settings, "s3")
+sink = files_sink(settings)
+sink.check()
+first = [ticket(ticket_id="A"), ticket(ticket_id="B", created_at="2026-11-20T00:00:00Z")]
+sink.write_batch(batch_of(spark, *first), 0)
+sink.write_batch(batch_of(spark, ticket(ticket_id="C")), 1)
+sink.write_batch(batch_of(spark, ticket(ticket_id="C")), 1)
+"""
+
+
+@pytest.fixture
+def endpoint(s3_endpoint: str) -> str:
+    s3_client(s3_endpoint).create_bucket(Bucket=BUCKET)
+    return s3_endpoint
+
+
+def visible(endpoint: str) -> list[str]:
+    """Keys that readers see below the place of the files."""
+    listed = s3_client(endpoint).list_objects_v2(Bucket=BUCKET, Prefix="out/").get("Contents", [])
+    keys = [item["Key"].removeprefix("out/") for item in listed]
+    return [k for k in keys if not k.startswith("_") and not k.endswith("/")]
+
+
+def run(home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WRITE],
+        cwd=PROJECT_ROOT,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(PROJECT_ROOT),
+            "MILLRACE_HOME": str(home),
+            "SINKS": "files",
+            "SPARK_MASTER": "local[1]",
+            "OUTPUT_PATH": f"s3a://{PLACE}",
+        }
+        | s3_settings(endpoint)
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again(
+    tmp_path: Path, endpoint: str
+) -> None:
+    died = run(tmp_path, endpoint, MILLRACE_FAULT="in-files-publish:2")
+    assert died.returncode == -signal.SIGKILL, died.stderr[-3000:]
+    s3 = S3FileSystem(
+        access_key=KEY,
+        secret_key=SECRET,
+        endpoint_override=endpoint.removeprefix("http://"),
+        scheme="http",
+        region=REGION,
+    )
+    half = visible(endpoint)
+    assert len(half) == 2
+    for key in half:
+        assert pq.read_table(f"{PLACE}/{key}", filesystem=s3).num_rows == 1
+
+    done = run(tmp_path, endpoint)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert SECRET not in done.stderr + done.stdout
+    rows = pd.read_parquet(f"{PLACE}/tickets_with_assignment", filesystem=s3)
+    assert sorted(rows["ticket_id"]) == ["A", "B", "C"]
+    assert sorted(rows["day"].astype(str)) == ["2026-11-20", "2026-11-22", "2026-11-22"]
+    by_type = pd.read_parquet(f"{PLACE}/tickets_by_type", filesystem=s3)
+    assert by_type.to_dict("records") == [{"request_type": "billing", "count": 3}]
+    assert not [key for key in visible(endpoint) if key.endswith("_SUCCESS")]

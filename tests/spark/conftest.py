@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from local_stack.java import find_java, java_environment
+from schemas.spark import MESSAGE_SCHEMA
+from settings import Settings
+from tests.support.builders import messages
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    scratch = tmp_path_factory.mktemp("spark")
+    os.environ.update(java_environment(find_java(Settings())))
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("millrace-tests")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+        .config("spark.local.dir", str(scratch / "local"))
+        .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.datetime.java8API.enabled", "true")
+        .config("spark.sql.ansi.enabled", "false")
+        .config("spark.sql.debug.maxToStringFields", "1000")
+        # The event log is what a history server shows: the secrecy test reads it.
+        .config("spark.eventLog.enabled", "true")
+        .config("spark.eventLog.dir", scratch.as_uri())
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def frame(spark: SparkSession) -> Callable[..., DataFrame]:
+    """Build a frame of messages, one per record."""
+
+    def build(records: Sequence[Any], **options: Any) -> DataFrame:
+        return spark.createDataFrame(messages(records, **options), MESSAGE_SCHEMA)
+
+    return build

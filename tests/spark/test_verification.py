@@ -1,0 +1,134 @@
+"""What `make verify` computes on Spark, on small frames: groups, unlike rows, dead letters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from operations.arrivals import is_within, select_arrivals
+from operations.groups import group_profiles, group_tickets
+from operations.rejections import count_by_batch
+from operations.rows import differing_rows
+
+
+def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: SparkSession) -> None:
+    rows = [
+        (datetime(2026, 11, 22, 0, 0, tzinfo=UTC), "Billing", "billing", "low", "C1"),
+        (datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC), "Billing", "billing", "critical", "C1"),
+        (datetime(2026, 11, 22, 5, 0, tzinfo=UTC), None, "account", "low", "C2"),
+        (datetime(2026, 11, 23, 0, 0, tzinfo=UTC), "Billing", "billing", "low", "C1"),
+        (None, "Billing", "billing", "low", "C1"),
+    ]
+    schema = (
+        "created_at timestamp, assigned_team string, request_type string, priority string,"
+        " client_id string"
+    )
+
+    groups = group_tickets(spark.createDataFrame(rows, schema))
+
+    assert {key: d["count"] for key, d in groups["tickets_by_team"].items()} == {
+        "2026-11-22|Billing": 2,
+        "2026-11-22|unknown": 1,
+        "2026-11-23|Billing": 1,
+        "unknown|Billing": 1,
+    }
+    assert groups["ticket_metrics"]["2026-11-22"] == {
+        "day": "2026-11-22",
+        "total_tickets": 3,
+        "billing_count": 2,
+        "technical_count": 0,
+        "account_count": 1,
+        "general_count": 0,
+        "critical_priority_count": 1,
+        "unique_clients": 2,
+    }
+
+
+def test_profiles_are_grouped_by_value_and_age_band(spark: SparkSession) -> None:
+    rows = [("FR", "female", "a.b", 14), (None, None, "a.b", 65), ("FR", "female", None, None)]
+    schema = "nationality string, gender string, domain_name string, age int"
+
+    groups = group_profiles(spark.createDataFrame(rows, schema))
+
+    assert {key: d["count"] for key, d in groups["profiles_by_nationality"].items()} == {
+        "FR": 2,
+        "unknown": 1,
+    }
+    assert {key: d["count"] for key, d in groups["profiles_by_age_band"].items()} == {
+        "14-17": 1,
+        "65+": 1,
+        "unknown": 1,
+    }
+    assert groups["profile_metrics"]["all"]["total_profiles"] == 3
+    assert groups["profile_metrics"]["all"]["age_sum"] == 79
+
+
+def test_rows_that_are_missing_doubled_extra_or_changed_are_told(spark: SparkSession) -> None:
+    schema = "ticket_id string, priority string, kafka_offset bigint"
+    left = [("A", "low", 1), ("B", "low", 2), ("C", None, 3), ("D", "low", 4), ("E", None, 5)]
+    right = [("A", "low", 1), ("C", "low", 9), ("D", "low", 4), ("D", "low", 4), ("E", None, 5)]
+
+    differing = differing_rows(
+        spark.createDataFrame(left, schema),
+        spark.createDataFrame([*right, ("F", None, None)], schema),
+        "ticket_id",
+    )
+
+    assert [(row.id, row.times, row.is_extra, row.columns) for row in differing.collect()] == [
+        ("B", None, False, ["priority", "kafka_offset"]),
+        ("C", 1, False, ["priority", "kafka_offset"]),
+        ("D", 2, False, []),
+        ("F", 1, True, []),
+    ]
+
+
+def test_dead_letters_are_counted_once_for_the_batch_that_read_them(spark: SparkSession) -> None:
+    # Batches of several thousand offsets, as the join goes by thousands.
+    batches = [(0, 0, 0, 2500), (0, 1, 0, 0), (1, 0, 2500, 2600), (1, 1, 0, 7)]
+    found = [(0, 0), (0, 999), (0, 2499), (0, 2499), (0, 2500), (1, 6), (1, 7), (None, None)]
+
+    counted = count_by_batch(
+        spark.createDataFrame(found, "kafka_partition int, kafka_offset bigint"),
+        spark.createDataFrame(
+            batches, "batch_id bigint, kafka_partition int, start bigint, end bigint"
+        ),
+    )
+
+    assert {row.batch_id: (row.messages, row.copies) for row in counted.collect()} == {
+        0: (3, 4),
+        1: (2, 2),
+        None: (2, 2),
+    }
+
+
+def test_arrivals_are_the_ids_of_valid_messages_with_their_times(spark: SparkSession) -> None:
+    def at(second: int) -> datetime:
+        return datetime(2026, 11, 22, 0, 0, second, tzinfo=UTC)
+
+    rows: list[Any] = [("valid", "A", at(5)), ("valid", "A", at(2)), ("rejected", "0/1", at(1))]
+    schema = "outcome string, record_id string, kafka_timestamp timestamp"
+
+    arrivals = select_arrivals(spark.createDataFrame(rows, schema)).collect()
+
+    assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
+        ("valid", "A", 2, 3000),
+        ("rejected", None, 1, 0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("partition", "offset", "inside"),
+    [(0, 5, True), (0, 9, True), (0, 10, False), (0, 4, False), (2, 5, False), (None, None, False)],
+)
+def test_coordinates_lie_within_ranges_or_not(
+    spark: SparkSession, partition: int | None, offset: int | None, inside: bool
+) -> None:
+    schema = "kafka_partition int, kafka_offset bigint"
+    row = spark.createDataFrame([(partition, offset)], schema).select(
+        is_within({0: (5, 10), 1: (0, 3)})
+    )
+
+    assert row.first() == (inside,)

@@ -1,0 +1,81 @@
+"""Fixtures of the tests that run pipelines: one Spark session, a `World` for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cassandra.cluster import Session
+from pyspark.sql import SparkSession
+
+from cql.client import close, connect
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from tests.support.postgres import MakeDatabase
+from tests.support.world import World, create_tables, in_keyspace
+
+MakeWorld = Callable[[Pipeline], World]
+TEST_KEY = "a key for tests only"
+
+
+@pytest.fixture(scope="session")
+def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
+    """The session as jobs build it, connectors included."""
+    from spark_jobs.session import build_session
+
+    spark = build_session(stack_settings.model_copy(update={"spark_master": "local[2]"}), "tests")
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture(scope="session")
+def cassandra(stack_settings: Settings) -> Iterator[Session]:
+    session = connect(stack_settings)
+    yield session
+    close(session)
+
+
+@pytest.fixture
+def make_world(
+    stack_settings: Settings,
+    job_spark: SparkSession,
+    cassandra: Session,
+    make_topic: Callable[[], str],
+    make_database: MakeDatabase,
+    tmp_path: Path,
+) -> Iterator[MakeWorld]:
+    clients = []
+
+    def make(pipeline: Pipeline) -> World:
+        name = f"t{uuid.uuid4().hex[:10]}"
+        create_tables(cassandra, pipeline, name)
+        settings = stack_settings.model_copy(
+            update={
+                f"{pipeline.name}_topic": make_topic(),
+                "mongo_database": name,
+                # What a test is not about costs it no time: others are named where they matter.
+                "sinks": ("cassandra", "mongodb"),
+                "postgres_dsn": make_database(),
+                "millrace_home": tmp_path / name,
+                "output_path": str(tmp_path / name / "output"),
+                "pii_hash_key": type(stack_settings.mongo_uri)(TEST_KEY),
+            }
+        )
+        client = connect_mongodb(settings)
+        clients.append(client)
+        return World(
+            settings,
+            in_keyspace(pipeline, name),
+            name,
+            job_spark,
+            cassandra,
+            confirmed_database(client, settings),
+        )
+
+    # Keyspaces and topics stay: the stack and all its data go with the tests.
+    yield make
+    for client in clients:
+        client.close()

@@ -1,0 +1,67 @@
+"""A pipeline's job as a process of its own, on the tables of a `World`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+from operations.producing import end_with_parent
+from settings import PROJECT_ROOT
+from tests.support.pipelines import TEST_KEY
+from tests.support.world import World
+
+
+def start_job(world: World, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    """Start the job of the world's pipeline; what it prints goes to a file of its state folder."""
+    settings, name = world.settings, world.pipeline.name
+    settings.millrace_home.mkdir(parents=True, exist_ok=True)
+    own = {
+        "MILLRACE_HOME": str(settings.millrace_home),
+        f"{name.upper()}_TOPIC": world.topic,
+        "MONGO_DATABASE": settings.mongo_database,
+        "SINKS": ",".join(settings.sinks),
+        "OUTPUT_PATH": settings.output_path,
+        "POSTGRES_DSN": settings.postgres_dsn.get_secret_value(),
+        "PII_HASH_KEY": TEST_KEY,
+        "MAX_RECORDS_PER_BATCH": "150",
+        "SPARK_MASTER": "local[2]",
+    }
+    command = [sys.executable, "-m", "tests.support.job_in_keyspace", world.keyspace, name]
+    with (settings.millrace_home / "output.txt").open("ab") as output:
+        return subprocess.Popen(
+            [*command, *options],
+            cwd=PROJECT_ROOT,
+            env=os.environ | own | environment,
+            stdout=output,
+            stderr=output,
+            preexec_fn=end_with_parent,
+        )
+
+
+def output_of(world: World) -> str:
+    return (world.settings.millrace_home / "output.txt").read_text()
+
+
+def finish(world: World, **environment: str) -> None:
+    """Run the job until what is on the topic is processed."""
+    process = start_job(world, "--available-now", **environment)
+    assert process.wait(200) == 0, output_of(world)[-3000:]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {seconds} s"
+        time.sleep(0.02)
+
+
+def kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    process.kill()
+    process.wait()

@@ -1,0 +1,92 @@
+"""Which crashes are chosen, and how the named points strike."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from operations.chaos import Round, choose_faults, report
+from operations.strikes import FAULTS
+from settings import JobError, Settings
+from spark_jobs import faults
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Points at which a process would have died."""
+    points: list[str] = []
+    monkeypatch.setattr(faults, "die", points.append)
+    monkeypatch.setattr(faults, "_reached", Counter())
+    return points
+
+
+def test_every_kind_of_crash_comes_before_any_comes_again() -> None:
+    names = [fault.name for fault in choose_faults(len(FAULTS) + 2, seed=1)]
+
+    assert len(names) == len(FAULTS) + 2
+    assert set(names[: len(FAULTS)]) == {fault.name for fault in FAULTS}
+
+
+def test_twenty_rounds_strike_at_every_named_point() -> None:
+    struck = [fault.environment.get(faults.VARIABLE) for fault in choose_faults(20, seed=3)]
+
+    assert set(faults.FAULT_POINTS) <= set(struck)
+    assert len(struck) == 20
+
+
+def test_seed_decides_the_order() -> None:
+    assert choose_faults(20, seed=7) == choose_faults(20, seed=7)
+    assert choose_faults(20, seed=7) != choose_faults(20, seed=8)
+
+
+def test_every_fault_point_is_among_the_crashes() -> None:
+    struck = {fault.environment.get(faults.VARIABLE) for fault in FAULTS}
+
+    assert set(faults.FAULT_POINTS) <= struck
+
+
+def test_one_round_that_is_not_exact_fails_all(capsys: pytest.CaptureFixture[str]) -> None:
+    right = Round(1, "Kafka killed", "tickets", 1700, 30.0, [])
+    wrong = Round(2, "at before-ledger", "profiles", 1700, 30.0, ["the count is 3 (+1)"])
+
+    assert report([right], 5, Settings()) == 0
+    assert report([right, wrong], 5, Settings()) == 1
+    assert "make chaos ROUNDS=2 SEED=5" in capsys.readouterr().out
+
+
+def test_points_do_nothing_unless_named(monkeypatch: pytest.MonkeyPatch, deaths: list[str]) -> None:
+    monkeypatch.delenv(faults.VARIABLE, raising=False)
+    faults.fault_point("between-tables")
+    assert list(faults.parts_around_fault("in-mongodb-bulk", [1, 2, 3])) == [[1, 2, 3]]
+
+    monkeypatch.setenv(faults.VARIABLE, "between-tables")
+    faults.fault_point("before-ledger")
+    assert deaths == []
+    faults.fault_point("between-tables")
+    assert deaths == ["between-tables"]
+
+
+def test_point_strikes_at_the_time_asked_for(
+    monkeypatch: pytest.MonkeyPatch, deaths: list[str]
+) -> None:
+    monkeypatch.setenv(faults.VARIABLE, "in-mongodb-bulk:2")
+
+    assert list(faults.parts_around_fault("in-mongodb-bulk", [1, 2, 3])) == [[1, 2, 3]]
+    assert list(faults.parts_around_fault("in-mongodb-bulk", [4, 5, 6])) == [[4, 5]]
+    assert deaths == ["in-mongodb-bulk"]
+
+
+@pytest.mark.parametrize("value", ["between-table", "between-tables:x", "between-tables:0"])
+def test_misspelt_point_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(faults.VARIABLE, value)
+
+    with pytest.raises(JobError, match=r"MILLRACE_FAULT.*between-tables"):
+        faults.check_fault()
+
+
+def test_well_spelt_point_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faults.VARIABLE, "between-tables:3")
+    faults.check_fault()
+    monkeypatch.delenv(faults.VARIABLE)
+    faults.check_fault()

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from producers.csv_source import SourceError, open_source
+from producers.customer_files import write_customers
+from producers.customer_progress import ProgressFile
+from producers.customer_rows import CustomerFile
+from producers.messages import Message
+from settings import Settings
+
+CONTENT = (
+    b"\xef\xbb\xbfCustomer_ID,First_Name,Email,Country\r\n"
+    b'1,"Ada\nAugusta",ada@example.com,USA\r\n'
+    b"2,Ren\xe9e\r\n"
+    b",Bob,b@example.com,USA,,\r\n"
+    b"4,Eve,e@example.com,Main St,USA\r\n"
+    b"\r\n"
+    b'5,"open,x,y\r\n'
+    b" 6 ,Max,,US\r\n"
+)
+
+
+def opened(path: Path, home: Path, *, from_start: bool = False) -> CustomerFile:
+    source = open_source(Settings(), str(path))
+    progress = ProgressFile(home, source, "customers-raw")
+    return CustomerFile(source, progress, progress.read(from_start=from_start))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "c.csv").write_bytes(CONTENT)
+    return tmp_path / "c.csv"
+
+
+def test_every_row_is_one_object_or_told_with_its_line(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+
+    messages = list(file.messages(0))
+    for number in (1, 2, 3, 4):
+        file.confirmed(number)
+    said = file.close()
+
+    assert [(m.key, json.loads(m.value)) for m in messages] == [
+        (b"1", {"Customer_ID": "1", "First_Name": "Ada\nAugusta",
+                "Email": "ada@example.com", "Country": "USA"}),
+        (b"2", {"Customer_ID": "2", "First_Name": "Renée"}),
+        (b"", {"Customer_ID": "", "First_Name": "Bob", "Email": "b@example.com",
+               "Country": "USA"}),
+        (b"6", {"Customer_ID": " 6 ", "First_Name": "Max", "Email": "", "Country": "US"}),
+    ]  # fmt: skip
+    assert said[-1] == "rows read=6 sent=4 skipped=2; whole file done"
+    columns = ("last_name", "phone", "address", "city", "state", "postal_code", "created_at")
+    assert file.report.path.read_text().splitlines() == [
+        *(f"line 1: no column `{name}`" for name in columns),
+        "line 4: not UTF-8, read as Windows-1252",
+        "line 4: too few fields: 2 fields for 4 columns",
+        "line 6: skipped, too many fields: 5 fields for 4 columns",
+        "line 8: skipped: a quote is not closed, or the row is too long",
+    ]
+
+
+def test_a_new_start_goes_on_after_what_was_confirmed_without_a_gap(
+    path: Path, tmp_path: Path
+) -> None:
+    first = opened(path, tmp_path)
+    sent = list(first.messages(0))
+    for number in (1, 3, 4):  # the second is still on its way
+        first.confirmed(number)
+    said = first.close()
+    second = opened(path, tmp_path)
+    again = list(second.messages(0))
+    second.close()
+
+    assert said[-1].endswith("; goes on at line 4")
+    assert again == sent[1:]
+
+
+def test_a_file_that_is_done_is_not_sent_again_unless_asked_for(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+    number = len(list(file.messages(0)))
+    for each in range(number, 0, -1):
+        file.confirmed(each)
+    file.close()
+
+    again, anew = opened(path, tmp_path), opened(path, tmp_path, from_start=True)
+
+    assert list(again.messages(0)) == []
+    assert len(list(anew.messages(0))) == 4
+    again.close()
+    anew.close()
+
+
+def test_count_limits_the_rows_and_the_next_start_goes_on(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+    first = list(file.messages(1))
+    file.confirmed(1)
+    file.close()
+
+    second = opened(path, tmp_path)
+    rest = list(second.messages(0))
+    second.close()
+
+    assert [message.key for message in first + rest] == [b"1", b"2", b"", b"6"]
+
+
+def test_a_file_that_was_changed_is_noticed(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+    next(iter(file.messages(1)))
+    file.confirmed(1)
+    file.close()
+    path.write_bytes(CONTENT + b"7,New,n@example.com,US\r\n")
+
+    with pytest.raises(SourceError, match=r"changed since 1 of its rows.*line 3.*--from-start"):
+        opened(path, tmp_path)
+
+
+def test_an_unreadable_note_is_an_error_not_a_new_start(path: Path, tmp_path: Path) -> None:
+    source = open_source(Settings(), str(path))
+    progress = ProgressFile(tmp_path, source, "customers-raw")
+    progress.path.parent.mkdir()
+    progress.path.write_text("{")
+
+    with pytest.raises(SourceError, match=r"Cannot read .*--from-start"):
+        opened(path, tmp_path)
+
+
+def test_a_made_up_file_has_every_kind_of_fault_and_the_same_bytes_again(tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("1.csv", "2.csv", "3.csv"))
+    write_customers(first, 2000, 5, 0.3)
+    write_customers(second, 2000, 5, 0.3)
+    write_customers(other, 2000, 6, 0.3)
+    file = opened(first, tmp_path)
+
+    messages: list[Message] = list(file.messages(0))
+    file.close()
+
+    records = [json.loads(message.value) for message in messages]
+    assert first.read_bytes() == second.read_bytes() != other.read_bytes()
+    assert first.read_bytes().startswith(b"\xef\xbb\xbfCustomer_ID,")
+    assert file.read == 2000
+    assert 60 < file.skipped < 120
+    assert set(file.report.kinds) == {
+        "not UTF-8, read as Windows-1252", "too few fields", "skipped, too many fields",
+    }  # fmt: skip
+    assert len({r["Customer_ID"] for r in records}) < len(records)
+    assert any("\n" in r.get("Address", "") for r in records)
+    assert {"U.S.A.", "usa", "France"} <= {r.get("Country") for r in records}
+    assert any(r.get("Email") == "a@b@example.com" for r in records)
+    assert any(r.get("Created_At") == "2024-02-30" for r in records)

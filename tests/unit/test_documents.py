@@ -1,0 +1,114 @@
+"""README, .env.example, lock files and compose say what the code says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from operations.options import build_parser
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.faults import FAULT_POINTS
+
+README = (PROJECT_ROOT / "README.md").read_text()
+GUARANTEES = (PROJECT_ROOT / "docs" / "guarantees.md").read_text()
+MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
+PYPROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+
+
+def shown_default(value: Any) -> str:
+    if value is None or value == ():
+        return ""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def test_settings_table_of_the_readme_is_the_code() -> None:
+    expected = [
+        f"| `{name.upper()}` | {shown_default(field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+
+    section = README.split("## Settings")[1].split("\n## ")[0]
+    found = [line for line in section.splitlines() if re.match(r"\| `[A-Z0-9_]+`", line)]
+    assert found == expected
+
+
+def test_env_example_names_every_setting_with_its_default() -> None:
+    text = (PROJECT_ROOT / ".env.example").read_text()
+    found = dict(re.findall(r"^#? ?([A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
+
+    expected = {
+        name.upper(): shown_default(field.default).strip("`")
+        for name, field in Settings.model_fields.items()
+    }
+    assert found == expected
+
+
+def test_every_command_of_the_readme_is_a_target_or_a_module() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE))
+    commands = re.findall(r"^(?:[A-Z_]+='?[^ ]+ )*make ?([a-z0-9-]*)", _code(), re.MULTILINE)
+    modules = re.findall(r"-m ((?:producers|spark_jobs)\.[a-z]+)", _code())
+
+    assert {"run", "test", "show", "cqlsh", "mongosh", "status", "verify"} <= set(commands)
+    assert {command for command in commands if command} <= targets
+    assert modules
+    for module in modules:
+        assert (PROJECT_ROOT / (module.replace(".", "/") + ".py")).is_file()
+
+
+def test_every_make_target_has_its_millrace_command() -> None:
+    used = set(re.findall(r"\$\(MILLRACE\) ([a-z-]+)", MAKEFILE))
+    help_text = build_parser().format_help()
+
+    for command in used:
+        assert re.search(rf"^    {command} ", help_text, re.MULTILINE), command
+
+
+def test_every_test_that_the_guarantees_name_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", GUARANTEES))
+    tests = "\n".join(path.read_text() for path in (PROJECT_ROOT / "tests").rglob("test_*.py"))
+    written = set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))
+
+    assert len(named) > 20
+    assert named - written == set()
+
+
+def test_guarantees_explain_every_fault_point_in_order() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \|", GUARANTEES, re.MULTILINE)
+
+    assert tuple(rows) == FAULT_POINTS
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_lock_files_hold_the_pinned_versions_with_hashes(lock: str) -> None:
+    text = (PROJECT_ROOT / lock).read_text()
+
+    for requirement in PYPROJECT["project"]["dependencies"]:
+        assert re.search(rf"^{re.escape(requirement)} .*\n +--hash=sha256:", text, re.MULTILINE)
+
+
+def test_compose_runs_the_versions_of_the_embedded_stack() -> None:
+    compose = (PROJECT_ROOT / "docker" / "compose.yaml").read_text()
+    (cassandra,) = PYPROJECT["tool"]["millrace"]["jars"]["cassandra"]
+
+    assert f"image: cassandra:{cassandra.rpartition(':')[2]}" in compose
+    images = re.findall(r"image: (\S+)", compose)
+    assert len(images) >= 4
+    assert all(re.search(r":v?\d+\.\d+", image) for image in images)
+
+
+def test_connectors_are_built_for_the_scala_of_spark() -> None:
+    for coordinate in PYPROJECT["tool"]["millrace"]["jars"]["spark"]:
+        # The JDBC driver is Java alone.
+        assert "_2.12:" in coordinate or coordinate.startswith("org.postgresql:postgresql:")
+
+
+def _code() -> str:
+    return "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL))

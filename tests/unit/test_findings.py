@@ -1,0 +1,39 @@
+"""What stands in the way of a start, in words and numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from settings import JobError
+from spark_jobs.findings import finding, overlap, refuse, told, width
+
+RANGES = {2: (7, 8), 0: (5, 105), 1: (3, 3)}
+
+
+def test_ranges_are_told_by_partition_with_their_last_offset() -> None:
+    assert told(RANGES) == "partition 0, offsets 5 to 104; partition 2, offset 7"
+    assert width(RANGES) == 101
+
+
+def test_only_offsets_that_lie_in_both_overlap() -> None:
+    assert overlap(RANGES, {0: (100, 200), 1: (0, 9), 2: (8, 9)}) == {0: (100, 105)}
+
+
+def test_all_findings_stand_in_one_error_each_with_its_choices() -> None:
+    findings = [finding("tickets", "A is gone.", "bring A back"), finding("profiles", "B is gone.")]
+
+    with pytest.raises(JobError) as refused:
+        refuse(findings)
+
+    assert str(refused.value) == (
+        "Pipeline tickets: A is gone. Choose:\n"
+        "  - bring A back;\n"
+        "  - `make reset PIPELINE=tickets` deletes its checkpoint and stored data, reads anew.\n"
+        "Pipeline profiles: B is gone. Choose:\n"
+        "  - `make reset PIPELINE=profiles` deletes its checkpoint and stored data, reads anew.\n"
+        "Nothing was started and nothing was changed."
+    )
+
+
+def test_without_findings_nothing_is_refused() -> None:
+    refuse([])

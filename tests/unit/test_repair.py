@@ -1,0 +1,154 @@
+"""What a replay means by its texts, and which batches ledger and checkpoint give together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from operations.repair_batches import Batch, one_query, unledgered_batches
+from operations.repair_range import parse_place, understood
+from settings import JobError, Settings
+from spark_jobs.checkpoint import Checkpoint
+from spark_jobs.findings import overlap
+from spark_jobs.ledger import Counts, Entry
+from tests.unit.test_checkpoint import write_plan
+
+
+def entry(batch_id: int, offsets: dict[int, tuple[int, int]], **changes: Any) -> Entry:
+    fields = {
+        "pipeline": "tickets",
+        "topic": "topic",
+        "query_id": "q",
+        "counts": Counts(),
+        "sinks": ("cassandra", "mongodb"),
+    }
+    return Entry(batch_id=batch_id, offsets=offsets, **(fields | changes))
+
+
+def commit(folder: Path, batch_id: int) -> None:
+    (folder / "commits").mkdir(exist_ok=True)
+    (folder / "commits" / str(batch_id)).write_text("v1\n{}")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("earliest", "earliest"),
+        ("latest", "latest"),
+        ("120", 120),
+        ("0:120", {0: 120}),
+        ("0:120,2:80", {0: 120, 2: 80}),
+        ("2026-11-22T10:00:00Z", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+        ("2026-11-22T10:00", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+        ("2026-11-22T11:00:00+01:00", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+    ],
+)
+def test_place_on_a_topic_is_understood(text: str, place: Any) -> None:
+    assert parse_place(text) == place
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "yesterday", "0:", "0:1,", "0:1,0:2", "1.5", "٣", "2026-13-01", "0:1;1:2"]
+)
+def test_anything_else_is_no_place(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its text is nobody's concern
+        parse_place(text)
+
+
+def test_all_that_is_wrong_in_a_request_is_told_at_once() -> None:
+    with pytest.raises(JobError) as caught:
+        understood(Settings(), "tickets", "sometime", "never", "postgres")
+
+    assert str(caught.value).splitlines() == [
+        "Nothing was replayed.",
+        "  --topic: `tickets` is no pipeline's; valid: client_tickets, users_profiles,"
+        " customers-raw",
+        "  --sink: `postgres` is none of SINKS; valid: cassandra, mongodb, files",
+        "  --from: `sometime` is no place; valid: earliest, latest, an offset (120), offsets by"
+        " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
+        "  --to: `never` is no place; valid: earliest, latest, an offset (120), offsets by"
+        " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("5", "4"),
+        ("0:5,1:0", "0:4,1:9"),
+        ("latest", "earliest"),
+        ("2026-11-22T10:00Z", "2026-11-22T10:30+01:00"),
+    ],
+)
+def test_range_that_ends_before_it_begins_is_refused(start: str, end: str) -> None:
+    with pytest.raises(JobError, match="lies behind --to"):
+        understood(Settings(), "client_tickets", start, end, "mongodb")
+
+
+def test_offsets_whose_loss_was_accepted_were_not_read() -> None:
+    batch = Batch.of(entry(4, {0: (10, 20), 1: (5, 9)}, accepted_loss={0: (10, 13)}))
+
+    assert batch.offsets == {0: (10, 20), 1: (5, 9)}
+    assert batch.read == {0: (13, 20), 1: (5, 9)}
+
+
+def test_cut_ranges_hold_only_what_is_common() -> None:
+    ranges = {0: (0, 10), 1: (0, 10), 2: (5, 6), 3: (0, 1)}
+
+    assert overlap(ranges, {0: (3, 7), 1: (8, 20), 2: (6, 9)}) == {0: (3, 7), 1: (8, 10)}
+
+
+def test_batches_that_the_ledger_lacks_come_from_the_checkpoint(tmp_path: Path) -> None:
+    write_plan(tmp_path, 1, {"0": 7, "1": 2})
+    write_plan(tmp_path, 2, {"0": 7, "1": 2})
+    write_plan(tmp_path, 3, {"0": 9, "1": 2, "2": 4})
+    write_plan(tmp_path, 4, {"0": 30, "1": 30, "2": 30})
+    commit(tmp_path, 3)
+    # The plan of batch 0 is no longer kept: the ledger says where it ended.
+    entries = [entry(0, {0: (0, 5), 1: (0, 2)})]
+
+    found = unledgered_batches(entries, Checkpoint(tmp_path), "tickets")
+
+    assert [(batch.batch_id, batch.offsets, batch.entry) for batch in found] == [
+        (1, {0: (5, 7), 1: (2, 2)}, None),
+        (3, {0: (7, 9), 1: (2, 2), 2: (0, 4)}, None),
+    ]
+
+
+def test_ledger_that_is_up_to_date_lacks_nothing(tmp_path: Path) -> None:
+    write_plan(tmp_path, 7, {"0": 5})
+    write_plan(tmp_path, 8, {"0": 5})
+    commit(tmp_path, 8)
+
+    assert unledgered_batches([entry(6, {0: (0, 5)})], Checkpoint(tmp_path), "tickets") == []
+    assert unledgered_batches([entry(9, {0: (0, 9)})], Checkpoint(tmp_path), "tickets") == []
+
+
+def test_plans_that_are_no_longer_kept_are_named_with_the_way_out(tmp_path: Path) -> None:
+    write_plan(tmp_path, 9, {"0": 50})
+    commit(tmp_path, 9)
+
+    with pytest.raises(JobError, match=r"committed batches 3 to 9,.*make reset PIPELINE=tickets"):
+        unledgered_batches([entry(2, {0: (0, 5)})], Checkpoint(tmp_path), "tickets")
+
+
+def test_checkpoint_that_ends_before_the_ledger_is_refused(tmp_path: Path) -> None:
+    write_plan(tmp_path, 3, {"0": 4, "1": 9})
+    commit(tmp_path, 3)
+
+    with pytest.raises(JobError, match="batch 3 of the checkpoint ends before the ledger does"):
+        unledgered_batches([entry(2, {0: (0, 5), 1: (0, 5)})], Checkpoint(tmp_path), "tickets")
+
+
+def test_ledger_of_another_query_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metadata").write_text('{"id":"other"}')
+
+    with pytest.raises(JobError, match="belongs to another query"):
+        one_query([entry(0, {0: (0, 1)})], Checkpoint(tmp_path), "tickets")
+    with pytest.raises(JobError, match="is gone"):
+        one_query([entry(0, {0: (0, 1)})], Checkpoint(tmp_path / "absent"), "tickets")
+    with pytest.raises(JobError, match="there is neither a checkpoint"):
+        one_query([], Checkpoint(tmp_path / "absent"), "tickets")

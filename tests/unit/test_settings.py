@@ -1,0 +1,123 @@
+"""Settings: precedence, faults all at once, secrets masked."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from settings import PROJECT_ROOT, Settings, SettingsError, load_pii_hash_key, load_settings
+
+NO_FILE = Path("no.env")
+
+
+def test_options_win_over_environment_over_env_file_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("CASSANDRA_PORT=1\nTICKETS_RATE=2\nTICKETS_COUNT=3\n")
+    monkeypatch.setenv("TICKETS_RATE", "20")
+    monkeypatch.setenv("TICKETS_COUNT", "30")
+
+    settings = load_settings({"tickets_count": 300, "tickets_topic": None}, env_file)
+
+    assert settings.cassandra_port == 1
+    assert settings.tickets_rate == 20
+    assert settings.tickets_count == 300
+    assert settings.tickets_topic == "client_tickets"
+
+
+def test_all_faults_are_reported_at_once_with_their_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "CASSANDRA_PORT": "70000",
+        "SINKS": "cassandra,mongo",
+        "KAFKA_BOOTSTRAP_SERVERS": "broker",
+        "STACK": "cloud",
+        "SPARK_DRIVER_MEMORY": "lots",
+        "TICKETS_TOPIC": "a b",
+        "MONGO_URI": "http://x",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=NO_FILE)
+
+    text = str(caught.value)
+    assert text.startswith("7 setting(s) cannot be used")
+    assert "SINKS: `mongo` is not a sink; valid: cassandra, files, postgres, mongodb" in text
+    for name in ("CASSANDRA_PORT", "KAFKA_BOOTSTRAP_SERVERS", "STACK", "SPARK_DRIVER_MEMORY"):
+        assert f"- {name}: " in text
+    assert "- TICKETS_TOPIC: " in text
+    assert "- MONGO_URI: " in text
+
+
+def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_SASL_USERNAME", "me")
+
+    with pytest.raises(SettingsError, match=r"KAFKA_SASL_MECHANISM(.|\n)*KAFKA_SASL_PASSWORD"):
+        load_settings(env_file=NO_FILE)
+
+
+def test_secrets_are_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PII_HASH_KEY", "hush-key")
+    monkeypatch.setenv("MONGO_URI", "mongodb://me:hush-mongo@db:27017/?tls=true")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "hush-kafka")
+
+    settings = load_settings(env_file=NO_FILE)
+
+    assert "hush" not in repr(settings)
+    assert settings.mongo_address == "mongodb://db:27017"
+    monkeypatch.setenv("MONGO_URI", "hush-mongo")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=NO_FILE)
+    assert "hush" not in str(caught.value)
+
+
+def test_empty_values_count_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PII_HASH_KEY", "")
+    monkeypatch.setenv("CASSANDRA_PORT", "")
+
+    settings = load_settings(env_file=NO_FILE)
+
+    assert settings.pii_hash_key is None
+    assert settings.cassandra_port == 9042
+
+
+def test_relative_home_lies_in_the_project_wherever_one_stands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert load_settings(env_file=NO_FILE).millrace_home == PROJECT_ROOT / ".millrace"
+
+
+def test_embedded_stack_makes_one_key_and_keeps_it(tmp_path: Path) -> None:
+    settings = Settings(millrace_home=tmp_path)
+
+    first = load_pii_hash_key(settings)
+
+    path = tmp_path / "pii_hash_key"
+    assert first
+    assert load_pii_hash_key(settings) == first
+    assert path.read_text() == first + "\n"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+@pytest.mark.parametrize("stack", ["docker", "external"])
+def test_other_stacks_must_be_given_a_key(tmp_path: Path, stack: str) -> None:
+    settings = Settings(millrace_home=tmp_path, stack=stack)  # type: ignore[arg-type]
+
+    with pytest.raises(SettingsError, match="PII_HASH_KEY: missing"):
+        load_pii_hash_key(settings)
+    assert not (tmp_path / "pii_hash_key").exists()
+
+
+def test_plain_sha256_needs_no_key(tmp_path: Path) -> None:
+    settings = Settings(millrace_home=tmp_path, stack="external", pii_hash_mode="sha256")
+
+    assert load_pii_hash_key(settings) is None

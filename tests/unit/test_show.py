@@ -1,0 +1,82 @@
+"""What `make show` does with odd messages and with options that do not apply."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from operations.masking import MASK, UNREADABLE, masked_value
+from operations.show import Selection, show
+from schemas.contract import load_contract
+from settings import PROJECT_ROOT, MillraceError, Settings
+
+
+@pytest.mark.parametrize(
+    ("what", "where", "named"),
+    [
+        (
+            "client_tickets",
+            {"assigned_team": "Billing"},
+            "TEAM= does not apply to `client_tickets`",
+        ),
+        ("users_profiles-dead-letter", {"client_id": "C1"}, "CLIENT= does not apply"),
+        ("dead-letters", {"created_hour": "2026-11-22T10:00:00Z"}, "HOUR= does not apply"),
+        ("mongodb.tickets_by_team", {"client_id": "C1"}, "CLIENT= does not apply"),
+        ("mongodb.batches", {"nationality": "FR"}, "NATIONALITY= does not apply"),
+    ],
+)
+def test_option_that_does_not_apply_is_named_before_anything_is_read(
+    what: str, where: dict[str, str], named: str
+) -> None:
+    with pytest.raises(MillraceError, match=named):
+        show(Settings(), what, Selection(where, 5), "table")
+
+
+def test_options_that_apply_are_named_beside_one_that_does_not() -> None:
+    selection = Selection({"client_id": "C1", "assigned_team": "Billing"}, 5)
+
+    with pytest.raises(MillraceError) as caught:
+        selection.refuse_all_but("mongodb.tickets_by_team", ["assigned_team"])
+
+    assert "LIMIT=, FORMAT=, TEAM= apply" in str(caught.value)
+    selection.refuse_all_but("x", ["client_id", "assigned_team"])
+
+
+def test_deeply_nested_message_is_unreadable_and_does_not_crash() -> None:
+    value = b'{"ticket_id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+    shown = masked_value(value, load_contract("ticket"))
+
+    assert shown == UNREADABLE.format(len(value))
+
+
+def test_unknown_nested_part_is_covered_whole() -> None:
+    value = b'{"ticket_id": "A", "secret": ' + b'{"a":' * 600 + b"1" + b"}" * 601
+
+    shown = json.loads(masked_value(value, load_contract("ticket")))
+
+    assert shown == {"ticket_id": "A", "secret": MASK}
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
+    """By a process of its own: the tests' own standard output is not a terminal's."""
+    program = (
+        "from operations.cli import forgiving_output\n"
+        "from operations.masking import masked_value\n"
+        "from operations.tables import print_records\n"
+        "from schemas.contract import load_contract\n"
+        'value = masked_value(b\'{"ticket_id": "A\\\\ud800B"}\', load_contract("ticket"))\n'
+        "forgiving_output()\n"
+        f'print_records([{{"value": value}}], "{form}")\n'
+    )
+
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, capture_output=True, text=True
+    )
+
+    assert outcome.stderr == ""
+    assert "A\\ud800B" in outcome.stdout

@@ -1,0 +1,44 @@
+"""An outage is retried, a refusal is not: which texts of the drivers are which."""
+
+from __future__ import annotations
+
+import pytest
+from pymongo.errors import AutoReconnect, WriteError, WTimeoutError
+
+from settings import SinkRejected, SinkUnavailable
+from spark_jobs.sinks.base import sink_error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Cassandra killed while the connector asked for the tables' schema.
+        "java.lang.IllegalStateException: Control channel not available, aborting schema refresh",
+        "java.lang.IllegalStateException: Session is closed",
+        "java.nio.channels.ClosedChannelException",
+        "java.io.IOException: Broken pipe",
+        "com.datastax.oss.driver.api.core.AllNodesFailedException: Could not reach any contact",
+    ],
+)
+def test_store_that_went_away_is_an_outage(text: str) -> None:
+    assert type(sink_error("Cassandra", "take batch 1", RuntimeError(text))) is SinkUnavailable
+
+
+def test_driver_that_gives_up_on_a_hanging_mongodb_tells_an_outage() -> None:
+    """Its text has none of the words; its class says it."""
+    cancelled = type("_OperationCancelled", (AutoReconnect,), {})("operation cancelled")
+
+    assert type(sink_error("MongoDB", "take batch 1", cancelled)) is SinkUnavailable
+    assert type(sink_error("MongoDB", "take batch 1", WTimeoutError("w"))) is SinkUnavailable
+    assert type(sink_error("MongoDB", "take batch 1", WriteError("x"))) is SinkRejected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "java.util.NoSuchElementException: Columns not found in table support.tickets: priority",
+        "com.datastax.oss.driver.api.core.servererrors.InvalidQueryException: unconfigured table",
+    ],
+)
+def test_store_that_answers_and_refuses_is_no_outage(text: str) -> None:
+    assert type(sink_error("Cassandra", "take batch 1", RuntimeError(text))) is SinkRejected

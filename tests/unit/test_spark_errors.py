@@ -1,0 +1,41 @@
+"""Errors of Spark where stores are read: kind and next step, never a value of a record."""
+
+from __future__ import annotations
+
+import pytest
+from py4j.protocol import Py4JError
+from pyspark.errors import AnalysisException, PySparkException
+
+from operations.spark_errors import explained_errors
+from settings import MillraceError, SinkRejected, SinkUnavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (
+            AnalysisException("java.io.NoSuchTableException: no `Jane Doe`"),
+            SinkRejected,
+            "NoSuchTableException",
+        ),
+        (
+            Py4JError("com.datastax.AllNodesFailedException: at Jane Doe"),
+            SinkUnavailable,
+            "AllNodesFailedException",
+        ),
+        (PySparkException("broken by Jane Doe"), SinkRejected, "PySparkException"),
+    ],
+)
+def test_error_of_spark_is_told_by_its_kind(
+    error: Exception, kind: type[MillraceError], told: str
+) -> None:
+    with pytest.raises(kind) as raised, explained_errors("what pipeline tickets stored"):
+        raise error
+
+    assert f"Spark could not read what pipeline tickets stored ({told})." in str(raised.value)
+    assert "Jane" not in str(raised.value)
+
+
+def test_own_errors_pass_as_they_are() -> None:
+    with pytest.raises(MillraceError, match="as it was"), explained_errors("anything"):
+        raise MillraceError("as it was")
