@@ -62,19 +62,21 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 PYTEST := .venv/bin/python -m pytest
 .PHONY: test test-unit test-spark test-integration test-e2e lint format lock
 # Tiers run in processes of their own: a Spark session with the connectors and one without them do not
-# fit into one.
+# fit into one. Two workers, each with a stack of its own, as one test waits more than it computes.
+WORKERS ?= 2
+ON_STACKS := -n $(WORKERS) --dist loadfile
 test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/unit
 	@$(PYTEST) tests/spark
-	@$(PYTEST) tests/integration tests/e2e
+	@$(PYTEST) $(ON_STACKS) tests/integration tests/e2e
 test-unit: setup-dev ## tests that need Python only
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM
 	@$(PYTEST) tests/spark
 test-integration: setup-dev ## tests that need broker and stores
-	@$(PYTEST) tests/integration
+	@$(PYTEST) $(ON_STACKS) tests/integration
 test-e2e: setup-dev ## tests of the whole platform
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) $(ON_STACKS) tests/e2e
 lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
