@@ -68,13 +68,18 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
 
 def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> bool:
     names = ", ".join(pipeline.name for pipeline in pipelines)
-    what = "checkpoints, Cassandra rows, aggregates, ledger" + (", topics" if topics else "")
-    sys.stdout.write(
-        f"This deletes for {names}: {what}\n"
-        f"  Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port},"
-        f" MongoDB database {settings.mongo_database}, Kafka {settings.kafka_bootstrap_servers}\n"
-        "Go on? [y/N] "
-    )
+    what = "checkpoints, records, aggregates, ledger" + (", topics" if topics else "")
+    places = {
+        "cassandra": f"Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port}",
+        "postgres": f"PostgreSQL {settings.postgres_address}",
+        "files": f"files in {settings.output_path}",
+    }
+    where = [
+        *(text for sink, text in places.items() if sink in settings.sinks),
+        f"MongoDB database {settings.mongo_database}",
+        f"Kafka {settings.kafka_bootstrap_servers}",
+    ]
+    sys.stdout.write(f"This deletes for {names}: {what}\n  {', '.join(where)}\nGo on? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from operations.coverage import accepted_losses, coverage_faults
 from operations.logs import follow
 from operations.masking import MASK, masked_value
+from operations.reset import reset
 from schemas.contract import load_contract
 from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.ledger import Counts, Entry
@@ -158,3 +161,19 @@ def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
 
     with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka"):
         follow(Settings(millrace_home=tmp_path), "kafak")
+
+
+def test_reset_names_the_places_and_asks_before_it_deletes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(sinks=("files",), output_path="hdfs://node:8020/out")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+
+    assert reset(settings, "customers", topics=False, yes=False) == 1
+
+    told = capsys.readouterr().out
+    assert "This deletes for customers: checkpoints, records, aggregates, ledger\n" in told
+    assert (
+        "  files in hdfs://node:8020/out, MongoDB database millrace, Kafka 127.0.0.1:9092" in told
+    )
+    assert told.endswith("nothing was changed\n")
