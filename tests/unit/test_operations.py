@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from operations.coverage import accepted_losses, coverage_faults
 from operations.logs import follow
 from operations.masking import MASK, masked_value
+from operations.reset import reset
 from schemas.contract import load_contract
 from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.ledger import Counts, Entry
@@ -150,6 +153,34 @@ def test_errors_of_stores_never_quote_a_value() -> None:
 
     assert "Jane" not in text
     assert "jane@" not in text
+
+
+def test_reset_names_all_that_it_would_delete_before_it_asks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    settings = Settings(
+        _env_file=None,
+        millrace_home=tmp_path / "home",
+        output_path=str(tmp_path / "output"),
+        sinks="cassandra,files,postgres",
+        postgres_dsn=SecretStr("postgresql://me:secret@db.example/x"),
+    )
+
+    status = reset(settings, "tickets", topics=True, yes=False)
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert printed == (
+        "This deletes for tickets:\n"
+        f"  checkpoints in {tmp_path}/home\n"
+        "  ledger, aggregates: MongoDB mongodb://127.0.0.1:27017, database millrace\n"
+        "  rows: Cassandra 127.0.0.1:9042\n"
+        "  rows: PostgreSQL db.example:5432/x\n"
+        f"  files: {tmp_path}/output\n"
+        "  topics, dead letters among them: Kafka 127.0.0.1:9092\n"
+        "Go on? [y/N] nothing was changed\n"
+    )
 
 
 def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
