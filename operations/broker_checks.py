@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -73,10 +74,8 @@ def look_at_kafka(settings: Settings) -> list[Line]:
     told: list[KafkaError] = []
     options = settings.kafka_client_options() | {"log_level": 0, "error_cb": told.append}
     admin = AdminClient(options)
-    try:
-        metadata = admin.list_topics(timeout=ASK_SECONDS)
-    except KafkaException:
-        admin.poll(0)
+    metadata = _metadata(admin, told)
+    if metadata is None:
         fault = refusal(told, settings) or Fault(
             f"no answer at {settings.kafka_bootstrap_servers} within {ASK_SECONDS:g} s by"
             f" {settings.kafka_security_protocol}: see that it speaks what KAFKA_SECURITY_PROTOCOL"
@@ -95,6 +94,23 @@ def look_at_kafka(settings: Settings) -> list[Line]:
     if faults:
         return [kafka, *not_yet("topics", because="a broker is away")]
     return [kafka, _topic_line(admin, metadata, settings)]
+
+
+def _metadata(admin: AdminClient, told: list[KafkaError]) -> Any:
+    """What the broker tells of itself; None where it does not, at once where it refuses."""
+    deadline = time.monotonic() + ASK_SECONDS
+    while time.monotonic() < deadline and not refused(told):
+        try:
+            return admin.list_topics(timeout=1)
+        except KafkaException:
+            # Hands over what was noticed meanwhile.
+            admin.poll(0)
+    return None
+
+
+def refused(told: list[KafkaError]) -> bool:
+    """Whether trying again cannot help."""
+    return any(error.code() in {*LOGIN_CODES, TLS_CODE} for error in told)
 
 
 def refusal(told: list[KafkaError], settings: Settings) -> Fault | None:

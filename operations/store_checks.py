@@ -77,7 +77,13 @@ def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:
             f"{settings.cassandra_contact_points}:{settings.cassandra_port} refused the login:"
             " correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD"
         )
-    return Fault(" ".join(str(error).split()))
+    kinds = sorted({type(cause).__name__ for cause in causes.values()})
+    return Fault(
+        f"{settings.cassandra_contact_points}:{settings.cassandra_port} does not answer by CQL"
+        f" within {ASK_SECONDS:g} s ({', '.join(kinds) or type(error.__cause__).__name__}): see"
+        " that it is Cassandra and not overloaded, or correct CASSANDRA_CONTACT_POINTS and"
+        " CASSANDRA_PORT"
+    )
 
 
 def node_faults(version: str, centres: list[str], settings: Settings) -> Iterator[Fault]:

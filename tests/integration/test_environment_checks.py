@@ -113,10 +113,16 @@ def test_topics_that_someone_changed_are_told(
     assert f"{topic}-dead-letter may lose messages (retention.ms=60000)" in line.text
 
 
-def test_broker_that_is_not_there_or_speaks_otherwise_is_told(settings: Settings) -> None:
+def test_broker_that_is_not_there_or_refuses_the_login_is_told(settings: Settings) -> None:
     (port,) = free_ports(1)
     away = changed(settings, stack="external", kafka_bootstrap_servers=f"127.0.0.1:{port}")
-    otherwise = changed(settings, kafka_security_protocol="SSL")
+    otherwise = changed(
+        settings,
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_mechanism="PLAIN",
+        kafka_sasl_username="me",
+        kafka_sasl_password=SecretStr("never told"),
+    )
 
     kafka, topics = look_at_kafka(away)
     assert kafka.text == (
@@ -124,7 +130,10 @@ def test_broker_that_is_not_there_or_speaks_otherwise_is_told(settings: Settings
         " KAFKA_BOOTSTRAP_SERVERS"
     )
     assert (topics.status, topics.text) == (Status.NOT_YET, "not looked at: Kafka is away")
-    assert "KAFKA_SECURITY_PROTOCOL" in look_at_kafka(otherwise)[0].text
+    assert look_at_kafka(otherwise)[0].text == (
+        f"{settings.kafka_bootstrap_servers} refused the login: correct KAFKA_SASL_USERNAME,"
+        " KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+    )
 
 
 def test_tables_that_someone_changed_are_told(settings: Settings, cassandra: Session) -> None:
