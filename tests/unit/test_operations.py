@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from operations.coverage import accepted_losses, coverage_faults
-from operations.logs import follow
+from operations.logs import follow, log_path
 from operations.masking import MASK, masked_value
+from operations.pipelines import PIPELINES
 from operations.reset import reset
 from schemas.contract import load_contract
 from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
@@ -183,9 +184,23 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     )
 
 
+@pytest.mark.parametrize("pipeline", [pipeline.name for pipeline in PIPELINES])
+def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
+    pipeline: str, tmp_path: Path
+) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("jobs", f"spark-{pipeline}"):
+        (tmp_path / "logs" / f"{name}.log").write_text("")
+    settings = Settings(_env_file=None, millrace_home=tmp_path)
+
+    assert log_path(settings, pipeline).name == "jobs.log"
+    assert log_path(settings, "spark").name == f"spark-{pipeline}.log"
+
+
 def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "kafka.log").write_text("")
+    for name in ("kafka", "jobs"):
+        (tmp_path / "logs" / f"{name}.log").write_text("")
 
-    with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka"):
+    with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka\."):
         follow(Settings(millrace_home=tmp_path), "kafak")
