@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 from operations.checkup import Fault, Line, line_of
 from operations.endpoints import Address, Endpoint, absence, split_address, unreached
 from operations.machine_checks import folder_faults
+from operations.pipelines import PIPELINES
 from settings import Settings
+from spark_jobs.sinks.file_manifest import load_manifest
+from spark_jobs.sinks.file_system import LocalFiles
 
 S3_SECONDS: Final = 3
 HDFS_PORT: Final = 8020
@@ -31,7 +34,25 @@ def look_at_output(settings: Settings) -> list[Line]:
         return [line_of("output", list(s3_faults(settings, place)), place)]
     if place.startswith("hdfs:"):
         return [line_of("output", list(hdfs_faults(settings)), place)]
-    return [line_of("output", list(folder_faults(Path(place), "OUTPUT_PATH")), place)]
+    faults = [*folder_faults(Path(place), "OUTPUT_PATH"), *format_faults(settings)]
+    return [line_of("output", faults, place)]
+
+
+def format_faults(settings: Settings) -> Iterator[Fault]:
+    """Pipelines whose files on this machine have other formats than the setting says.
+
+    Raises:
+        SinkRejected: a manifest was changed from outside.
+    """
+    for pipeline in PIPELINES:
+        manifest = load_manifest(LocalFiles(Path(settings.output_path)), pipeline.family)
+        if manifest and {*manifest.formats} != {*settings.output_format}:
+            formats = ",".join(manifest.formats)
+            yield Fault(
+                f"files of {pipeline.family} in `{settings.output_path}` are {formats},"
+                f" OUTPUT_FORMAT is {','.join(settings.output_format)}: set it to {formats}, or"
+                " another OUTPUT_PATH"
+            )
 
 
 def look_at_source(settings: Settings) -> list[Line]:

@@ -16,10 +16,12 @@ from operations.checkup import Check, Fault, Line, Look, Status, line_of, run_ch
 from operations.endpoints import Endpoint, absence
 from operations.environment_checks import checks_for, doctor, short_report, verdict
 from operations.machine_checks import clock_faults, folder_faults, key_faults, port_faults
-from operations.place_checks import hadoop_options, name_nodes
+from operations.place_checks import format_faults, hadoop_options, name_nodes
 from operations.version_checks import SparkJars, matrix_faults, package_faults
 from settings import Settings, SinkUnavailable, load_settings
 from spark_jobs.clock import Moment
+from spark_jobs.sinks.file_manifest import Manifest
+from spark_jobs.sinks.file_system import LocalFiles
 
 NO_FILE = Path("no.env")
 
@@ -307,6 +309,18 @@ def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path
     assert list(folder_faults(tmp_path / "a" / "b", "OUTPUT_PATH")) == []
     (fault,) = folder_faults(file / "b", "OUTPUT_PATH")
     assert fault.text == f"`{file}` is a file, not a folder: move it, or correct OUTPUT_PATH"
+
+
+def test_files_in_another_format_than_the_setting_are_told(tmp_path: Path) -> None:
+    settings = load_settings({"output_path": str(tmp_path), "output_format": "csv"}, NO_FILE)
+    Manifest("tickets", ("parquet", "json")).save(LocalFiles(tmp_path))
+
+    (fault,) = format_faults(settings)
+
+    assert fault.text == (
+        f"files of tickets in `{tmp_path}` are parquet,json, OUTPUT_FORMAT is csv: set it to"
+        " parquet,json, or another OUTPUT_PATH"
+    )
 
 
 def test_disk_that_is_too_small_is_told_with_what_is_needed(tmp_path: Path) -> None:
