@@ -107,10 +107,16 @@ def replication_faults(
             f"CASSANDRA_REPLICATION_FACTOR is {factor}, the cluster has {nodes} nodes: set it to"
             f" {nodes} at most"
         )
-    for keyspace in cql_tables.keyspaces():
-        options = found.get(keyspace, {})
-        copies = options.get(settings.cassandra_local_datacenter, options.get("replication_factor"))
-        if copies is not None and copies != str(factor):
+    centre = settings.cassandra_local_datacenter
+    for keyspace in (name for name in cql_tables.keyspaces() if name in found):
+        options = found[keyspace]
+        copies = options.get(centre, options.get("replication_factor"))
+        if copies is None:
+            yield Fault(
+                f"keyspace {keyspace} keeps no copies in data centre `{centre}`: `ALTER KEYSPACE`,"
+                " or correct CASSANDRA_LOCAL_DATACENTER"
+            )
+        elif copies != str(factor):
             yield Fault(
                 f"keyspace {keyspace} keeps {copies} copies, CASSANDRA_REPLICATION_FACTOR is"
                 f" {factor}: set it to {copies}, or `ALTER KEYSPACE` and `nodetool repair`"

@@ -211,6 +211,8 @@ def test_copies_other_than_wanted_or_more_than_nodes_are_told() -> None:
     three = settings(cassandra_replication_factor=3)
 
     assert list(replication_faults({}, 1, settings())) == []
+    (nowhere,) = replication_faults({"support": {"class": "N", "eu": "1"}}, 1, settings())
+    assert "support keeps no copies in data centre `datacenter1`" in nowhere.text
     assert [fault.text for fault in replication_faults(one, 2, three)] == [
         "CASSANDRA_REPLICATION_FACTOR is 3, the cluster has 2 nodes: set it to 2 at most",
         "keyspace support keeps 1 copies, CASSANDRA_REPLICATION_FACTOR is 3: set it to 1, or"
