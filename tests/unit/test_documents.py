@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from operations.environment_checks import CHECKS
 from operations.options import build_parser
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.faults import FAULT_POINTS
@@ -75,6 +76,14 @@ def test_what_troubleshooting_quotes_is_what_the_code_says() -> None:
     assert len(quoted) > 8
     for part in (piece.strip(" ,") for each in quoted for piece in each.split("…")):
         assert part in code, part
+
+
+def test_readme_explains_every_line_of_the_doctor() -> None:
+    section = README.split("## Doctor")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+
+    explained = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert sorted(explained) == sorted(name for check in CHECKS for name in check.names)
 
 
 def test_every_make_target_has_its_millrace_command() -> None:
