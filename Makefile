@@ -27,7 +27,7 @@ setup-dev: ## the same with the tools of tests and linters
 	  exit 1; }
 	@"$(PYTHON)" local_stack/bootstrap.py --dev
 
-.PHONY: run up down reset stream status logs show verify chaos cqlsh mongosh
+.PHONY: run up down reset stream doctor status logs show verify chaos cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
@@ -43,6 +43,8 @@ stream: setup ## producers at their rate and jobs, until Ctrl-C
 	@$(MILLRACE) stream
 status: setup ## services, topics, lag, rows per sink, dead letters, jobs
 	@$(MILLRACE) status
+doctor: setup ## look at machine, versions, services, topics, tables: ok, or the fix; changes nothing
+	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
 show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT=)

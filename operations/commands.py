@@ -64,6 +64,13 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
     return show_status(settings)
 
 
+def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Whether machine, services and what they hold are as the platform needs them."""
+    from operations import environment_checks
+
+    return environment_checks.doctor(settings)
+
+
 def logs(settings: Settings, options: argparse.Namespace) -> int:
     """Follow a log."""
     from operations.logs import follow

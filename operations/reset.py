@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -68,20 +68,25 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
 
 def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> bool:
     names = ", ".join(pipeline.name for pipeline in pipelines)
-    what = "checkpoints, records, aggregates, ledger" + (", topics" if topics else "")
-    places = {
-        "cassandra": f"Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port}",
-        "postgres": f"PostgreSQL {settings.postgres_address}",
-        "files": f"files in {settings.output_path}",
-    }
-    where = [
-        *(text for sink, text in places.items() if sink in settings.sinks),
-        f"MongoDB database {settings.mongo_database}",
-        f"Kafka {settings.kafka_bootstrap_servers}",
-    ]
-    sys.stdout.write(f"This deletes for {names}: {what}\n  {', '.join(where)}\nGo on? [y/N] ")
+    lines = [f"  {line}\n" for line in _what_goes(settings, topics=topics)]
+    sys.stdout.write(f"This deletes for {names}:\n{''.join(lines)}Go on? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _what_goes(settings: Settings, *, topics: bool) -> Iterator[str]:
+    """What a reset deletes, and where it is."""
+    yield f"checkpoints in {settings.millrace_home}"
+    database = f"{settings.mongo_address}, database {settings.mongo_database}"
+    yield f"ledger, aggregates: MongoDB {database}"
+    if "cassandra" in settings.sinks:
+        yield f"rows: Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port}"
+    if "postgres" in settings.sinks:
+        yield f"rows: PostgreSQL {settings.postgres_address}"
+    if "files" in settings.sinks:
+        yield f"files: {settings.output_path}"
+    if topics:
+        yield f"topics, dead letters among them: Kafka {settings.kafka_bootstrap_servers}"
 
 
 def delete_stored(pipeline: Pipeline, settings: Settings) -> None:

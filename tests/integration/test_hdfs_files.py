@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from operations.place_checks import look_at_output
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
 from spark_jobs.sinks.file_system import output_files
 from spark_jobs.tickets import TICKETS
+from tests.conftest import free_ports
 from tests.integration.test_files import CRASH, batch_of, files_sink, ids
 from tests.support.builders import ticket
 from tests.support.hdfs import running_hdfs
@@ -63,3 +65,14 @@ def test_batch_that_broke_off_on_hdfs_is_whole_after_it_came_again(
     assert staged == []
     delete_sets(several, TICKETS)
     assert [f.path for f in system.files("") if not f.path.startswith("_staging")] == []
+
+
+def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:
+    (port,) = free_ports(1)
+    embedded = hdfs.model_copy(update={"services": ("hdfs",)})
+    elsewhere = hdfs.model_copy(update={"output_path": f"hdfs://127.0.0.1:{port}/out"})
+
+    (own,), (there,), (away,) = map(look_at_output, (embedded, hdfs, elsewhere))
+
+    assert (own.status, there.status) == ("ok", "ok")
+    assert f"cannot connect to 127.0.0.1:{port} (connection refused): start HDFS" in away.text

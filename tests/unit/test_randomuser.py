@@ -42,7 +42,10 @@ def fake() -> FakeTime:
 
 @pytest.fixture
 def client(server: RandomUserServer, fake: FakeTime) -> Iterator[RandomUserClient]:
-    client = RandomUserClient(seed="s1", base_url=server.url, sleep=fake.sleep, clock=fake.clock)
+    # Pages of 5,000 take a while on a busy machine.
+    client = RandomUserClient(
+        seed="s1", base_url=server.url, sleep=fake.sleep, clock=fake.clock, timeouts=(30, 30)
+    )
     yield client
     client.close()
 
