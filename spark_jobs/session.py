@@ -19,6 +19,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
@@ -112,15 +113,28 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
     ]
     if settings.spark_master.startswith("local"):
         java_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
-    conf = {
+    return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
-        "spark.jars.packages": ",".join(connector_packages(settings)),
+        **_connector_jars(settings),
     }
+
+
+def _connector_jars(settings: Settings) -> dict[str, str]:
+    """The connectors as files where they were fetched, else as coordinates that Spark looks up.
+
+    Files cost no resolution at each start, and no registry is asked.
+    """
     if writes_to_s3(settings):
-        conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
-    return conf
+        return {
+            "spark.jars.packages": ",".join(connector_packages(settings)),
+            "spark.jars.excludes": ",".join(UNUSED_PACKAGES),
+        }
+    if is_complete(settings, "spark"):
+        jars = sorted(folder(settings, "spark").resolve().glob("*.jar"))
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
+    return {"spark.jars.packages": ",".join(connector_packages(settings))}
 
 
 def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
