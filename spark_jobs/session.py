@@ -6,14 +6,11 @@ is launched with what it needs to start, the rest is set inside it.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 
-import psutil
 import pyspark
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
@@ -23,6 +20,7 @@ from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
+from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 
@@ -112,7 +110,7 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
         *JAVA_OPTIONS,
     ]
     if settings.spark_master.startswith("local"):
-        java_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
+        java_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
     return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
@@ -142,7 +140,7 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     conf = {
         "spark.app.name": f"millrace-{name}",
         "spark.ui.showConsoleProgress": "false",
-        "spark.local.dir": str(_scratch(settings, "local")),
+        "spark.local.dir": str(scratch(settings, "local")),
         "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
         # Shuffle and spill files hold rejected messages as they came, and outlive a killed job.
         "spark.io.encryption.enabled": "true",
@@ -175,7 +173,7 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     executor_options = list(JAVA_OPTIONS)
     if master.startswith("local"):
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        executor_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
+        executor_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
     conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in executor_options)
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
@@ -184,25 +182,9 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     return conf
 
 
-def _scratch(settings: Settings, name: str) -> Path:
-    """A folder of this process under MILLRACE_HOME, which goes when the process ends.
-
-    Shuffle files hold rejected messages as they came: what a killed job left goes as well.
-    """
-    own = settings.millrace_home / "spark" / str(os.getpid())
-    if not own.exists():
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
-        for other in own.parent.glob("[0-9]*"):
-            if not psutil.pid_exists(int(other.name)):
-                shutil.rmtree(other, ignore_errors=True)
-    folder = own / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _home_for_workers(settings: Settings) -> Path:
     """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
-    home = _scratch(settings, "home")
+    home = scratch(settings, "home")
     for entry in Path(pyspark.__file__).parent.iterdir():
         if entry.name != "work" and not (home / entry.name).exists():
             (home / entry.name).symlink_to(entry)
