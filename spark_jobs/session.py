@@ -124,15 +124,16 @@ def _connector_jars(settings: Settings) -> dict[str, str]:
 
     Files cost no resolution at each start, and no registry is asked.
     """
+    groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
+    if all(is_complete(settings, group) for group in groups):
+        folders = [folder(settings, group).resolve() for group in groups]
+        # Some libraries belong to both groups.
+        jars = {jar.name: jar for place in folders for jar in sorted(place.glob("*.jar"))}
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars.values())}
+    conf = {"spark.jars.packages": ",".join(connector_packages(settings))}
     if writes_to_s3(settings):
-        return {
-            "spark.jars.packages": ",".join(connector_packages(settings)),
-            "spark.jars.excludes": ",".join(UNUSED_PACKAGES),
-        }
-    if is_complete(settings, "spark"):
-        jars = sorted(folder(settings, "spark").resolve().glob("*.jar"))
-        return {"spark.jars": ",".join(jar.as_uri() for jar in jars)}
-    return {"spark.jars.packages": ",".join(connector_packages(settings))}
+        conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
+    return conf
 
 
 def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:

@@ -121,6 +121,24 @@ def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(
     assert "spark.jars.packages" not in conf
 
 
+def test_connectors_of_s3_are_taken_as_files_too_each_once(tmp_path: Path) -> None:
+    on_s3 = settings(sinks="files", output_path="s3a://bucket/x", jars_path=tmp_path)
+    for group, names in {"spark": ("a.jar", "both.jar"), "s3": ("b.jar", "both.jar")}.items():
+        folder(on_s3, group).mkdir()
+        for name in names:
+            (folder(on_s3, group) / name).touch()
+        stamp = "\n".join([" ".join(pinned("jars", group)), *names])
+        (folder(on_s3, group) / STAMP_NAME).write_text(stamp)
+
+    conf = launch_conf(on_s3, tmp_path / "log")
+
+    names = [url.rpartition("/")[2] for url in conf["spark.jars"].split(",")]
+    assert sorted(names) == ["a.jar", "b.jar", "both.jar"]
+    assert "spark.jars.packages" not in conf
+    (folder(on_s3, "s3") / STAMP_NAME).unlink()
+    assert "hadoop-aws" in launch_conf(on_s3, tmp_path / "log")["spark.jars.packages"]
+
+
 def test_jars_of_s3_are_brought_only_where_files_go_there() -> None:
     on_s3 = settings(sinks="files", output_path="s3a://bucket/x")
 
