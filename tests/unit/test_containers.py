@@ -21,9 +21,11 @@ from urllib.parse import urlsplit
 
 import pyspark
 import pytest
+import yaml
 
 from local_stack import compose as docker_stack
 from local_stack.java import JAVA_VERSION
+from local_stack.kafka import SERVER_PROPERTIES
 from local_stack.secret_files import make_secret_files
 from local_stack.versions import pinned
 from operations import commands
@@ -171,6 +173,15 @@ def test_programs_of_both_sides_are_told_a_broker_address_that_they_reach() -> N
     assert kafka["ports"] == [f"127.0.0.1:19999:{listeners['external'].rpartition(':')[2]}"]
 
 
+def test_broker_keeps_messages_and_makes_topics_as_the_embedded_one_does() -> None:
+    properties = yaml.safe_load((COMPOSE_FILE.parent / "redpanda.yaml").read_text())
+    embedded = dict(line.split("=", 1) for line in SERVER_PROPERTIES.split())
+
+    assert properties == {"log_retention_ms": -1, "auto_create_topics_enabled": False}
+    assert embedded["log.retention.ms"] == "-1"
+    assert embedded["auto.create.topics.enable"] == "false"
+
+
 @pytest.mark.parametrize("name", own_services())
 def test_every_variable_of_a_container_is_a_setting(name: str) -> None:
     given = set(own_services()[name]["environment"]) | set(image_environment())
@@ -232,10 +243,12 @@ def test_state_is_on_a_volume_that_driver_and_executors_share(loaded: Loaded) ->
 
 def test_volumes_and_secrets_that_are_named_are_those_that_are_there() -> None:
     whole = compose()
-    volumes = {v.partition(":")[0] for s in SERVICES.values() for v in s.get("volumes", [])}
+    mounts = {v.partition(":")[0] for s in SERVICES.values() for v in s.get("volumes", [])}
+    volumes = {name for name in mounts if not name.startswith(".")}
     secrets = {name for service in SERVICES.values() for name in service.get("secrets", [])}
 
     assert volumes == set(whole["volumes"])
+    assert all((COMPOSE_FILE.parent / file).is_file() for file in mounts - volumes)
     assert secrets == set(whole["secrets"])
     assert not [name for name in SETTINGS if re.search(rf"^ +{name}: .*\S", compose_text(), re.M)
                 and re.search("PASSWORD|SECRET_|HASH_KEY|DSN", name)]  # fmt: skip
