@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ def compose(**variables: str) -> dict[str, Any]:
             return VARIABLE.sub(lambda found: variables.get(found[1], found[2] or ""), value)
         return value
 
-    whole: dict[str, Any] = replaced(yaml.safe_load(COMPOSE_FILE.read_text()))
+    whole: dict[str, Any] = replaced(_parsed())
     return whole
+
+
+@cache
+def _parsed() -> Any:
+    return yaml.safe_load(COMPOSE_FILE.read_text())
 
 
 def own_services(**variables: str) -> dict[str, dict[str, Any]]:
