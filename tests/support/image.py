@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from local_stack.java import find_java
 from settings import PROJECT_ROOT, Settings
 from tests.support.containers import copy_context, image_environment
@@ -154,18 +156,14 @@ def _make_environment(code: Path) -> None:
 
 
 def _locked() -> list[importlib.metadata.Distribution]:
+    """The packages that requirements.lock means for this Python and this system."""
     text = (PROJECT_ROOT / "requirements.lock").read_text()
-    pins = re.findall(r"^([a-z0-9-]+)==(\S+)(.*)$", text, re.MULTILINE)
-    found = []
-    for name, version, condition in pins:
-        try:
-            package = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            assert ";" in condition, f"{name} is locked and not installed"
-            continue
-        assert package.version == version
-        found.append(package)
-    return found
+    pins = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\\n]+)", text, re.MULTILINE)]
+    wanted = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    packages = [importlib.metadata.distribution(pin.name) for pin in wanted]
+    for pin, package in zip(wanted, packages, strict=True):
+        assert package.version in pin.specifier, f"{pin} is locked, {package.version} installed"
+    return packages
 
 
 def _link(package: importlib.metadata.Distribution, site: Path, python: Path) -> None:
