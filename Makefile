@@ -27,7 +27,7 @@ setup-dev: ## the same with the tools of tests and linters
 	  exit 1; }
 	@"$(PYTHON)" local_stack/bootstrap.py --dev
 
-.PHONY: run up down reset stream doctor status logs show verify chaos cqlsh mongosh
+.PHONY: run up down secrets reset stream doctor status logs show verify chaos cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
@@ -36,6 +36,8 @@ up: setup ## start and prepare the services
 	@$(MILLRACE) up
 down: setup ## stop the services; data stays
 	@$(MILLRACE) down
+secrets: setup ## make the files of keys and passwords that containers read (STACK=docker)
+	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
 	@$(MILLRACE) reset $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_TOPICS:+--topics} $${ARG_YES:+--yes}

@@ -26,7 +26,8 @@ def pinned(section: str, name: str) -> tuple[str, ...]:
     """Coordinates that `[tool.millrace.<section>]` of pyproject.toml pins under `name`.
 
     Args:
-        section: `jars` (Maven coordinates), `python` (requirements) or `npm` (packages).
+        section: `jars` (Maven coordinates), `unused` (Maven modules that a group must not bring),
+            `python` (requirements) or `npm` (packages).
         name: The group or tool, such as `spark`, `java`, `mongosh`.
 
     Raises:

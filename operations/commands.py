@@ -50,6 +50,15 @@ def down(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def secrets(settings: Settings, options: argparse.Namespace) -> int:
+    """Make the files of the containers' keys and passwords."""
+    from local_stack.secret_files import make_secret_files
+    from operations.tables import say
+
+    make_secret_files(settings, say)
+    return 0
+
+
 def reset(settings: Settings, options: argparse.Namespace) -> int:
     """Delete checkpoints and stored data."""
     from operations import reset as resets

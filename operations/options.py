@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_acceptance(sub)
     add("up", commands.up, "start and prepare the services")
     add("down", commands.down, "stop the services; data stays")
+    add("secrets", commands.secrets, "make the files of keys and passwords that containers read")
     sub = add("reset", commands.reset, "delete checkpoints and stored data")
     sub.add_argument("--pipeline", help="only this pipeline's")
     sub.add_argument("--topics", action="store_true", help="delete the topics too")

@@ -6,22 +6,21 @@ is launched with what it needs to start, the rest is set inside it.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 
-import psutil
 import pyspark
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
+from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 
@@ -111,13 +110,27 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
         *JAVA_OPTIONS,
     ]
     if settings.spark_master.startswith("local"):
-        java_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
-    conf = {
+        java_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
+    return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
-        "spark.jars.packages": ",".join(connector_packages(settings)),
+        **_connector_jars(settings),
     }
+
+
+def _connector_jars(settings: Settings) -> dict[str, str]:
+    """The connectors as files where they were fetched, else as coordinates that Spark looks up.
+
+    Files cost no resolution at each start, and no registry is asked.
+    """
+    groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
+    if all(is_complete(settings, group) for group in groups):
+        folders = [folder(settings, group).resolve() for group in groups]
+        # Some libraries belong to both groups.
+        jars = {jar.name: jar for place in folders for jar in sorted(place.glob("*.jar"))}
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars.values())}
+    conf = {"spark.jars.packages": ",".join(connector_packages(settings))}
     if writes_to_s3(settings):
         conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
     return conf
@@ -128,7 +141,7 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     conf = {
         "spark.app.name": f"millrace-{name}",
         "spark.ui.showConsoleProgress": "false",
-        "spark.local.dir": str(_scratch(settings, "local")),
+        "spark.local.dir": str(scratch(settings, "local")),
         "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
         # Shuffle and spill files hold rejected messages as they came, and outlive a killed job.
         "spark.io.encryption.enabled": "true",
@@ -161,7 +174,7 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     executor_options = list(JAVA_OPTIONS)
     if master.startswith("local"):
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        executor_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
+        executor_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
     conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in executor_options)
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
@@ -170,25 +183,9 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     return conf
 
 
-def _scratch(settings: Settings, name: str) -> Path:
-    """A folder of this process under MILLRACE_HOME, which goes when the process ends.
-
-    Shuffle files hold rejected messages as they came: what a killed job left goes as well.
-    """
-    own = settings.millrace_home / "spark" / str(os.getpid())
-    if not own.exists():
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
-        for other in own.parent.glob("[0-9]*"):
-            if not psutil.pid_exists(int(other.name)):
-                shutil.rmtree(other, ignore_errors=True)
-    folder = own / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _home_for_workers(settings: Settings) -> Path:
     """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
-    home = _scratch(settings, "home")
+    home = scratch(settings, "home")
     for entry in Path(pyspark.__file__).parent.iterdir():
         if entry.name != "work" and not (home / entry.name).exists():
             (home / entry.name).symlink_to(entry)

@@ -15,7 +15,7 @@ import pytest
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from settings import PROJECT_ROOT, Settings, load_settings
+from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
 
 # Tests that call `make` are started by `make`, which would pass its own level and flags on.
 for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
@@ -45,6 +45,7 @@ def _settings_of_the_user_do_not_count(
     """Tests see defaults and what they set, not the environment in which they are started."""
     if request.node.path.parts[-2] in {"integration", "e2e"}:
         return
+    monkeypatch.delenv(SECRETS_VARIABLE, raising=False)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
 
@@ -75,6 +76,7 @@ def free_ports(count: int) -> list[int]:
 # For settings whose default is "absent": values that change nothing on the embedded stack. Only a
 # value in the environment wins over the user's `.env`; an empty one does not.
 WITHOUT_EFFECT = {
+    "jars_path": ".millrace/jars",
     "kafka_sasl_mechanism": "PLAIN",
     "kafka_sasl_username": "unused",
     "kafka_sasl_password": "unused",
@@ -140,6 +142,7 @@ def stack_settings() -> Iterator[Settings]:
         shared.mkdir(parents=True, exist_ok=True)
         (home / name).symlink_to(shared)
     before = dict(os.environ)
+    os.environ.pop(SECRETS_VARIABLE, None)
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)
     environment = explicit_settings(PROJECT_ROOT / ".env") | {
