@@ -123,14 +123,14 @@ def test_submitted_job_outlives_a_worker_exactly_and_shows_no_secret(
     submitted = Submitted(settings, tmp_path, "--master", cluster.url, *events)
     try:
         first = before.read + 4000
-        wait_for(lambda: totals(settings).read >= first, 150, "second batch")
+        wait_for(lambda: totals(settings).read >= first, 300, "second batch")
         (application,) = cluster.state()["activeapps"]
         executors = cluster.executors()
         folders = [Path(executor.cwd()) for executor in executors]
         variables = [executor.environ() for executor in executors]
         killed_at = totals(settings).read
         cluster.kill_worker(0)
-        wait_for(lambda: totals(settings).read == before.read + COUNT, 240, "last batch")
+        wait_for(lambda: totals(settings).read == before.read + COUNT, 300, "last batch")
         seen = what_is_seen(submitted, cluster, settings)
         submitted.process.send_signal(signal.SIGTERM)
         code = submitted.process.wait(60)
@@ -182,7 +182,7 @@ def test_shell_on_the_cluster_reads_the_stores_and_ships_the_code(
         env=os.environ | own,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=300,
         check=False,
     )
 

@@ -20,7 +20,7 @@ from operations.producing import end_with_parent
 from tests.conftest import free_ports
 from tests.support.processes import kill_with_children, wait_for
 
-START_SECONDS = 90
+START_SECONDS = 180
 DAEMONS = "org.apache.spark.deploy"
 # Of the environment of the tests, what a JVM needs on this machine.
 JAVA_VARIABLES = ("PATH", "JAVA_HOME", "JAVA_TOOL_OPTIONS")
