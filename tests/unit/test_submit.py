@@ -19,10 +19,9 @@ import pytest
 from operations import cli
 from operations.shipping import code_archive
 from operations.submission import notes
-from settings import PROJECT_ROOT, Settings, SettingsError, load_settings
+from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session import session_conf
-from spark_jobs.sources.kafka import kafka_options
 from tests.support.processes import wait_for
 
 MASTER = "spark://host.example:7077"
@@ -280,19 +279,6 @@ def test_sessions_have_what_the_defaults_say(tmp_path: Path) -> None:
     assert conf | defaults == conf
     # Read by Java as properties: a backslash or a value over two lines would be another thing.
     assert "\\" not in DEFAULTS_FILE.read_text()
-
-
-def test_certificates_reach_executors_as_text(tmp_path: Path) -> None:
-    authority = tmp_path / "ca.pem"
-    authority.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
-
-    options = kafka_options(Settings(kafka_ssl_ca_location=authority))
-
-    assert options["kafka.ssl.truststore.certificates"] == authority.read_text()
-    assert str(tmp_path) not in str(options)
-    authority.unlink()
-    with pytest.raises(SettingsError, match=r"KAFKA_SSL_CA_LOCATION: .* cannot be read"):
-        kafka_options(Settings(kafka_ssl_ca_location=authority))
 
 
 def test_executor_sizes_become_sparks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
