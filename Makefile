@@ -7,7 +7,7 @@ MILLRACE := .venv/bin/millrace
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
 VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
-  FORMAT CQL EVAL ROUNDS
+  FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 $(foreach name,$(VALUES),$(eval export ARG_$(name) := $$(value $(name))))
 
@@ -27,7 +27,7 @@ setup-dev: ## the same with the tools of tests and linters
 	  exit 1; }
 	@"$(PYTHON)" local_stack/bootstrap.py --dev
 
-.PHONY: run up down secrets reset stream doctor status logs show verify chaos cqlsh mongosh
+.PHONY: run up down secrets reset stream doctor status logs show verify chaos pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
@@ -58,6 +58,8 @@ verify: setup ## prove that nothing is lost or doubled
 	@$(MILLRACE) verify
 chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)
 	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
+pyspark: setup ## a PySpark shell with connectors and endpoints, or one statement (CODE="…")
+	@$(MILLRACE) pyspark $${ARG_CODE:+--execute "$$ARG_CODE"}
 cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 	@$(MILLRACE) cqlsh $${ARG_CQL:+--execute "$$ARG_CQL"}
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")

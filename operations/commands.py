@@ -144,6 +144,20 @@ def chaos(settings: Settings, options: argparse.Namespace) -> int:
     return crashes.chaos(settings, options.rounds, seed)
 
 
+def submit(settings: Settings, options: argparse.Namespace) -> int:
+    """A pipeline's job on a Spark cluster."""
+    from operations import submit as submits
+
+    return submits.submit(options)
+
+
+def pyspark(settings: Settings, options: argparse.Namespace) -> int:
+    """A PySpark shell with connectors and endpoints."""
+    from operations import pyspark_shell
+
+    return pyspark_shell.run_shell(settings, options.master, options.execute)
+
+
 def cqlsh(settings: Settings, options: argparse.Namespace) -> int:
     """A CQL shell or statement."""
     from local_stack.shells import run_cqlsh

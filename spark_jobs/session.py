@@ -20,24 +20,22 @@ from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
+from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.stopping import under_spark_submit
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 
 logger = logging.getLogger(__name__)
-# Partitions of the deduplication's shuffle and state. Spark fixes it in a query's first batch.
-SHUFFLE_PARTITIONS = 3
-# Of each JVM that keeps state; the last blocks that were read and ids not yet on disk fit in.
-STATE_MEMORY_MB = 300
-# The C library keeps a pool for each of many threads, and gives little of it back.
-MALLOC_POOLS = "2"
-# On driver and executors: the Cassandra driver repeats no server warning; lower case means the same
-# on every machine (in Turkish it does not).
-JAVA_OPTIONS = (
-    "-Ddatastax-java-driver.advanced.request.log-warnings=false",
-    "-Duser.language=en",
-    "-Duser.country=US",
-)
+# Partitions of the deduplication's shuffle and state.
+SHUFFLE_PARTITIONS = int(spark_defaults()["spark.sql.shuffle.partitions"])
+MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
+# On driver and executors.
+JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
+# Only a JVM that is about to start takes them.
+AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
+# What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.
+FREE_PREFIXES = ("spark.executor", "spark.driver", "spark.local.dir", "spark.cassandra.input")
 CONNECTOR_CLASSES = (
     "org.apache.spark.sql.kafka010.KafkaSourceProvider",
     "com.datastax.spark.connector.datasource.CassandraCatalog",
@@ -68,15 +66,16 @@ def build_session(settings: Settings, name: str) -> SparkSession:
     else:
         _launch_jvm(settings, log_path)
     conf = SparkConf()
-    # Under spark-submit the master is the one given there.
+    # Under spark-submit the master is the one given there, and so is what executors get.
     master = conf.get("spark.master") or settings.spark_master
     for key, value in session_conf(settings, name, master).items():
-        conf.set(key, value)
+        if not (under_spark_submit() and key.startswith(FREE_PREFIXES) and conf.contains(key)):
+            conf.set(key, value)
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
         raise JobError(
-            f"Spark did not start on `{settings.spark_master}`: {type(error).__name__}. See"
+            f"Spark did not start on `{master}`: {type(error).__name__}. See"
             f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         ) from error
     _check_connectors(spark, settings)
@@ -91,15 +90,11 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
             loader.classForName(name, True, False)
     except Exception as error:
         spark.stop()
+        packages = f" --packages {','.join(connector_packages(settings))}"
         raise JobError(
             "Spark was started without the connectors. Give them to spark-submit:"
-            f" --packages {','.join(connector_packages(settings))}"
+            f" --properties-file {DEFAULTS_FILE}{packages if writes_to_s3(settings) else ''}"
         ) from error
-
-
-def under_spark_submit() -> bool:
-    """Whether spark-submit has started the driver's JVM before this code ran."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
@@ -139,43 +134,17 @@ def _connector_jars(settings: Settings) -> dict[str, str]:
 def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     """Configuration of the session; may hold passwords."""
     conf = {
+        **{key: value for key, value in spark_defaults().items() if key not in AT_LAUNCH},
         "spark.app.name": f"millrace-{name}",
-        "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch(settings, "local")),
         "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
-        # Shuffle and spill files hold rejected messages as they came, and outlive a killed job.
-        "spark.io.encryption.enabled": "true",
-        "spark.sql.session.timeZone": "UTC",
-        # The default, INT96, other readers take for nanoseconds, which end in 2262.
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        # Without it Cassandra gets wrong dates before 1582.
-        "spark.sql.datetime.java8API.enabled": "true",
-        "spark.sql.shuffle.partitions": str(SHUFFLE_PARTITIONS),
-        # Of batch queries: parts of at most this size, so that one fits into a small heap.
-        "spark.sql.adaptive.advisoryPartitionSizeInBytes": "16m",
-        "spark.cassandra.input.split.sizeInMB": "64",
-        # Sketches for each day: stay in the hash map rather than fall back to sorting.
-        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "8192",
-        "spark.redaction.regex": "(?i)secret|password|token|access[.]key|jaas",
-        "spark.sql.redaction.options.regex": "(?i)url|password|jaas|secret",
-        # The sorted repartition before deduplication is ours on purpose: see deduplicate.py.
-        "spark.sql.streaming.unsupportedOperationCheck": "false",
-        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        "spark.sql.streaming.stateStore.providerClass": (
-            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
-        ),
-        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # Without a bound RocksDB's memory, outside the heap, grows with the ids that it remembers.
-        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
-        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": str(STATE_MEMORY_MB),
         **connector_conf(settings),
         **store_conf(settings),
     }
-    executor_options = list(JAVA_OPTIONS)
     if master.startswith("local"):
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        executor_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
-    conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in executor_options)
+        options = [*JAVA_OPTIONS, f"-Djava.io.tmpdir={scratch(settings, 'tmp')}"]
+        conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in options)
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
     if settings.spark_executor_cores:

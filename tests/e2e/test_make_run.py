@@ -354,9 +354,9 @@ def test_spark_submit_runs_the_same_file(first_run: str) -> None:
 
     without = run()
     assert without.returncode == 1
-    told = re.findall(r"Give them to spark-submit: --packages (\S+)", without.stdout)
+    told = re.findall(r"Give them to spark-submit: --properties-file (\S+)", without.stdout)
     assert told
-    done = run("--packages", told[0])
+    done = run("--properties-file", told[0])
     assert done.returncode == 0, done.stdout[-3000:]
     assert "query=tickets ended" in done.stdout
 
