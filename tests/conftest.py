@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from dotenv import dotenv_values
 from pydantic import SecretStr
@@ -36,6 +37,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if tier in TIERS:
             item.add_marker(tier)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what a worker that was killed has left; its own fixtures do so otherwise."""
+    if hasattr(config, "workerinput"):
+        return
+    from local_stack import stack
+    from local_stack.postgres import Postgres
+
+    for home in TESTS_HOME.glob("*-[0-9]*"):
+        if psutil.pid_exists(int(home.name.split("-")[1])):
+            continue
+        settings = Settings(_env_file=None, millrace_home=home)
+        if home.name.startswith("stack-"):
+            stack.down(settings)
+        else:
+            Postgres(settings).stop()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
