@@ -14,6 +14,7 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from local_stack.bootstrap import LATER_BYTES
+from local_stack.compose import what_is_missing
 from local_stack.jars import is_complete
 from local_stack.ports import holder, is_free
 from local_stack.service import Service
@@ -81,6 +82,13 @@ def port_faults(everything: Sequence[Service]) -> Iterator[Fault]:
                 f"{service.port} of {service.name} is taken by {holder(service.port)}: stop it, or"
                 f" set {service.port_setting} to another port"
             )
+
+
+def look_at_docker(settings: Settings) -> list[Line]:
+    """Whether the containers of docker/compose.yaml can be started and stopped here."""
+    reason = what_is_missing(SHORT_SECONDS)
+    fault = Fault(f"{reason}: install or start it, or set STACK=embedded, which needs none")
+    return [line_of("docker", [fault] if reason else [], "Compose and an engine answer")]
 
 
 def look_at_clock(settings: Settings) -> list[Line]:

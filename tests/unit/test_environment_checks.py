@@ -144,7 +144,8 @@ def test_with_everything_down_doctor_says_how_to_start_and_creates_nothing(
     ("changes", "present", "absent"),
     [
         ({}, {"ports", "cassandra", "output"}, {"postgres", "spark", "source"}),
-        ({"stack": "external"}, {"kafka", "mongodb"}, {"ports"}),
+        ({"stack": "external"}, {"kafka", "mongodb"}, {"ports", "docker"}),
+        ({"stack": "docker"}, {"docker", "kafka"}, {"ports"}),
         ({"sinks": "postgres"}, {"postgres", "sql tables"}, {"cassandra", "tables", "output"}),
         ({"spark_master": "spark://a:7077"}, {"spark"}, set()),
         ({"customers_source": "a.csv"}, {"source"}, set()),
