@@ -17,6 +17,7 @@ from local_stack.bootstrap import LATER_BYTES
 from local_stack.compose import what_is_missing
 from local_stack.jars import is_complete
 from local_stack.ports import holder, is_free
+from local_stack.secret_files import secrets_folder
 from local_stack.service import Service
 from local_stack.stack import services
 from operations.checkup import Fault, Line, line_of
@@ -157,11 +158,11 @@ def look_at_key(settings: Settings) -> list[Line]:
     if settings.pii_hash_key is not None:
         return [line_of("key", [], "PII_HASH_KEY is set")]
     if settings.stack != "embedded":
-        text = (
-            "PII_HASH_KEY is missing: set it to a long random text, such as `openssl rand -hex 32`"
-            " prints, and keep it"
-        )
-        return [line_of("key", [Fault(text)], "")]
+        remedy = "set it to a long random text, such as `openssl rand -hex 32` prints, and keep it"
+        if settings.stack == "docker":
+            folder = secrets_folder(settings)
+            remedy = f"`make secrets` makes one, which MILLRACE_SECRETS_DIR={folder} lets jobs read"
+        return [line_of("key", [Fault(f"PII_HASH_KEY is missing: {remedy}")], "")]
     if not path.exists():
         return [line_of("key", [], "is made at the first start")]
     return [line_of("key", list(key_faults(path)), str(path))]
