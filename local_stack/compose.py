@@ -18,6 +18,7 @@ COMPOSE_FILE: Final = PROJECT_ROOT / "docker" / "compose.yaml"
 # What `up` starts: programs of this machine use them. Spark, producers and jobs as containers have
 # profiles, which docs/deployment.md names.
 SERVICES: Final = ("kafka", "console", "cassandra", "mongodb")
+PROBE_SECONDS: Final = 60.0
 
 Report = Callable[[str], object]
 
@@ -46,16 +47,9 @@ def down(settings: Settings, report: Report = print) -> None:
 
 
 def _compose(settings: Settings, *arguments: str, report: Report) -> None:
-    docker = shutil.which("docker")
-    if docker is None:
-        raise EngineMissing(_no_docker("there is no `docker` command on PATH"))
-    if not _succeeds(docker, "compose", "version"):
-        raise EngineMissing(
-            _no_docker("`docker compose` (the Compose plug-in, v2) is not installed")
-        )
-    if not _succeeds(docker, "info"):
-        raise EngineMissing(_no_docker("no Docker engine answers `docker info`"))
-    command = [docker, "compose", "-f", str(COMPOSE_FILE), *arguments]
+    if reason := what_is_missing():
+        raise EngineMissing(_no_docker(reason))
+    command = ["docker", "compose", "-f", str(COMPOSE_FILE), *arguments]
     environment = os.environ | compose_variables(settings)
     report(f"docker: docker compose {' '.join(arguments)}")
     # Compose shows its own progress on the terminal.
@@ -65,6 +59,18 @@ def _compose(settings: Settings, *arguments: str, report: Report) -> None:
             f"`docker compose` ended with {outcome.returncode}; its messages are above, the"
             " services' own in `docker compose -f docker/compose.yaml logs`."
         )
+
+
+def what_is_missing(seconds: float = PROBE_SECONDS) -> str | None:
+    """What keeps Compose from being used on this machine; None where nothing does."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return "there is no `docker` command on PATH"
+    if not _succeeds(docker, "compose", "version", seconds=seconds):
+        return "`docker compose` (the Compose plug-in, v2) is not installed"
+    if not _succeeds(docker, "info", seconds=seconds):
+        return "no Docker engine answers `docker info`"
+    return None
 
 
 def compose_variables(settings: Settings) -> dict[str, str]:
@@ -86,9 +92,10 @@ def compose_variables(settings: Settings) -> dict[str, str]:
     return variables
 
 
-def _succeeds(*command: str) -> bool:
+def _succeeds(*command: str, seconds: float) -> bool:
     try:
-        return not subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+        outcome = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+        return outcome.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

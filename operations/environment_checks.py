@@ -14,6 +14,7 @@ from operations.broker_checks import look_at_kafka
 from operations.checkup import Check, Line, Look, Status, run_checks
 from operations.machine_checks import (
     look_at_clock,
+    look_at_docker,
     look_at_key,
     look_at_ports,
     look_at_state,
@@ -32,6 +33,7 @@ CHECKS: Final = (
     Check(("clock",), look_at_clock),
     Check(("key",), look_at_key),
     Check(("ports",), look_at_ports),
+    Check(("docker",), look_at_docker),
     Check(("spark",), look_at_master),
     Check(("kafka", "topics"), look_at_kafka),
     Check(("cassandra", "tables"), look_at_cassandra),
@@ -47,6 +49,7 @@ def checks_for(settings: Settings) -> list[Check]:
     clustered = settings.spark_master.startswith(("spark://", "yarn"))
     wanted: dict[Look, bool] = {
         look_at_ports: settings.stack == "embedded",
+        look_at_docker: settings.stack == "docker",
         look_at_master: clustered,
         look_at_cassandra: "cassandra" in settings.sinks,
         look_at_postgres: "postgres" in settings.sinks,

@@ -14,8 +14,10 @@ from typing import Final
 from pymongo.errors import PyMongoError
 
 from local_stack.bootstrap import LATER_BYTES
+from local_stack.compose import what_is_missing
 from local_stack.jars import is_complete
 from local_stack.ports import holder, is_free
+from local_stack.secret_files import secrets_folder
 from local_stack.service import Service
 from local_stack.stack import services
 from operations.checkup import Fault, Line, line_of
@@ -81,6 +83,13 @@ def port_faults(everything: Sequence[Service]) -> Iterator[Fault]:
                 f"{service.port} of {service.name} is taken by {holder(service.port)}: stop it, or"
                 f" set {service.port_setting} to another port"
             )
+
+
+def look_at_docker(settings: Settings) -> list[Line]:
+    """Whether the containers of docker/compose.yaml can be started and stopped here."""
+    reason = what_is_missing(SHORT_SECONDS)
+    fault = Fault(f"{reason}: install or start it, or set STACK=embedded, which needs none")
+    return [line_of("docker", [fault] if reason else [], "Compose and an engine answer")]
 
 
 def look_at_clock(settings: Settings) -> list[Line]:
@@ -149,11 +158,11 @@ def look_at_key(settings: Settings) -> list[Line]:
     if settings.pii_hash_key is not None:
         return [line_of("key", [], "PII_HASH_KEY is set")]
     if settings.stack != "embedded":
-        text = (
-            "PII_HASH_KEY is missing: set it to a long random text, such as `openssl rand -hex 32`"
-            " prints, and keep it"
-        )
-        return [line_of("key", [Fault(text)], "")]
+        remedy = "set it to a long random text, such as `openssl rand -hex 32` prints, and keep it"
+        if settings.stack == "docker":
+            folder = secrets_folder(settings)
+            remedy = f"`make secrets` makes one, which MILLRACE_SECRETS_DIR={folder} lets jobs read"
+        return [line_of("key", [Fault(f"PII_HASH_KEY is missing: {remedy}")], "")]
     if not path.exists():
         return [line_of("key", [], "is made at the first start")]
     return [line_of("key", list(key_faults(path)), str(path))]

@@ -87,7 +87,12 @@ def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
         status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         remedy = S3_REMEDIES.get(status, "correct AWS_REGION, S3_ENDPOINT_URL or the credentials")
-        yield Fault(f"S3 refuses `{place}` ({code}): {remedy}")
+        # On AWS it is the owner who makes buckets.
+        is_made = (
+            code == "NoSuchBucket" and parts.scheme == "s3a" and bool(settings.s3_endpoint_url)
+        )
+        made = "`make up` creates it, or correct the name"
+        yield Fault(f"S3 refuses `{place}` ({code}): {made if is_made else remedy}", is_made)
     except NoCredentialsError:
         yield Fault("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     except (BotoCoreError, OSError) as error:

@@ -256,8 +256,10 @@ def test_bucket_that_is_not_there_is_told(settings: Settings, s3_endpoint: str) 
     (away,) = look_at_output(changed(at_s3, s3_endpoint_url=f"http://127.0.0.1:{port}"))
 
     assert absent.text == (
-        "S3 refuses `s3a://millrace-doctor/out` (NoSuchBucket): create it, or correct the name"
+        "S3 refuses `s3a://millrace-doctor/out` (NoSuchBucket): `make up` creates it, or correct"
+        " the name"
     )
+    assert absent.by_itself
     assert there.status is Status.OK
     assert "(404)" in no_object.text
     assert f"S3 at http://127.0.0.1:{port} does not answer" in away.text

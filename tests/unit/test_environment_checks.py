@@ -15,7 +15,13 @@ from local_stack.stack import services
 from operations.checkup import Check, Fault, Line, Look, Status, line_of, run_checks
 from operations.endpoints import Endpoint, absence
 from operations.environment_checks import checks_for, doctor, short_report, verdict
-from operations.machine_checks import clock_faults, folder_faults, key_faults, port_faults
+from operations.machine_checks import (
+    clock_faults,
+    folder_faults,
+    key_faults,
+    look_at_key,
+    port_faults,
+)
 from operations.place_checks import format_faults, hadoop_options, name_nodes
 from operations.version_checks import SparkJars, matrix_faults, package_faults
 from settings import Settings, SinkUnavailable, load_settings
@@ -144,7 +150,8 @@ def test_with_everything_down_doctor_says_how_to_start_and_creates_nothing(
     ("changes", "present", "absent"),
     [
         ({}, {"ports", "cassandra", "output"}, {"postgres", "spark", "source"}),
-        ({"stack": "external"}, {"kafka", "mongodb"}, {"ports"}),
+        ({"stack": "external"}, {"kafka", "mongodb"}, {"ports", "docker"}),
+        ({"stack": "docker"}, {"docker", "kafka"}, {"ports"}),
         ({"sinks": "postgres"}, {"postgres", "sql tables"}, {"cassandra", "tables", "output"}),
         ({"spark_master": "spark://a:7077"}, {"spark"}, set()),
         ({"customers_source": "a.csv"}, {"source"}, set()),
@@ -300,6 +307,25 @@ def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> No
 
     assert f"`chmod 600 {path}`" in open_to_others.text
     assert "is empty" in empty.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({}, "ok", "is made at the first start"),
+        ({"pii_hash_mode": "sha256", "stack": "external"}, "ok", "none is needed"),
+        ({"stack": "external"}, "fix", "`openssl rand -hex 32`"),
+        ({"stack": "docker"}, "fix", "`make secrets` makes one"),
+        ({"stack": "docker", "pii_hash_key": "x"}, "ok", "PII_HASH_KEY is set"),
+    ],
+)
+def test_key_is_wanted_where_none_is_made(
+    changes: dict[str, str], status: str, told: str, tmp_path: Path
+) -> None:
+    (line,) = look_at_key(load_settings({"millrace_home": tmp_path, **changes}, NO_FILE))
+
+    assert line.status == status
+    assert told in line.text
 
 
 def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from local_stack.service import Service
 from local_stack.stack import down, up
 from local_stack.versions import pinned
 from operations import cli
+from operations.machine_checks import look_at_docker
 from operations.status import print_notes
 from settings import (
     ENV_FILE_VARIABLE,
@@ -348,6 +349,9 @@ def test_missing_docker_is_reported_with_the_choices_and_exit_code_2(
     assert reason in told.err
     for choice in ("install or start Docker", "STACK=embedded: ", "STACK=external: "):
         assert f"  - {choice}" in told.err
+    (line,) = look_at_docker(load_settings())
+    assert line.status == "fix"
+    assert reason in line.text
 
 
 def test_docker_starts_the_services_that_settings_ask_for_and_stops_all(
