@@ -16,6 +16,8 @@ from pyspark.sql import SparkSession
 
 from operations.account import Account
 from operations.accounts import take_accounts
+from operations.prepare import prepare_stores
+from operations.reset import reset
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.locks import running_job
@@ -52,6 +54,9 @@ def cluster(
 ) -> Iterator[SparkCluster]:
     with spark_cluster(tmp_path_factory.mktemp("cluster"), "700m") as running:
         yield running
+    # The platform's own topic and tables: others of this stack may expect them empty.
+    reset(stack_settings, TICKETS.name, topics=True, yes=True)
+    prepare_stores(stack_settings, print)
 
 
 class Submitted:
