@@ -75,17 +75,16 @@ def send_by_processes(
         total.sent += counts.sent
         total.delivered += counts.delivered
         total.failed += counts.failed
-        code = code or abs(child.returncode)
+        # A process that was asked to end before it began ends by the signal, and has sent nothing.
+        if not (told and child.returncode == -signal.SIGTERM):
+            code = code or abs(child.returncode)
     say(str(total))
     return code if code else int(not total.complete)
 
 
 def _last_counts(child: subprocess.Popen[str]) -> Counts:
     """What a process said of its messages; nothing where it died before."""
-    output = child.stdout.read() if child.stdout else ""
-    lines = output.splitlines()
-    for line in lines[:-1]:
-        say(line)
+    lines = child.stdout.read().splitlines() if child.stdout else []
     found = COUNTS.match(lines[-1]) if lines else None
     return Counts(*map(int, found.groups())) if found else Counts()
 

@@ -12,6 +12,7 @@ from producers.command import (
     chosen_seed,
     deliver,
     new_parser,
+    say,
     settings_or_exit,
 )
 from producers.generate import TicketGenerator
@@ -57,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
     )
     seed = chosen_seed(options.seed)
+    note = f"ticket source: generated, seed {seed}, vocabulary {options.vocabulary}"
     if options.processes > 1:
+        say(f"{note}, {options.processes} processes")
         return send_by_processes(
             "producers.tickets",
             _words_of_each(options),
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source=source,
         rate=settings.tickets_rate,
         total=settings.tickets_count,
-        note=f"ticket source: generated, seed {seed}, vocabulary {options.vocabulary}",
+        note=note,
         options=delivery_options(settings.tickets_rate),
     )
 
