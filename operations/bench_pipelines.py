@@ -23,6 +23,7 @@ from cql.client import close, connect
 from operations.bench_topics import Topics
 from settings import SINK_MODULES, MillraceError, Settings
 from spark_jobs import pipeline_run
+from spark_jobs.aggregates import BatchSummary
 from spark_jobs.fingerprint import EPOCH, fingerprint
 from spark_jobs.ledger import Confirmations, Document, Ledger
 from spark_jobs.pipeline import BatchWriter, Pipeline
@@ -34,6 +35,7 @@ from spark_jobs.sources.kafka import read_messages, stream_messages
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 from spark_jobs.transforms.outcomes import STORED
+from sql import client as sql_client
 
 POLL_SECONDS = 0.02
 STORES = ("cassandra", "mongodb")
@@ -51,7 +53,7 @@ class Warm:
     spark: SparkSession
     topics: Topics
     _number: int = 0
-    _cached: dict[str, tuple[DataFrame, Any]] = field(default_factory=dict)
+    _cached: dict[str, tuple[DataFrame, BatchSummary]] = field(default_factory=dict)
 
     def whole(self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES) -> float:
         """Rows per second of a pipeline with every guarantee, from nothing to the topic's end."""
@@ -126,14 +128,16 @@ class Warm:
     def sink(self, pipeline: Pipeline, name: str, *tables: str) -> float:
         """Rows per second that one sink takes of rows that lie in memory; all or some tables."""
         records, summary = self._cache(pipeline)
+        counted = pipeline
         if tables:
             chosen = tuple(table for table in pipeline.tables if table.name in tables)
             pipeline = replace(pipeline, tables=chosen)
         with self._fresh(pipeline, (name,)) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
-            batch = Batch(records, summary, f"bench{self._number}")
             started = time.monotonic()
-            sink.write_batch(batch, self._number)
+            if name == "mongodb":  # which gets what the rows add up to
+                summary = summarised(counted, records)
+            sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def forget(self) -> None:
@@ -149,13 +153,11 @@ class Warm:
             pipeline.classify, self.settings
         )
 
-    def _cache(self, pipeline: Pipeline) -> tuple[DataFrame, Any]:
+    def _cache(self, pipeline: Pipeline) -> tuple[DataFrame, BatchSummary]:
         if pipeline.name not in self._cached:
             self.forget()
             records = self._classified(pipeline).filter(F.col("outcome").isin(*STORED)).persist()
-            rows = pipeline.summarise(records).collect()
-            summary = pipeline.roll_up(row.asDict() for row in rows)
-            self._cached[pipeline.name] = (records, summary)
+            self._cached[pipeline.name] = (records, summarised(pipeline, records))
         return self._cached[pipeline.name]
 
     @contextmanager
@@ -197,6 +199,11 @@ class Warm:
             )
 
 
+def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:
+    """What rows add up to."""
+    return pipeline.roll_up(row.asDict() for row in pipeline.summarise(records).collect())
+
+
 def fresh_settings(settings: Settings, home: Path, sinks: tuple[str, ...]) -> Settings:
     """Settings of a job with a state folder, a database and an output folder of its own."""
     home.mkdir(parents=True)
@@ -220,3 +227,7 @@ def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
             session.execute(f"TRUNCATE {table.keyspace}.{table.name}", timeout=60)
     finally:
         close(session)
+    if "postgres" in settings.sinks:
+        with sql_client.connect(settings) as connection:
+            for sql_table in pipeline.sql_tables:
+                connection.execute(f"TRUNCATE {sql_table.name}".encode())
