@@ -35,7 +35,7 @@ from spark_jobs.sources.kafka import read_messages, stream_messages
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 from spark_jobs.transforms.outcomes import STORED
-from sql import client as sql_client
+from sql.tables import truncate
 
 POLL_SECONDS = 0.02
 STORES = ("cassandra", "mongodb")
@@ -228,6 +228,4 @@ def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
     finally:
         close(session)
     if "postgres" in settings.sinks:
-        with sql_client.connect(settings) as connection:
-            for sql_table in pipeline.sql_tables:
-                connection.execute(f"TRUNCATE {sql_table.name}".encode())
+        truncate(settings, [table.name for table in pipeline.sql_tables], [pipeline.name])
