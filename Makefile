@@ -27,7 +27,7 @@ setup-dev: ## the same with the tools of tests and linters
 	  exit 1; }
 	@"$(PYTHON)" local_stack/bootstrap.py --dev
 
-.PHONY: run up down secrets reset stream doctor status logs show verify chaos pyspark cqlsh mongosh
+.PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
@@ -60,6 +60,11 @@ chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)
 	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 pyspark: setup ## a PySpark shell with connectors and endpoints, or one statement (CODE="…")
 	@$(MILLRACE) pyspark $${ARG_CODE:+--execute "$$ARG_CODE"}
+bench: setup ## measure, on a stack of its own; 15 minutes (TICKETS= PROFILES= ROUNDS=)
+	@$(MILLRACE) bench $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
+	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"}
+bench-long: setup ## the same with 10 million tickets and thousands of batches; an hour (TICKETS=)
+	@$(MILLRACE) bench --long $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"}
 cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 	@$(MILLRACE) cqlsh $${ARG_CQL:+--execute "$$ARG_CQL"}
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")

@@ -7,34 +7,24 @@ right already; when the job has gone on to the end, everything must be.
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from psutil import Process
 
 from local_stack import stack
 from local_stack.jars import ensure_jars
 from local_stack.java import find_java
-from local_stack.ports import free_port_near
 from operations.account import Account
 from operations.arena import Arena, ChaosError
+from operations.own_stack import own_settings
 from operations.prepare import prepare_stores
 from operations.producing import Producer
 from operations.strikes import FAULTS, Fault, Scene
 from operations.tables import print_table, say
-from settings import (
-    ENV_FILE_VARIABLE,
-    SINK_MODULES,
-    MillraceError,
-    Settings,
-    SettingsError,
-    load_settings,
-)
+from settings import SINK_MODULES, MillraceError, Settings
 from spark_jobs.faults import VARIABLE
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
@@ -69,7 +59,13 @@ class Round:
 def chaos(settings: Settings, rounds: int, seed: int) -> int:
     """Play rounds of crash tests; gives exit code 0 only if every one ended exact."""
     say(f"seed {seed} (the same seed strikes at the same places: SEED={seed})")
-    own = _own_settings(settings)
+    own = own_settings(
+        settings,
+        "chaos",
+        "kills services",
+        SINKS=",".join(SINK_MODULES),
+        TRIGGER_INTERVAL_SECONDS="0",
+    )
     java = find_java(own, say)
     ensure_jars(own, ["spark"], say, java)
     try:
@@ -219,40 +215,3 @@ def report(played: Sequence[Round], seed: int, settings: Settings) -> int:
         return 1
     say(f"{len(played)} rounds: nothing lost, nothing doubled, every aggregate exact")
     return 0
-
-
-def _own_settings(settings: Settings) -> Settings:
-    """Settings of a stack that nobody else uses, also for the processes that are started."""
-    if settings.stack != "embedded":
-        raise SettingsError(
-            "STACK: `make chaos` kills services, so it starts its own; unset STACK (embedded)."
-        )
-    home = settings.millrace_home / "chaos"
-    _remove_former(home, settings)
-    home.mkdir(parents=True)
-    for name in ("jars", "tools"):
-        shared = settings.millrace_home / name
-        shared.mkdir(parents=True, exist_ok=True)
-        (home / name).symlink_to(shared)
-    ports: list[int] = []
-    for taken in (9092, 9042, 27017, 5432):
-        ports.append(free_port_near(taken, None, ports))
-    for name in Settings.model_fields:
-        os.environ.pop(name.upper(), None)
-    env_file = home / "chaos.env"
-    env_file.write_text(
-        f"MILLRACE_HOME={home}\nKAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{ports[0]}\n"
-        f"CASSANDRA_PORT={ports[1]}\nMONGO_URI=mongodb://127.0.0.1:{ports[2]}\n"
-        f"POSTGRES_DSN=postgresql://millrace@127.0.0.1:{ports[3]}/millrace\n"
-        f"SINKS={','.join(SINK_MODULES)}\nOUTPUT_PATH={home / 'output'}\n"
-        "TRIGGER_INTERVAL_SECONDS=0\nPROFILES_SOURCE=offline\n"
-    )
-    os.environ[ENV_FILE_VARIABLE] = str(env_file)
-    return load_settings()
-
-
-def _remove_former(home: Path, settings: Settings) -> None:
-    """Stop what an interrupted run left, and delete its state."""
-    if home.exists():
-        stack.down(settings.model_copy(update={"millrace_home": home}), lambda _: None)
-        shutil.rmtree(home)

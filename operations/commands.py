@@ -158,6 +158,19 @@ def pyspark(settings: Settings, options: argparse.Namespace) -> int:
     return pyspark_shell.run_shell(settings, options.master, options.execute)
 
 
+def bench(settings: Settings, options: argparse.Namespace) -> int:
+    """Measure the platform and its parts on a stack of their own."""
+    from operations import bench as benchmark
+
+    given = {"tickets": options.tickets, "profiles": options.profiles, "rounds": options.rounds}
+    sizes = {name: number for name, number in given.items() if number is not None}
+    if options.long:
+        from operations.bench_long import bench_long
+
+        return bench_long(settings, options.tickets or 10_000_000)
+    return benchmark.bench(settings, benchmark.Sizes(**sizes))
+
+
 def cqlsh(settings: Settings, options: argparse.Namespace) -> int:
     """A CQL shell or statement."""
     from local_stack.shells import run_cqlsh

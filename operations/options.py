@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("pyspark", commands.pyspark, "open a PySpark shell with connectors and endpoints")
     sub.add_argument("--master", help="Spark master (default: SPARK_MASTER)")
     sub.add_argument("--execute", metavar="CODE", help="run this instead")
+    _add_bench(add("bench", commands.bench, "measure, on a stack of its own"))
     sub = add("cqlsh", commands.cqlsh, "open a CQL shell on the running Cassandra")
     sub.add_argument("--execute", metavar="CQL", help="run one statement instead")
     sub = add("mongosh", commands.mongosh, "open a Mongo shell on the running MongoDB")
@@ -103,6 +104,15 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="end", default="latest", help="the same (%(default)s)")
     parser.add_argument("--sink", required=True, help="the sink that fell behind")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tickets", type=_at_least_one, help="on the topic (default: 200000)")
+    parser.add_argument("--profiles", type=_at_least_one, help="on the topic (default: 60000)")
+    parser.add_argument("--rounds", type=_at_least_one, help="of all variants (default: 2)")
+    parser.add_argument(
+        "--long", action="store_true", help="millions of tickets, thousands of batches"
+    )
 
 
 def _add_dead_letters(parser: argparse.ArgumentParser) -> None:

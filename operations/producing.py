@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import subprocess
 import sys
@@ -10,10 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from producers.processes import end_with_parent as end_with_parent
 from settings import PROJECT_ROOT, MillraceError, Settings
 from spark_jobs.stopping import StopRequest
 
-PR_SET_PDEATHSIG = 1
 END_SECONDS = 60
 POLL_SECONDS = 0.1
 FAILURE_LINES = 10
@@ -64,8 +63,3 @@ class Producer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
-
-
-def end_with_parent() -> None:
-    """To be called in a child: SIGTERM when the parent is gone (Linux, prctl(2))."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from producers.command import (
     check_ratios,
     chosen_seed,
     deliver,
     new_parser,
+    say,
     settings_or_exit,
 )
 from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.pacing import StopRequest
+from producers.processes import send_by_processes
 from settings import Settings
+
+# Up to this rate a message goes out at once; beyond it, batches are worth a wait.
+STEADY_RATE: Final = 5000.0
+STEADY_LINGER_MS: Final = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--vocabulary", choices=("en", "fr"), default="en",
         help="field names, values and language (default: en)",
     )  # fmt: skip
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N",
+        help="send by N processes, each its share; order is kept within each (default: 1)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     check_ratios(parser, options)
     settings = settings_or_exit(
@@ -45,8 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "kafka_bootstrap_servers": options.bootstrap_servers,
         }
     )
+    seed = chosen_seed(options.seed)
+    note = f"ticket source: generated, seed {seed}, vocabulary {options.vocabulary}"
+    if options.processes > 1:
+        say(f"{note}, {options.processes} processes")
+        return send_by_processes(
+            "producers.tickets",
+            _words_of_each(options),
+            count=settings.tickets_count,
+            rate=settings.tickets_rate,
+            seed=seed,
+            processes=options.processes,
+        )
     generator = TicketGenerator(
-        seed := chosen_seed(options.seed),
+        seed,
         vocabulary=options.vocabulary,
         invalid_ratio=options.invalid_ratio,
         duplicate_ratio=options.duplicate_ratio,
@@ -61,8 +85,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source=source,
         rate=settings.tickets_rate,
         total=settings.tickets_count,
-        note=f"ticket source: generated, seed {seed}, vocabulary {options.vocabulary}",
+        note=note,
+        options=delivery_options(settings.tickets_rate),
     )
+
+
+def delivery_options(rate: float) -> dict[str, Any]:
+    """Options of the client library for a rate: where few messages come, none waits for others."""
+    return {"linger.ms": STEADY_LINGER_MS} if 0 < rate <= STEADY_RATE else {}
+
+
+def _words_of_each(options: argparse.Namespace) -> list[str]:
+    """The options that every one of several processes gets."""
+    given = {
+        "--topic": options.topic,
+        "--bootstrap-servers": options.bootstrap_servers,
+        "--vocabulary": options.vocabulary,
+        "--invalid-ratio": options.invalid_ratio,
+        "--duplicate-ratio": options.duplicate_ratio,
+    }
+    return [str(word) for pair in given.items() if pair[1] is not None for word in pair]
 
 
 if __name__ == "__main__":

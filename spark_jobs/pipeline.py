@@ -40,6 +40,9 @@ from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
+# A batch of so many messages at most is written by one task for each table, not by one for each
+# partition.
+FEW_MESSAGES = 1000
 # The aggregates come last: by then all records are written.
 POINTS = {"mongodb": "between-cassandra-and-mongodb"}
 
@@ -165,7 +168,9 @@ class BatchWriter:
         refuse_clock_ahead(plan, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(plan, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        classified = batch.persist(StorageLevel.MEMORY_AND_DISK)
+        # Tasks, not rows, are what a few rows cost.
+        few = width(ranges) <= FEW_MESSAGES
+        classified = (batch.repartition(1) if few else batch).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             rows = self.pipeline.summarise(classified).collect()
             summary = self.pipeline.roll_up(row.asDict() for row in rows)

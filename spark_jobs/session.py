@@ -21,6 +21,7 @@ from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
+from spark_jobs.jvm_classes import add_classes
 from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stopping import under_spark_submit
@@ -79,6 +80,7 @@ def build_session(settings: Settings, name: str) -> SparkSession:
             f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         ) from error
     _check_connectors(spark, settings)
+    add_classes(spark, scratch(settings, "tmp"))
     return spark
 
 

@@ -79,9 +79,11 @@ def store_summaries(rejected: DataFrame, database: Database[dict[str, Any]], bat
         F.unix_millis("kafka_timestamp").alias("timestamp_ms"),
         "reasons",
     )
+    # In one partition, or each would be a job of its own.
+    rows = coordinates.coalesce(1).toLocalIterator()
     documents = (
         UpdateOne({"_id": document.pop("_id")}, {"$set": document}, upsert=True)
-        for document in (_summary(row) for row in coordinates.toLocalIterator())
+        for document in map(_summary, rows)
     )
     try:
         for part in _parts(documents, BULK_SIZE):

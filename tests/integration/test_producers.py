@@ -176,6 +176,21 @@ def test_tickets_command_ends_with_the_counts(
     assert all("demande" in ticket for ticket in tickets)
 
 
+def test_tickets_command_in_several_processes_sends_everything_once(
+    settings: Settings, make_topic: Callable[[], str]
+) -> None:
+    topic = make_topic()
+    run = subprocess.run(
+        command(settings, "tickets", topic, "--count", "251", "--rate", "0", "--processes", "2"),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert run.returncode == 0, run.stderr
+    assert counts(run.stdout) == (251, 251, 0)
+    tickets = [json.loads(message.value) for _, message in messages_of(settings, topic)]
+    assert len({ticket["ticket_id"] for ticket in tickets}) == 251
+
+
 def test_profiles_command_sends_no_credentials(
     settings: Settings, make_topic: Callable[[], str]
 ) -> None:
@@ -210,12 +225,20 @@ def running(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
             run.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [
+        pytest.param(signal.SIGINT, 1, id="SIGINT"),
+        pytest.param(signal.SIGTERM, 1, id="SIGTERM"),
+        pytest.param(signal.SIGTERM, 2, id="SIGTERM, two processes"),
+    ],
+)
 def test_signal_flushes_what_is_queued(
-    settings: Settings, make_topic: Callable[[], str], number: signal.Signals
+    settings: Settings, make_topic: Callable[[], str], number: signal.Signals, processes: int
 ) -> None:
     topic = make_topic()
-    with running(command(settings, "tickets", topic, "--count", "0", "--rate", "300")) as run:
+    endless = ["--count", "0", "--rate", "300", "--processes", str(processes)]
+    with running(command(settings, "tickets", topic, *endless)) as run:
         deadline = time.monotonic() + 20
         while not messages_of(settings, topic) and time.monotonic() < deadline:
             time.sleep(0.1)

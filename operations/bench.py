@@ -1,0 +1,216 @@
+"""`make bench`: what the platform does in a second, beside what its parts could do at most.
+
+On a stack of its own: `MILLRACE_HOME/bench`, other ports. Variants run in turn (A B A B) in one
+warm session, so that a slow hour of the machine meets all of them; then jobs as processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from local_stack import stack
+from local_stack.jars import ensure_jars
+from local_stack.java import find_java
+from operations.bench_jobs import latency, peak_memory, start_up
+from operations.bench_pipelines import Warm
+from operations.bench_results import Results, Row, committed, save, worse_than
+from operations.bench_topics import Topics, produce, produce_by_command, produce_ready_bytes
+from operations.own_stack import own_settings
+from operations.prepare import prepare_stores
+from operations.tables import print_table, say
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.profiles import PROFILES
+from spark_jobs.session import build_session
+from spark_jobs.stopping import stop_spark
+from spark_jobs.tickets import TICKETS
+
+SINKS = ("cassandra", "mongodb", "files")
+CEILING, BASELINE = "ready bytes in a loop", "baseline (connector defaults, no guarantees)"
+WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
+PARSED = "read, parse, judge; to nothing"
+DEDUPLICATED = "read, parse, judge, deduplicate; to nothing"
+TABLES = tuple(table.name for table in TICKETS.tables)
+LATENCY_SECONDS = 25
+SMALL_BACKLOG, LARGE_BACKLOG = 300_000, 3_000_000
+# The large backlog is not worked off: what bounds memory shows long before.
+MEMORY_SECONDS = 75
+COLUMNS = ("group", "row", "median", "unit", "range", "ratio", "of")
+Measure = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    tickets: int = 200_000
+    profiles: int = 60_000
+    rounds: int = 2
+    jobs: bool = True
+
+
+def bench(settings: Settings, sizes: Sizes) -> int:
+    """Measure, print, compare with the committed results, and write them; gives the exit code."""
+    started = time.monotonic()
+    own = own_settings(settings, "bench", "measures", SINKS=",".join((*SINKS, "postgres")))
+    ensure_jars(own, ["spark"], say, find_java(own, say))
+    try:
+        stack.up(own, say)
+        prepare_stores(own, say)
+        rows = [*_producers(own, sizes), *_pipelines(own, sizes)]
+        if sizes.jobs:
+            rows += _jobs(own, sizes)
+    finally:
+        stack.down(own, say)
+    amounts = {"tickets": sizes.tickets, "profiles": sizes.profiles, "rounds": sizes.rounds}
+    results = Results("Millrace: make bench", amounts, tuple(rows))
+    report(results, "bench")
+    for line in judge(results):
+        say(line)
+    say(f"took {(time.monotonic() - started) / 60:.1f} minutes")
+    return 0
+
+
+def report(results: Results, name: str) -> None:
+    """Print the table and what got worse, and write the files."""
+    print_table(results.title, COLUMNS, results.lines())
+    former = committed(name)
+    if former is None:
+        say("no committed results to compare with")
+    elif former["sizes"] != results.sizes:
+        say(f"not compared with the committed results, which are of {former['sizes']}")
+    else:
+        worse = worse_than(former, results.document())
+        for line in worse:
+            say(f"WORSE  {line}")
+        if not worse:
+            say("nothing is worse than the committed results by more than 15 %")
+    paths = ", ".join(str(path.relative_to(PROJECT_ROOT)) for path in save(results, name))
+    say(f"written: {paths}")
+
+
+def in_turn(rounds: int, variants: Sequence[tuple[Row, Measure]]) -> list[Row]:
+    """Measure each row once in each round, in the order given."""
+    for number in range(1, rounds + 1):
+        for row, measure in variants:
+            row.values.append(measure())
+            say(f"{number}/{rounds} {row.group}: {row.name}: {row.values[-1]:,.2f} {row.unit}")
+    return [row for row, _ in variants]
+
+
+def _producers(own: Settings, sizes: Sizes) -> list[Row]:
+    count, group = sizes.tickets, "produce"
+    command = "command with --processes 2, start included"
+    return in_turn(
+        sizes.rounds,
+        [
+            (Row(CEILING, group), partial(produce_ready_bytes, own, count)),
+            (Row("one process", group, reference=CEILING), partial(produce, own, count)),
+            (Row(command, group, reference=CEILING), partial(produce_by_command, own, 5 * count)),
+        ],
+    )
+
+
+def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
+    topics = Topics(own)
+    topics.fill(TICKETS, sizes.tickets)
+    topics.fill(PROFILES, sizes.profiles)
+    spark = build_session(own, "bench")
+    try:
+        warm = Warm(own, spark, topics)
+        say("a first run of each warms the session up")
+        for pipeline in (TICKETS, PROFILES):
+            warm.whole(pipeline)
+        warm.baseline(TICKETS)
+        rows = in_turn(sizes.rounds, [*_tickets(warm), *_profiles(warm)])
+        rows += in_turn(sizes.rounds, _sinks(warm))
+        warm.forget()
+    finally:
+        stop_spark(spark)
+    return [*rows, series_limit(rows)]
+
+
+def _tickets(warm: Warm) -> list[tuple[Row, Measure]]:
+    variants: list[tuple[str, Measure]] = [
+        (BASELINE, partial(warm.baseline, TICKETS)),
+        (WHOLE, partial(warm.whole, TICKETS)),
+        ("whole pipeline and files", partial(warm.whole, TICKETS, SINKS)),
+        ("without deduplication", partial(warm.without_deduplication, TICKETS)),
+        ("without ledger", partial(warm.without_ledger, TICKETS)),
+        ("without second table", partial(warm.without_second_table, TICKETS)),
+        (PARSED, partial(warm.parse, TICKETS)),
+        (DEDUPLICATED, partial(warm.deduplicate, TICKETS)),
+    ]
+    return [
+        (Row(name, "tickets", reference=None if name == BASELINE else BASELINE), measure)
+        for name, measure in variants
+    ]
+
+
+def _profiles(warm: Warm) -> list[tuple[Row, Measure]]:
+    row = Row("profiles: whole pipeline", "profiles", reference=WHOLE)
+    return [(row, partial(warm.whole, PROFILES))]
+
+
+def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
+    rows = {
+        **{f"cassandra {name}": partial(warm.sink, TICKETS, "cassandra", name) for name in TABLES},
+        "cassandra, both tables": partial(warm.sink, TICKETS, "cassandra"),
+        "mongodb, aggregates": partial(warm.sink, TICKETS, "mongodb"),
+        "files, all sets": partial(warm.sink, TICKETS, "files"),
+        "postgres": partial(warm.sink, TICKETS, "postgres"),
+    }
+    group = "one sink, cached rows"
+    return [(Row(name, group, reference=BASELINE), measure) for name, measure in rows.items()]
+
+
+def series_limit(rows: Sequence[Row]) -> Row:
+    """What a pipeline could do that did nothing but its parts, one after the other.
+
+    Reading, judging and deduplicating, then each table at the rate that it takes alone.
+    """
+    medians = {row.name: row.median for row in rows}
+    parts = [DEDUPLICATED, *(f"cassandra {name}" for name in TABLES)]
+    limit = 1 / sum(1 / medians[part] for part in parts)
+    return Row(LIMIT, "tickets", reference=BASELINE, values=[limit])
+
+
+def _jobs(own: Settings, sizes: Sizes) -> list[Row]:
+    group = "a job as a process"
+    rows = []
+    for rate in (200, 2000):
+        told = [latency(own, rate, LATENCY_SECONDS) for _ in range(sizes.rounds)]
+        rows += [
+            Row(f"latency at {rate}/s, p50", group, "s", values=[each.p50 for each in told]),
+            Row(f"latency at {rate}/s, p99", group, "s", values=[each.p99 for each in told]),
+        ]
+        say(f"{group}: latency at {rate}/s: {told}")
+    start = Row("from command to first committed batch", group, "s")
+    rows += in_turn(sizes.rounds, [(start, partial(start_up, own, 1000))])
+    for backlog in (SMALL_BACKLOG, LARGE_BACKLOG):
+        row = Row(f"peak memory, backlog of {backlog}", group, "MB")
+        rows += in_turn(1, [(row, partial(peak_memory, own, backlog, MEMORY_SECONDS))])
+    return rows
+
+
+def judge(results: Results) -> list[str]:
+    """Whether the aims are met, a line for each."""
+    rows = {row.name: row.median for row in results.rows if row.values}
+    aims = [
+        ("whole pipeline / baseline", WHOLE, BASELINE, 1.5),
+        ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
+        ("profiles / tickets", "profiles: whole pipeline", WHOLE, 0.5),
+        ("producer / ready bytes", "one process", CEILING, 0.4),
+    ]
+    lines = [
+        f"{'met' if rows[part] / rows[whole] >= least else 'NOT MET'}: {text}:"
+        f" {rows[part] / rows[whole]:.2f}, wanted {least} or more"
+        for text, part, whole, least in aims
+    ]
+    for name, most in (("latency at 200/s, p50", 1.0), ("latency at 200/s, p99", 2.0)):
+        if name in rows:
+            told = "met" if rows[name] < most else "NOT MET"
+            lines.append(f"{told}: {name}: {rows[name]:.2f} s, wanted less than {most} s")
+    return lines

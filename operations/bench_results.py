@@ -1,0 +1,173 @@
+"""Results of a benchmark: medians, ratios, JSON, a chart, and what got worse since the last ones.
+
+Absolute figures belong to the machine and the hour; ratios hold. Each row is divided by its
+reference, a row of the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+from settings import PROJECT_ROOT
+
+FOLDER: Final = PROJECT_ROOT / "docs" / "benchmarks"
+# What is worse by less than this may be noise.
+TOLERANCE: Final = 0.15
+# Units of which more is better; of all others less is.
+RATES: Final = ("rows/s",)
+ROW_HEIGHT, LABELS_WIDTH, BARS_WIDTH = 22, 400, 420
+
+
+@dataclass
+class Row:
+    """One line of the table: what was measured, in each round.
+
+    Attributes:
+        reference: Name of the row of the same run that it is divided by; None for a reference.
+    """
+
+    name: str
+    group: str
+    unit: str = "rows/s"
+    reference: str | None = None
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The middle one of the values."""
+        return median(self.values)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a run, and of what size it was."""
+
+    title: str
+    sizes: dict[str, int]
+    rows: tuple[Row, ...]
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def ratio(self, row: Row) -> float | None:
+        """The row's median by its reference's; None for a reference, or where that is absent."""
+        references = {each.name: each for each in self.rows if each.values}
+        if row.reference is None or row.reference not in references:
+            return None
+        return row.median / references[row.reference].median
+
+    def document(self) -> dict[str, Any]:
+        """The results as JSON has them."""
+        return {
+            "title": self.title,
+            "sizes": self.sizes,
+            "rows": [
+                asdict(row) | {"median": row.median, "ratio": self.ratio(row)}
+                for row in self.rows
+                if row.values
+            ],
+        }
+
+    def lines(self) -> list[tuple[object, ...]]:
+        """The rows as a table for people has them."""
+        return [
+            (
+                row.group,
+                row.name,
+                _number(row.median),
+                row.unit,
+                f"{_number(min(row.values))} – {_number(max(row.values))}",
+                _ratio_text(self.ratio(row)),
+                row.reference or "",
+            )
+            for row in self.rows
+            if row.values
+        ]
+
+
+def worse_than(former: dict[str, Any], present: dict[str, Any]) -> list[str]:
+    """What got worse by more than the tolerance, in words; rows that only one has are left out."""
+    before = {row["name"]: row for row in former["rows"]}
+    found = []
+    for row in present["rows"]:
+        old = before.get(row["name"])
+        if old is None or not old["ratio"] or not row["ratio"]:
+            continue
+        change = row["ratio"] / old["ratio"]
+        worse = 1 / change if row["unit"] in RATES else change
+        if worse > 1 + TOLERANCE:
+            found.append(
+                f"{row['name']}: {row['ratio']:.2f} of `{row['reference']}`, was"
+                f" {old['ratio']:.2f} ({100 * (worse - 1):.0f} % worse)"
+            )
+    return found
+
+
+def committed(name: str) -> dict[str, Any] | None:
+    """The results of that name as they were last committed; None where there are none."""
+    path = FOLDER.relative_to(PROJECT_ROOT) / f"{name}.json"
+    try:
+        told = subprocess.run(
+            ["git", "show", f"HEAD:{path.as_posix()}"],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            check=True,
+        )
+        return dict(json.loads(told.stdout))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return None
+
+
+def save(results: Results, name: str) -> list[Path]:
+    """Write JSON and chart; gives their paths."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    data, chart = FOLDER / f"{name}.json", FOLDER / f"{name}.svg"
+    data.write_text(json.dumps(results.document(), indent=1) + "\n")
+    chart.write_text(bar_chart(results.title, [row for row in results.rows if row.values]))
+    return [data, chart]
+
+
+def bar_chart(title: str, rows: Sequence[Row]) -> str:
+    """An SVG with a bar for each row; bars of one unit share a scale."""
+    longest = {row.unit: max(_medians(rows, row.unit)) for row in rows}
+    width, height = LABELS_WIDTH + BARS_WIDTH + 110, (len(rows) + 2) * ROW_HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        ' font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="8" y="18" font-size="14" font-weight="bold">{escape(title)}</text>',
+    ]
+    for number, row in enumerate(rows):
+        y = (number + 1) * ROW_HEIGHT + 8
+        length = BARS_WIDTH * row.median / (longest[row.unit] or 1)
+        colour = "#b0b0b0" if row.reference is None else "#3a7ca5"
+        label = escape(f"{row.group}: {row.name}")
+        value = escape(f"{_number(row.median)} {row.unit}")
+        middle = y + ROW_HEIGHT - 9
+        parts += [
+            f'<text x="{LABELS_WIDTH - 6}" y="{middle}" text-anchor="end">{label}</text>',
+            f'<rect x="{LABELS_WIDTH}" y="{y}" width="{max(length, 1):.0f}"'
+            f' height="{ROW_HEIGHT - 6}" fill="{colour}"/>',
+            f'<text x="{LABELS_WIDTH + max(length, 1) + 6:.0f}" y="{middle}">{value}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _medians(rows: Iterable[Row], unit: str) -> list[float]:
+    return [row.median for row in rows if row.unit == unit]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _ratio_text(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"

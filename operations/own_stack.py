@@ -1,0 +1,58 @@
+"""Settings of an embedded stack that a command has to itself: other ports, another state folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from local_stack import stack
+from local_stack.ports import free_port_near
+from settings import ENV_FILE_VARIABLE, Settings, SettingsError, load_settings
+
+
+def own_settings(settings: Settings, command: str, why: str, **others: str) -> Settings:
+    """Settings of a stack that nobody else uses, also for the processes that are started.
+
+    What an interrupted run left of it is stopped and deleted; jars and tools are shared.
+
+    Args:
+        settings: The user's.
+        command: Name of the command, and of the folder under `MILLRACE_HOME`.
+        why: What it does that no other stack may bear.
+        others: Further settings, by name.
+
+    Raises:
+        SettingsError: the user's stack is not the embedded one.
+    """
+    if settings.stack != "embedded":
+        raise SettingsError(
+            f"STACK: `make {command}` {why}, so it starts its own; unset STACK (embedded)."
+        )
+    home = settings.millrace_home / command
+    if home.exists():
+        stack.down(settings.model_copy(update={"millrace_home": home}), lambda _: None)
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    for name in ("jars", "tools"):
+        shared = settings.millrace_home / name
+        shared.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(shared)
+    ports: list[int] = []
+    for taken in (9092, 9042, 27017, 5432):
+        ports.append(free_port_near(taken, None, ports))
+    values = {
+        "MILLRACE_HOME": str(home),
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports[0]}",
+        "CASSANDRA_PORT": str(ports[1]),
+        "MONGO_URI": f"mongodb://127.0.0.1:{ports[2]}",
+        "POSTGRES_DSN": f"postgresql://millrace@127.0.0.1:{ports[3]}/millrace",
+        "OUTPUT_PATH": str(home / "output"),
+        "PROFILES_SOURCE": "offline",
+        **others,
+    }
+    for name in Settings.model_fields:
+        os.environ.pop(name.upper(), None)
+    env_file = home / f"{command}.env"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    os.environ[ENV_FILE_VARIABLE] = str(env_file)
+    return load_settings()

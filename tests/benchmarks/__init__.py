@@ -1,0 +1,1 @@
+"""What `make bench` compares the platform with."""

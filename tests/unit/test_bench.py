@@ -1,0 +1,109 @@
+"""What the benchmark makes of its measurements."""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from operations.bench import in_turn, judge, series_limit
+from operations.bench_results import Results, Row, bar_chart, worse_than
+from producers.processes import shares
+
+
+def row(name: str, *values: float, unit: str = "rows/s", reference: str | None = None) -> Row:
+    return Row(name, "group", unit, reference, list(values))
+
+
+def results(*rows: Row) -> Results:
+    return Results("title", {"tickets": 1}, rows)
+
+
+def test_ratio_is_of_medians_within_one_run() -> None:
+    slow, fast = row("slow", 100, 120, 90), row("fast", 300, 200, 250, reference="slow")
+
+    assert results(slow, fast).ratio(fast) == 2.5
+    assert results(slow, fast).ratio(slow) is None
+    assert results(fast).ratio(fast) is None
+
+
+def test_variants_are_measured_in_turn() -> None:
+    order: list[str] = []
+
+    def measure(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    rows = in_turn(2, [(row(name), lambda name=name: measure(name)) for name in "AB"])
+
+    assert order == ["A", "B", "A", "B"]
+    assert [each.values for each in rows] == [[1, 3], [2, 4]]
+
+
+def with_ratio(name: str, ratio: float, unit: str) -> dict[str, Any]:
+    return {"rows": [{"name": name, "unit": unit, "ratio": ratio, "reference": "baseline"}]}
+
+
+@pytest.mark.parametrize(
+    ("unit", "before", "now", "told"),
+    [
+        pytest.param("rows/s", 2.0, 1.7, ["16.7"], id="fewer rows by more than the tolerance"),
+        pytest.param("rows/s", 2.0, 1.8, [], id="fewer rows by less"),
+        pytest.param("rows/s", 2.0, 9.0, [], id="more rows"),
+        pytest.param("s", 1.0, 1.2, ["20"], id="more seconds by more than the tolerance"),
+        pytest.param("s", 1.0, 0.5, [], id="fewer seconds"),
+    ],
+)
+def test_what_got_worse_by_more_than_15_percent_is_told(
+    unit: str, before: float, now: float, told: list[str]
+) -> None:
+    found = worse_than(with_ratio("x", before, unit), with_ratio("x", now, unit))
+
+    assert len(found) == len(told)
+    assert all(f"{now:.2f} of `baseline`, was {before:.2f}" in line for line in found)
+
+
+def test_rows_that_only_one_run_has_are_not_compared() -> None:
+    assert worse_than(with_ratio("x", 2, "rows/s"), with_ratio("y", 1, "rows/s")) == []
+
+
+def test_limit_of_parts_in_series_adds_their_times() -> None:
+    parts = [
+        row("read, parse, judge, deduplicate; to nothing", 30_000),
+        row("cassandra tickets", 20_000),
+        row("cassandra tickets_by_team", 60_000),
+    ]
+
+    # 1/30,000 + 1/20,000 + 1/60,000 = 1/10,000
+    assert series_limit(parts).median == pytest.approx(10_000)
+
+
+def test_aims_are_judged_by_ratios() -> None:
+    told = judge(
+        results(
+            row("ready bytes in a loop", 100),
+            row("one process", 30),
+            row("baseline (connector defaults, no guarantees)", 10),
+            row("whole pipeline, every guarantee", 20),
+            row("its parts in series, computed", 25),
+            row("profiles: whole pipeline", 11),
+            row("latency at 200/s, p50", 1.5, unit="s"),
+        )
+    )
+
+    assert [line.partition(":")[0] for line in told] == ["met", "met", "met", "NOT MET", "NOT MET"]
+
+
+def test_chart_is_an_image_with_a_bar_for_each_row() -> None:
+    rows = [row("a < b", 10), row("c", 5), row("d", 2, unit="s")]
+
+    image = ElementTree.fromstring(bar_chart("title", rows))  # noqa: S314 - our own text
+
+    bars = image.findall("{http://www.w3.org/2000/svg}rect")[1:]
+    assert [int(bar.attrib["width"]) for bar in bars] == [420, 210, 420]
+
+
+def test_processes_share_a_count_evenly() -> None:
+    assert shares(10, 3) == [4, 3, 3]
+    assert shares(2, 3) == [1, 1, 0]
