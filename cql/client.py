@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from cassandra.policies import (
 from cassandra.protocol import ConfigurationException, SyntaxException
 from cassandra.query import dict_factory
 
-from cql.statements import split_statements, with_replication_factor
+from cql.statements import created_keyspace, split_statements, with_replication
 from settings import Settings, SinkRejected, SinkUnavailable
 
 CQL_FOLDER: Final = Path(__file__).resolve().parent
@@ -56,6 +57,7 @@ def connect(settings: Settings, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
         contact_points=hosts,
         port=settings.cassandra_port,
         auth_provider=_login(settings),
+        ssl_context=tls_context(settings),
         protocol_version=PROTOCOL_VERSION,
         connect_timeout=timeout_seconds,
         control_connection_timeout=timeout_seconds,
@@ -92,16 +94,20 @@ def is_ready(settings: Settings) -> bool:
         close(session)
 
 
-def apply_tables(session: Session, replication_factor: int) -> None:
+def apply_tables(session: Session, settings: Settings) -> None:
     """Create the keyspaces, tables and indexes of the numbered files here, where absent.
+
+    A keyspace that is there is not asked for: some services let no user create one.
 
     Raises:
         SinkUnavailable: the cluster went away meanwhile.
         SinkRejected: the cluster refused a statement.
     """
+    factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
     for path in sorted(CQL_FOLDER.glob("[0-9]*.cql")):
         for statement in split_statements(path.read_text(encoding="utf-8")):
-            _execute(session, with_replication_factor(statement, replication_factor), path.name)
+            if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
+                _execute(session, with_replication(statement, factor, datacenter), path.name)
 
 
 def select_rows(
@@ -236,10 +242,22 @@ def _profile(settings: Settings) -> ExecutionProfile:
     nearby = DCAwareRoundRobinPolicy(local_dc=settings.cassandra_local_datacenter)
     return ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(nearby),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        consistency_level=ConsistencyLevel.name_to_value[settings.cassandra_consistency],
         request_timeout=REQUEST_TIMEOUT_SECONDS,
         row_factory=dict_factory,
     )
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """How the servers prove who they are; None without TLS."""
+    if not settings.cassandra_ssl:
+        return None
+    # The named authority alone, and no host names, as the connector does: nodes are known by
+    # addresses that their certificates seldom hold.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(settings.cassandra_ssl_ca_location)
+    return context
 
 
 def _login(settings: Settings) -> PlainTextAuthProvider | None:
@@ -256,6 +274,20 @@ def _unreachable(settings: Settings, error: Exception, timeout_seconds: float) -
     return (
         f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
         f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
-        " Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
-        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_USERNAME, CASSANDRA_PASSWORD."
+        f" {_advice(settings, reason)}"
+    )
+
+
+def _advice(settings: Settings, reason: str) -> str:
+    if "certificate verify failed" in reason.lower():
+        return (
+            "Its certificate is of no authority that this machine knows: set"
+            " CASSANDRA_SSL_CA_LOCATION to the PEM file of the right one."
+        )
+    if "AuthenticationFailed" in reason or "credentials" in reason:
+        return "Correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD."
+    tls = "" if settings.cassandra_ssl else " CASSANDRA_SSL (does it want TLS?),"
+    return (
+        "Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
+        f" CASSANDRA_LOCAL_DATACENTER,{tls} CASSANDRA_USERNAME, CASSANDRA_PASSWORD."
     )
