@@ -23,7 +23,7 @@ from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
 from spark_jobs.sinks.cassandra import connector_conf
-from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, uses_s3
+from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 from spark_jobs.trust import write_trust_store
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
 
 def connector_packages(settings: Settings | None = None) -> list[str]:
     """Maven coordinates of the connectors that settings need, as pinned in pyproject.toml."""
-    s3 = pinned("jars", "s3") if settings and uses_s3(settings) else ()
+    s3 = pinned("jars", "s3") if settings and writes_to_s3(settings) else ()
     return [*pinned("jars", "spark"), *s3]
 
 
@@ -90,7 +90,7 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
     """See that the connectors are loaded: under spark-submit it is the caller who brings them."""
     loader = spark._jvm.org.apache.spark.util.Utils  # type: ignore[union-attr]  # noqa: SLF001
     try:
-        for name in (*CONNECTOR_CLASSES, *(S3_CLASSES if uses_s3(settings) else ())):
+        for name in (*CONNECTOR_CLASSES, *(S3_CLASSES if writes_to_s3(settings) else ())):
             loader.classForName(name, True, False)
     except Exception as error:
         spark.stop()
@@ -120,7 +120,7 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
         "spark.jars.packages": ",".join(connector_packages(settings)),
     }
-    if uses_s3(settings):
+    if writes_to_s3(settings):
         conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
     return conf
 

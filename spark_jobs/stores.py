@@ -40,7 +40,7 @@ CHECKPOINT_MANAGER: Final = {
 }
 
 
-def uses_s3(settings: Settings) -> bool:
+def writes_to_s3(settings: Settings) -> bool:
     """Whether files or checkpoints go to S3."""
     return _files_on_s3(settings) or _checkpoints_on_s3(settings)
 

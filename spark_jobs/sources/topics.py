@@ -181,21 +181,25 @@ def _create(
 ) -> list[str]:
     if not names:
         return []
-    new = [
-        NewTopic(
-            name,
-            num_partitions=partitions or settings.topic_partitions,
-            replication_factor=settings.topic_replication_factor,
-            config=_durability(settings) | (config or {}),
-        )
-        for name in names
-    ]
+    new = [new_topic(settings, name, config, partitions) for name in names]
     _wait(admin.create_topics(new, operation_timeout=30), "create")
     return names
 
 
-def _durability(settings: Settings) -> dict[str, str]:
-    return CONFIRMING_COPIES if settings.topic_replication_factor > 1 else {}
+def new_topic(
+    settings: Settings,
+    name: str,
+    config: dict[str, str] | None = None,
+    partitions: int | None = None,
+) -> NewTopic:
+    """A topic as it is asked of the broker; with several copies two of them confirm a message."""
+    copies = settings.topic_replication_factor
+    return NewTopic(
+        name,
+        num_partitions=partitions or settings.topic_partitions,
+        replication_factor=copies,
+        config=(CONFIRMING_COPIES if copies > 1 else {}) | (config or {}),
+    )
 
 
 def _limit(admin: AdminClient, topic: str) -> int:
