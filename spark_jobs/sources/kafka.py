@@ -137,6 +137,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
         .option("endingOffsets", json.dumps(after_last))
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
+        .option("groupIdPrefix", f"millrace-{topic}")
         .option("kafka.isolation.level", "read_committed")
         .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
         .load()

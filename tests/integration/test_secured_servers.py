@@ -37,6 +37,10 @@ from tests.support.secured import (
     secured_servers,
 )
 
+DOCUMENT = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
+UP, PRODUCE, JOB, VERIFY = re.findall(
+    r"^\.venv/bin/(.+)$", DOCUMENT.split("## Cloud")[1].split("\n## ")[0], re.MULTILINE
+)
 AUTHORITY = "of no authority that this machine knows"
 
 
@@ -44,7 +48,7 @@ AUTHORITY = "of no authority that this machine knows"
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """Servers that are prepared by `millrace up`, which logs in with PLAIN."""
     with secured_servers(tmp_path_factory.mktemp("secured")) as servers:
-        done = run(servers, "millrace up", KAFKA_SASL_MECHANISM="PLAIN", **PLAIN)
+        done = run(servers, UP, KAFKA_SASL_MECHANISM="PLAIN", **PLAIN)
         assert done.returncode == 0, done.stderr
         assert "neither starts nor stops" in done.stdout
         assert "topics, tables and collections are ready" in done.stdout
@@ -165,7 +169,7 @@ def filled(secured: Secured, name: str, change: str) -> str:
 def test_command_with_a_wrong_password_fails_at_once_and_tells_the_setting(
     secured: Secured,
 ) -> None:
-    done = run(secured, "millrace up", KAFKA_SASL_PASSWORD="wrong-one")
+    done = run(secured, UP, KAFKA_SASL_PASSWORD="wrong-one")
 
     assert done.returncode == 1
     assert "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD" in done.stderr
@@ -178,21 +182,21 @@ def test_tickets_go_through_exactly_and_no_secret_is_seen(secured: Secured) -> N
     home = settings.millrace_home
     sent = run(
         secured,
-        "python -m producers.tickets --count 60 --rate 0 --seed 11 --invalid-ratio 0.2",
+        f"{PRODUCE} --seed 11",
         KAFKA_SASL_MECHANISM="SCRAM-SHA-256",
     )
     assert sent.stdout.splitlines()[-1:] == ["sent=60 delivered=60 failed=0"], sent.stderr
     with connect_mongodb(settings) as client, (home / "job.txt").open("wb") as output:
         ledger = Ledger(confirmed_database(client, settings), "tickets")
         job = subprocess.Popen(
-            [sys.executable, "-m", "spark_jobs.tickets"],
+            JOB.split(),
             cwd=PROJECT_ROOT,
             env=environment(secured),
             stdout=output,
             stderr=output,
         )
         try:
-            wait_for(lambda: ledger.totals().read == 60 or job.poll() is not None, 150, "batch")
+            wait_for(lambda: ledger.totals().read == 60 or job.poll() is not None, 240, "batch")
             assert job.poll() is None, (home / "job.txt").read_text()[-3000:]
             running = running_job(TICKETS, settings)
             assert running is not None
@@ -204,7 +208,7 @@ def test_tickets_go_through_exactly_and_no_secret_is_seen(secured: Secured) -> N
                 job.kill()
                 job.wait()
         totals = ledger.totals()
-        read_too = run(secured, "millrace verify", KAFKA_SASL_MECHANISM="PLAIN", **PLAIN)
+        read_too = run(secured, VERIFY, KAFKA_SASL_MECHANISM="PLAIN", **PLAIN)
 
     assert read_too.returncode == 0, read_too.stdout + read_too.stderr
     assert "verified: nothing lost, nothing doubled" in read_too.stdout
