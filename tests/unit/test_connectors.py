@@ -1,15 +1,18 @@
-"""What the clients of Kafka and Cassandra in the JVM are told; no broker is asked."""
+"""What Spark and the clients in its JVM are told; nothing is started."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from settings import Settings, load_settings
+from spark_jobs.session import session_conf
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.sources.kafka import kafka_options
 from spark_jobs.sources.topics import new_topic
+from spark_jobs.stores import store_conf
 from tests.support.authority import Authority
 
 
@@ -73,3 +76,37 @@ def test_two_of_several_copies_of_a_topic_must_confirm(copies: int, config: dict
 
     assert (topic.replication_factor, topic.num_partitions) == (copies, 3)
     assert topic.config == config
+
+
+def test_executors_are_as_large_as_they_are_set(tmp_path: Path) -> None:
+    settings = Settings(millrace_home=tmp_path, spark_executor_memory="3g", spark_executor_cores=2)
+
+    conf = session_conf(settings, "tickets", "spark://host:7077")
+
+    assert (conf["spark.executor.memory"], conf["spark.executor.cores"]) == ("3g", "2")
+
+
+@pytest.mark.parametrize(
+    ("output", "checkpoints", "committer", "manager"),
+    [
+        ("./output", "checkpoints", False, False),
+        ("s3a://bucket/out", "checkpoints", True, False),
+        ("./output", "s3a://bucket/checkpoints", False, True),
+    ],
+    ids=["nothing on S3", "files on S3", "checkpoints on S3"],
+)
+def test_what_goes_to_s3_is_written_without_renames(
+    output: str, checkpoints: str, committer: bool, manager: bool
+) -> None:
+    settings = Settings(
+        output_path=output,
+        checkpoint_path=checkpoints,
+        aws_access_key_id="a-key",
+        aws_secret_access_key=SecretStr("hush"),
+    )
+
+    conf = store_conf(settings)
+
+    assert ("spark.sql.sources.commitProtocolClass" in conf) is committer
+    assert ("spark.sql.streaming.checkpointFileManagerClass" in conf) is manager
+    assert conf.get("spark.hadoop.fs.s3a.access.key") == ("a-key" if conf else None)
