@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 from cql.client import close, connect
 from local_stack.cassandra import Cassandra
 from local_stack.jars import ensure_jars
-from local_stack.java import find_java
+from local_stack.java import Java, find_java
 from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
 from local_stack.service import Service
@@ -80,7 +80,13 @@ class Secured:
 class SecuredKafka(Kafka):
     """SASL_SSL for clients, with the mechanisms PLAIN and SCRAM."""
 
-    files: ServerFiles
+    def __init__(self, settings: Settings, java: Java, files: ServerFiles) -> None:
+        super().__init__(settings, java)
+        self.files = files
+
+    def bring_up(self) -> None:
+        _bring_up(self)
+        _make_kafka_user(self.settings)
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         super().prepare(ports)
@@ -99,7 +105,13 @@ class SecuredKafka(Kafka):
 class SecuredCassandra(Cassandra):
     """TLS for clients, logins, and rights that are granted."""
 
-    files: ServerFiles
+    def __init__(self, settings: Settings, java: Java, files: ServerFiles) -> None:
+        super().__init__(settings, java)
+        self.files = files
+
+    def bring_up(self) -> None:
+        _bring_up(self)
+        _make_cassandra_user(self.settings)
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         super().prepare(ports)
@@ -111,13 +123,23 @@ class SecuredCassandra(Cassandra):
         return ["-Dcassandra.superuser_setup_delay_ms=0", *super()._options()]
 
 
-class SecuredMongoDB(MongoDB):
-    """The stand-in for mongod with its own TLS and SCRAM-SHA-256."""
-
-    files: ServerFiles
+class StandIn(MongoDB):
+    """Never a `mongod` of the machine, whose options are others."""
 
     def _mongod(self) -> None:
         return None
+
+
+class SecuredMongoDB(StandIn):
+    """The stand-in for mongod with its own TLS and SCRAM-SHA-256."""
+
+    def __init__(self, settings: Settings, files: ServerFiles) -> None:
+        super().__init__(settings)
+        self.files = files
+
+    def bring_up(self) -> None:
+        _make_mongo_user(self.settings, self.port)
+        _bring_up(self)
 
     def command(self) -> list[str]:
         tls = ["--tls-cert-file", self.files.certificate, "--tls-key-file", self.files.key]
@@ -158,19 +180,14 @@ def secured_servers(home: Path) -> Iterator[Secured]:
     settings = secured.settings(**plain, **first_login)
     java = find_java(settings)
     ensure_jars(settings, ["kafka", "cassandra", "spark"], print, java)
-    services: list[Service] = [
-        SecuredKafka(settings, java),
-        SecuredCassandra(settings, java),
-        SecuredMongoDB(settings),
+    services = [
+        SecuredKafka(settings, java, files),
+        SecuredCassandra(settings, java, files),
+        SecuredMongoDB(settings, files),
     ]
-    for service in services:
-        service.files = files  # type: ignore[attr-defined]
     try:
-        _make_mongo_user(settings, mongo_port)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(_bring_up, services))
-        _make_kafka_user(settings)
-        _make_cassandra_user(settings)
+            list(pool.map(lambda service: service.bring_up(), services))
         yield secured
     finally:
         for service in services:
@@ -205,13 +222,8 @@ def _make_cassandra_user(settings: Settings) -> None:
 
 def _make_mongo_user(settings: Settings, port: int) -> None:
     """The stand-in makes users only while it wants no login."""
-
-    class Open(MongoDB):
-        def _mongod(self) -> None:
-            return None
-
     address = type(settings.mongo_uri)(f"mongodb://127.0.0.1:{port}")
-    server = Open(settings.model_copy(update={"mongo_uri": address}))
+    server = StandIn(settings.model_copy(update={"mongo_uri": address}))
     try:
         _bring_up(server)
         with pymongo.MongoClient(port=port) as client:
