@@ -274,11 +274,11 @@ def _unreachable(settings: Settings, error: Exception, timeout_seconds: float) -
     return (
         f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
         f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
-        f" {_advice(settings, reason)}"
+        f" {_advice(reason)}"
     )
 
 
-def _advice(settings: Settings, reason: str) -> str:
+def _advice(reason: str) -> str:
     if "certificate verify failed" in reason.lower():
         return (
             "Its certificate is of no authority that this machine knows: set"
@@ -286,8 +286,8 @@ def _advice(settings: Settings, reason: str) -> str:
         )
     if "AuthenticationFailed" in reason or "credentials" in reason:
         return "Correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD."
-    tls = "" if settings.cassandra_ssl else " CASSANDRA_SSL (does it want TLS?),"
     return (
         "Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
-        f" CASSANDRA_LOCAL_DATACENTER,{tls} CASSANDRA_USERNAME, CASSANDRA_PASSWORD."
+        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_SSL (whether it wants TLS), CASSANDRA_USERNAME,"
+        " CASSANDRA_PASSWORD."
     )
