@@ -7,7 +7,7 @@ MILLRACE := .venv/bin/millrace
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
 VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
-  FORMAT CQL EVAL ROUNDS
+  FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 $(foreach name,$(VALUES),$(eval export ARG_$(name) := $$(value $(name))))
 
@@ -27,7 +27,7 @@ setup-dev: ## the same with the tools of tests and linters
 	  exit 1; }
 	@"$(PYTHON)" local_stack/bootstrap.py --dev
 
-.PHONY: run up down reset stream status logs show verify chaos cqlsh mongosh
+.PHONY: run up down secrets reset stream doctor status logs show verify chaos pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
@@ -36,6 +36,8 @@ up: setup ## start and prepare the services
 	@$(MILLRACE) up
 down: setup ## stop the services; data stays
 	@$(MILLRACE) down
+secrets: setup ## make the files of keys and passwords that containers read (STACK=docker)
+	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
 	@$(MILLRACE) reset $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_TOPICS:+--topics} $${ARG_YES:+--yes}
@@ -43,6 +45,8 @@ stream: setup ## producers at their rate and jobs, until Ctrl-C
 	@$(MILLRACE) stream
 status: setup ## services, topics, lag, rows per sink, dead letters, jobs
 	@$(MILLRACE) status
+doctor: setup ## look at machine, versions, services, topics, tables: ok, or the fix; changes nothing
+	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
 show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT=)
@@ -54,6 +58,8 @@ verify: setup ## prove that nothing is lost or doubled
 	@$(MILLRACE) verify
 chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)
 	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
+pyspark: setup ## a PySpark shell with connectors and endpoints, or one statement (CODE="…")
+	@$(MILLRACE) pyspark $${ARG_CODE:+--execute "$$ARG_CODE"}
 cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 	@$(MILLRACE) cqlsh $${ARG_CQL:+--execute "$$ARG_CQL"}
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
@@ -62,19 +68,21 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 PYTEST := .venv/bin/python -m pytest
 .PHONY: test test-unit test-spark test-integration test-e2e lint format lock
 # Tiers run in processes of their own: a Spark session with the connectors and one without them do not
-# fit into one.
+# fit into one. Two workers, each with a stack of its own, as one test waits more than it computes.
+WORKERS ?= 2
+ON_STACKS := -n $(WORKERS) --dist loadfile
 test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/unit
 	@$(PYTEST) tests/spark
-	@$(PYTEST) tests/integration tests/e2e
+	@$(PYTEST) $(ON_STACKS) tests/integration tests/e2e
 test-unit: setup-dev ## tests that need Python only
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM
 	@$(PYTEST) tests/spark
 test-integration: setup-dev ## tests that need broker and stores
-	@$(PYTEST) tests/integration
+	@$(PYTEST) $(ON_STACKS) tests/integration
 test-e2e: setup-dev ## tests of the whole platform
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) $(ON_STACKS) tests/e2e
 lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

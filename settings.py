@@ -1,7 +1,8 @@
 """Settings: read once, all faults reported at once, secrets masked.
 
-Order of precedence: explicit overrides (command-line options), environment, `.env`, defaults.
-Names are the upper-case forms of the fields of `Settings`; README.md's table lists them all.
+Order of precedence: explicit overrides (command-line options), environment, `.env`, files of
+secrets, defaults. Names are the upper-case forms of the fields of `Settings`; README.md's table
+lists them all.
 
 Errors of the whole platform derive from `MillraceError`:
 
@@ -34,6 +35,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UnreadableSource
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
 
@@ -55,6 +57,9 @@ POSTGRES_PORT: Final = 5432
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Names another file to be read in place of `.env`, as tests that start processes need it.
 ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
+# Names a folder of files, each with the value of the setting that it is named after, as Docker and
+# Kubernetes hand secrets to a program.
+SECRETS_VARIABLE: Final = "MILLRACE_SECRETS_DIR"
 DEAD_LETTER_SUFFIX: Final = "-dead-letter"
 # Kafka's own rule for topic names (org.apache.kafka.common.internals.Topic).
 TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
@@ -74,7 +79,13 @@ KAFKA_REFUSALS: Final = {
 
 
 class MillraceError(Exception):
-    """Root of all errors that Millrace raises for a user to read: what, why, what to do next."""
+    """Root of all errors that Millrace raises for a user to read: what, why, what to do next.
+
+    Attributes:
+        exit_code: With which the `millrace` command ends.
+    """
+
+    exit_code: int = 1
 
 
 class SettingsError(MillraceError):
@@ -83,6 +94,12 @@ class SettingsError(MillraceError):
 
 class StackError(MillraceError):
     """A service of the embedded stack could not be prepared, started, reached or stopped."""
+
+
+class EngineMissing(StackError):
+    """STACK asks for something that this machine does not have: another choice is needed."""
+
+    exit_code = 2
 
 
 class ContractError(MillraceError):
@@ -124,6 +141,9 @@ class Settings(BaseSettings):
     )
     millrace_home: Path = Field(
         Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
+    )
+    jars_path: Path | None = Field(
+        None, description="folder of the fetched jars; `jars` of `MILLRACE_HOME` when absent"
     )
 
     kafka_bootstrap_servers: str = Field(
@@ -309,13 +329,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over `.env` over defaults."""
-        return init_settings, env_settings, dotenv_settings
+        """Command line over environment over `.env` over files of secrets over defaults."""
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
-    @field_validator("millrace_home")
+    @field_validator("millrace_home", "jars_path")
     @classmethod
-    def _below_the_project(cls, value: Path) -> Path:
-        return (PROJECT_ROOT / value.expanduser()).resolve()
+    def _below_the_project(cls, value: Path | None) -> Path | None:
+        return None if value is None else (PROJECT_ROOT / value.expanduser()).resolve()
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -474,6 +494,11 @@ class Settings(BaseSettings):
         return str(self.millrace_home / Path(self.checkpoint_path).expanduser())
 
     @property
+    def jars(self) -> Path:
+        """The folder of the fetched jars, with a folder for each group."""
+        return self.jars_path or self.millrace_home / "jars"
+
+    @property
     def postgres_address(self) -> str:
         """`POSTGRES_DSN` without user, password and options, fit to be shown."""
         parts = urlsplit(self.postgres_dsn.get_secret_value())
@@ -561,12 +586,30 @@ def load_settings(
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
-        settings = Settings(_env_file=chosen, **given)
+        settings = Settings(_env_file=chosen, _secrets_dir=_secrets_folder(), **given)
     except ValidationError as error:
         raise SettingsError(_all_faults([_fault(e) for e in error.errors()])) from None
+    except UnreadableSource as error:
+        raise SettingsError(
+            f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The files have to be"
+            " plain files in that folder which this user may read."
+        ) from None
     if faults := _faults_between(settings):
         raise SettingsError(_all_faults(faults))
     return settings
+
+
+def _secrets_folder() -> Path | None:
+    named = os.environ.get(SECRETS_VARIABLE)
+    if not named:
+        return None
+    folder = (PROJECT_ROOT / Path(named).expanduser()).resolve()
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one whose files have names"
+            " and values of settings, such as `pii_hash_key`, or remove the variable."
+        )
+    return folder
 
 
 def _fault(error: Any) -> str:

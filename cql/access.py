@@ -14,6 +14,8 @@ from cassandra.query import dict_factory
 from settings import Settings
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
+# What OpenSSL says of a certificate whose authority is not among the known ones.
+UNTRUSTED: Final = "certificate verify failed"
 
 
 def profile(settings: Settings) -> ExecutionProfile:
@@ -55,12 +57,13 @@ def unreachable(settings: Settings, error: Exception, timeout_seconds: float) ->
     return (
         f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
         f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
-        f" {_advice(reason)}"
+        f" {advice(reason)}"
     )
 
 
-def _advice(reason: str) -> str:
-    if "certificate verify failed" in reason.lower():
+def advice(reason: str) -> str:
+    """Which settings to correct, from the driver's own words."""
+    if UNTRUSTED in reason.lower():
         return (
             "Its certificate is of no authority that this machine knows: set"
             " CASSANDRA_SSL_CA_LOCATION to the PEM file of the right one."

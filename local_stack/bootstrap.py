@@ -32,10 +32,17 @@ class BootstrapError(Exception):
 
 
 def main(arguments: "list[str]") -> int:
-    """Set up the virtual environment; `--dev` adds what tests and linters need."""
+    """Set up the virtual environment; `--dev` adds what tests and linters need.
+
+    `--packages-only` leaves out the project itself: a layer of an image that lasts until the lock
+    files change.
+    """
     try:
         ensure_python()
-        ensure_environment(dev="--dev" in arguments)
+        if "--packages-only" in arguments:
+            install_packages(ROOT, dev="--dev" in arguments)
+        else:
+            ensure_environment(dev="--dev" in arguments)
     except BootstrapError as error:
         sys.stderr.write(f"set-up: {error}\n")
         return 1
@@ -138,6 +145,23 @@ def _set_up(root: str, dev: bool) -> None:
     # Until the last step is done nothing may say that it is.
     if os.path.exists(stamp_path):
         os.unlink(stamp_path)
+    install_packages(root, dev)
+    say("installing the `millrace` command")
+    pip(python, ["--no-deps", "--no-build-isolation", "-e", "."], root)
+    with open(stamp_path + ".new", "w", encoding="utf-8") as file:
+        json.dump({"hash": fingerprint(root), "dev": dev}, file)
+    os.replace(stamp_path + ".new", stamp_path)
+    say(f"done after {time.time() - started:.0f} s")
+
+
+def install_packages(root: str, dev: bool) -> None:
+    """Make `.venv` if need be and install what the lock file says.
+
+    Raises:
+        BootstrapError: no venv module, no space, or pip failed.
+    """
+    venv = os.path.join(root, ".venv")
+    python = os.path.join(venv, "bin", "python")
     versions = supported_versions(_read("pyproject.toml", root))
     if python_version(python) not in versions or not _succeeds([python, "-m", "pip", "--version"]):
         check_space(root)
@@ -151,12 +175,6 @@ def _set_up(root: str, dev: bool) -> None:
         file.flush()
         pip(python, ["--require-hashes", "-r", file.name], root)
     pip(python, ["--require-hashes", "--no-build-isolation", "-r", lock], root)
-    say("installing the `millrace` command")
-    pip(python, ["--no-deps", "--no-build-isolation", "-e", "."], root)
-    with open(stamp_path + ".new", "w", encoding="utf-8") as file:
-        json.dump({"hash": fingerprint(root), "dev": dev}, file)
-    os.replace(stamp_path + ".new", stamp_path)
-    say(f"done after {time.time() - started:.0f} s")
 
 
 def check_space(root: str) -> None:

@@ -11,9 +11,13 @@ from typing import Final
 from pymongo import uri_parser
 
 from local_stack.ports import loopback_port
-from settings import PROJECT_ROOT, Settings, StackError
+from local_stack.secret_files import secrets_folder
+from settings import PROJECT_ROOT, EngineMissing, Settings, StackError
 
 COMPOSE_FILE: Final = PROJECT_ROOT / "docker" / "compose.yaml"
+# What `up` starts: programs of this machine use them. Spark, producers and jobs as containers have
+# profiles, which docs/deployment.md names.
+SERVICES: Final = ("kafka", "console", "cassandra", "mongodb")
 
 Report = Callable[[str], object]
 
@@ -22,53 +26,64 @@ def up(settings: Settings, report: Report = print) -> None:
     """Start the containers and wait until their health checks pass.
 
     Raises:
-        StackError: no Docker engine, or a container did not become healthy.
+        EngineMissing: no Docker, no Compose or no engine.
+        StackError: a container did not become healthy, or a setting names another machine.
     """
-    report("docker: starting the containers of docker/compose.yaml")
-    _compose(settings, "up", "-d", "--wait")
-    report("docker: kafka, cassandra, mongodb and the console are up")
+    wanted = [*SERVICES, *(["postgres"] if settings.starts("postgres") else [])]
+    _compose(settings, "up", "--detach", "--wait", *wanted, report=report)
+    report(f"docker: {', '.join(wanted)} are up")
 
 
 def down(settings: Settings, report: Report = print) -> None:
-    """Stop the containers; their volumes stay.
+    """Stop the containers, those of all profiles too; their volumes stay.
 
     Raises:
-        StackError: no Docker engine, or Compose failed.
+        EngineMissing: no Docker, no Compose or no engine.
+        StackError: Compose failed.
     """
-    _compose(settings, "down")
+    _compose(settings, "--profile", "*", "down", report=report)
     report("docker: the containers are stopped; their volumes are kept")
 
 
-def _compose(settings: Settings, *arguments: str) -> None:
+def _compose(settings: Settings, *arguments: str, report: Report) -> None:
     docker = shutil.which("docker")
     if docker is None:
-        raise StackError(_no_docker("there is no `docker` command on PATH"))
+        raise EngineMissing(_no_docker("there is no `docker` command on PATH"))
     if not _succeeds(docker, "compose", "version"):
-        raise StackError(_no_docker("`docker compose` (the Compose plug-in, v2) is not installed"))
+        raise EngineMissing(
+            _no_docker("`docker compose` (the Compose plug-in, v2) is not installed")
+        )
     if not _succeeds(docker, "info"):
-        raise StackError(_no_docker("no Docker engine answers `docker info`"))
+        raise EngineMissing(_no_docker("no Docker engine answers `docker info`"))
     command = [docker, "compose", "-f", str(COMPOSE_FILE), *arguments]
+    environment = os.environ | compose_variables(settings)
+    report(f"docker: docker compose {' '.join(arguments)}")
     # Compose shows its own progress on the terminal.
-    outcome = subprocess.run(command, env=os.environ | compose_ports(settings), check=False)
+    outcome = subprocess.run(command, env=environment, check=False)
     if outcome.returncode:
         raise StackError(
-            f"`docker compose {arguments[0]}` ended with {outcome.returncode}; its messages are"
-            " above, the services' own in `docker compose -f docker/compose.yaml logs`."
+            f"`docker compose` ended with {outcome.returncode}; its messages are above, the"
+            " services' own in `docker compose -f docker/compose.yaml logs`."
         )
 
 
-def compose_ports(settings: Settings) -> dict[str, str]:
-    """Published ports for compose.yaml, from the same settings that clients use."""
+def compose_variables(settings: Settings) -> dict[str, str]:
+    """Variables of compose.yaml: published ports, from the same settings that clients use."""
     kafka = loopback_port(settings.kafka_bootstrap_servers, "KAFKA_BOOTSTRAP_SERVERS")
     host, port = settings.cassandra_contact_points, settings.cassandra_port
     cassandra = loopback_port(f"{host}:{port}", "CASSANDRA_CONTACT_POINTS")
     nodes = uri_parser.parse_uri(settings.mongo_uri.get_secret_value())["nodelist"]
     mongo = loopback_port(",".join(f"{host}:{port}" for host, port in nodes), "MONGO_URI")
-    return {
+    variables = {
         "KAFKA_PORT": str(kafka),
         "CASSANDRA_PORT": str(cassandra),
         "MONGO_PORT": str(mongo),
+        "SECRETS_FOLDER": str(secrets_folder(settings)),
     }
+    if settings.starts("postgres"):
+        address = settings.postgres_address.partition("/")[0]
+        variables["POSTGRES_PORT"] = str(loopback_port(address, "POSTGRES_DSN"))
+    return variables
 
 
 def _succeeds(*command: str) -> bool:
@@ -80,7 +95,10 @@ def _succeeds(*command: str) -> bool:
 
 def _no_docker(reason: str) -> str:
     return (
-        f"STACK=docker cannot be used: {reason}."
-        " Install or start Docker with its Compose plug-in,"
-        " or set STACK=embedded, which needs neither."
+        f"STACK=docker cannot be used: {reason}. Choices:\n"
+        "  - install or start Docker with its Compose plug-in (https://docs.docker.com/engine),"
+        " then run the command again\n"
+        "  - STACK=embedded: the same services as processes of this machine, without Docker or"
+        " root\n"
+        "  - STACK=external: services that run elsewhere, at the addresses in the settings"
     )

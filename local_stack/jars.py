@@ -1,17 +1,21 @@
 """Fetch the pinned jars with the Ivy that PySpark brings, side by side, without Maven.
 
 Jars go from the ordinary Ivy cache (`~/.ivy2`), which Spark's own `--packages` uses as well, to
-`MILLRACE_HOME/jars/<group>/`. The resolver has the name that Spark gives it, so that a session with
+`JARS_PATH/<group>/`. The resolver has the name that Spark gives it, so that a session with
 `spark.jars.packages` finds everything in the cache and needs no network.
+
+`python -m local_stack.jars spark s3` fetches groups beforehand, for an image or a machine without
+network.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -22,11 +26,13 @@ import pyspark
 from local_stack.files import exclusive, write_whole
 from local_stack.java import Java, find_java
 from local_stack.versions import pinned
-from settings import Settings, StackError
+from settings import MillraceError, Settings, StackError, load_settings
 
 STAMP_NAME: Final = "coordinates.txt"
 PROGRESS_SECONDS: Final = 10
 FAILURE_LINES: Final = 15
+# Groups of which pyproject.toml names modules that they must not bring.
+PRUNED: Final = ("s3",)
 
 Report = Callable[[str], object]
 
@@ -69,28 +75,56 @@ def class_path(settings: Settings, group: str) -> str:
 
 def folder(settings: Settings, group: str) -> Path:
     """Where a group's jars are."""
-    return settings.millrace_home / "jars" / group
+    return settings.jars / group
 
 
 def is_complete(settings: Settings, group: str) -> bool:
     """Whether all jars of the group, in the pinned versions, are in their folder."""
     try:
         lines = (folder(settings, group) / STAMP_NAME).read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     coordinates, files = lines[0], lines[1:]
     here = {path.name for path in folder(settings, group).glob("*.jar")}
     return coordinates == " ".join(pinned("jars", group)) and here >= set(files)
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Fetch the groups of jars that are named; gives the exit code."""
+    try:
+        ensure_jars(load_settings(), arguments)
+    except MillraceError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _lock_path(settings: Settings, group: str) -> Path:
+    """Beside the jars, as several state folders may share them by a link.
+
+    Raises:
+        StackError: nothing can be written there, as in an image whose jars are of another version.
+    """
+    path = settings.jars / f".{group}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise StackError(
+            f"`{folder(settings, group)}` does not hold the jars that pyproject.toml pins, and"
+            f" cannot be written: {error.strerror}. Where it is part of an image, build that anew;"
+            " else set JARS_PATH to a folder of your own."
+        ) from error
+    return path
+
+
 def _resolve(settings: Settings, java: Java, group: str, report: Report) -> None:
-    # Beside the jars, as several state folders may share them by a link.
-    with exclusive(settings.millrace_home / "jars" / f".{group}.lock"):
+    with exclusive(_lock_path(settings, group)):
         if is_complete(settings, group):
             return
         started = time.monotonic()
         report(f"jars: fetching {group}")
-        partial = settings.millrace_home / "jars" / f".{group}.partial"
+        partial = settings.jars / f".{group}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _run_ivy(_ivy_command(java, group, partial), group, started, report)
@@ -111,11 +145,16 @@ def _ivy_command(java: Java, group: str, partial: Path) -> list[str]:
         )
         for coordinate in pinned("jars", group)
     )
+    exclusions = "\n".join(
+        "    <exclude org={} module={}/>".format(*map(quoteattr, module.split(":")))
+        for module in (pinned("unused", group) if group in PRUNED else ())
+    )
     module = f"""<ivy-module version="2.0">
   <info organisation="millrace" module={quoteattr(group)} revision="pinned"/>
   <configurations><conf name={quoteattr(group)}/></configurations>
   <dependencies>
 {dependencies}
+{exclusions}
   </dependencies>
 </ivy-module>
 """
@@ -177,3 +216,7 @@ def _failure(group: str, lines: list[str]) -> str:
         + "\nCheck that this machine reaches it (behind a proxy, set JAVA_TOOL_OPTIONS="
         '"-Dhttps.proxyHost=… -Dhttps.proxyPort=…"), then try again: what has arrived is kept.'
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

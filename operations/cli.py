@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command(settings, options)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")
-        return EXIT_FAILED
+        return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED

@@ -50,6 +50,15 @@ def down(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def secrets(settings: Settings, options: argparse.Namespace) -> int:
+    """Make the files of the containers' keys and passwords."""
+    from local_stack.secret_files import make_secret_files
+    from operations.tables import say
+
+    make_secret_files(settings, say)
+    return 0
+
+
 def reset(settings: Settings, options: argparse.Namespace) -> int:
     """Delete checkpoints and stored data."""
     from operations import reset as resets
@@ -62,6 +71,13 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
     from operations.status import show_status
 
     return show_status(settings)
+
+
+def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Whether machine, services and what they hold are as the platform needs them."""
+    from operations import environment_checks
+
+    return environment_checks.doctor(settings)
 
 
 def logs(settings: Settings, options: argparse.Namespace) -> int:
@@ -126,6 +142,20 @@ def chaos(settings: Settings, options: argparse.Namespace) -> int:
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     return crashes.chaos(settings, options.rounds, seed)
+
+
+def submit(settings: Settings, options: argparse.Namespace) -> int:
+    """A pipeline's job on a Spark cluster."""
+    from operations import submit as submits
+
+    return submits.submit(options)
+
+
+def pyspark(settings: Settings, options: argparse.Namespace) -> int:
+    """A PySpark shell with connectors and endpoints."""
+    from operations import pyspark_shell
+
+    return pyspark_shell.run_shell(settings, options.master, options.execute)
 
 
 def cqlsh(settings: Settings, options: argparse.Namespace) -> int:

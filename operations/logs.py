@@ -14,7 +14,11 @@ POLL_SECONDS = 0.3
 ALIASES = {
     "tickets": ("jobs",),
     "profiles": ("jobs",),
-    "spark": ("spark-run", "spark-stream", "spark-tickets", "spark-profiles"),
+    "customers": ("jobs",),
+    "spark": (
+        *("spark-run", "spark-stream"),
+        *("spark-tickets", "spark-profiles", "spark-customers"),
+    ),
 }
 
 
@@ -24,7 +28,7 @@ def follow(settings: Settings, service: str | None) -> int:
     Raises:
         MillraceError: there is no such log; lists those that there are.
     """
-    path = _log_path(settings, service)
+    path = log_path(settings, service)
     sys.stdout.write(f"==> {path} (Ctrl-C ends)\n")
     with path.open(errors="replace") as log:
         sys.stdout.writelines(log.readlines()[-LINES_BEFORE:])
@@ -40,13 +44,18 @@ def follow(settings: Settings, service: str | None) -> int:
     return 0
 
 
-def _log_path(settings: Settings, service: str | None) -> Path:
+def log_path(settings: Settings, service: str | None) -> Path:
+    """The log that users mean by a name, of several the one that was written last.
+
+    Raises:
+        MillraceError: there is no such log; lists those that there are.
+    """
     folder = settings.millrace_home / "logs"
     names = ALIASES.get(service or "", (service,))
     found = [path for name in names if (path := folder / f"{name}.log").is_file()]
     if service and found:
         return max(found, key=lambda path: path.stat().st_mtime)
-    known = sorted(path.stem for path in folder.glob("*.log"))
+    known = sorted(path.stem for path in folder.glob("*.log") if path.stem != "jobs")
     raise MillraceError(
         f"There is no log of `{service or 'SERVICE='}` in `{folder}`."
         + (f" SERVICE= takes: jobs, {', '.join(known)}." if known else " Nothing has run yet.")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from operations import commands
 from settings import Settings
 from spark_jobs.findings import add_acceptance
+from spark_jobs.job_options import add_job_options
 
 Command = Callable[[Settings, argparse.Namespace], int]
 
@@ -34,12 +35,14 @@ def build_parser() -> argparse.ArgumentParser:
     add_acceptance(sub)
     add("up", commands.up, "start and prepare the services")
     add("down", commands.down, "stop the services; data stays")
+    add("secrets", commands.secrets, "make the files of keys and passwords that containers read")
     sub = add("reset", commands.reset, "delete checkpoints and stored data")
     sub.add_argument("--pipeline", help="only this pipeline's")
     sub.add_argument("--topics", action="store_true", help="delete the topics too")
     sub.add_argument("--yes", action="store_true", help="do not ask")
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
+    add("doctor", commands.doctor, "look at machine, versions, services, topics, tables; ok or fix")
     sub = add("logs", commands.logs, "follow the log of a service, a producer or a job")
     sub.add_argument("service", nargs="?", help="kafka, cassandra, mongodb, jobs, ...")
     _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
@@ -53,11 +56,28 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("chaos", commands.chaos, "crash tests under load, on a stack of their own")
     sub.add_argument("--rounds", type=_at_least_one, default=20, help="default: %(default)s")
     sub.add_argument("--seed", type=int, help="of crashes and input (default: a new one)")
+    _add_submit(add("submit", commands.submit, "run a pipeline's job on a Spark cluster"))
+    sub = add("pyspark", commands.pyspark, "open a PySpark shell with connectors and endpoints")
+    sub.add_argument("--master", help="Spark master (default: SPARK_MASTER)")
+    sub.add_argument("--execute", metavar="CODE", help="run this instead")
     sub = add("cqlsh", commands.cqlsh, "open a CQL shell on the running Cassandra")
     sub.add_argument("--execute", metavar="CQL", help="run one statement instead")
     sub = add("mongosh", commands.mongosh, "open a Mongo shell on the running MongoDB")
     sub.add_argument("--eval", metavar="EXPRESSION", help="run one expression instead")
     return parser
+
+
+def _add_submit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", choices=("tickets", "profiles", "customers"))
+    parser.add_argument("--dry-run", action="store_true", help="print the command, secrets masked")
+    parser.add_argument(
+        "--conf",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="more of Spark's configuration; may be repeated",
+    )
+    add_job_options(parser)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cql.client import apply_tables, close, connect
+from operations.bucket import ensure_bucket
 from operations.pipelines import PIPELINES
 from settings import Settings
 from spark_jobs.ledger import Ledger
@@ -17,7 +18,7 @@ Report = Callable[[str], object]
 
 
 def prepare_stores(settings: Settings, report: Report) -> None:
-    """Create what is missing of topics, tables and indexes; harmless to repeat.
+    """Create what is missing of topics, bucket, tables and indexes; harmless to repeat.
 
     Raises:
         MillraceError: a service is away or refused; names it and what to do.
@@ -26,6 +27,8 @@ def prepare_stores(settings: Settings, report: Report) -> None:
     created += ensure_output_topics(settings)
     if created:
         report(f"topics created: {', '.join(created)}")
+    if bucket := ensure_bucket(settings):
+        report(f"bucket created: {bucket}")
     if "cassandra" in settings.sinks:
         session = connect(settings)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from cql.client import close, connect
@@ -73,15 +73,25 @@ def needs_spark(settings: Settings) -> bool:
 
 def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> bool:
     names = ", ".join(pipeline.name for pipeline in pipelines)
-    what = "checkpoints, Cassandra rows, aggregates, ledger" + (", topics" if topics else "")
-    sys.stdout.write(
-        f"This deletes for {names}: {what}\n"
-        f"  Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port},"
-        f" MongoDB database {settings.mongo_database}, Kafka {settings.kafka_bootstrap_servers}\n"
-        "Go on? [y/N] "
-    )
+    lines = [f"  {line}\n" for line in _what_goes(settings, topics=topics)]
+    sys.stdout.write(f"This deletes for {names}:\n{''.join(lines)}Go on? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _what_goes(settings: Settings, *, topics: bool) -> Iterator[str]:
+    """What a reset deletes, and where it is."""
+    yield f"checkpoints in {settings.millrace_home}"
+    database = f"{settings.mongo_address}, database {settings.mongo_database}"
+    yield f"ledger, aggregates: MongoDB {database}"
+    if "cassandra" in settings.sinks:
+        yield f"rows: Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port}"
+    if "postgres" in settings.sinks:
+        yield f"rows: PostgreSQL {settings.postgres_address}"
+    if "files" in settings.sinks:
+        yield f"files: {settings.output_path}"
+    if topics:
+        yield f"topics, dead letters among them: Kafka {settings.kafka_bootstrap_servers}"
 
 
 def delete_stored(pipeline: Pipeline, settings: Settings) -> None:

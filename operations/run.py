@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from local_stack import stack
 from local_stack.jars import ensure_jars
 from local_stack.java import find_java
+from operations.environment_checks import looked_at_shortly
 from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
@@ -52,7 +53,11 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     stop = _begin(settings)
     say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
     with ThreadPoolExecutor(1) as pool:
+        # Beside the search for Java and jars, so that it costs hardly any time.
+        looked = pool.submit(looked_at_shortly, settings)
         _fetch_connectors(settings, say)
+        for line in looked.result():
+            say(line)
         # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
         produced = pool.submit(_prepare_and_produce, settings, amounts, options, stop, say)
         spark = _start_spark(settings, "run", say)

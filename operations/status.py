@@ -53,7 +53,7 @@ def show_status(settings: Settings) -> int:
     for fault in faults:
         sys.stdout.write(f"{fault}\n")
     print_notes(states)
-    _print_missing(states)
+    _print_missing(states, settings.stack)
     return 0 if len(up) == len(states) and not faults else 1
 
 
@@ -74,10 +74,15 @@ def print_notes(states: list[ServiceState]) -> None:
                 sys.stdout.write(f"{log_excerpt(state.log_path)}\n")
 
 
-def _print_missing(states: list[ServiceState]) -> None:
+def _print_missing(states: list[ServiceState], stack: str) -> None:
     down = [state.name for state in states if not state.running]
+    remedy = {
+        "embedded": "`make up` starts what is missing.",
+        "docker": "`STACK=docker make up` starts what is missing.",
+        "external": "Millrace does not start them: `make doctor` says more.",
+    }[stack]
     if down:
-        sys.stdout.write(f"Not up: {', '.join(down)}. `make up` starts what is missing.\n")
+        sys.stdout.write(f"Not up: {', '.join(down)}. {remedy}\n")
 
 
 def _print_jobs(settings: Settings) -> None:

@@ -49,7 +49,7 @@ def print_records(records: Iterable[Record], form: str, title: str = "") -> None
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table; numbers to the right. Texts stand as they are, markup in them too."""
     lines = [list(row) for row in rows]
-    table = Table(title=Text(title) if title else None, title_justify="left")
+    table = Table()
     for position, name in enumerate(columns):
         numeric = bool(lines) and all(
             isinstance(line[position], int | float | None) for line in lines
@@ -57,6 +57,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for line in lines:
         table.add_row(*(Text(_cell(value)) for value in line))
+    # Apart from the table, in whose width a long title would be broken.
+    if title:
+        console().print(Text(title, style="italic"))
     console().print(table)
 
 

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
@@ -37,7 +37,8 @@ WHITE_SPACE: Final = (
     "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-SCHEMA_FOLDER: Final = Path(__file__).resolve().parent
+# Not a path: the code may be in an archive.
+SCHEMA_FOLDER: Final = resources.files("schemas")
 LEAF_TYPES: Final = ("string", "number", "null")
 FORMATS: Final = ("timestamp", "uuid")
 LEAF_KEYWORDS: Final = frozenset(

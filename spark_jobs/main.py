@@ -11,12 +11,13 @@ from pathlib import Path
 
 from settings import JobError, MillraceError, Settings, load_settings
 from spark_jobs.faults import check_fault
-from spark_jobs.findings import accepted, add_acceptance
+from spark_jobs.findings import accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
+from spark_jobs.job_options import add_job_options
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.session import build_session, under_spark_submit
+from spark_jobs.session import build_session
 from spark_jobs.sinks.driver_errors import explained
-from spark_jobs.stopping import StopRequest, stop_spark
+from spark_jobs.stopping import StopRequest, stop_spark, under_spark_submit
 
 EXIT_FAILED = 1
 LOG_BYTES = 16 * 1024 * 1024
@@ -136,21 +137,5 @@ def _parser(name: str) -> argparse.ArgumentParser:
         description=f"Process the topic of {name}. Settings come from the environment and `.env`;"
         " options win over them.",
     )
-    parser.add_argument(
-        "--available-now",
-        action="store_true",
-        help="process what is on the topic now, then end (default: go on until stopped)",
-    )
-    parser.add_argument("--sinks", help="stores that receive records, separated by commas")
-    parser.add_argument("--output-path", help="where files go: a folder, s3a://… or hdfs://…")
-    parser.add_argument("--output-format", help="parquet, json, csv, or several with commas")
-    parser.add_argument("--master", help="Spark master, such as local[*] or spark://host:7077")
-    parser.add_argument("--memory", help="heap of Spark's driver, such as 2g")
-    parser.add_argument(
-        "--starting-offsets",
-        choices=("earliest", "latest"),
-        default="earliest",
-        help="where the first start of all begins (default: %(default)s)",
-    )
-    add_acceptance(parser)
+    add_job_options(parser)
     return parser

@@ -6,40 +6,37 @@ is launched with what it needs to start, the rest is set inside it.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 
-import psutil
 import pyspark
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
+from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
+from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.stopping import under_spark_submit
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 from spark_jobs.trust import write_trust_store
 
 logger = logging.getLogger(__name__)
-# Partitions of the deduplication's shuffle and state. Spark fixes it in a query's first batch.
-SHUFFLE_PARTITIONS = 3
-# Of each JVM that keeps state; the last blocks that were read and ids not yet on disk fit in.
-STATE_MEMORY_MB = 300
-# The C library keeps a pool for each of many threads, and gives little of it back.
-MALLOC_POOLS = "2"
-# On driver and executors: the Cassandra driver repeats no server warning; lower case means the same
-# on every machine (in Turkish it does not).
-JAVA_OPTIONS = (
-    "-Ddatastax-java-driver.advanced.request.log-warnings=false",
-    "-Duser.language=en",
-    "-Duser.country=US",
-)
+# Partitions of the deduplication's shuffle and state.
+SHUFFLE_PARTITIONS = int(spark_defaults()["spark.sql.shuffle.partitions"])
+MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
+# On driver and executors.
+JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
+# Only a JVM that is about to start takes them.
+AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
+# What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.
+FREE_PREFIXES = ("spark.executor", "spark.driver", "spark.local.dir", "spark.cassandra.input")
 CONNECTOR_CLASSES = (
     "org.apache.spark.sql.kafka010.KafkaSourceProvider",
     "com.datastax.spark.connector.datasource.CassandraCatalog",
@@ -71,15 +68,16 @@ def build_session(settings: Settings, name: str) -> SparkSession:
         _launch_jvm(settings, log_path)
     write_trust_store(settings)
     conf = SparkConf()
-    # Under spark-submit the master is the one given there.
+    # Under spark-submit the master is the one given there, and so is what executors get.
     master = conf.get("spark.master") or settings.spark_master
     for key, value in session_conf(settings, name, master).items():
-        conf.set(key, value)
+        if not (under_spark_submit() and key.startswith(FREE_PREFIXES) and conf.contains(key)):
+            conf.set(key, value)
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
         raise JobError(
-            f"Spark did not start on `{settings.spark_master}`: {type(error).__name__}. See"
+            f"Spark did not start on `{master}`: {type(error).__name__}. See"
             f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         ) from error
     _check_connectors(spark, settings)
@@ -94,15 +92,11 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
             loader.classForName(name, True, False)
     except Exception as error:
         spark.stop()
+        packages = f" --packages {','.join(connector_packages(settings))}"
         raise JobError(
             "Spark was started without the connectors. Give them to spark-submit:"
-            f" --packages {','.join(connector_packages(settings))}"
+            f" --properties-file {DEFAULTS_FILE}{packages if writes_to_s3(settings) else ''}"
         ) from error
-
-
-def under_spark_submit() -> bool:
-    """Whether spark-submit has started the driver's JVM before this code ran."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
@@ -113,13 +107,27 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
         *JAVA_OPTIONS,
     ]
     if settings.spark_master.startswith("local"):
-        java_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
-    conf = {
+        java_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
+    return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
-        "spark.jars.packages": ",".join(connector_packages(settings)),
+        **_connector_jars(settings),
     }
+
+
+def _connector_jars(settings: Settings) -> dict[str, str]:
+    """The connectors as files where they were fetched, else as coordinates that Spark looks up.
+
+    Files cost no resolution at each start, and no registry is asked.
+    """
+    groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
+    if all(is_complete(settings, group) for group in groups):
+        folders = [folder(settings, group).resolve() for group in groups]
+        # Some libraries belong to both groups.
+        jars = {jar.name: jar for place in folders for jar in sorted(place.glob("*.jar"))}
+        return {"spark.jars": ",".join(jar.as_uri() for jar in jars.values())}
+    conf = {"spark.jars.packages": ",".join(connector_packages(settings))}
     if writes_to_s3(settings):
         conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
     return conf
@@ -128,43 +136,17 @@ def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
 def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     """Configuration of the session; may hold passwords."""
     conf = {
+        **{key: value for key, value in spark_defaults().items() if key not in AT_LAUNCH},
         "spark.app.name": f"millrace-{name}",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.local.dir": str(_scratch(settings, "local")),
+        "spark.local.dir": str(scratch(settings, "local")),
         "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
-        # Shuffle and spill files hold rejected messages as they came, and outlive a killed job.
-        "spark.io.encryption.enabled": "true",
-        "spark.sql.session.timeZone": "UTC",
-        # The default, INT96, other readers take for nanoseconds, which end in 2262.
-        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        # Without it Cassandra gets wrong dates before 1582.
-        "spark.sql.datetime.java8API.enabled": "true",
-        "spark.sql.shuffle.partitions": str(SHUFFLE_PARTITIONS),
-        # Of batch queries: parts of at most this size, so that one fits into a small heap.
-        "spark.sql.adaptive.advisoryPartitionSizeInBytes": "16m",
-        "spark.cassandra.input.split.sizeInMB": "64",
-        # Sketches for each day: stay in the hash map rather than fall back to sorting.
-        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "8192",
-        "spark.redaction.regex": "(?i)secret|password|token|access[.]key|jaas",
-        "spark.sql.redaction.options.regex": "(?i)url|password|jaas|secret",
-        # The sorted repartition before deduplication is ours on purpose: see deduplicate.py.
-        "spark.sql.streaming.unsupportedOperationCheck": "false",
-        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        "spark.sql.streaming.stateStore.providerClass": (
-            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
-        ),
-        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # Without a bound RocksDB's memory, outside the heap, grows with the ids that it remembers.
-        "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",
-        "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": str(STATE_MEMORY_MB),
         **connector_conf(settings),
         **store_conf(settings),
     }
-    executor_options = list(JAVA_OPTIONS)
     if master.startswith("local"):
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-        executor_options.append(f"-Djava.io.tmpdir={_scratch(settings, 'tmp')}")
-    conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in executor_options)
+        options = [*JAVA_OPTIONS, f"-Djava.io.tmpdir={scratch(settings, 'tmp')}"]
+        conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in options)
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
     if settings.spark_executor_cores:
@@ -172,25 +154,9 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
     return conf
 
 
-def _scratch(settings: Settings, name: str) -> Path:
-    """A folder of this process under MILLRACE_HOME, which goes when the process ends.
-
-    Shuffle files hold rejected messages as they came: what a killed job left goes as well.
-    """
-    own = settings.millrace_home / "spark" / str(os.getpid())
-    if not own.exists():
-        atexit.register(shutil.rmtree, own, ignore_errors=True)
-        for other in own.parent.glob("[0-9]*"):
-            if not psutil.pid_exists(int(other.name)):
-                shutil.rmtree(other, ignore_errors=True)
-    folder = own / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _home_for_workers(settings: Settings) -> Path:
     """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
-    home = _scratch(settings, "home")
+    home = scratch(settings, "home")
     for entry in Path(pyspark.__file__).parent.iterdir():
         if entry.name != "work" and not (home / entry.name).exists():
             (home / entry.name).symlink_to(entry)

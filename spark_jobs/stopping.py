@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from contextlib import suppress
 from subprocess import Popen, TimeoutExpired
 from threading import Thread
@@ -13,6 +15,9 @@ import psutil
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+# Of a process that spark-submit started: the JVM.
+PARENT = os.getppid()
+POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SPARK_STOP_SECONDS = 10
 
@@ -63,16 +68,28 @@ def stop_spark(spark: SparkSession) -> None:
 
 
 def jvm_is_gone(within_seconds: float = 0) -> bool:
-    """Whether the JVM that this process started has ended, or does so in a moment.
+    """Whether the JVM of this process has ended, or does so in a moment.
 
     Its connections break before it is gone: the system takes its memory back first.
     """
     process = _jvm()
     if process is None:
-        return False
+        return under_spark_submit() and _parent_ends(within_seconds)
     with suppress(TimeoutExpired):
         process.wait(within_seconds)
     return process.poll() is not None
+
+
+def under_spark_submit() -> bool:
+    """Whether spark-submit has started the driver's JVM before this code ran."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _parent_ends(within_seconds: float) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while os.getppid() == PARENT and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return os.getppid() != PARENT
 
 
 def kill_jvm() -> None:

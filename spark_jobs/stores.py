@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from local_stack.versions import pinned
 from settings import Settings
 
-# Brought by spark-hadoop-cloud for stores that are not used here; Hadoop's client Spark has.
-UNUSED_PACKAGES: Final = (
-    "com.google.cloud.bigdataoss:gcs-connector",
-    "org.apache.hadoop:hadoop-azure",
-    "org.apache.hadoop:hadoop-client-api",
-    "org.apache.hadoop:hadoop-client-runtime",
-    "org.apache.hadoop:hadoop-cloud-storage",
-    "org.apache.hadoop:hadoop-openstack",
-)
+UNUSED_PACKAGES: Final = pinned("unused", "s3")
 # Tasks upload under their final names and a job completes the uploads: no renames, which are
 # copies there, and nothing to be seen of a task that died.
 MAGIC_COMMITTER: Final = {

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
-from spark_jobs.sinks.base import Batch, Sink, sink_error
-from spark_jobs.sinks.dead_letters import BUFFER_BYTES, MAX_REQUEST_BYTES
-from spark_jobs.sources.kafka import kafka_options
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sources.topics import ensure_roomier_topic
 from spark_jobs.transforms.outcomes import ALERT
 
@@ -71,7 +70,7 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
     # An absent value is left out, so the object of a valid one has no `reasons`.
     reasons = F.when(is_alert, F.col("reasons")).alias("reasons")
     value = F.to_json(F.struct(*FIELDS, reasons), JSON_OPTIONS)
-    headers = F.array(*(_header(name, F.col(column)) for name, column in SOURCES.items()))
+    headers = F.array(*(header(name, F.col(column)) for name, column in SOURCES.items()))
     topic = F.when(is_alert, F.lit(settings.customers_alerts_topic)).otherwise(
         F.lit(settings.customers_usa_topic)
     )
@@ -81,10 +80,6 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
         value.cast("binary").alias("value"),
         headers.alias("headers"),
     )
-
-
-def _header(name: str, value: Column) -> Column:
-    return F.struct(F.lit(name).alias("key"), value.cast("string").cast("binary").alias("value"))
 
 
 @dataclass(frozen=True)
@@ -104,20 +99,8 @@ class CustomerTopicsSink:
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Send the batch's records; gives nothing back before the broker has confirmed all."""
-        try:
-            (
-                select_messages(batch.records, self.settings)
-                .write.format("kafka")
-                .options(**kafka_options(self.settings))
-                .option("kafka.enable.idempotence", "true")
-                .option("kafka.acks", "all")
-                .option("kafka.max.request.size", MAX_REQUEST_BYTES)
-                .option("kafka.buffer.memory", BUFFER_BYTES)
-                .option("kafka.compression.type", "zstd")
-                .save()
-            )
-        except Exception as error:
-            raise sink_error("Kafka", f"take batch {batch_id}'s customers", error) from error
+        messages = select_messages(batch.records, self.settings)
+        send_messages(messages, self.settings, f"batch {batch_id}'s customers")
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:

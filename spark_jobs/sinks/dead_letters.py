@@ -19,18 +19,15 @@ from typing import Any
 from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings, dead_letter_topic
 from spark_jobs.sinks.base import sink_error
-from spark_jobs.sources.kafka import kafka_options
+from spark_jobs.sinks.kafka_messages import header, send_messages
 
 COLLECTION = "dead_letters"
 BULK_SIZE = 1000
-# Above any `max.message.bytes` in use; the topic's own limit is what decides.
-MAX_REQUEST_BYTES = str(64 * 1024 * 1024)
-BUFFER_BYTES = str(2 * 64 * 1024 * 1024)
 
 
 def select_dead_letters(rejected: DataFrame) -> DataFrame:
@@ -44,18 +41,14 @@ def select_dead_letters(rejected: DataFrame) -> DataFrame:
     Units: `source_timestamp` is in milliseconds since 1970, as Kafka counts.
     """
     headers = F.array(
-        _header("reasons", F.array_join("reasons", ",")),
-        _header("source_topic", F.col("kafka_topic")),
-        _header("source_partition", F.col("kafka_partition").cast("string")),
-        _header("source_offset", F.col("kafka_offset").cast("string")),
-        _header("source_timestamp", F.unix_millis("kafka_timestamp").cast("string")),
-        _header("redrives", F.col("redrives").cast("string")),
+        header("reasons", F.array_join("reasons", ",")),
+        header("source_topic", F.col("kafka_topic")),
+        header("source_partition", F.col("kafka_partition")),
+        header("source_offset", F.col("kafka_offset")),
+        header("source_timestamp", F.unix_millis("kafka_timestamp")),
+        header("redrives", F.col("redrives")),
     )
     return rejected.select("key", "value", headers.alias("headers"))
-
-
-def _header(name: str, value: Column) -> Column:
-    return F.struct(F.lit(name).alias("key"), value.cast("binary").alias("value"))
 
 
 def send_dead_letters(
@@ -66,23 +59,10 @@ def send_dead_letters(
     Raises:
         SinkError: the broker did not confirm all of them.
     """
-    topic = dead_letter_topic(source_topic)
-    try:
-        (
-            rejected.transform(select_dead_letters)
-            .write.format("kafka")
-            .options(**kafka_options(settings))
-            .option("topic", topic)
-            .option("kafka.enable.idempotence", "true")
-            .option("kafka.acks", "all")
-            .option("kafka.max.request.size", MAX_REQUEST_BYTES)
-            .option("kafka.buffer.memory", BUFFER_BYTES)
-            # As dense as any producer packs: what fitted its source must fit here.
-            .option("kafka.compression.type", "zstd")
-            .save()
-        )
-    except Exception as error:
-        raise sink_error("Kafka", f"take batch {batch_id}'s dead letters", error) from error
+    messages = rejected.transform(select_dead_letters).withColumn(
+        "topic", F.lit(dead_letter_topic(source_topic))
+    )
+    send_messages(messages, settings, f"batch {batch_id}'s dead letters")
 
 
 def store_summaries(rejected: DataFrame, database: Database[dict[str, Any]], batch_id: int) -> None:

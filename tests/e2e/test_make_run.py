@@ -73,6 +73,7 @@ def test_run_ends_with_balanced_tables_that_show_faults(first_run: str) -> None:
         assert verdict == "balanced"
     assert int(columns_of(first_run, "users_profiles")[5]) > 0
     assert "profile source: offline" in first_run
+    assert re.search(r"^\[ *[\d.]+ s\] doctor: \d+ checks ok", first_run, re.MULTILINE)
 
 
 def test_counts_agree_with_cqlsh_and_mongosh(first_run: str) -> None:
@@ -107,6 +108,13 @@ def test_status_names_services_lag_and_rows(first_run: str, settings: Settings) 
     assert str(settings.cassandra_port) in output
     assert "support.tickets_by_team" in output
     assert columns_of(output, "profiles")[1] == "not running"
+
+
+def test_doctor_is_content_with_what_run_has_left(first_run: str) -> None:
+    *lines, verdict = make_ok("doctor").splitlines()
+
+    assert verdict == f"doctor: {len(lines)} checks ok"
+    assert {line[:5] for line in lines} == {"ok   "}
 
 
 def test_verify_proves_the_numbers_and_names_a_difference(
@@ -228,7 +236,18 @@ def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
 def test_make_alone_lists_the_commands() -> None:
     output = make_ok()
 
-    for command in ("run", "up", "down", "reset", "stream", "status", "logs", "show", "verify"):
+    for command in (
+        "run",
+        "up",
+        "down",
+        "reset",
+        "stream",
+        "doctor",
+        "status",
+        "logs",
+        "show",
+        "verify",
+    ):
         assert re.search(rf"^make {command} ", output, re.MULTILINE)
 
 
@@ -335,9 +354,9 @@ def test_spark_submit_runs_the_same_file(first_run: str) -> None:
 
     without = run()
     assert without.returncode == 1
-    told = re.findall(r"Give them to spark-submit: --packages (\S+)", without.stdout)
+    told = re.findall(r"Give them to spark-submit: --properties-file (\S+)", without.stdout)
     assert told
-    done = run("--packages", told[0])
+    done = run("--properties-file", told[0])
     assert done.returncode == 0, done.stdout[-3000:]
     assert "query=tickets ended" in done.stdout
 

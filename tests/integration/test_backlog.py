@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from spark_jobs.ledger import Ledger
-from spark_jobs.session import STATE_MEMORY_MB
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
@@ -20,4 +19,4 @@ def test_job_bounds_its_batches_and_its_state(make_world: MakeWorld) -> None:
     entries = Ledger(world.database, world.pipeline.name).entries()
     assert [entry.counts.read for entry in entries] == [3, 3, 1]
     assert world.spark.conf.get(f"{ROCKSDB}.boundedMemoryUsage") == "true"
-    assert world.spark.conf.get(f"{ROCKSDB}.maxMemoryUsageMB") == str(STATE_MEMORY_MB)
+    assert world.spark.conf.get(f"{ROCKSDB}.maxMemoryUsageMB") == "300"

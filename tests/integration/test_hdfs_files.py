@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from operations.place_checks import look_at_output
 from settings import PROJECT_ROOT, JobError, Settings
 from spark_jobs.checkpoint import checkpoint_at
 from spark_jobs.ledger import Counts
 from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
 from spark_jobs.sinks.file_system import output_files
 from spark_jobs.tickets import TICKETS
+from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash
 from tests.integration.test_files import CRASH, batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as message
@@ -97,3 +99,14 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     checkpoint_at(settings, world.pipeline.name).delete()
     with pytest.raises(JobError, match=r"checkpoint `hdfs://.* is gone"):
         world.process(checkpoint_path=place)
+
+
+def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:
+    (port,) = free_ports(1)
+    embedded = hdfs.model_copy(update={"services": ("hdfs",)})
+    elsewhere = hdfs.model_copy(update={"output_path": f"hdfs://127.0.0.1:{port}/out"})
+
+    (own,), (there,), (away,) = map(look_at_output, (embedded, hdfs, elsewhere))
+
+    assert (own.status, there.status) == ("ok", "ok")
+    assert f"cannot connect to 127.0.0.1:{port} (connection refused): start HDFS" in away.text

@@ -12,6 +12,8 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
+from operations.checkup import Check, Status, run_checks
+from operations.store_checks import look_at_mongodb
 from settings import Settings, SinkRejected, load_settings
 from spark_jobs.sinks.mongodb import check_mongodb, connect_mongodb
 from tests.conftest import free_ports
@@ -72,6 +74,20 @@ def test_missing_or_wrong_login_is_told_before_anything_is_done(port: int, login
     assert "wants a login" in str(caught.value)
     assert "`MONGO_URI`" in str(caught.value)
     assert "wrong" not in str(caught.value)
+
+
+def test_doctor_tells_a_wrong_login_and_rights_that_are_missing(port: int) -> None:
+    wrong = settings_with(f"mongodb://{USER}:wrong-password@127.0.0.1:{port}")
+    right = settings_with(f"mongodb://{USER}:{PASSWORD}@127.0.0.1:{port}")
+    checks = [Check(("mongodb", "collections"), look_at_mongodb)]
+
+    refused, unseen = run_checks(checks, wrong.model_copy(update={"stack": "external"}))
+    taken, _ = run_checks(checks, right.model_copy(update={"stack": "external"}))
+
+    assert "wants a login" in refused.text
+    assert "wrong-password" not in refused.text
+    assert unseen.status is Status.NOT_YET
+    assert taken.status is Status.OK
 
 
 def test_right_login_passes(port: int) -> None:

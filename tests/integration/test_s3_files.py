@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import S3FileSystem
 
-from settings import PROJECT_ROOT
+from operations.bucket import ensure_bucket
+from settings import PROJECT_ROOT, SinkUnavailable, load_settings
 from spark_jobs.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as message
+from tests.support.containers import compose
 from tests.support.pipelines import MakeWorld
 from tests.support.processes import finish, output_of, start_job
 from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint, s3_settings
@@ -125,3 +127,32 @@ def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(
     assert {"metadata", "offsets/0", "commits/0", "offsets/1", "commits/1"} <= names
     assert not (world.settings.millrace_home / "checkpoints").exists()
     assert SECRET not in output_of(world)
+
+
+def test_set_up_makes_the_bucket_on_a_store_that_is_not_aws_and_no_other(
+    s3_endpoint: str, tmp_path: Path
+) -> None:
+    usual = {"sinks": "files", "output_path": "s3a://made-by-up/out", "aws_access_key_id": KEY}
+    usual |= {"aws_secret_access_key": SECRET, "aws_region": REGION}
+    own = load_settings(usual | {"s3_endpoint_url": s3_endpoint}, tmp_path / "no.env")
+    away = own.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"})
+    on_aws = own.model_copy(update={"s3_endpoint_url": None})
+    on_disk = own.model_copy(update={"output_path": str(tmp_path)})
+
+    assert [ensure_bucket(own), ensure_bucket(own)] == ["made-by-up", None]
+    names = [bucket["Name"] for bucket in s3_client(s3_endpoint).list_buckets()["Buckets"]]
+    assert names.count("made-by-up") == 1
+    assert [ensure_bucket(on_aws), ensure_bucket(on_disk)] == [None, None]
+    with pytest.raises(SinkUnavailable, match=r"Cannot reach S3 at `http://127\.0\.0\.1:9`"):
+        ensure_bucket(away)
+
+
+def test_health_check_of_the_s3_container_passes_where_its_server_answers(s3_endpoint: str) -> None:
+    *command, program = compose()["services"]["s3"]["healthcheck"]["test"][1:]
+
+    def passes(endpoint: str) -> bool:
+        check = [*command, program.replace("http://127.0.0.1:5000", endpoint)]
+        return not subprocess.run(check, capture_output=True, timeout=60, check=False).returncode
+
+    assert passes(s3_endpoint)
+    assert not passes("http://127.0.0.1:9")

@@ -132,18 +132,19 @@ def spark_ui(address: str) -> Places:
     ]
     places: Places = {}
     for url in urls:
-        places[url] = _page(url)
+        places[url] = page(url)
     executions = json.loads(places[urls[0]])
     links = {f"/SQL/execution/?id={execution['id']}" for execution in executions}
     streaming = places[f"{address}/StreamingQuery/"].decode()
     runs = re.findall(r"statistics/?\?id=[\w-]+", streaming)
     assert runs, "the page of streaming queries links to none"
     for link in [*links, *(f"/StreamingQuery/{run}" for run in runs)]:
-        places[address + link] = _page(address + link)
+        places[address + link] = page(address + link)
     return places
 
 
-def _page(url: str) -> bytes:
+def page(url: str) -> bytes:
+    """A page of Spark's UI, in lower case."""
     answer = requests.get(url, timeout=60)
     assert answer.status_code == 200, f"{url}: {answer.status_code}"
     return answer.content.lower()

@@ -152,6 +152,18 @@ def test_second_call_does_nothing(checkout: Path, commands: list[list[str]]) -> 
     assert len(commands) == first
 
 
+def test_packages_alone_leave_out_the_project_and_no_stamp_says_that_all_is_done(
+    checkout: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", str(checkout))
+
+    status = bootstrap.main(["--packages-only"])
+
+    assert status == 0
+    assert [command[-2:] for command in commands[2:]] == [["-r", "requirements.lock"]]
+    assert not bootstrap.is_current(str(checkout), dev=False)
+
+
 def test_every_locked_package_is_installed_by_hash(
     checkout: Path, commands: list[list[str]]
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 from pydantic import SecretStr
 
 from settings import Settings, load_settings
-from spark_jobs.session import session_conf
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.sources.kafka import kafka_options
 from spark_jobs.sources.topics import new_topic
@@ -76,14 +75,6 @@ def test_two_of_several_copies_of_a_topic_must_confirm(copies: int, config: dict
 
     assert (topic.replication_factor, topic.num_partitions) == (copies, 3)
     assert topic.config == config
-
-
-def test_executors_are_as_large_as_they_are_set(tmp_path: Path) -> None:
-    settings = Settings(millrace_home=tmp_path, spark_executor_memory="3g", spark_executor_cores=2)
-
-    conf = session_conf(settings, "tickets", "spark://host:7077")
-
-    assert (conf["spark.executor.memory"], conf["spark.executor.cores"]) == ("3g", "2")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from operations.environment_checks import CHECKS
 from operations.options import build_parser
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.faults import FAULT_POINTS
@@ -16,6 +17,7 @@ from spark_jobs.faults import FAULT_POINTS
 README = (PROJECT_ROOT / "README.md").read_text()
 GUARANTEES = (PROJECT_ROOT / "docs" / "guarantees.md").read_text()
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
+PACKAGES = ("cql", "local_stack", "operations", "producers", "spark_jobs", "sql")
 PYPROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
 
 
@@ -63,6 +65,27 @@ def test_every_command_of_the_readme_is_a_target_or_a_module() -> None:
     assert modules
     for module in modules:
         assert (PROJECT_ROOT / (module.replace(".", "/") + ".py")).is_file()
+
+
+def test_what_troubleshooting_quotes_is_what_the_code_says() -> None:
+    section = README.split("## Troubleshooting")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+    quoted = [each for cell in cells for each in re.findall(r"`([^`]+)`", cell)]
+    code = "\n".join(
+        path.read_text() for folder in PACKAGES for path in (PROJECT_ROOT / folder).rglob("*.py")
+    )
+
+    assert len(quoted) > 8
+    for part in (piece.strip(" ,") for each in quoted for piece in each.split("…")):
+        assert part in code, part
+
+
+def test_readme_explains_every_line_of_the_doctor() -> None:
+    section = README.split("## Doctor")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+
+    explained = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert sorted(explained) == sorted(name for check in CHECKS for name in check.names)
 
 
 def test_every_make_target_has_its_millrace_command() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from local_stack.jars import STAMP_NAME, folder
+from local_stack.versions import pinned
 from settings import PROJECT_ROOT, Settings, SettingsError, load_settings
 from spark_jobs.session import connector_packages, launch_conf, session_conf
 from spark_jobs.sinks.file_formats import small_file
@@ -100,6 +102,41 @@ def test_keys_of_s3_are_redacted_and_never_on_the_command_line(tmp_path: Path) -
     assert all(hidden.search(key) for key in secret)
     assert conf["spark.hadoop.fs.s3a.path.style.access"] == "true"
     assert "never to be told" not in str(launch_conf(on_s3, tmp_path / "log"))
+
+
+def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(
+    tmp_path: Path,
+) -> None:
+    own = settings(sinks="files", millrace_home=str(tmp_path))
+    assert "spark.jars" not in launch_conf(own, tmp_path / "log")
+    assert "spark-sql-kafka" in launch_conf(own, tmp_path / "log")["spark.jars.packages"]
+    fetched = folder(own, "spark")
+    fetched.mkdir(parents=True)
+    (fetched / "a.jar").touch()
+    (fetched / STAMP_NAME).write_text(" ".join(pinned("jars", "spark")) + "\na.jar\n")
+
+    conf = launch_conf(own, tmp_path / "log")
+
+    assert conf["spark.jars"] == f"file://{fetched}/a.jar"
+    assert "spark.jars.packages" not in conf
+
+
+def test_connectors_of_s3_are_taken_as_files_too_each_once(tmp_path: Path) -> None:
+    on_s3 = settings(sinks="files", output_path="s3a://bucket/x", jars_path=tmp_path)
+    for group, names in {"spark": ("a.jar", "both.jar"), "s3": ("b.jar", "both.jar")}.items():
+        folder(on_s3, group).mkdir()
+        for name in names:
+            (folder(on_s3, group) / name).touch()
+        stamp = "\n".join([" ".join(pinned("jars", group)), *names])
+        (folder(on_s3, group) / STAMP_NAME).write_text(stamp)
+
+    conf = launch_conf(on_s3, tmp_path / "log")
+
+    names = [url.rpartition("/")[2] for url in conf["spark.jars"].split(",")]
+    assert sorted(names) == ["a.jar", "b.jar", "both.jar"]
+    assert "spark.jars.packages" not in conf
+    (folder(on_s3, "s3") / STAMP_NAME).unlink()
+    assert "hadoop-aws" in launch_conf(on_s3, tmp_path / "log")["spark.jars.packages"]
 
 
 def test_jars_of_s3_are_brought_only_where_files_go_there() -> None:

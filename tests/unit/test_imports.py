@@ -23,7 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "operations": {"settings", "schemas", "cql", "sql", "producers", "spark_jobs", "local_stack"},
 }
 # A driver needs Java and the connectors, which only the set-up can find or fetch.
-EXCEPTIONS = {"spark_jobs.session": ("local_stack.java", "local_stack.versions")}
+EXCEPTIONS = {
+    "spark_jobs.session": tuple(f"local_stack.{m}" for m in ("jars", "java", "versions")),
+    "spark_jobs.stores": ("local_stack.versions",),
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from operations.coverage import accepted_losses, coverage_faults
-from operations.logs import follow
+from operations.logs import follow, log_path
 from operations.masking import MASK, masked_value
+from operations.pipelines import PIPELINES
+from operations.reset import reset
 from schemas.contract import load_contract
 from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.ledger import Counts, Entry
@@ -152,9 +156,51 @@ def test_errors_of_stores_never_quote_a_value() -> None:
     assert "jane@" not in text
 
 
+def test_reset_names_all_that_it_would_delete_before_it_asks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    settings = Settings(
+        _env_file=None,
+        millrace_home=tmp_path / "home",
+        output_path=str(tmp_path / "output"),
+        sinks="cassandra,files,postgres",
+        postgres_dsn=SecretStr("postgresql://me:secret@db.example/x"),
+    )
+
+    status = reset(settings, "tickets", topics=True, yes=False)
+
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert printed == (
+        "This deletes for tickets:\n"
+        f"  checkpoints in {tmp_path}/home\n"
+        "  ledger, aggregates: MongoDB mongodb://127.0.0.1:27017, database millrace\n"
+        "  rows: Cassandra 127.0.0.1:9042\n"
+        "  rows: PostgreSQL db.example:5432/x\n"
+        f"  files: {tmp_path}/output\n"
+        "  topics, dead letters among them: Kafka 127.0.0.1:9092\n"
+        "Go on? [y/N] nothing was changed\n"
+    )
+
+
+@pytest.mark.parametrize("pipeline", [pipeline.name for pipeline in PIPELINES])
+def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
+    pipeline: str, tmp_path: Path
+) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("jobs", f"spark-{pipeline}"):
+        (tmp_path / "logs" / f"{name}.log").write_text("")
+    settings = Settings(_env_file=None, millrace_home=tmp_path)
+
+    assert log_path(settings, pipeline).name == "jobs.log"
+    assert log_path(settings, "spark").name == f"spark-{pipeline}.log"
+
+
 def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "kafka.log").write_text("")
+    for name in ("kafka", "jobs"):
+        (tmp_path / "logs" / f"{name}.log").write_text("")
 
-    with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka"):
+    with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka\."):
         follow(Settings(millrace_home=tmp_path), "kafak")

@@ -10,6 +10,7 @@ import pytest
 
 from settings import (
     PROJECT_ROOT,
+    SECRETS_VARIABLE,
     Settings,
     SettingsError,
     kafka_advice,
@@ -156,6 +157,52 @@ def test_secrets_are_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MONGO_URI", "hush-mongo")
     with pytest.raises(SettingsError) as caught:
         load_settings(env_file=NO_FILE)
+    assert "hush" not in str(caught.value)
+
+
+def test_files_of_secrets_count_after_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "pii_hash_key").write_text("key of the file\n")
+    (folder / "cassandra_port").write_text("1")
+    (folder / "tickets_rate").write_text("1")
+    (folder / "something_else").write_text("x")
+    env_file = tmp_path / ".env"
+    env_file.write_text("CASSANDRA_PORT=2\n")
+    monkeypatch.setenv(SECRETS_VARIABLE, str(folder))
+    monkeypatch.setenv("TICKETS_RATE", "3")
+
+    settings = load_settings(env_file=env_file)
+
+    assert load_pii_hash_key(settings) == "key of the file"
+    assert settings.cassandra_port == 2
+    assert settings.tickets_rate == 3
+    assert "key of the file" not in repr(settings)
+
+
+def test_missing_folder_of_secrets_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRETS_VARIABLE, str(tmp_path / "none"))
+
+    with pytest.raises(SettingsError, match=r"MILLRACE_SECRETS_DIR: there is no folder `.*/none`"):
+        load_settings(env_file=NO_FILE)
+
+
+def test_secret_that_is_no_file_of_the_folder_is_an_error_that_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").write_text("hush")
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "pii_hash_key").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setenv(SECRETS_VARIABLE, str(folder))
+
+    with pytest.raises(SettingsError, match="plain files in that folder") as caught:
+        load_settings(env_file=NO_FILE)
+    assert "pii_hash_key" in str(caught.value)
     assert "hush" not in str(caught.value)
 
 

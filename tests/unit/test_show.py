@@ -10,6 +10,7 @@ import pytest
 
 from operations.masking import MASK, UNREADABLE, masked_value
 from operations.show import Selection, show
+from operations.tables import print_table
 from schemas.contract import load_contract
 from settings import PROJECT_ROOT, MillraceError, Settings
 
@@ -80,3 +81,16 @@ def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
 
     assert outcome.stderr == ""
     assert "A\\ud800B" in outcome.stdout
+
+
+def test_title_longer_than_its_table_stays_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("millrace.profiles_by_nationality", ("n",), [(1,)])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "millrace.profiles_by_nationality",
+        "┏━━━┓",
+        "┃ n ┃",
+        "┡━━━┩",
+        "│ 1 │",
+        "└───┘",
+    ]

@@ -1,0 +1,57 @@
+"""Keys and passwords for the containers, in files: docker/compose.yaml mounts them as secrets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from local_stack.files import write_whole
+from settings import POSTGRES_PORT, Settings
+
+SECRET_BYTES: Final = 32
+# Containers run as users of their own, and Compose mounts files with the modes that they have here:
+# others may read the files, but not enter their folder on this machine.
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o644
+FOR_CONTAINERS: Final = "containers"
+
+
+def secrets_folder(settings: Settings) -> Path:
+    """Where the files are; `MILLRACE_SECRETS_DIR` for programs of this machine."""
+    return settings.millrace_home / "secrets"
+
+
+def make_secret_files(settings: Settings, report: Callable[[str], object]) -> None:
+    """Write the files that are absent; what is there stays as it is."""
+    folder = secrets_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+    given = settings.pii_hash_key
+    _keep(folder / "pii_hash_key", given.get_secret_value() if given else _random(), report)
+    password = _keep(folder / "postgres_password", _random(), report)
+    login = f"postgresql://millrace:{password}"
+    port = settings.postgres_address.partition("/")[0].rpartition(":")[2]
+    _keep(folder / "postgres_dsn", f"{login}@127.0.0.1:{port}/millrace", report)
+    # Without TLS: the two containers talk on a network of their own on this machine.
+    inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"
+    _keep(folder / FOR_CONTAINERS / "postgres_dsn", inner, report)
+    _keep(folder / FOR_CONTAINERS / "aws_secret_access_key", _random(), report)
+
+
+def _keep(path: Path, value: str, report: Callable[[str], object]) -> str:
+    """The value in the file, written now if there is none."""
+    if path.exists():
+        report(f"{path}: is there already")
+        return path.read_text().strip()
+    write_whole(path, value + "\n")
+    # The mask of this process may have taken the right to read.
+    path.parent.chmod(FOLDER_MODE)
+    path.chmod(FILE_MODE)
+    report(f"{path}: made")
+    return value
+
+
+def _random() -> str:
+    return secrets.token_hex(SECRET_BYTES)

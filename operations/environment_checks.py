@@ -1,0 +1,89 @@
+"""`make doctor`: everything around the pipelines, looked at in seconds and left as it is.
+
+Where a pipeline stands with its own checkpoint and ledger is told by each start (`spark_jobs.guard`
+and `spark_jobs.doctor`); here it is the machine, the services and what they should hold.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from operations.broker_checks import look_at_kafka
+from operations.checkup import Check, Line, Look, Status, run_checks
+from operations.machine_checks import (
+    look_at_clock,
+    look_at_key,
+    look_at_ports,
+    look_at_state,
+)
+from operations.place_checks import look_at_master, look_at_output, look_at_source
+from operations.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from operations.version_checks import look_at_java, look_at_python, look_at_versions
+from settings import Settings
+
+# In the order in which they are told.
+CHECKS: Final = (
+    Check(("python", "packages"), look_at_python),
+    Check(("java",), look_at_java),
+    Check(("versions",), look_at_versions),
+    Check(("disk",), look_at_state),
+    Check(("clock",), look_at_clock),
+    Check(("key",), look_at_key),
+    Check(("ports",), look_at_ports),
+    Check(("spark",), look_at_master),
+    Check(("kafka", "topics"), look_at_kafka),
+    Check(("cassandra", "tables"), look_at_cassandra),
+    Check(("mongodb", "collections"), look_at_mongodb),
+    Check(("postgres", "sql tables"), look_at_postgres),
+    Check(("output",), look_at_output),
+    Check(("source",), look_at_source),
+)
+
+
+def checks_for(settings: Settings) -> list[Check]:
+    """The checks that these settings call for."""
+    clustered = settings.spark_master.startswith(("spark://", "yarn"))
+    wanted: dict[Look, bool] = {
+        look_at_ports: settings.stack == "embedded",
+        look_at_master: clustered,
+        look_at_cassandra: "cassandra" in settings.sinks,
+        look_at_postgres: "postgres" in settings.sinks,
+        look_at_output: "files" in settings.sinks,
+        look_at_source: bool(settings.customers_source),
+    }
+    return [check for check in CHECKS if wanted.get(check.look, True)]
+
+
+def doctor(settings: Settings) -> int:
+    """Print a line for each check; gives 0 only if all are ok."""
+    lines = run_checks(checks_for(settings), settings)
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{verdict(lines)}\n")
+    return 0 if all(line.status is Status.OK for line in lines) else 1
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """The last line of all."""
+    to_fix = sum(line.status is Status.FIX for line in lines)
+    if not to_fix:
+        return f"doctor: {len(lines)} checks ok"
+    return f"doctor: {to_fix} of {len(lines)} checks need a fix"
+
+
+def looked_at_shortly(settings: Settings) -> list[str]:
+    """What `make run` says before it starts anything."""
+    return short_report(run_checks(checks_for(settings), settings))
+
+
+def short_report(lines: Sequence[Line]) -> list[str]:
+    """The lines that a run does not mend itself, or one where there are none."""
+    wrong = [line for line in lines if line.status is Status.FIX and not line.by_itself]
+    if wrong:
+        return [f"doctor: {line}" for line in wrong]
+    ok = sum(line.status is Status.OK for line in lines)
+    later = len(lines) - ok
+    rest = f"; {later} more of what this run starts or makes" if later else ""
+    return [f"doctor: {ok} checks ok{rest}"]

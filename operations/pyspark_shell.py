@@ -1,0 +1,120 @@
+"""`make pyspark`: a Python shell with a Spark session that reaches every store."""
+
+from __future__ import annotations
+
+import code
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from operations.pipelines import PIPELINES, topic_offsets
+from operations.repair_session import repair_session
+from operations.shipping import code_archive
+from settings import MillraceError, Settings, load_settings
+from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.sinks.postgres import read_rows
+from spark_jobs.sources.kafka import read_messages
+
+CATALOG: Final = "com.datastax.spark.connector.datasource.CassandraCatalog"
+BANNER: Final = """\
+Spark {version} on {master}: `spark`, `sc`, `F`, `T`, `settings`
+  topic("client_tickets")           its messages
+  files("tickets_with_assignment")  a set of files
+  postgres("tickets")               a table of PostgreSQL
+  mongodb.tickets_by_team.find()    a collection of MongoDB
+  spark.sql("SELECT * FROM cassandra.support.tickets").show()
+Ctrl-D ends."""
+
+
+def run_shell(settings: Settings, master: str | None, statement: str | None) -> int:
+    """Open the shell, or run a statement; gives the exit code."""
+    if master:
+        settings = load_settings({"spark_master": master})
+    with _names(settings) as names:
+        if statement is not None:
+            return _execute(statement, names)
+        with suppress(ImportError):
+            _complete(names)
+        spark = names["spark"]
+        banner = BANNER.format(version=spark.version, master=spark.sparkContext.master)
+        code.interact(banner, local=names, exitmsg="")
+    return 0
+
+
+@contextmanager
+def _names(settings: Settings) -> Iterator[dict[str, Any]]:
+    """What the shell knows by name."""
+    with repair_session(settings, "pyspark", _say) as spark, connect_mongodb(settings) as client:
+        spark.conf.set("spark.sql.catalog.cassandra", CATALOG)
+        if not settings.spark_master.startswith("local"):
+            spark.sparkContext.addPyFile(str(code_archive(settings)))
+        yield {
+            "__name__": "__main__",
+            "spark": spark,
+            "sc": spark.sparkContext,
+            "F": F,
+            "T": T,
+            "settings": settings,
+            "mongodb": confirmed_database(client, settings),
+            **_readers(settings, spark),
+        }
+
+
+def _readers(settings: Settings, spark: SparkSession) -> dict[str, Callable[[str], DataFrame]]:
+    """Functions that read what one name stands for."""
+
+    def topic(name: str) -> DataFrame:
+        """The messages that are on a topic now."""
+        return read_messages(spark, settings, name, topic_offsets(settings, name))
+
+    def files(name: str) -> DataFrame:
+        """A set of files, in the first format of OUTPUT_FORMAT."""
+        sets = {each.name: each for pipeline in PIPELINES for each in pipeline.file_sets}
+        return read_set(spark, settings, _known(sets, name), settings.output_format[0])
+
+    def postgres(name: str) -> DataFrame:
+        """A table of PostgreSQL."""
+        tables = {each.name: each for pipeline in PIPELINES for each in pipeline.sql_tables}
+        return read_rows(spark, settings, _known(tables, name))
+
+    return {"topic": topic, "files": files, "postgres": postgres}
+
+
+def _known(things: dict[str, Any], name: str) -> Any:
+    if name not in things:
+        raise MillraceError(f"There is no `{name}`; there are {', '.join(sorted(things))}.")
+    return things[name]
+
+
+def _execute(statement: str, names: dict[str, Any]) -> int:
+    """Run what was given as a shell would: the value of an expression is shown."""
+    try:
+        try:
+            compiled = compile(statement, "<CODE>", "single")
+        except SyntaxError:
+            compiled = compile(statement, "<CODE>", "exec")
+        exec(compiled, names)  # noqa: S102 - it is the user's own
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _complete(names: dict[str, Any]) -> None:
+    """Lines are edited, remembered for the session and completed by Tab."""
+    import readline
+    import rlcompleter
+
+    readline.set_completer(rlcompleter.Completer(names).complete)
+    readline.parse_and_bind("tab: complete")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

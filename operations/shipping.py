@@ -1,0 +1,64 @@
+"""This project's code as one archive, for executors that have no checkout.
+
+No Python of this project runs on executors: the jobs use column functions, and `foreachBatch` runs
+on the driver. What is added to them (a sink's `foreachPartition`, a function typed into the shell)
+finds the code by this archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from settings import PROJECT_ROOT, Settings
+
+# Of all files, so that the same code gives the same archive.
+LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
+DIGEST_DIGITS: Final = 12
+
+
+def archive_path(settings: Settings) -> Path:
+    """Where the archive of the present code is, or will be."""
+    digest = hashlib.sha256(_packed()).hexdigest()[:DIGEST_DIGITS]
+    return settings.millrace_home / "spark" / f"millrace-{digest}.zip"
+
+
+def code_archive(settings: Settings) -> Path:
+    """The archive of the present code, written if it is not there yet.
+
+    Its name changes with the code: executors of a running job may fetch theirs at any moment.
+    """
+    path = archive_path(settings)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(_packed())
+        partial.replace(path)
+    return path
+
+
+def _packed() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path in _files():
+            entry = zipfile.ZipInfo(str(path.relative_to(PROJECT_ROOT)), LONG_AGO)
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return content.getvalue()
+
+
+def _files() -> Iterator[Path]:
+    """What an installation has too: modules, and the files that are read beside them."""
+    with (PROJECT_ROOT / "pyproject.toml").open("rb") as file:
+        setuptools = tomllib.load(file)["tool"]["setuptools"]
+    for module in setuptools["py-modules"]:
+        yield PROJECT_ROOT / f"{module}.py"
+    patterns = ["*.py", *setuptools["package-data"]["*"]]
+    for package in setuptools["packages"]:
+        folder = PROJECT_ROOT / package.replace(".", "/")
+        yield from sorted(path for pattern in patterns for path in folder.glob(pattern))

@@ -1,0 +1,58 @@
+"""Spark's temporary folders: under MILLRACE_HOME, one for each process, gone when that has ended.
+
+Shuffle files hold rejected messages as they came, so what a killed job left goes as well. Who is
+alive, locks tell: process ids would not do, as containers that share a state folder each count
+their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, Final
+
+from settings import Settings
+
+PREFIX: Final = "process-"
+LOCK_NAME: Final = "in-use.lock"
+# State folder -> this process's folder there, and the lock that it holds to its end.
+_own: dict[Path, tuple[Path, IO[str]]] = {}
+
+
+def scratch(settings: Settings, name: str) -> Path:
+    """A folder of this process under MILLRACE_HOME, which goes when the process ends."""
+    parent = settings.millrace_home / "spark"
+    if parent not in _own or not _own[parent][0].exists():
+        _own[parent] = _new_folder(parent)
+        atexit.register(shutil.rmtree, _own[parent][0], ignore_errors=True)
+    folder = _own[parent][0] / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _new_folder(parent: Path) -> tuple[Path, IO[str]]:
+    parent.mkdir(parents=True, exist_ok=True)
+    # One at a time: a folder must not be looked at before it is locked.
+    with (parent / ".lock").open("a") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        for other in parent.glob(f"{PREFIX}*"):
+            if not _is_in_use(other):
+                shutil.rmtree(other, ignore_errors=True)
+        own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = (own / LOCK_NAME).open("a")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return own, lock
+
+
+def _is_in_use(folder: Path) -> bool:
+    try:
+        with (folder / LOCK_NAME).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # it is going at this moment
+        return False
+    return False

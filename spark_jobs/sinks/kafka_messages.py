@@ -1,0 +1,46 @@
+"""What the sinks that write to Kafka share: headers, and how messages are sent."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from settings import Settings
+from spark_jobs.sinks.base import sink_error
+from spark_jobs.sources.kafka import kafka_options
+
+# Above any `max.message.bytes` in use; the topic's own limit is what decides.
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+WRITE_OPTIONS = {
+    "kafka.enable.idempotence": "true",
+    "kafka.acks": "all",
+    "kafka.max.request.size": str(MAX_REQUEST_BYTES),
+    "kafka.buffer.memory": str(2 * MAX_REQUEST_BYTES),
+    # As dense as any producer packs: what fitted its source must fit here.
+    "kafka.compression.type": "zstd",
+}
+
+
+def header(name: str, value: Column) -> Column:
+    """One header of a message; its value as text."""
+    return F.struct(F.lit(name).alias("key"), value.cast("string").cast("binary").alias("value"))
+
+
+def send_messages(messages: DataFrame, settings: Settings, what: str) -> None:
+    """Put messages on the topics that they name; ends when the broker has confirmed all.
+
+    Columns in: `topic` string, `key` binary, `value` binary,
+        `headers` array<struct<key string, value binary>>.
+
+    Args:
+        messages: What is sent.
+        settings: Where the broker is.
+        what: What the messages are, for the error.
+
+    Raises:
+        SinkError: the broker did not confirm all of them.
+    """
+    try:
+        (messages.write.format("kafka").options(**kafka_options(settings), **WRITE_OPTIONS).save())
+    except Exception as error:
+        raise sink_error("Kafka", f"take {what}", error) from error

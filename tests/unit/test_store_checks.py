@@ -1,0 +1,274 @@
+"""What `make doctor` says of topics, tables and collections that differ; no service is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cql.tables import Difference, Shape, declared, differences
+from operations.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
+from operations.store_checks import (
+    collection_faults,
+    node_faults,
+    replication_faults,
+    right_faults,
+    sql_faults,
+)
+from settings import Settings, load_settings
+
+NO_FILE = Path("no.env")
+DAY = {"retention.ms": "604800000", "cleanup.policy": "delete"}
+KEPT = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+
+
+def settings(**changes: Any) -> Settings:
+    return load_settings(changes, NO_FILE)
+
+
+def test_every_topic_of_the_pipelines_is_wanted() -> None:
+    wanted = {topic.name: topic for topic in wanted_topics(settings())}
+
+    assert {name for name, topic in wanted.items() if not topic.is_optional} == {
+        "client_tickets",
+        "users_profiles",
+        "customers-raw",
+        "client_tickets-dead-letter",
+        "users_profiles-dead-letter",
+        "customers-raw-dead-letter",
+        "customers-usa",
+        "customers-alerts",
+    }
+    assert {name for name, topic in wanted.items() if topic.is_kept} == {
+        f"{source}-{end}"
+        for source in ("client_tickets", "users_profiles", "customers-raw")
+        for end in ("dead-letter", "redriven")
+    }
+
+
+TOPICS = [
+    WantedTopic("t"),
+    WantedTopic("t-dead-letter", "t", is_kept=True),
+    WantedTopic("t-redriven", is_kept=True, is_optional=True),
+]
+SOURCE = FoundTopic(3, config={"max.message.bytes": "1000", **DAY})
+LETTERS = FoundTopic(3, config={"max.message.bytes": "66536", **KEPT})
+
+
+def test_topics_as_they_are_made_have_no_fault() -> None:
+    assert list(topic_faults(TOPICS, {"t": SOURCE, "t-dead-letter": LETTERS}, settings())) == []
+
+
+def test_absent_topics_come_by_themselves() -> None:
+    (fault,) = topic_faults(TOPICS, {}, settings())
+
+    assert fault.text == "absent: t, t-dead-letter: `make up` creates them"
+    assert fault.by_itself
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "told", "by_itself"),
+    [
+        pytest.param(
+            "t", replace(SOURCE, partitions=1), "t has 1 partitions, TOPIC_PARTITIONS is 3", False,
+            id="partitions",
+        ),
+        pytest.param(
+            "t", replace(SOURCE, replicas=0), "t has 0 replicas, TOPIC_REPLICATION_FACTOR is 1",
+            False, id="replicas",
+        ),
+        pytest.param(
+            "t", replace(SOURCE, without_leader=2), "2 partitions without a leader", False,
+            id="leader",
+        ),
+        pytest.param(
+            "t", replace(SOURCE, config={"cleanup.policy": "compact,delete"}),
+            "(cleanup.policy=compact,delete): set cleanup.policy=delete", False, id="compaction",
+        ),
+        pytest.param(
+            "t-dead-letter", replace(LETTERS, config={**KEPT, "max.message.bytes": "66535"}),
+            "takes messages of 66535 bytes, 66536 are needed for those of t", True, id="limit",
+        ),
+        pytest.param(
+            "t-dead-letter", replace(LETTERS, config={"max.message.bytes": "66536", **DAY}),
+            "(retention.ms=604800000): set retention.ms=-1 on it", False, id="retention",
+        ),
+        pytest.param(
+            "t-redriven", FoundTopic(1, config=KEPT | {"cleanup.policy": "compact"}),
+            "t-redriven may lose messages (cleanup.policy=compact)", False, id="notes",
+        ),
+    ],
+)  # fmt: skip
+def test_topic_that_differs_is_told(
+    name: str, topic: FoundTopic, told: str, by_itself: bool
+) -> None:
+    found = {"t": SOURCE, "t-dead-letter": LETTERS} | {name: topic}
+
+    (fault,) = topic_faults(TOPICS, found, settings())
+
+    assert told in fault.text
+    assert fault.by_itself is by_itself
+
+
+def test_tables_are_read_from_the_files_with_types_key_and_order() -> None:
+    tables = declared()
+
+    assert list(tables) == [
+        "support.tickets",
+        "support.tickets_by_team",
+        "usersprofilespace.users_profiles",
+        "usersprofilespace.profiles_by_nationality",
+    ]
+    assert tables["support.tickets"] == Shape(
+        {
+            "ticket_id": "text",
+            "client_id": "text",
+            "created_at": "timestamp",
+            "request": "text",
+            "request_type": "text",
+            "priority": "text",
+            "assigned_team": "text",
+            "kafka_partition": "int",
+            "kafka_offset": "bigint",
+            "kafka_timestamp": "timestamp",
+        },
+        (("ticket_id", "partition_key", "none"),),
+        frozenset({"tickets_client_id"}),
+    )
+    by_team = tables["support.tickets_by_team"]
+    assert by_team.key_text == "((assigned_team, created_hour), created_at DESC, ticket_id ASC)"
+    assert len(tables["usersprofilespace.profiles_by_nationality"].columns) == 17
+
+
+ROW = Shape(
+    {"id": "text", "at": "timestamp", "note": "text"},
+    (("id", "partition_key", "none"), ("at", "clustering", "desc")),
+    frozenset({"by_note"}),
+    "010_x.cql",
+)
+ANEW = "`DROP TABLE k.t`, then `make reset` of its pipeline, which makes and fills it anew"
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        pytest.param({"k.t": ROW}, [], id="alike"),
+        pytest.param(
+            {"k.t": replace(ROW, columns={**ROW.columns, "more": "int"})}, [], id="one-more"
+        ),
+        pytest.param(
+            {}, [Difference("no table k.t: `make up` creates what is absent", True)], id="absent"
+        ),
+        pytest.param(
+            {"k.t": replace(ROW, columns={"id": "text", "at": "timestamp"})},
+            [
+                Difference(
+                    "k.t has no column note, which cql/010_x.cql has: `ALTER TABLE k.t ADD (note"
+                    " text)`"
+                )
+            ],
+            id="column-missing",
+        ),
+        pytest.param(
+            {"k.t": replace(ROW, columns={**ROW.columns, "note": "int"})},
+            [Difference(f"k.t.note is int, cql/010_x.cql says text: {ANEW}")],
+            id="other-type",
+        ),
+        pytest.param(
+            {"k.t": replace(ROW, key=(*ROW.key[:1], ("at", "clustering", "asc")))},
+            [
+                Difference(
+                    f"the key of k.t is ((id), at ASC), cql/010_x.cql says ((id), at DESC): {ANEW}"
+                )
+            ],
+            id="other-order",
+        ),
+        pytest.param(
+            {"k.t": replace(ROW, indexes=frozenset())},
+            [Difference("no index by_note: `make up` creates it", True)],
+            id="no-index",
+        ),
+    ],
+)
+def test_table_that_differs_is_told_apart_from_one_that_is_absent(
+    there: dict[str, Shape], told: list[Difference]
+) -> None:
+    assert list(differences({"k.t": ROW}, there)) == told
+
+
+def test_cluster_of_an_older_version_or_without_the_data_centre_is_told() -> None:
+    assert list(node_faults("5.0.6", ["datacenter1"], settings())) == []
+    assert [fault.text for fault in node_faults("4.1.3", ["eu-west"], settings())] == [
+        "it is Cassandra 4.1.3: the tables need 5.0 or later",
+        "it has no data centre `datacenter1`: set CASSANDRA_LOCAL_DATACENTER=eu-west",
+    ]
+
+
+def test_copies_other_than_wanted_or_more_than_nodes_are_told() -> None:
+    one = {"support": {"class": "N", "datacenter1": "1"}, "usersprofilespace": {"datacenter1": "3"}}
+    three = settings(cassandra_replication_factor=3)
+
+    assert list(replication_faults({}, 1, settings())) == []
+    (nowhere,) = replication_faults({"support": {"class": "N", "eu": "1"}}, 1, settings())
+    assert "support keeps no copies in data centre `datacenter1`" in nowhere.text
+    assert [fault.text for fault in replication_faults(one, 2, three)] == [
+        "CASSANDRA_REPLICATION_FACTOR is 3, the cluster has 2 nodes: set it to 2 at most",
+        "keyspace support keeps 1 copies, CASSANDRA_REPLICATION_FACTOR is 3: set it to 1, or"
+        " `ALTER KEYSPACE` and `nodetool repair`",
+    ]
+
+
+def privilege(db: str, collection: str, *actions: str) -> dict[str, Any]:
+    return {"resource": {"db": db, "collection": collection}, "actions": list(actions)}
+
+
+WRITE = ("find", "insert", "update", "remove", "createIndex")
+
+
+@pytest.mark.parametrize(
+    ("privileges", "missing"),
+    [
+        pytest.param(None, None, id="no-logins"),
+        pytest.param([privilege("millrace", "", *WRITE)], None, id="readWrite"),
+        pytest.param([privilege("", "", *WRITE)], None, id="readWriteAnyDatabase"),
+        pytest.param(
+            [{"resource": {"anyResource": True}, "actions": ["anyAction"]}], None, id="root"
+        ),
+        pytest.param(
+            [privilege("millrace", "", "find")], "createIndex, insert, remove, update", id="read"
+        ),
+        pytest.param(
+            [privilege("other", "", *WRITE), privilege("millrace", "a", *WRITE)],
+            "createIndex, find, insert, remove, update",
+            id="elsewhere",
+        ),
+    ],
+)
+def test_rights_that_the_user_of_mongodb_lacks_are_told(
+    privileges: list[dict[str, Any]] | None, missing: str | None
+) -> None:
+    found = list(right_faults(privileges, "millrace"))
+
+    assert len(found) == (missing is not None)
+    assert all(f"lacks {missing} in `millrace`" in fault.text for fault in found)
+
+
+def test_left_overs_of_a_rebuild_and_a_missing_index_are_told() -> None:
+    assert list(collection_faults(["batches", "tickets_by_team"], has_index=True)) == []
+    index, drafts = collection_faults(["tickets_by_team__rebuild"], has_index=False)
+
+    assert index.by_itself
+    assert "tickets_by_team__rebuild are left" in drafts.text
+    assert "`millrace rebuild aggregates`" in drafts.text
+
+
+def test_absent_tables_of_postgresql_are_told_apart_from_others() -> None:
+    absent, other = sql_faults(["no table `tickets`", "no column `users_profiles.age`"])
+
+    assert (absent.text, absent.by_itself) == (
+        "no table `tickets`: `make up` creates what is absent",
+        True,
+    )
+    assert other.text.startswith("no column `users_profiles.age`: alter them as sql/ has it")
