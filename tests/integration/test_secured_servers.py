@@ -14,6 +14,8 @@ import pytest
 
 from cql.client import close, connect
 from local_stack.shells import run_cqlsh, run_mongosh
+from operations.broker_checks import look_at_kafka
+from operations.store_checks import look_at_cassandra, look_at_mongodb
 from producers.delivery import Delivery
 from settings import (
     ENV_FILE_VARIABLE,
@@ -157,6 +159,21 @@ def test_what_does_not_fit_is_told_with_its_setting(
     assert words in str(caught.value)
     assert "wrong-one" not in str(caught.value)
     assert leaks(SECRETS, {"error": str(caught.value).lower().encode()}) == []
+
+
+def test_doctor_looks_at_secured_servers_and_tells_an_authority_that_is_not_theirs(
+    secured: Secured,
+) -> None:
+    settings = secured.settings()
+    other = secured.settings(CASSANDRA_SSL_CA_LOCATION=str(secured.unknown_authority))
+
+    seen = [*look_at_kafka(settings), *look_at_cassandra(settings), *look_at_mongodb(settings)]
+    untrusted, _ = look_at_cassandra(other)
+
+    faults = [f"{line.name}: {line.text}" for line in seen if line.status != "ok"]
+    assert faults == []
+    assert untrusted.status == "fix"
+    assert f"{AUTHORITY}: set CASSANDRA_SSL_CA_LOCATION" in untrusted.text
 
 
 def filled(secured: Secured, name: str, change: str) -> str:
