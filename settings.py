@@ -22,6 +22,7 @@ import contextlib
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -64,6 +65,17 @@ DEAD_LETTER_SUFFIX: Final = "-dead-letter"
 TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
 HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
 MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
+# Schemes of places that only Spark reaches, through Hadoop.
+HADOOP_SCHEMES: Final = frozenset({"s3a", "hdfs"})
+
+# What librdkafka says when waiting cannot help, and which settings to look at.
+KAFKA_REFUSALS: Final = {
+    "could not be verified": "Its certificate is of no authority that this machine knows: set"
+    " KAFKA_SSL_CA_LOCATION to the PEM file of the right one.",
+    "mechanism handshake failed": "Correct KAFKA_SASL_MECHANISM.",
+    "unsupported sasl mechanism": "Correct KAFKA_SASL_MECHANISM.",
+    "sasl authentication error": "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.",
+}
 
 
 class MillraceError(Exception):
@@ -165,8 +177,21 @@ class Settings(BaseSettings):
     cassandra_password: SecretStr | None = Field(
         None, description="password (secret), where it is wanted"
     )
+    cassandra_ssl: bool = Field(False, description="`true` where Cassandra wants TLS")
+    cassandra_ssl_ca_location: Path | None = Field(
+        None, description="PEM file of the authority that signed its certificates; for TLS"
+    )
     cassandra_replication_factor: int = Field(
-        1, ge=1, le=100, description="copies of each row, for keyspaces that Millrace makes"
+        1,
+        ge=1,
+        le=100,
+        description="copies of each row in the local data centre, for keyspaces that Millrace"
+        " makes",
+    )
+    cassandra_consistency: Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"] = Field(
+        "LOCAL_QUORUM",
+        description="copies that confirm a write and answer a read: `LOCAL_QUORUM`, `QUORUM`,"
+        " `ALL`, or `LOCAL_ONE` where there is one copy",
     )
 
     mongo_uri: SecretStr = Field(
@@ -204,7 +229,11 @@ class Settings(BaseSettings):
         3, ge=1, le=1000, description="partitions of topics that Millrace makes"
     )
     topic_replication_factor: int = Field(
-        1, ge=1, le=100, description="copies of each partition of topics that Millrace makes"
+        1,
+        ge=1,
+        le=100,
+        description="copies of each partition of topics that Millrace makes; above 1 two of them"
+        " must confirm a message (`min.insync.replicas`)",
     )
 
     tickets_count: int = Field(
@@ -244,6 +273,12 @@ class Settings(BaseSettings):
     )
     output_path: str = Field(
         "./output", description="where files go: a folder, `s3a://bucket/…` or `hdfs://host:port/…`"
+    )
+    checkpoint_path: str = Field(
+        "checkpoints",
+        min_length=1,
+        description="where checkpoints are: a folder, by itself below `MILLRACE_HOME`,"
+        " `s3a://bucket/…` or `hdfs://host:port/…`",
     )
     aws_access_key_id: str | None = Field(None, description="access key, for `s3a://` and `s3://`")
     aws_secret_access_key: SecretStr | None = Field(
@@ -354,6 +389,10 @@ class Settings(BaseSettings):
                     "not a readable address; expected `mongodb://host:port`, before the host"
                     " `user:password@` with `@`, `:`, `/` in them as %40, %3A, %2F"
                 ) from None
+            except OSError as error:
+                raise ValueError(
+                    f"a file of its options cannot be read ({error.strerror}): correct `tlsCAFile`"
+                ) from None
         return value
 
     @field_validator("postgres_dsn")
@@ -400,13 +439,25 @@ class Settings(BaseSettings):
             raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
         return names
 
+    @field_validator("cassandra_consistency", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: Any) -> Any:
+        return value.strip().upper() if isinstance(value, str) else value
+
     @field_validator("output_path")
     @classmethod
-    def _output_place(cls, value: str) -> str:
+    def _output_folder(cls, value: str) -> str:
+        if "://" in value:
+            return value
+        return str((PROJECT_ROOT / Path(value).expanduser()).resolve())
+
+    @field_validator("output_path", "checkpoint_path")
+    @classmethod
+    def _place(cls, value: str) -> str:
         if "://" not in value:
-            return str((PROJECT_ROOT / Path(value).expanduser()).resolve())
+            return value
         parts = urlsplit(value)
-        if parts.scheme not in {"s3a", "hdfs"} or not parts.netloc or "@" in parts.netloc:
+        if parts.scheme not in HADOOP_SCHEMES or not parts.netloc or "@" in parts.netloc:
             raise ValueError(
                 "expected a folder, `s3a://bucket/folder` or `hdfs://host:port/folder`; keys go"
                 " into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -434,6 +485,13 @@ class Settings(BaseSettings):
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""
         return service in self.services or service in self.sinks
+
+    @property
+    def checkpoints(self) -> str:
+        """The folder or address below which each pipeline has its checkpoint."""
+        if "://" in self.checkpoint_path:
+            return self.checkpoint_path
+        return str(self.millrace_home / Path(self.checkpoint_path).expanduser())
 
     @property
     def jars(self) -> Path:
@@ -467,6 +525,17 @@ class Settings(BaseSettings):
         if self.kafka_ssl_ca_location:
             options["ssl.ca.location"] = str(self.kafka_ssl_ca_location)
         return options
+
+
+def kafka_advice(report: str) -> str | None:
+    """Which settings a refusal by the broker is about, from the client library's own report.
+
+    None where the report tells of no refusal: waiting may help.
+    """
+    for sign, advice in KAFKA_REFUSALS.items():
+        if sign in report.lower():
+            return advice
+    return None
 
 
 def load_pii_hash_key(settings: Settings) -> str | None:
@@ -561,9 +630,40 @@ def _faults_between(settings: Settings) -> list[str]:
         ]
     if (settings.cassandra_username is None) != (settings.cassandra_password is None):
         faults.append("CASSANDRA_USERNAME, CASSANDRA_PASSWORD: one is set without the other")
+    if settings.cassandra_ssl and settings.cassandra_ssl_ca_location is None:
+        # The connector compares no host names: with the system's authorities anyone would pass.
+        faults.append("CASSANDRA_SSL_CA_LOCATION: missing, though CASSANDRA_SSL is `true`")
+    if settings.cassandra_consistency == "LOCAL_ONE" and settings.cassandra_replication_factor > 1:
+        faults.append(
+            "CASSANDRA_CONSISTENCY: LOCAL_ONE with CASSANDRA_REPLICATION_FACTOR"
+            f" {settings.cassandra_replication_factor} would let a read miss what was written;"
+            " expected LOCAL_QUORUM, QUORUM or ALL"
+        )
+    faults += _unreadable_authorities(settings)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
     return faults + _shared_topics(settings)
+
+
+def _unreadable_authorities(settings: Settings) -> list[str]:
+    """A fault for each PEM file that is named and holds no certificate."""
+    faults = []
+    for field in ("kafka_ssl_ca_location", "cassandra_ssl_ca_location"):
+        path = getattr(settings, field)
+        if path is None or not _uses_tls(settings, field):
+            continue
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError as error:
+            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            faults.append(f"{field.upper()}: `{path}` cannot be used ({why}); expected a PEM file")
+    return faults
+
+
+def _uses_tls(settings: Settings, field: str) -> bool:
+    if field.startswith("kafka"):
+        return settings.kafka_security_protocol.endswith("SSL")
+    return settings.cassandra_ssl
 
 
 def _shared_topics(settings: Settings) -> list[str]:

@@ -11,31 +11,24 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from cassandra import ConsistencyLevel, DriverException, InvalidRequest, Unauthorized
-from cassandra.auth import PlainTextAuthProvider
+from cassandra import DriverException, InvalidRequest, Unauthorized
 from cassandra.cluster import (
     EXEC_PROFILE_DEFAULT,
     Cluster,
-    ExecutionProfile,
     NoHostAvailable,
     Session,
 )
-from cassandra.policies import (
-    DCAwareRoundRobinPolicy,
-    ExponentialReconnectionPolicy,
-    TokenAwarePolicy,
-)
+from cassandra.policies import ExponentialReconnectionPolicy
 from cassandra.protocol import ConfigurationException, SyntaxException
-from cassandra.query import dict_factory
 
-from cql.statements import split_statements, with_replication_factor
+from cql.access import login, profile, tls_context, unreachable
+from cql.statements import created_keyspace, split_statements, with_replication
 from settings import Settings, SinkRejected, SinkUnavailable
 
 CQL_FOLDER: Final = Path(__file__).resolve().parent
 # Version 5 is what Cassandra 4 and 5 speak; said outright, the driver need not try and warn.
 PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
-REQUEST_TIMEOUT_SECONDS: Final = 30.0
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 DDL_TIMEOUT_SECONDS: Final = 60.0
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
@@ -55,18 +48,19 @@ def connect(settings: Settings, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
     cluster = Cluster(
         contact_points=hosts,
         port=settings.cassandra_port,
-        auth_provider=_login(settings),
+        auth_provider=login(settings),
+        ssl_context=tls_context(settings),
         protocol_version=PROTOCOL_VERSION,
         connect_timeout=timeout_seconds,
         control_connection_timeout=timeout_seconds,
         reconnection_policy=ExponentialReconnectionPolicy(base_delay=0.5, max_delay=10),
-        execution_profiles={EXEC_PROFILE_DEFAULT: _profile(settings)},
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile(settings)},
     )
     try:
         return cluster.connect()
     except (NoHostAvailable, DriverException, OSError) as error:
         cluster.shutdown()
-        raise SinkUnavailable(_unreachable(settings, error, timeout_seconds)) from error
+        raise SinkUnavailable(unreachable(settings, error, timeout_seconds)) from error
     except BaseException:
         cluster.shutdown()
         raise
@@ -92,16 +86,20 @@ def is_ready(settings: Settings) -> bool:
         close(session)
 
 
-def apply_tables(session: Session, replication_factor: int) -> None:
+def apply_tables(session: Session, settings: Settings) -> None:
     """Create the keyspaces, tables and indexes of the numbered files here, where absent.
+
+    A keyspace that is there is not asked for: some services let no user create one.
 
     Raises:
         SinkUnavailable: the cluster went away meanwhile.
         SinkRejected: the cluster refused a statement.
     """
+    factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
     for path in sorted(CQL_FOLDER.glob("[0-9]*.cql")):
         for statement in split_statements(path.read_text(encoding="utf-8")):
-            _execute(session, with_replication_factor(statement, replication_factor), path.name)
+            if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
+                _execute(session, with_replication(statement, factor, datacenter), path.name)
 
 
 def select_rows(
@@ -230,32 +228,3 @@ def check_identifiers(*names: str) -> None:
                 f"`{name}` is not a keyspace, table or column of Millrace:"
                 " their names are lower-case letters, digits and underscores."
             )
-
-
-def _profile(settings: Settings) -> ExecutionProfile:
-    nearby = DCAwareRoundRobinPolicy(local_dc=settings.cassandra_local_datacenter)
-    return ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(nearby),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=REQUEST_TIMEOUT_SECONDS,
-        row_factory=dict_factory,
-    )
-
-
-def _login(settings: Settings) -> PlainTextAuthProvider | None:
-    if settings.cassandra_username is None or settings.cassandra_password is None:
-        return None
-    return PlainTextAuthProvider(
-        settings.cassandra_username, settings.cassandra_password.get_secret_value()
-    )
-
-
-def _unreachable(settings: Settings, error: Exception, timeout_seconds: float) -> str:
-    causes = getattr(error, "errors", None)
-    reason = "; ".join(str(cause) for cause in causes.values()) if causes else str(error)
-    return (
-        f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
-        f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
-        " Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
-        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_USERNAME, CASSANDRA_PASSWORD."
-    )

@@ -17,7 +17,8 @@ TOKEN: Final = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
-REPLICATION_FACTOR: Final = re.compile(r"('replication_factor'\s*:\s*)'?\d+'?")
+REPLICATION: Final = re.compile(r"'replication_factor'\s*:\s*'?\d+'?")
+KEYSPACE: Final = re.compile(r"CREATE\s+KEYSPACE\s+IF\s+NOT\s+EXISTS\s+(\w+)", re.IGNORECASE)
 
 
 def split_statements(script: str) -> Iterator[str]:
@@ -37,6 +38,16 @@ def split_statements(script: str) -> Iterator[str]:
         yield statement.strip()
 
 
-def with_replication_factor(statement: str, replication_factor: int) -> str:
-    """The statement with another replication factor in its keyspace options, if it has them."""
-    return REPLICATION_FACTOR.sub(rf"\g<1>{replication_factor}", statement)
+def with_replication(statement: str, replication_factor: int, datacenter: str) -> str:
+    """The statement with other copies in its keyspace options, if it has them.
+
+    One copy lies in whichever data centre there is, several in the named one.
+    """
+    where = "replication_factor" if replication_factor == 1 else datacenter.replace("'", "''")
+    return REPLICATION.sub(lambda _: f"'{where}': {replication_factor}", statement)
+
+
+def created_keyspace(statement: str) -> str | None:
+    """The keyspace that a statement creates, if it creates one."""
+    found = KEYSPACE.match(statement)
+    return found[1].lower() if found else None

@@ -49,6 +49,12 @@ def run_cqlsh(settings: Settings, statement: str | None, report: Report | None =
     # -P: modules of the folder in which the user stands are none of cqlsh's.
     command = [sys.executable, "-P", "-m", "cqlshlib", host, str(settings.cassandra_port)]
     environment = {"HOME": str(_home(folder)), "PYTHONPATH": str(folder / PACKAGES)}
+    if settings.cassandra_ssl:
+        command.append("--ssl")
+        environment |= {
+            "SSL_CERTFILE": str(settings.cassandra_ssl_ca_location),
+            "SSL_VALIDATE": "true",
+        }
     credentials = folder / f"credentials-{os.getpid()}"
     try:
         if settings.cassandra_username and settings.cassandra_password:

@@ -19,7 +19,8 @@ from typing import Any
 
 from operations.pipelines import read_topic
 from settings import Settings, dead_letter_topic
-from spark_jobs.sources.topics import existing_topics, redriven_topic
+from spark_jobs.sources.broker import existing_topics
+from spark_jobs.sources.topics import redriven_topic
 
 WAITING, REDRIVEN, PARKED = "waiting", "redriven", "parked"
 STATES = (WAITING, REDRIVEN, PARKED)

@@ -14,7 +14,7 @@ from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Document, Ledger
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
-from spark_jobs.sources.topics import existing_topics
+from spark_jobs.sources.broker import existing_topics
 from spark_jobs.tickets import TICKETS
 
 PIPELINES = (TICKETS, PROFILES, CUSTOMERS)

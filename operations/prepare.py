@@ -32,7 +32,7 @@ def prepare_stores(settings: Settings, report: Report) -> None:
     if "cassandra" in settings.sinks:
         session = connect(settings)
         try:
-            apply_tables(session, settings.cassandra_replication_factor)
+            apply_tables(session, settings)
         finally:
             close(session)
     if "postgres" in settings.sinks:

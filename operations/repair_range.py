@@ -18,7 +18,7 @@ from confluent_kafka.admin import OffsetSpec
 from operations.pipelines import PIPELINES
 from settings import JobError, Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sources.topics import kafka_admin
+from spark_jobs.sources.broker import kafka_admin
 
 Ranges = dict[int, tuple[int, int]]
 """Partition -> (first offset, offset after the last)."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from cql.client import close, connect
 from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
 from operations.repair_session import repair_session
 from settings import MillraceError, Settings, dead_letter_topic
+from spark_jobs.checkpoint import checkpoint_at
 from spark_jobs.feeds import forget_feeds
 from spark_jobs.ledger import COLLECTION as LEDGER
 from spark_jobs.ledger import CONFIRMATIONS
@@ -45,8 +44,8 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
         return 1
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
     with locked(parts, settings), ExitStack() as kept:
-        if "files" in settings.sinks and "://" in settings.output_path:
-            # Before anything is deleted: only Spark reaches files that are elsewhere.
+        if needs_spark(settings):
+            # Before anything is deleted: only Spark reaches what is on HDFS or S3.
             kept.enter_context(repair_session(settings, "reset", lambda text: None))
         for pipeline in parts:
             delete_stored(pipeline, settings)
@@ -64,6 +63,12 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
     prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))
     return 0
+
+
+def needs_spark(settings: Settings) -> bool:
+    """Whether a part of what is deleted is where only Spark reaches it."""
+    files = settings.output_path if "files" in settings.sinks else ""
+    return "://" in files or "://" in settings.checkpoints
 
 
 def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> bool:
@@ -110,17 +115,8 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         sql_tables.truncate(settings, [t.name for t in pipeline.sql_tables], [pipeline.name])
     if "files" in settings.sinks and (pipeline.file_sets or pipeline.snapshots):
         delete_sets(settings, pipeline)
-    _delete_whole(pipeline.checkpoint(settings).path.parent)
+    checkpoint_at(settings, pipeline.name).delete()
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")
-
-
-def _delete_whole(folder: Path) -> None:
-    """Delete a folder so that no part of it is ever seen without the others."""
-    aside = folder.with_name(f".{folder.name}.deleted")
-    shutil.rmtree(aside, ignore_errors=True)
-    if folder.exists():
-        folder.rename(aside)
-        shutil.rmtree(aside)
 
 
 def _truncate(pipeline: Pipeline, settings: Settings) -> None:

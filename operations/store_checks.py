@@ -9,6 +9,7 @@ from cassandra import AuthenticationFailed
 from pymongo.errors import PyMongoError
 
 from cql import tables as cql_tables
+from cql.access import UNTRUSTED, advice
 from cql.client import close, connect
 from local_stack.mongodb import MongoDB
 from operations.checkup import Fault, Line, line_of, not_yet
@@ -77,12 +78,16 @@ def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:
             f"{settings.cassandra_contact_points}:{settings.cassandra_port} refused the login:"
             " correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD"
         )
+    reason = "; ".join(str(cause) for cause in causes.values())
+    if UNTRUSTED in reason.lower():
+        where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
+        return Fault(f"{where} is not trusted. {advice(reason)}")
     kinds = sorted({type(cause).__name__ for cause in causes.values()})
     return Fault(
         f"{settings.cassandra_contact_points}:{settings.cassandra_port} does not answer by CQL"
         f" within {ASK_SECONDS:g} s ({', '.join(kinds) or type(error.__cause__).__name__}): see"
-        " that it is Cassandra and not overloaded, or correct CASSANDRA_CONTACT_POINTS and"
-        " CASSANDRA_PORT"
+        " that it is Cassandra and not overloaded, or correct CASSANDRA_CONTACT_POINTS,"
+        " CASSANDRA_PORT and CASSANDRA_SSL"
     )
 
 

@@ -172,7 +172,12 @@ def notes(settings: Settings) -> list[str]:
         )
         if any(_host(part) in LOOPBACK_HOSTS for part in value.split(","))
     ]
-    folders = {"MILLRACE_HOME": str(settings.millrace_home)}
+    folders = {}
+    below_home = settings.checkpoints.startswith(f"{settings.millrace_home}/")
+    if below_home or settings.cassandra_ssl:
+        folders["MILLRACE_HOME"] = str(settings.millrace_home)
+    if not below_home and "://" not in settings.checkpoints:
+        folders["CHECKPOINT_PATH"] = settings.checkpoints
     if "files" in settings.sinks and "://" not in settings.output_path:
         folders["OUTPUT_PATH"] = settings.output_path
     return found + [

@@ -15,7 +15,7 @@ from operations.repair_session import repair_session
 from operations.report import print_accounts
 from settings import Settings
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
-from spark_jobs.sources.topics import existing_topics
+from spark_jobs.sources.broker import existing_topics
 
 # Groups of each aggregate that `make run` shows, the largest first.
 SAMPLE_SIZE = 3

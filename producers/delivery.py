@@ -21,7 +21,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from producers.messages import Counts, Message, Progress
 from producers.pacing import SLICE_SECONDS, Pacer, StopRequest
-from settings import DeliveryError, Settings
+from settings import DeliveryError, Settings, kafka_advice
 
 LOGGER: Final = logging.getLogger(__name__)
 
@@ -261,10 +261,13 @@ class Delivery:
             self._trouble = error
 
     def _raise_if_hopeless(self) -> None:
-        if self._trouble is not None and self._trouble.code() in HOPELESS:
+        if self._trouble is None:
+            return
+        advice = kafka_advice(self._trouble.str())
+        if advice or self._trouble.code() in HOPELESS:
             raise DeliveryError(
                 f"The broker at `{self._servers}` refused this client: {self._trouble.str()}."
-                " Correct KAFKA_SECURITY_PROTOCOL and the KAFKA_SASL_… settings."
+                f" {advice or 'Correct the user’s rights.'}"
             )
 
     def _unreachable(self) -> DeliveryError:

@@ -3,19 +3,28 @@
 Source of the format: Spark 3.5's `HDFSMetadataLog` (a version line, then JSON), `OffsetSeqLog`
 (metadata line, then one line of offsets for each source) and `KafkaSourceInitialOffsetWriter`
 (a zero byte, version line, offsets).
+
+A checkpoint on HDFS or S3 is reached by Hadoop's FileSystem in the driver's JVM, thus only while
+Spark runs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settings import JobError
+from py4j.protocol import Py4JError
+
+from settings import JobError, Settings, SinkUnavailable
+from spark_jobs.sinks.file_system import FileSystem, HadoopFiles, LocalFiles, can_be_reached
 
 Offsets = dict[int, int]
+INITIAL_OFFSETS = "sources/0/0"
+ACCEPTED_LOSS = "millrace-accepted-loss.json"
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,23 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A query's checkpoint folder. Missing files read as absent, unreadable ones raise."""
+    """A query's checkpoint folder. Missing files read as absent, unreadable ones raise.
 
-    path: Path
+    Attributes:
+        path: A folder of this machine, or the address of one on HDFS or S3.
+    """
+
+    path: Path | str
+
+    @property
+    def can_be_reached(self) -> bool:
+        """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
+        return can_be_reached(self._files)
 
     def query_id(self) -> str | None:
         """Id of the query that owns the folder, None before its first start."""
-        metadata = self.path / "metadata"
-        return str(json.loads(metadata.read_text())["id"]) if metadata.exists() else None
+        metadata = self.read("metadata")
+        return None if metadata is None else str(json.loads(metadata)["id"])
 
     def last_planned(self) -> int | None:
         """The last batch that was begun."""
@@ -55,9 +73,9 @@ class Checkpoint:
         Raises:
             JobError: the offset log has no such batch, or it is not in the known format.
         """
-        log = self.path / "offsets" / str(batch_id)
         try:
-            _, metadata_line, offsets_line = log.read_text().splitlines()[:3]
+            log = self.read(f"offsets/{batch_id}") or ""
+            _, metadata_line, offsets_line = log.splitlines()[:3]
             metadata = json.loads(metadata_line)
             conf = metadata.get("conf", {})
             topic, until = _one_topic(json.loads(offsets_line))
@@ -69,7 +87,7 @@ class Checkpoint:
                 watermark_ms=int(metadata["batchWatermarkMs"]),
                 shuffle_partitions=int(conf["spark.sql.shuffle.partitions"]),
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             raise JobError(
                 f"The checkpoint `{self.path}` has no readable plan of batch {batch_id}"
                 f" ({type(error).__name__}): it was changed from outside or made by another"
@@ -92,58 +110,87 @@ class Checkpoint:
         """
         planned = self.last_planned()
         if planned is None:
-            return self._initial_offsets() if self._initial_file.exists() else {}
+            return self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
         if self.last_committed() == planned:
             return self.plan(planned).until
         return {partition: start for partition, (start, _) in self.ranges(planned).items()}
 
     def done_ranges(self) -> dict[int, tuple[int, int]]:
         """Partition -> (where the query began, where reading goes on)."""
-        begun = self._initial_offsets() if self._initial_file.exists() else {}
+        begun = self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
         return {p: (begun.get(p, 0), offset) for p, offset in self.next_offsets().items()}
 
     def note_accepted_loss(self, ranges: Mapping[int, tuple[int, int]]) -> None:
         """Remember which unread offsets the user goes on without, should the next batch die."""
         text = json.dumps({str(partition): list(span) for partition, span in ranges.items()})
-        partial = self._accepted_loss_file.with_suffix(".part")
-        partial.write_text(text)
-        partial.replace(self._accepted_loss_file)
+        self.write(ACCEPTED_LOSS, text)
 
     def noted_loss(self) -> dict[int, tuple[int, int]]:
         """What `note_accepted_loss` wrote last; empty where it never did."""
-        if not self._accepted_loss_file.exists():
-            return {}
-        noted = json.loads(self._accepted_loss_file.read_text())
+        noted = json.loads(self.read(ACCEPTED_LOSS) or "{}")
         return {int(partition): (start, end) for partition, (start, end) in noted.items()}
-
-    @property
-    def _accepted_loss_file(self) -> Path:
-        return self.path / "millrace-accepted-loss.json"
-
-    @property
-    def _initial_file(self) -> Path:
-        return self.path / "sources" / "0" / "0"
 
     def set_timestamp(self, batch_id: int, timestamp_ms: int) -> None:
         """Change a planned batch's clock, and nothing else of it."""
-        log = self.path / "offsets" / str(batch_id)
-        version, metadata, *offsets = log.read_text().splitlines()
+        version, metadata, *offsets = (self.read(f"offsets/{batch_id}") or "").splitlines()
         changed = json.dumps(json.loads(metadata) | {"batchTimestampMs": timestamp_ms})
-        partial = log.with_name(f".{log.name}.changed")
-        partial.write_text("\n".join([version, changed, *offsets]))
         # Without its checksum file the log is read unchecked; with the former it would be refused.
-        log.with_name(f".{log.name}.crc").unlink(missing_ok=True)
-        partial.replace(log)
+        with self._explained():
+            self._files.delete(f"offsets/.{batch_id}.crc")
+        self.write(f"offsets/{batch_id}", "\n".join([version, changed, *offsets]))
+
+    def read(self, name: str) -> str | None:
+        """A file of the folder, None where there is none.
+
+        Raises:
+            SinkUnavailable: its file system did not answer.
+        """
+        with self._explained():
+            content = self._files.read(name)
+        return None if content is None else content.lstrip(b"\0").decode()
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file of the folder in place, whole.
+
+        Raises:
+            SinkUnavailable: its file system did not answer.
+        """
+        with self._explained():
+            self._files.write(name, text.encode())
+
+    def delete(self) -> None:
+        """Delete the folder; elsewhere than on S3 in one step, as readers see it."""
+        with self._explained():
+            self._files.delete_whole()
+
+    @property
+    def _files(self) -> FileSystem:
+        return HadoopFiles(self.path) if isinstance(self.path, str) else LocalFiles(self.path)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, Py4JError) as error:
+            raise SinkUnavailable(
+                f"The checkpoint `{self.path}` cannot be reached ({type(error).__name__}). Nothing"
+                " is lost. See that its file system is up, and its access rights and free space;"
+                " correct CHECKPOINT_PATH if it is elsewhere."
+            ) from error
 
     def _initial_offsets(self) -> Offsets:
-        text = self._initial_file.read_bytes().lstrip(b"\0").decode()
+        text = self.read(INITIAL_OFFSETS) or ""
         return _one_topic(json.loads(text.split("\n", 1)[1]))[1]
 
     def _ids(self, log: str) -> list[int]:
-        folder = self.path / log
-        if not folder.is_dir():
-            return []
-        return sorted(int(file.name) for file in folder.iterdir() if file.name.isdigit())
+        with self._explained():
+            return sorted(int(name) for name in self._files.names(log) if name.isdigit())
+
+
+def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
+    """The checkpoint of that name below `CHECKPOINT_PATH`."""
+    place = "/".join([settings.checkpoints, *parts])
+    return Checkpoint(place if "://" in place else Path(place))
 
 
 def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:

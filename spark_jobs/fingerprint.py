@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,14 +129,15 @@ def _digest(text: str) -> str:
 
 def recorded(checkpoint: Checkpoint) -> Fingerprint | None:
     """The fingerprint of the code that last worked on a checkpoint; None if it left none."""
-    path = checkpoint.path / FILE_NAME
-    try:
-        return Fingerprint(**json.loads(path.read_text()))
-    except FileNotFoundError:
+    text = checkpoint.read(FILE_NAME)
+    if text is None:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    try:
+        return Fingerprint(**json.loads(text))
+    except (ValueError, TypeError) as error:
         raise JobError(
-            f"`{path}` cannot be read ({type(error).__name__}): it was changed from outside."
+            f"`{checkpoint.path}/{FILE_NAME}` cannot be read ({type(error).__name__}): it was"
+            " changed from outside."
             " Restore it with the checkpoint; or delete it, then the last entry of the ledger"
             " alone tells what code wrote the checkpoint."
         ) from error
@@ -145,11 +145,4 @@ def recorded(checkpoint: Checkpoint) -> Fingerprint | None:
 
 def record(checkpoint: Checkpoint, present: Fingerprint) -> None:
     """Note beside a checkpoint what code is about to work on it."""
-    checkpoint.path.mkdir(parents=True, exist_ok=True)
-    path = checkpoint.path / FILE_NAME
-    written = path.with_suffix(".new")
-    with written.open("w") as file:
-        json.dump(asdict(present), file)
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(path)
+    checkpoint.write(FILE_NAME, json.dumps(asdict(present)))

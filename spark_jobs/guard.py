@@ -44,7 +44,12 @@ class Diagnosis:
 def check_start(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, accepted: Accepted = NOTHING
 ) -> Diagnosis:
-    """Compare checkpoint, ledger, stores and broker; changes nothing."""
+    """Compare checkpoint, ledger, stores and broker; changes nothing.
+
+    A checkpoint on HDFS or S3 is compared once Spark runs.
+    """
+    if not pipeline.checkpoint(settings).can_be_reached:
+        return Diagnosis([])
     case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
     if other_topic := list(case.other_topic()):
         return Diagnosis([*other_topic, *case.other_settings()])

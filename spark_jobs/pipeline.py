@@ -23,7 +23,7 @@ from pyspark.storagelevel import StorageLevel
 
 from settings import SINK_MODULES, JobError, MillraceError, Settings
 from spark_jobs.aggregates import BatchSummary, Row
-from spark_jobs.checkpoint import Checkpoint
+from spark_jobs.checkpoint import Checkpoint, checkpoint_at
 from spark_jobs.clock import Moment, refuse_clock_ahead, refuse_dropped_rows
 from spark_jobs.faults import fault_point
 from spark_jobs.findings import Ranges, overlap, width
@@ -95,7 +95,7 @@ class Pipeline:
 
     def checkpoint(self, settings: Settings) -> Checkpoint:
         """The pipeline's own checkpoint; the version changes when its state does."""
-        return Checkpoint(settings.millrace_home / "checkpoints" / self.name / "v1")
+        return checkpoint_at(settings, self.name, "v1")
 
     def sinks(self, settings: Settings, database: Database[Document]) -> list[Sink]:
         """The enabled sinks that this pipeline has something for, in the order of writing."""

@@ -26,6 +26,7 @@ from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stopping import under_spark_submit
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
+from spark_jobs.trust import write_trust_store
 
 logger = logging.getLogger(__name__)
 # Partitions of the deduplication's shuffle and state.
@@ -66,6 +67,7 @@ def build_session(settings: Settings, name: str) -> SparkSession:
         SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
     else:
         _launch_jvm(settings, log_path)
+    write_trust_store(settings)
     conf = SparkConf()
     # Under spark-submit the master is the one given there, and so is what executors get.
     master = conf.get("spark.master") or settings.spark_master

@@ -1,4 +1,4 @@
-"""What Spark must know of S3 and HDFS, where `OUTPUT_PATH` is there."""
+"""What Spark must know of S3 and HDFS, where `OUTPUT_PATH` or `CHECKPOINT_PATH` is there."""
 
 from __future__ import annotations
 
@@ -24,17 +24,38 @@ MAGIC_COMMITTER: Final = {
     ),
 }
 
+# A file of a checkpoint is there whole when its upload completes: no rename, which is a copy that
+# readers see grow.
+CHECKPOINT_MANAGER: Final = {
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+    ),
+}
+
 
 def writes_to_s3(settings: Settings) -> bool:
-    """Whether files go to S3."""
-    return "files" in settings.sinks and settings.output_path.startswith("s3a:")
+    """Whether files or checkpoints go to S3."""
+    return _files_on_s3(settings) or _checkpoints_on_s3(settings)
 
 
 def store_conf(settings: Settings) -> dict[str, str]:
-    """Spark configuration for the place of the files; may hold a secret key."""
-    if not writes_to_s3(settings):
-        return {}
-    conf = dict(MAGIC_COMMITTER)
+    """Spark configuration for the places of files and checkpoints; may hold a secret key."""
+    conf = dict(MAGIC_COMMITTER) if _files_on_s3(settings) else {}
+    if _checkpoints_on_s3(settings):
+        conf |= CHECKPOINT_MANAGER
+    return conf | _access_to_s3(settings) if conf else {}
+
+
+def _files_on_s3(settings: Settings) -> bool:
+    return "files" in settings.sinks and settings.output_path.startswith("s3a:")
+
+
+def _checkpoints_on_s3(settings: Settings) -> bool:
+    return settings.checkpoints.startswith("s3a:")
+
+
+def _access_to_s3(settings: Settings) -> dict[str, str]:
+    conf = {}
     if settings.aws_access_key_id and settings.aws_secret_access_key:
         conf["spark.hadoop.fs.s3a.access.key"] = settings.aws_access_key_id
         conf["spark.hadoop.fs.s3a.secret.key"] = settings.aws_secret_access_key.get_secret_value()

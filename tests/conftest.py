@@ -102,6 +102,7 @@ WITHOUT_EFFECT = {
     "kafka_ssl_ca_location": "unused.pem",
     "cassandra_username": "unused",
     "cassandra_password": "unused",
+    "cassandra_ssl_ca_location": "unused.pem",
     "spark_executor_memory": "1g",
     "spark_executor_cores": "1",
     "pii_hash_key": "a key for tests only",

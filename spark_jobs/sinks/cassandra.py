@@ -27,6 +27,7 @@ from spark_jobs.connector import forget_sessions, freed_when_blocked
 from spark_jobs.faults import parts_around_fault
 from spark_jobs.side_by_side import side_by_side
 from spark_jobs.sinks.base import Batch, Sink, sink_error
+from spark_jobs.trust import tls_conf
 
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
@@ -144,6 +145,10 @@ def connector_conf(settings: Settings) -> dict[str, str]:
         "spark.cassandra.connection.port": str(settings.cassandra_port),
         "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
         "spark.cassandra.connection.keepAliveMS": "60000",
+        # What was written with the one is seen with the other.
+        "spark.cassandra.output.consistency.level": settings.cassandra_consistency,
+        "spark.cassandra.input.consistency.level": settings.cassandra_consistency,
+        **tls_conf(settings),
     }
     if settings.cassandra_username and settings.cassandra_password:
         conf["spark.cassandra.auth.username"] = settings.cassandra_username

@@ -60,13 +60,25 @@ def _kafka_kind(error: KafkaException) -> str:
     return str(fault.name()) if isinstance(fault, KafkaError) else type(error).__name__
 
 
+def _way_to_mongodb(error: ConnectionFailure) -> str:
+    # The driver's text is only looked at, never told.
+    if "certificate verify failed" in str(error):
+        return (
+            "Its certificate is of no authority that this machine knows: set `tlsCAFile` in"
+            " `MONGO_URI` to the PEM file of the right one."
+        )
+    return (
+        "Start it with `make up` or correct `MONGO_URI` (`tls=true` where the server wants TLS);"
+        " the command can be run again."
+    )
+
+
 def explained_mongodb(error: PyMongoError, settings: Settings) -> SinkError:
     """The error for users that one of pymongo stands for."""
     kind = type(error).__name__
     if isinstance(error, ConnectionFailure):
         return SinkUnavailable(
-            f"Cannot reach MongoDB at `{settings.mongo_address}` ({kind}). Start it with `make up`"
-            " or correct `MONGO_URI`; the command can be run again."
+            f"Cannot reach MongoDB at `{settings.mongo_address}` ({kind}). {_way_to_mongodb(error)}"
         )
     if isinstance(error, OperationFailure):
         if error.code in LOGIN_CODES:

@@ -1,7 +1,8 @@
-"""What the files sink asks of a file system: on this machine by `os`, elsewhere by Hadoop.
+"""What files and checkpoints ask of a file system: here by `os`, elsewhere by Hadoop.
 
-Paths are relative to `OUTPUT_PATH`, with `/`. A file that `write` or `move` puts in place is seen
-whole or not at all; what stood there before is replaced. On S3 a move is a copy.
+Paths are relative to a root (`OUTPUT_PATH`, a checkpoint), with `/`. A file that `write` or `move`
+puts in place is seen whole or not at all; what stood there before is replaced. On S3 a move is a
+copy.
 """
 
 from __future__ import annotations
@@ -56,8 +57,14 @@ class FileSystem(Protocol):
     def files(self, folder: str) -> list[StoredFile]:
         """All files below a folder, by path; none where there is no folder."""
 
+    def names(self, folder: str) -> list[str]:
+        """Names of what is directly in a folder; none where there is no folder."""
+
     def delete(self, path: str) -> None:
         """Delete a file or a folder with all in it; nothing where there is none."""
+
+    def delete_whole(self) -> None:
+        """Delete the root folder, in one step as readers see it, where that is possible."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,21 @@ class LocalFiles:
         top = self.root / folder
         found = [StoredFile(str(path.relative_to(top)), path.stat().st_size) for path in _walk(top)]
         return sorted(found, key=lambda file: file.path)
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what is directly in a folder."""
+        try:
+            return os.listdir(self.root / folder)
+        except FileNotFoundError:
+            return []
+
+    def delete_whole(self) -> None:
+        """Rename the root aside, then delete it there."""
+        aside = self.root.with_name(f".{self.root.name}.deleted")
+        shutil.rmtree(aside, ignore_errors=True)
+        if self.root.exists():
+            self.root.rename(aside)
+            shutil.rmtree(aside)
 
     def delete(self, path: str) -> None:
         """Delete a file or a folder with all in it."""
@@ -168,6 +190,17 @@ class HadoopFiles:
             found.append(StoredFile(status.getPath().toString()[prefix:], status.getLen()))
         return sorted(found, key=lambda file: file.path)
 
+    def names(self, folder: str) -> list[str]:
+        """Names of what is directly in a folder."""
+        here = self._path(folder)
+        if not self._system.exists(here):
+            return []
+        return [status.getPath().getName() for status in self._system.listStatus(here)]
+
+    def delete_whole(self) -> None:
+        """Delete the root; on S3 file by file."""
+        self.delete("")
+
     def delete(self, path: str) -> None:
         """Delete a file or a folder with all in it."""
         self._system.delete(self._path(path), True)
@@ -200,7 +233,9 @@ def output_files(settings: Settings) -> FileSystem:
 
 def can_be_reached(system: FileSystem) -> bool:
     """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
-    return system.is_local or SparkContext._active_spark_context is not None  # noqa: SLF001
+    context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public way
+    # It is the active one before its JVM part is there.
+    return system.is_local or getattr(context, "_jsc", None) is not None
 
 
 def _jvm() -> Any:

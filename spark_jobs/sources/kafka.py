@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.trust import pem_certificates
 
 REDRIVES_HEADER = "redrives"
 # A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
@@ -40,9 +41,12 @@ def kafka_options(settings: Settings) -> dict[str, str]:
         options["kafka.sasl.jaas.config"] = (
             f"{module} required username={user} password={password};"
         )
-    if settings.kafka_ssl_ca_location:
+    if settings.kafka_ssl_ca_location and settings.kafka_security_protocol.endswith("SSL"):
+        # The certificates themselves: executors on other machines have no such file.
         options["kafka.ssl.truststore.type"] = "PEM"
-        options["kafka.ssl.truststore.location"] = str(settings.kafka_ssl_ca_location)
+        options["kafka.ssl.truststore.certificates"] = pem_certificates(
+            settings.kafka_ssl_ca_location
+        )
     return options
 
 
@@ -133,6 +137,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
         .option("endingOffsets", json.dumps(after_last))
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
+        .option("groupIdPrefix", f"millrace-{topic}")
         .option("kafka.isolation.level", "read_committed")
         .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
         .load()

@@ -23,6 +23,7 @@ from confluent_kafka.admin import (
 )
 
 from settings import JobError, Settings, SinkUnavailable, dead_letter_topic
+from spark_jobs.sources.broker import existing_topics, kafka_admin
 
 # Short enough for the longest topic name that the settings take.
 REDRIVEN_SUFFIX = "-redriven"
@@ -39,31 +40,10 @@ LASTING_FAULTS = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
+# Above one copy: a confirmed message is on two brokers, as all producers here ask for `acks=all`.
+CONFIRMING_COPIES = {"min.insync.replicas": "2"}
 # The only copy of a rejected message, and part of the accounts: it must not age out.
 KEPT_FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
-
-
-def kafka_admin(settings: Settings) -> AdminClient:
-    """An admin client that keeps its connection troubles to itself."""
-    return AdminClient(settings.kafka_client_options() | {"log_level": 0})
-
-
-def existing_topics(settings: Settings, admin: AdminClient | None = None) -> dict[str, int]:
-    """Topic -> number of partitions.
-
-    Raises:
-        SinkUnavailable: the broker did not answer within `KAFKA_CONNECT_TIMEOUT_SECONDS`.
-    """
-    timeout_seconds = settings.kafka_connect_timeout_seconds
-    try:
-        metadata = (admin or kafka_admin(settings)).list_topics(timeout=timeout_seconds)
-    except KafkaException as error:
-        raise SinkUnavailable(
-            f"Cannot reach Kafka at `{settings.kafka_bootstrap_servers}` after"
-            f" {timeout_seconds:g} s. Start it with `make up` or correct"
-            " `KAFKA_BOOTSTRAP_SERVERS`."
-        ) from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
 @dataclass(frozen=True)
@@ -201,17 +181,25 @@ def _create(
 ) -> list[str]:
     if not names:
         return []
-    new = [
-        NewTopic(
-            name,
-            num_partitions=partitions or settings.topic_partitions,
-            replication_factor=settings.topic_replication_factor,
-            config=config or {},
-        )
-        for name in names
-    ]
+    new = [new_topic(settings, name, config, partitions) for name in names]
     _wait(admin.create_topics(new, operation_timeout=30), "create")
     return names
+
+
+def new_topic(
+    settings: Settings,
+    name: str,
+    config: dict[str, str] | None = None,
+    partitions: int | None = None,
+) -> NewTopic:
+    """A topic as it is asked of the broker; with several copies two of them confirm a message."""
+    copies = settings.topic_replication_factor
+    return NewTopic(
+        name,
+        num_partitions=partitions or settings.topic_partitions,
+        replication_factor=copies,
+        config=(CONFIRMING_COPIES if copies > 1 else {}) | (config or {}),
+    )
 
 
 def _limit(admin: AdminClient, topic: str) -> int:

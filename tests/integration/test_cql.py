@@ -11,7 +11,8 @@ import pytest
 from cassandra.cluster import Session
 
 from cql import client, scan
-from settings import Settings, SinkRejected
+from cql.statements import with_replication
+from settings import Settings, SinkRejected, SinkUnavailable
 
 KEYSPACE = "cql_test"
 RECORD_OF_A_TICKET = {
@@ -49,7 +50,7 @@ RECORD_OF_A_PROFILE = {
 @pytest.fixture(scope="module")
 def session(stack_settings: Settings) -> Iterator[Session]:
     session = client.connect(stack_settings)
-    client.apply_tables(session, 1)
+    client.apply_tables(session, stack_settings)
     session.execute(
         f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE}"
         " WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
@@ -64,14 +65,45 @@ def session(stack_settings: Settings) -> Iterator[Session]:
     client.close(session)
 
 
-def test_files_applied_again_change_nothing(session: Session) -> None:
+def test_files_applied_again_change_nothing(session: Session, stack_settings: Settings) -> None:
     session.execute("INSERT INTO support.tickets (ticket_id, client_id) VALUES ('CQL-1', 'C1')")
 
-    client.apply_tables(session, 1)
+    client.apply_tables(session, stack_settings)
 
     rows = client.select_rows(session, "support", "tickets", {"ticket_id": "CQL-1"})
     assert [row["client_id"] for row in rows] == ["C1"]
     session.execute("DELETE FROM support.tickets WHERE ticket_id = 'CQL-1'")
+
+
+def test_several_copies_lie_in_the_named_data_centre(session: Session) -> None:
+    made = "CREATE KEYSPACE copies WITH replication = {'class': 'NetworkTopologyStrategy',"
+    session.execute(with_replication(f"{made} 'replication_factor': 1}}", 3, "datacenter1"))
+
+    rows = session.execute(
+        "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'copies'"
+    )
+
+    assert dict(rows.one()["replication"]) == {
+        "class": "org.apache.cassandra.locator.NetworkTopologyStrategy",
+        "datacenter1": "3",
+    }
+    session.execute("DROP KEYSPACE copies", timeout=60)
+
+
+def test_consistency_that_too_few_copies_can_give_is_an_outage(stack_settings: Settings) -> None:
+    quorum_of_three = client.connect(stack_settings)
+    made = "CREATE KEYSPACE three WITH replication = {'class': 'NetworkTopologyStrategy',"
+    quorum_of_three.execute(f"{made} 'datacenter1': 3}}", timeout=60)
+    quorum_of_three.execute("CREATE TABLE three.rows (id int PRIMARY KEY)", timeout=60)
+
+    with pytest.raises(SinkUnavailable, match="Cannot achieve consistency level"):
+        client.select_rows(quorum_of_three, "three", "rows")
+    one = client.connect(stack_settings.model_copy(update={"cassandra_consistency": "LOCAL_ONE"}))
+    assert client.select_rows(one, "three", "rows") == []
+
+    client.close(one)
+    quorum_of_three.execute("DROP KEYSPACE three", timeout=60)
+    client.close(quorum_of_three)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from operations.redrive_sender import Sender
 from producers.delivery import Delivery
 from settings import PROJECT_ROOT, DeliveryError, Settings, SinkUnavailable
 from spark_jobs.ledger import Counts
-from spark_jobs.sources.topics import existing_topics
+from spark_jobs.sources.broker import existing_topics
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.integration.test_verify import account_of

@@ -19,8 +19,9 @@ from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.ledger import Counts, Entry, Ledger
 from spark_jobs.pipeline import BatchWriter, Pipeline
 from spark_jobs.profiles import PROFILES
+from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.sources.kafka import stream_messages
-from spark_jobs.sources.topics import delete_topics, ensure_topics, kafka_admin
+from spark_jobs.sources.topics import delete_topics, ensure_topics
 from spark_jobs.stopping import StopRequest
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket

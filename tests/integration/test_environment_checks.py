@@ -25,7 +25,7 @@ from settings import PROJECT_ROOT, Settings
 from spark_jobs.clock import Moment
 from spark_jobs.ledger import Counts, Entry, Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
-from spark_jobs.sources.topics import existing_topics, kafka_admin
+from spark_jobs.sources.broker import existing_topics, kafka_admin
 from sql import client as sql_client
 from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase

@@ -1,4 +1,4 @@
-"""The files sink on a real NameNode and DataNode."""
+"""The files sink and a checkpoint on a real NameNode and DataNode."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ import pytest
 from pyspark.sql import SparkSession
 
 from operations.place_checks import look_at_output
-from settings import PROJECT_ROOT, Settings
+from settings import PROJECT_ROOT, JobError, Settings
+from spark_jobs.checkpoint import checkpoint_at
+from spark_jobs.ledger import Counts
 from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
 from spark_jobs.sinks.file_system import output_files
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
+from tests.integration.test_fault_points import crash
 from tests.integration.test_files import CRASH, batch_of, files_sink, ids
+from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.builders import ticket
 from tests.support.hdfs import running_hdfs
+from tests.support.pipelines import MakeWorld
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +70,35 @@ def test_batch_that_broke_off_on_hdfs_is_whole_after_it_came_again(
     assert staged == []
     delete_sets(several, TICKETS)
     assert [f.path for f in system.files("") if not f.path.startswith("_staging")] == []
+
+
+def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
+    hdfs: Settings, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(TICKETS)
+    place = f"hdfs://127.0.0.1:{hdfs.hdfs_port}/checkpoints/{world.keyspace}"
+    settings = world.settings.model_copy(update={"checkpoint_path": place})
+    checkpoint = world.pipeline.checkpoint(settings)
+    world.send(message("A"), message("B"), (b"k", b"{"))
+
+    crash(world, monkeypatch, "before-commit", checkpoint_path=place)
+    assert (checkpoint.last_planned(), checkpoint.last_committed()) == (0, None)
+    checkpoint.set_timestamp(0, checkpoint.plan(0).timestamp_ms - 1)
+    world.process(checkpoint_path=place)
+    world.send(message("C"), message("A"))
+    world.process(checkpoint_path=place)
+
+    assert world.totals() == Counts(
+        read=5, stored=3, dead_lettered=1, duplicates=1, reasons={"unparseable": 1}
+    )
+    assert sorted(row["ticket_id"] for row in world.rows("tickets")) == ["A", "B", "C"]
+    assert [d["count"] for d in world.documents("tickets_by_team").values()] == [3]
+    assert checkpoint.last_committed() == 1
+    assert not (world.settings.millrace_home / "checkpoints").exists()
+    # Without it the topic would be read anew.
+    checkpoint_at(settings, world.pipeline.name).delete()
+    with pytest.raises(JobError, match=r"checkpoint `hdfs://.* is gone"):
+        world.process(checkpoint_path=place)
 
 
 def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:

@@ -282,7 +282,7 @@ def send(settings: Settings, topic: str, value: bytes) -> str:
 def write_everywhere(settings: Settings, mark: str) -> None:
     assert send(settings, TOPIC, mark.encode()) == "delivered"
     session = cql_client.connect(settings)
-    cql_client.apply_tables(session, 1)
+    cql_client.apply_tables(session, settings)
     statement = session.prepare("INSERT INTO support.tickets (ticket_id) VALUES (?)")
     session.execute(statement, (mark,))
     cql_client.close(session)

@@ -13,7 +13,7 @@ from operations.replay import replay_request
 from settings import JobError
 from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.profiles import PROFILES
-from spark_jobs.sources.topics import kafka_admin
+from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket

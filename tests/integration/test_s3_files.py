@@ -1,4 +1,4 @@
-"""The files sink on a real S3 API server, in processes of their own: S3 wants jars of its own."""
+"""Files and checkpoints on a real S3 API server, in processes of their own: S3 wants own jars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from pyarrow.fs import S3FileSystem
 
 from operations.bucket import ensure_bucket
 from settings import PROJECT_ROOT, SinkUnavailable, load_settings
+from spark_jobs.ledger import Counts
+from spark_jobs.tickets import TICKETS
+from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.containers import compose
+from tests.support.pipelines import MakeWorld
+from tests.support.processes import finish, output_of, start_job
 from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint, s3_settings
 
 __all__ = ["s3_endpoint"]
@@ -100,6 +105,28 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again(
     by_type = pd.read_parquet(f"{PLACE}/tickets_by_type", filesystem=s3)
     assert by_type.to_dict("records") == [{"request_type": "billing", "count": 3}]
     assert not [key for key in visible(endpoint) if key.endswith("_SUCCESS")]
+
+
+def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(
+    endpoint: str, make_world: MakeWorld
+) -> None:
+    world = make_world(TICKETS)
+    there = {"CHECKPOINT_PATH": f"s3a://{BUCKET}/checkpoints", **s3_settings(endpoint)}
+    world.send(message("A"), message("B"), message("A"))
+
+    died = start_job(world, "--available-now", MILLRACE_FAULT="before-commit", **there)
+    assert died.wait(200) == -signal.SIGKILL, output_of(world)[-3000:]
+    world.send(message("C"), message("B"))
+    finish(world, **there)
+
+    assert world.totals() == Counts(read=5, stored=3, duplicates=2)
+    assert sorted(row["ticket_id"] for row in world.rows("tickets")) == ["A", "B", "C"]
+    assert [d["count"] for d in world.documents("tickets_by_team").values()] == [3]
+    listed = s3_client(endpoint).list_objects_v2(Bucket=BUCKET, Prefix="checkpoints/tickets/v1/")
+    names = {item["Key"].removeprefix("checkpoints/tickets/v1/") for item in listed["Contents"]}
+    assert {"metadata", "offsets/0", "commits/0", "offsets/1", "commits/1"} <= names
+    assert not (world.settings.millrace_home / "checkpoints").exists()
+    assert SECRET not in output_of(world)
 
 
 def test_set_up_makes_the_bucket_on_a_store_that_is_not_aws_and_no_other(

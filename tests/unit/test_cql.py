@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cql import client, scan
-from cql.statements import split_statements, with_replication_factor
+from cql.statements import created_keyspace, split_statements, with_replication
 from settings import SinkRejected, SinkUnavailable, load_settings
 from tests.conftest import free_ports
 
@@ -58,14 +58,31 @@ def test_files_hold_the_statements_of_both_keyspaces() -> None:
     }
 
 
-def test_replication_factor_is_replaced_in_keyspaces_only() -> None:
+@pytest.mark.parametrize(
+    ("factor", "replication"),
+    [(1, "'replication_factor': 1"), (3, "'Paris': 3")],
+    ids=["one copy, wherever", "copies in the data centre"],
+)
+def test_replication_is_replaced_in_keyspaces_only(factor: int, replication: str) -> None:
     keyspace = "CREATE KEYSPACE a WITH replication = {'class': 'X', 'replication_factor': 1}"
     table = "CREATE TABLE a.b (c int PRIMARY KEY)"
 
-    assert with_replication_factor(keyspace, 3) == (
-        "CREATE KEYSPACE a WITH replication = {'class': 'X', 'replication_factor': 3}"
+    assert with_replication(keyspace, factor, "Paris") == (
+        f"CREATE KEYSPACE a WITH replication = {{'class': 'X', {replication}}}"
     )
-    assert with_replication_factor(table, 3) == table
+    assert with_replication(table, factor, "Paris") == table
+
+
+@pytest.mark.parametrize(
+    ("statement", "keyspace"),
+    [
+        ("CREATE KEYSPACE IF NOT EXISTS support\n  WITH replication = {}", "support"),
+        ("create  keyspace if not exists Support with x", "support"),
+        ("CREATE TABLE IF NOT EXISTS support.tickets (a int)", None),
+    ],
+)
+def test_keyspace_of_a_statement_is_known(statement: str, keyspace: str | None) -> None:
+    assert created_keyspace(statement) == keyspace
 
 
 def test_slices_cover_the_token_ring_without_overlap() -> None:

@@ -28,6 +28,8 @@ def shown_default(value: Any) -> str:
         value = value.get_secret_value()
     if isinstance(value, tuple):
         value = ",".join(value)
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

@@ -13,6 +13,7 @@ from settings import (
     SECRETS_VARIABLE,
     Settings,
     SettingsError,
+    kafka_advice,
     load_pii_hash_key,
     load_settings,
 )
@@ -68,6 +69,80 @@ def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.Monk
 
     with pytest.raises(SettingsError, match=r"KAFKA_SASL_MECHANISM(.|\n)*KAFKA_SASL_PASSWORD"):
         load_settings(env_file=NO_FILE)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (
+            {"CASSANDRA_CONSISTENCY": "local_one", "CASSANDRA_REPLICATION_FACTOR": "3"},
+            "CASSANDRA_CONSISTENCY: LOCAL_ONE with CASSANDRA_REPLICATION_FACTOR 3",
+        ),
+        ({"CASSANDRA_SSL": "true"}, "CASSANDRA_SSL_CA_LOCATION: missing"),
+        (
+            {"CASSANDRA_SSL": "true", "CASSANDRA_SSL_CA_LOCATION": "/no/file.pem"},
+            "CASSANDRA_SSL_CA_LOCATION: `/no/file.pem` cannot be used (No such file",
+        ),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": __file__},
+            "cannot be used (no certificate in it); expected a PEM file",
+        ),
+        (
+            {"MONGO_URI": "mongodb://me:hush@db/?tls=true&tlsCAFile=/no/file.pem"},
+            "MONGO_URI: a file of its options cannot be read",
+        ),
+        ({"CHECKPOINT_PATH": "s3://bucket/x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
+        ({"CHECKPOINT_PATH": "hdfs:///x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
+    ],
+    ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
+)
+def test_setting_that_cannot_work_is_told_before_anything_starts(
+    values: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=NO_FILE)
+
+    assert fault in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (None, f"{PROJECT_ROOT}/.millrace/checkpoints"),
+        ("/shared/checkpoints", "/shared/checkpoints"),
+        ("s3a://bucket/checkpoints/", "s3a://bucket/checkpoints"),
+    ],
+)
+def test_checkpoints_lie_below_the_state_folder_or_where_they_are_set(
+    given: str | None, place: str
+) -> None:
+    assert load_settings({"checkpoint_path": given}, NO_FILE).checkpoints == place
+
+
+@pytest.mark.parametrize(
+    ("report", "advice"),
+    [
+        ("SASL authentication error: Authentication failed (after 1ms)", "KAFKA_SASL_PASSWORD"),
+        ("SASL SCRAM-SHA-256 mechanism handshake failed: Broker: Unsupp…", "KAFKA_SASL_MECHANISM"),
+        (
+            "SSL handshake failed: certificate verify failed: broker certificate could not be"
+            " verified, verify that ssl.ca.location is correctly configured",
+            "set KAFKA_SSL_CA_LOCATION",
+        ),
+        ("Connect to ipv4#127.0.0.1:9 failed: Connection refused", None),
+        # So it looks also while a broker restarts, which is waited for.
+        ("Disconnected while requesting ApiVersion: might be caused by incorrect", None),
+    ],
+    ids=["login", "mechanism", "authority", "away", "restarts"],
+)
+def test_refusal_of_the_broker_leads_to_its_settings(report: str, advice: str | None) -> None:
+    told = kafka_advice(report)
+
+    assert told is None if advice is None else advice in str(told)
 
 
 def test_secrets_are_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

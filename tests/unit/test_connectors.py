@@ -1,0 +1,103 @@
+"""What Spark and the clients in its JVM are told; nothing is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from settings import Settings, load_settings
+from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.sources.kafka import kafka_options
+from spark_jobs.sources.topics import new_topic
+from spark_jobs.stores import store_conf
+from tests.support.authority import Authority
+
+
+def secured(authority: Path) -> Settings:
+    return load_settings(
+        {
+            "kafka_security_protocol": "SASL_SSL",
+            "kafka_sasl_mechanism": "SCRAM-SHA-512",
+            "kafka_sasl_username": "me",
+            "kafka_sasl_password": 'a"b\\c',
+            "kafka_ssl_ca_location": authority,
+            "cassandra_username": "me",
+            "cassandra_password": "hush",
+            "cassandra_ssl": True,
+            "cassandra_ssl_ca_location": authority,
+            "cassandra_consistency": "quorum",
+        },
+        Path("no.env"),
+    )
+
+
+def test_spark_is_given_the_certificates_themselves_and_a_quoted_login(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "Tests").certificate
+
+    options = kafka_options(secured(authority))
+
+    assert options["kafka.security.protocol"] == "SASL_SSL"
+    assert options["kafka.sasl.mechanism"] == "SCRAM-SHA-512"
+    assert options["kafka.sasl.jaas.config"] == (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required"
+        ' username="me" password="a\\"b\\\\c";'
+    )
+    certificates = options["kafka.ssl.truststore.certificates"]
+    assert certificates.startswith("-----BEGIN CERTIFICATE-----")
+    assert f"# Tests\n{certificates}\n" == authority.read_text()
+    assert "kafka.ssl.truststore.location" not in options
+
+
+def test_connector_reads_and_writes_with_the_same_consistency_over_tls(tmp_path: Path) -> None:
+    settings = secured(Authority(tmp_path, "Tests").certificate)
+
+    conf = connector_conf(settings)
+
+    assert conf["spark.cassandra.output.consistency.level"] == "QUORUM"
+    assert conf["spark.cassandra.input.consistency.level"] == "QUORUM"
+    assert conf["spark.cassandra.connection.ssl.enabled"] == "true"
+    assert conf["spark.cassandra.connection.ssl.trustStore.path"] == str(
+        settings.millrace_home / "tls" / "cassandra.jks"
+    )
+    assert "TLS_AES_256_GCM_SHA384" in conf["spark.cassandra.connection.ssl.enabledAlgorithms"]
+
+
+@pytest.mark.parametrize(
+    ("copies", "config"),
+    [(1, {"a": "b"}), (3, {"min.insync.replicas": "2", "a": "b"})],
+)
+def test_two_of_several_copies_of_a_topic_must_confirm(copies: int, config: dict[str, str]) -> None:
+    settings = Settings(topic_replication_factor=copies)
+
+    topic = new_topic(settings, "t", {"a": "b"})
+
+    assert (topic.replication_factor, topic.num_partitions) == (copies, 3)
+    assert topic.config == config
+
+
+@pytest.mark.parametrize(
+    ("output", "checkpoints", "committer", "manager"),
+    [
+        ("./output", "checkpoints", False, False),
+        ("s3a://bucket/out", "checkpoints", True, False),
+        ("./output", "s3a://bucket/checkpoints", False, True),
+    ],
+    ids=["nothing on S3", "files on S3", "checkpoints on S3"],
+)
+def test_what_goes_to_s3_is_written_without_renames(
+    output: str, checkpoints: str, committer: bool, manager: bool
+) -> None:
+    settings = Settings(
+        output_path=output,
+        checkpoint_path=checkpoints,
+        aws_access_key_id="a-key",
+        aws_secret_access_key=SecretStr("hush"),
+    )
+
+    conf = store_conf(settings)
+
+    assert ("spark.sql.sources.commitProtocolClass" in conf) is committer
+    assert ("spark.sql.streaming.checkpointFileManagerClass" in conf) is manager
+    assert conf.get("spark.hadoop.fs.s3a.access.key") == ("a-key" if conf else None)
