@@ -24,12 +24,12 @@ MAGIC_COMMITTER: Final = {
     ),
 }
 
-# A file of a checkpoint is there whole when its upload completes: no rename, which is a copy that
-# readers see grow.
-CHECKPOINT_MANAGER: Final = {
-    "spark.sql.streaming.checkpointFileManagerClass": (
-        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
-    ),
+# By the scheme of CHECKPOINT_PATH; local files have theirs in spark-defaults.conf. On S3 a file is
+# there whole when its upload completes: no rename, which is a copy that readers see grow. On HDFS
+# Spark's usual one, whose rename over a former file is one step.
+CHECKPOINT_MANAGERS: Final = {
+    "s3a": "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager",
+    "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
 }
 
 
@@ -41,9 +41,9 @@ def writes_to_s3(settings: Settings) -> bool:
 def store_conf(settings: Settings) -> dict[str, str]:
     """Spark configuration for the places of files and checkpoints; may hold a secret key."""
     conf = dict(MAGIC_COMMITTER) if _files_on_s3(settings) else {}
-    if _checkpoints_on_s3(settings):
-        conf |= CHECKPOINT_MANAGER
-    return conf | _access_to_s3(settings) if conf else {}
+    if manager := CHECKPOINT_MANAGERS.get(settings.checkpoints.partition(":")[0]):
+        conf["spark.sql.streaming.checkpointFileManagerClass"] = manager
+    return conf | (_access_to_s3(settings) if writes_to_s3(settings) else {})
 
 
 def _files_on_s3(settings: Settings) -> bool:

@@ -80,14 +80,15 @@ def test_two_of_several_copies_of_a_topic_must_confirm(copies: int, config: dict
 @pytest.mark.parametrize(
     ("output", "checkpoints", "committer", "manager"),
     [
-        ("./output", "checkpoints", False, False),
-        ("s3a://bucket/out", "checkpoints", True, False),
-        ("./output", "s3a://bucket/checkpoints", False, True),
+        ("./output", "checkpoints", False, None),
+        ("s3a://bucket/out", "checkpoints", True, None),
+        ("./output", "s3a://bucket/checkpoints", False, "AbortableStreamBased"),
+        ("hdfs://node:8020/out", "hdfs://node:8020/checkpoints", False, "FileContextBased"),
     ],
-    ids=["nothing on S3", "files on S3", "checkpoints on S3"],
+    ids=["nothing on S3", "files on S3", "checkpoints on S3", "all on HDFS"],
 )
-def test_what_goes_to_s3_is_written_without_renames(
-    output: str, checkpoints: str, committer: bool, manager: bool
+def test_files_and_checkpoints_are_written_as_their_place_makes_it_safe(
+    output: str, checkpoints: str, committer: bool, manager: str | None
 ) -> None:
     settings = Settings(
         output_path=output,
@@ -99,5 +100,7 @@ def test_what_goes_to_s3_is_written_without_renames(
     conf = store_conf(settings)
 
     assert ("spark.sql.sources.commitProtocolClass" in conf) is committer
-    assert ("spark.sql.streaming.checkpointFileManagerClass" in conf) is manager
-    assert conf.get("spark.hadoop.fs.s3a.access.key") == ("a-key" if conf else None)
+    chosen = conf.get("spark.sql.streaming.checkpointFileManagerClass", "").rpartition(".")[2]
+    assert chosen == (f"{manager}CheckpointFileManager" if manager else "")
+    on_s3 = output.startswith("s3a:") or checkpoints.startswith("s3a:")
+    assert conf.get("spark.hadoop.fs.s3a.access.key") == ("a-key" if on_s3 else None)
