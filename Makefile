@@ -70,24 +70,24 @@ cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 	@$(MILLRACE) mongosh $${ARG_EVAL:+--eval "$$ARG_EVAL"}
 
-PYTEST := .venv/bin/python -m pytest
 .PHONY: test test-unit test-spark test-integration test-e2e lint format lock
 # Tiers run in processes of their own: a Spark session with the connectors and one without them do not
-# fit into one. Two workers, each with a stack of its own, as one test waits more than it computes.
+# fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
+# it computes; WORKERS=0 does without.
 WORKERS ?= 2
-ON_STACKS := -n $(WORKERS) --dist loadfile
+PYTEST := .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
 test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/unit
 	@$(PYTEST) tests/spark
-	@$(PYTEST) $(ON_STACKS) tests/integration tests/e2e
+	@$(PYTEST) tests/integration tests/e2e
 test-unit: setup-dev ## tests that need Python only
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM
 	@$(PYTEST) tests/spark
 test-integration: setup-dev ## tests that need broker and stores
-	@$(PYTEST) $(ON_STACKS) tests/integration
+	@$(PYTEST) tests/integration
 test-e2e: setup-dev ## tests of the whole platform
-	@$(PYTEST) $(ON_STACKS) tests/e2e
+	@$(PYTEST) tests/e2e
 lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
