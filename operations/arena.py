@@ -32,6 +32,7 @@ from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 POLL_SECONDS = 0.05
 JOB_SECONDS = 240
 RECORDS_PER_BATCH = 300
+FAULTY = ["--invalid-ratio", "0.05", "--duplicate-ratio", "0.1"]
 
 
 class ChaosError(MillraceError):
@@ -93,7 +94,8 @@ class Arena:
 
     def start_producer(self, pipeline: Pipeline, count: int, rate: float, seed: int) -> Producer:
         """Start a producer that sends records of every kind."""
-        faulty = ["--invalid-ratio", "0.05", "--duplicate-ratio", "0.1"]
+        # A made-up file of customers has faults of every kind by itself.
+        faulty = [] if pipeline.name == "customers" else FAULTY
         words = ["--count", str(count), "--rate", f"{rate:g}", "--seed", str(seed), *faulty]
         return Producer(self.settings, pipeline.name, words)
 

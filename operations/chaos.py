@@ -20,6 +20,7 @@ from local_stack.java import find_java
 from operations.account import Account
 from operations.arena import Arena, ChaosError
 from operations.own_stack import own_settings
+from operations.pipelines import pipeline_named
 from operations.prepare import prepare_stores
 from operations.producing import Producer
 from operations.strikes import FAULTS, Fault, Scene
@@ -27,9 +28,7 @@ from operations.tables import print_table, say
 from settings import SINK_MODULES, MillraceError, Settings
 from spark_jobs.faults import VARIABLE
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.profiles import PROFILES
 from spark_jobs.session import build_session
-from spark_jobs.tickets import TICKETS
 
 WAITING_RECORDS = 1200
 COMING_RECORDS = 500
@@ -105,8 +104,7 @@ def play(arena: Arena, chosen: Sequence[Fault], seed: int) -> list[Round]:
     played: list[Round] = []
     for number, fault in enumerate(chosen, 1):
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - not for secrets
-        # Profiles have no files.
-        pipeline = TICKETS if "files" in fault.name else chance.choice((TICKETS, PROFILES))
+        pipeline = pipeline_named(chance.choice(fault.pipelines))
         started = time.monotonic()
         try:
             faults = play_round(arena, pipeline, fault, chance)

@@ -91,7 +91,7 @@ def compact_pipeline(
     older_than: str | None = None,
 ) -> None:
     """Merge the small files of one pipeline, in a session that is there."""
-    alone = nullcontext() if output_files(settings).is_local else locked([pipeline], settings)
+    alone = nullcontext() if output_files(settings).is_local else locked(pipeline.parts(), settings)
     with exclusive(settings.millrace_home / "run" / f"compact-{pipeline.name}.lock"), alone:
         _compact(spark, settings, database, pipeline, set_name, older_than)
 
@@ -111,7 +111,8 @@ def _compact(
         _say(f"{intent.folder}: completed what was interrupted")
     confirmed = {
         (entry.query_id[:8], entry.batch_id): entry.query_id
-        for entry in Ledger(database, pipeline.name).entries()
+        for part in pipeline.parts()
+        for entry in Ledger(database, part.name).entries()
     }
     for file_set in pipeline.file_sets:
         if set_name not in {None, file_set.name}:

@@ -17,6 +17,23 @@ from operations.producing import Producer
 from spark_jobs.faults import FAULT_POINTS, VARIABLE
 from spark_jobs.pipeline import Pipeline
 
+ALL = ("tickets", "profiles", "customers")
+# Customers have no tables in Cassandra and no aggregates, and each row of a file is an object.
+WITH_TABLES = ("tickets", "profiles")
+# Whose batches pass a point; of points that are not named here, those of all.
+PASSED_BY = {
+    "before-cassandra": WITH_TABLES,
+    "between-tables": WITH_TABLES,
+    "before-files": ("tickets", "customers"),
+    "in-files-publish": ("tickets", "customers"),
+    "between-files-and-snapshots": ("tickets",),
+    "before-topics": ("customers",),
+    "between-topics-and-confirmation": ("customers",),
+    "before-dead-letters": WITH_TABLES,
+    "between-dead-letters-and-summaries": WITH_TABLES,
+    "between-cassandra-and-mongodb": WITH_TABLES,
+    "in-mongodb-bulk": WITH_TABLES,
+}
 PAUSE_SECONDS = 30
 AWAY_SECONDS = 3.0
 # Slow starts included: a job on two cores that others use as well.
@@ -62,6 +79,7 @@ class Fault:
         ends_job: Whether the job ends by it; otherwise it must go on by itself.
         environment: What the job's environment has besides.
         kills_producer: Whether the producer is among what is killed.
+        pipelines: Those that it can strike.
     """
 
     name: str
@@ -69,6 +87,7 @@ class Fault:
     ends_job: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     kills_producer: bool = False
+    pipelines: tuple[str, ...] = ALL
 
 
 def wait_for_the_point(scene: Scene) -> None:
@@ -163,7 +182,15 @@ def pause_mongodb(scene: Scene) -> None:
 
 
 FAULTS = (
-    *(Fault(f"at {p}", wait_for_the_point, environment={VARIABLE: p}) for p in FAULT_POINTS),
+    *(
+        Fault(
+            f"at {point}",
+            wait_for_the_point,
+            environment={VARIABLE: point},
+            pipelines=PASSED_BY.get(point, ALL),
+        )
+        for point in FAULT_POINTS
+    ),
     Fault("kill -9 of the driver", kill_job),
     Fault("kill -9 of the driver's JVM", kill_jvm),
     Fault("kill -9 of the driver's Python", kill_python),
@@ -175,7 +202,7 @@ FAULTS = (
     ),
     Fault("kill -9 of the producer", kill_producer, ends_job=False, kills_producer=True),
     Fault("Kafka killed", outage_of("kafka"), ends_job=False),
-    Fault("Cassandra killed", outage_of("cassandra"), ends_job=False),
+    Fault("Cassandra killed", outage_of("cassandra"), ends_job=False, pipelines=WITH_TABLES),
     Fault("MongoDB killed", outage_of("mongodb"), ends_job=False),
     Fault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
     Fault(

@@ -28,6 +28,8 @@ FAULT_POINTS: Final = (
     "between-files-and-snapshots",
     "before-postgres",
     "in-postgres-transaction",
+    "before-topics",
+    "between-topics-and-confirmation",
     "before-dead-letters",
     "between-dead-letters-and-summaries",
     "between-cassandra-and-mongodb",

@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sources.topics import ensure_roomier_topic
@@ -101,6 +102,7 @@ class CustomerTopicsSink:
         """Send the batch's records; gives nothing back before the broker has confirmed all."""
         messages = select_messages(batch.records, self.settings)
         send_messages(messages, self.settings, f"batch {batch_id}'s customers")
+        fault_point("between-topics-and-confirmation")
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:

@@ -57,12 +57,12 @@ class Intent:
 
     def save(self, system: FileSystem, pipeline: str) -> None:
         """Note it, so that it will be completed whatever happens."""
-        system.write(_path(pipeline), json.dumps(asdict(self)).encode())
+        system.write(intent_path(pipeline), json.dumps(asdict(self)).encode())
 
 
 def read_intent(system: FileSystem, pipeline: str) -> Intent | None:
     """What was interrupted, None if nothing was."""
-    content = system.read(_path(pipeline))
+    content = system.read(intent_path(pipeline))
     if content is None:
         return None
     known = json.loads(content)
@@ -86,7 +86,7 @@ def finish(system: FileSystem, pipeline: str, intent: Intent) -> None:
 
 def _forget(system: FileSystem, pipeline: str, intent: Intent) -> None:
     system.delete(intent.staging)
-    system.delete(_path(pipeline))
+    system.delete(intent_path(pipeline))
 
 
 def _exchange(system: LocalFiles, intent: Intent) -> None:
@@ -147,5 +147,6 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _path(pipeline: str) -> str:
+def intent_path(pipeline: str) -> str:
+    """Where the intent of a pipeline is noted."""
     return f"{STATE}/{pipeline}-intent.json"

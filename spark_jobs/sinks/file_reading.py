@@ -17,6 +17,7 @@ from pyspark.sql.types import LongType, StringType, StructType
 from settings import Settings, SinkRejected
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.file_compaction import notes_path
+from spark_jobs.sinks.file_exchange import intent_path
 from spark_jobs.sinks.file_formats import reader, unflattened
 from spark_jobs.sinks.file_manifest import Snapshot, load_manifest, manifest_path
 from spark_jobs.sinks.file_system import STAGING, can_be_reached, output_files
@@ -94,6 +95,8 @@ def delete_sets(settings: Settings, pipeline: Pipeline) -> None:
     The memory goes last, so that an interrupted deletion can be run again.
     """
     system = output_files(settings)
+    # First, as it promises to complete a merge whose files go now.
+    system.delete(intent_path(pipeline.family))
     names = [each.name for each in pipeline.file_sets] + [s.name for s in pipeline.snapshots]
     for name in names:
         system.delete(name)

@@ -8,14 +8,17 @@ from typing import Any
 
 import duckdb
 import pytest
+from pyspark.sql import SparkSession
 
 from operations.compact import compact_pipeline
 from settings import Settings
 from spark_jobs.ledger import Ledger
 from spark_jobs.sinks import file_exchange
-from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.sinks.file_exchange import Intent, read_intent
+from spark_jobs.sinks.file_reading import delete_sets, read_set
+from spark_jobs.sinks.file_system import output_files
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_files import batch_of, files_sink
+from tests.integration.test_files import batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as sent_ticket
 from tests.support.builders import ticket
 from tests.support.pipelines import MakeWorld
@@ -78,6 +81,25 @@ def test_compaction_keeps_every_row_whatever_interrupts_it(
     assert "; 40 rows before and after" in capsys.readouterr().out
     staged = Path(settings.output_path) / "_staging"
     assert [path for path in staged.rglob("*") if path.is_file()] == []
+
+
+def test_files_that_are_deleted_take_an_interrupted_compaction_with_them(
+    settings: Settings, job_spark: SparkSession, tmp_path: Path
+) -> None:
+    own = settings.model_copy(update={"output_path": str(tmp_path / "output")})
+    sink = files_sink(own)
+    sink.write_batch(batch_of(job_spark, ticket(ticket_id="A")), 0)
+    system, folder = output_files(own), "tickets_with_assignment/day=2026-11-22"
+    (name,) = [file.path for file in system.files(folder)]
+    Intent.of(folder, "_staging/tickets/compact/1", [name], ["part-0.parquet"]).save(
+        system, "tickets"
+    )
+
+    delete_sets(own, TICKETS)
+
+    assert read_intent(system, "tickets") is None
+    sink.write_batch(batch_of(job_spark, ticket(ticket_id="B")), 0)
+    assert ids(read_set(job_spark, own, TICKETS.file_sets[0], "parquet")) == ["B"]
 
 
 def test_reader_meets_all_rows_once_while_files_are_merged_and_none_is_written_again(

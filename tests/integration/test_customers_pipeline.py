@@ -48,12 +48,8 @@ def file_rows(world: World, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("again", [False, True], ids=["once", "repeated"])
 def test_customers_go_to_their_topics_files_and_tables(make_world: MakeWorld, again: bool) -> None:
     world = make_world(CUSTOMERS)
-    usa, alerts = f"{world.topic}-usa", f"{world.topic}-alerts"
-    changes = {
-        "customers_usa_topic": usa,
-        "customers_alerts_topic": alerts,
-        "sinks": ("files", "postgres"),
-    }
+    usa, alerts = world.settings.customers_usa_topic, world.settings.customers_alerts_topic
+    changes = {"sinks": ("files", "postgres")}
     world.send(
         sent(created_at="2024-01-02", city="", phone=...),
         sent(country="France", customer_id="CUST-2"),
@@ -119,13 +115,7 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(CUSTOMERS)
-    settings = world.settings.model_copy(
-        update={
-            "customers_usa_topic": f"{world.topic}-usa",
-            "customers_alerts_topic": f"{world.topic}-alerts",
-            "sinks": ("files", "postgres"),
-        }
-    )
+    settings = world.settings.model_copy(update={"sinks": ("files", "postgres")})
     world.send(sent(), sent(customer_id="CUST-2", email="x"), sent(country="Peru"))
 
     for name in ("postgres", "files"):

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from operations.accounts import take_accounts
+from operations.pipelines import read_topic
 from settings import SINK_MODULES, JobError
 from spark_jobs import faults
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
+from tests.support.builders import customer, payload
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
@@ -34,7 +38,7 @@ def crash(world: World, monkeypatch: pytest.MonkeyPatch, point: str, **changes: 
             world.process(**changes)
 
 
-@pytest.mark.parametrize("point", faults.FAULT_POINTS)
+@pytest.mark.parametrize("point", [p for p in faults.FAULT_POINTS if "topics" not in p])
 def test_batch_that_dies_at_any_point_is_applied_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -61,6 +65,39 @@ def test_batch_that_dies_at_any_point_is_applied_once(
     }
     assert len(coordinates) == 2
     assert len(world.documents("dead_letters")) == 2
+
+
+@pytest.mark.parametrize("point", ["before-topics", "between-topics-and-confirmation"])
+def test_batch_of_customers_that_dies_at_any_point_is_applied_once(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    world = make_world(CUSTOMERS)
+    valid, incomplete = customer(), customer(customer_id=..., email="x")
+    for record in (valid, incomplete, valid):
+        world.send((b"k", payload(record)), partition=0)
+
+    sinks = ("files", "postgres")
+    crash(world, monkeypatch, point, sinks=sinks)
+    before = len(origins(world, world.settings.customers_usa_topic))
+    assert before == (0 if point == "before-topics" else 1)
+    world.process(sinks=sinks)
+
+    # Sent once more where nothing said that they were there; never under other coordinates.
+    assert origins(world, world.settings.customers_usa_topic) == ["0"] * (before + 1)
+    assert origins(world, world.settings.customers_alerts_topic) == ["1"] * (before + 1)
+    assert world.sql("SELECT kafka_offset FROM customers_usa") == [(0,)]
+    assert world.sql("SELECT kafka_offset FROM customers_alerts") == [(1,)]
+    assert world.totals() == Counts(read=3, stored=2, duplicates=1, alerts=1)
+    (account,) = take_accounts(
+        world.settings.model_copy(update={"sinks": sinks}), world.database, world.spark, [CUSTOMERS]
+    )
+    assert account.faults == []
+
+
+def origins(world: World, topic: str) -> list[str]:
+    """Offsets of the source messages that a topic of customers names, copies included."""
+    headers = [dict(message.headers()) for message in read_topic(world.settings, topic)]
+    return sorted(each["source_offset"].decode() for each in headers)
 
 
 def test_repeated_batch_chooses_the_same_one_of_differing_tickets_with_one_id(

@@ -1,20 +1,28 @@
-"""The files sink and a checkpoint on a real NameNode and DataNode."""
+"""The files sink and a checkpoint on a real HDFS, which `SERVICES=+hdfs make up` has started."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from local_stack.hdfs import HdfsDataNode, HdfsNameNode
+from operations import reset as resets
+from operations.compact import compact_pipeline
 from operations.place_checks import look_at_output
 from settings import PROJECT_ROOT, JobError, Settings
 from spark_jobs.checkpoint import checkpoint_at
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Counts
 from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
 from spark_jobs.sinks.file_system import output_files
@@ -23,16 +31,61 @@ from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash
 from tests.integration.test_files import CRASH, batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as message
-from tests.support.builders import ticket
-from tests.support.hdfs import running_hdfs
+from tests.support.builders import customer, payload, ticket
 from tests.support.pipelines import MakeWorld
 
 
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *words, f"PYTHON={sys.executable}"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def wishes(settings: Settings) -> dict[str, str]:
+    """What a user sets to have an HDFS besides."""
+    return {
+        "SERVICES": "+hdfs",
+        "HDFS_PORT": str(settings.hdfs_port),
+        "HDFS_DATANODE_PORT": str(settings.hdfs_datanode_port),
+    }
+
+
 @pytest.fixture(scope="module")
-def hdfs(stack_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings that write to an HDFS of its own, which ends with the module."""
-    with running_hdfs(stack_settings, tmp_path_factory.mktemp("hdfs")) as settings:
+def hdfs(stack_settings: Settings) -> Iterator[Settings]:
+    """Settings that write to an HDFS beside the services of the tests; it ends with the module."""
+    port, datanode_port = free_ports(2)
+    settings = stack_settings.model_copy(
+        update={
+            "hdfs_port": port,
+            "hdfs_datanode_port": datanode_port,
+            "output_path": f"hdfs://127.0.0.1:{port}/out",
+        }
+    )
+    try:
+        done = make("up", **wishes(settings))
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
         yield settings
+    finally:
+        for service in (HdfsDataNode(settings), HdfsNameNode(settings)):
+            service.stop()
+            shutil.rmtree(service.data_path, ignore_errors=True)
+            service.record_path.unlink(missing_ok=True)
+
+
+def test_status_names_hdfs_where_it_was_asked_for(hdfs: Settings) -> None:
+    done = make("status", **wishes(hdfs))
+
+    assert done.returncode == 0, done.stdout[-3000:]
+    for service, port in (("hdfs", hdfs.hdfs_port), ("hdfs-datanode", hdfs.hdfs_datanode_port)):
+        (line,) = [x for x in done.stdout.splitlines() if re.match(rf"│ {service} +│", x)]
+        assert [cell.strip() for cell in line.split("│")][2] == "up"
+        assert f"127.0.0.1:{port}" in line
 
 
 def test_batch_that_broke_off_on_hdfs_is_whole_after_it_came_again(
@@ -70,6 +123,41 @@ def test_batch_that_broke_off_on_hdfs_is_whole_after_it_came_again(
     assert staged == []
     delete_sets(several, TICKETS)
     assert [f.path for f in system.files("") if not f.path.startswith("_staging")] == []
+
+
+def test_customers_on_hdfs_are_merged_and_deleted_without_touching_others(
+    hdfs: Settings,
+    make_world: MakeWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Written by a job that feeds the files alone, as of customers it may be."""
+    made = make_world(CUSTOMERS)
+    settings = made.settings.model_copy(
+        update={"output_path": f"{hdfs.output_path}/merged", "sinks": ("files",)}
+    )
+    world = replace(made, settings=settings, pipeline=CUSTOMERS.feeding(("files",)))
+    for names in (("A", "B"), ("C",)):
+        world.send(*((b"k", payload(customer(customer_id=name))) for name in names), partition=0)
+        world.process()
+    files_sink(settings).write_batch(batch_of(world.spark, ticket(ticket_id="T")), 0)
+    system, customers_usa = output_files(settings), CUSTOMERS.file_sets[0]
+    assert len(system.files("customers_usa")) == 2
+    of_tickets = [f.path for f in system.files("") if "customers" not in f.path]
+
+    compact_pipeline(world.spark, settings, world.database, CUSTOMERS)
+
+    assert "; 3 rows before and after" in capsys.readouterr().out
+    assert len(system.files("customers_usa")) == 1
+    rows = read_set(world.spark, settings, customers_usa, "parquet").collect()
+    assert sorted(row.customer_id for row in rows) == ["A", "B", "C"]
+
+    # The session of the tests must not end with the command.
+    monkeypatch.setattr(resets, "repair_session", lambda *_: nullcontext(world.spark))
+    assert resets.reset(settings, "customers", topics=False, yes=True) == 0
+
+    assert [f.path for f in system.files("")] == of_tickets
+    assert ids(read_set(world.spark, settings, TICKETS.file_sets[0], "parquet")) == ["T"]
 
 
 def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
@@ -110,3 +198,19 @@ def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:
 
     assert (own.status, there.status) == ("ok", "ok")
     assert f"cannot connect to 127.0.0.1:{port} (connection refused): start HDFS" in away.text
+
+
+def test_down_ends_hdfs_though_no_setting_names_it(hdfs: Settings, tmp_path: Path) -> None:
+    """In a state folder that knows of its two services and no others."""
+    services = (HdfsNameNode(hdfs), HdfsDataNode(hdfs))
+    (tmp_path / "run").mkdir()
+    for service in services:
+        shutil.copy(service.record_path, tmp_path / "run")
+
+    done = make("down", MILLRACE_HOME=str(tmp_path))
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert {"hdfs: stopped", "hdfs-datanode: stopped", "kafka: was not up"} <= {
+        *done.stdout.splitlines()
+    }
+    assert [service.process() for service in services] == [None, None]

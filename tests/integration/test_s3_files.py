@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 from pyarrow.fs import S3FileSystem
 
 from operations.bucket import ensure_bucket
-from settings import PROJECT_ROOT, SinkUnavailable, load_settings
+from settings import PROJECT_ROOT, Settings, SinkUnavailable, load_settings
 from spark_jobs.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as message
@@ -27,6 +28,7 @@ __all__ = ["s3_endpoint"]
 
 BUCKET = "millrace-tests"
 PLACE = f"{BUCKET}/out"
+SET = "tickets_with_assignment"
 WRITE = """
 import sys
 from settings import load_settings
@@ -41,6 +43,25 @@ first = [ticket(ticket_id="A"), ticket(ticket_id="B", created_at="2026-11-20T00:
 sink.write_batch(batch_of(spark, *first), 0)
 sink.write_batch(batch_of(spark, ticket(ticket_id="C")), 1)
 sink.write_batch(batch_of(spark, ticket(ticket_id="C")), 1)
+"""
+# After it has said that files are merged it waits for a line, and then deletes what tickets have.
+REPAIR = """
+from operations.compact import compact
+from operations.reset import reset
+from spark_jobs.ledger import Counts, Entry, Ledger
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from tests.integration.test_files import QUERY
+with connect_mongodb(settings) as client:
+    ledger = Ledger(confirmed_database(client, settings), "tickets")
+    for batch_id, offsets in enumerate([(0, 2), (2, 3)]):
+        counts = Counts(read=offsets[1] - offsets[0], stored=offsets[1] - offsets[0])
+        ledger.confirm(
+            Entry("tickets", "client_tickets", QUERY, batch_id, {0: offsets}, counts, ("files",))
+        )
+compact(settings, "tickets_with_assignment", None)
+print("merged", flush=True)
+sys.stdin.readline()
+sys.exit(reset(settings, "tickets", topics=False, yes=True))
 """
 
 
@@ -57,32 +78,36 @@ def visible(endpoint: str) -> list[str]:
     return [k for k in keys if not k.startswith("_") and not k.endswith("/")]
 
 
-def run(home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WRITE],
+def start(program: str, home: Path, endpoint: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
         cwd=PROJECT_ROOT,
         env=os.environ
         | {
             "PYTHONPATH": str(PROJECT_ROOT),
             "MILLRACE_HOME": str(home),
+            "MONGO_DATABASE": f"t{uuid.uuid4().hex[:10]}",
             "SINKS": "files",
             "SPARK_MASTER": "local[1]",
             "OUTPUT_PATH": f"s3a://{PLACE}",
         }
         | s3_settings(endpoint)
         | environment,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=(home / "stderr.txt").open("w"),
         text=True,
-        timeout=280,
-        check=False,
     )
 
 
-def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again(
-    tmp_path: Path, endpoint: str
+def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_then_deleted(
+    tmp_path: Path, endpoint: str, stack_settings: Settings
 ) -> None:
-    died = run(tmp_path, endpoint, MILLRACE_FAULT="in-files-publish:2")
-    assert died.returncode == -signal.SIGKILL, died.stderr[-3000:]
+    (tmp_path / "jars").symlink_to(stack_settings.millrace_home / "jars")
+    died = start(WRITE, tmp_path, endpoint, MILLRACE_FAULT="in-files-publish:2")
+    died.communicate(timeout=280)
+    told = tmp_path / "stderr.txt"
+    assert died.returncode == -signal.SIGKILL, told.read_text()[-3000:]
     s3 = S3FileSystem(
         access_key=KEY,
         secret_key=SECRET,
@@ -94,17 +119,34 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again(
     assert len(half) == 2
     for key in half:
         assert pq.read_table(f"{PLACE}/{key}", filesystem=s3).num_rows == 1
+    others = ["customers_usa/a.parquet", "readme.txt", "tickets_with_assignment_of_others/a.csv"]
+    for name in others:
+        s3_client(endpoint).put_object(Bucket=BUCKET, Key=f"out/{name}", Body=b"x")
 
-    done = run(tmp_path, endpoint)
+    with start(WRITE + REPAIR, tmp_path, endpoint) as done:
+        assert done.stdin is not None
+        assert done.stdout is not None
+        output = ""
+        while not output.endswith("merged\n"):
+            line = done.stdout.readline()
+            assert line, told.read_text()[-3000:]
+            output += line
 
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert SECRET not in done.stderr + done.stdout
-    rows = pd.read_parquet(f"{PLACE}/tickets_with_assignment", filesystem=s3)
-    assert sorted(rows["ticket_id"]) == ["A", "B", "C"]
-    assert sorted(rows["day"].astype(str)) == ["2026-11-20", "2026-11-22", "2026-11-22"]
-    by_type = pd.read_parquet(f"{PLACE}/tickets_by_type", filesystem=s3)
-    assert by_type.to_dict("records") == [{"request_type": "billing", "count": 3}]
-    assert not [key for key in visible(endpoint) if key.endswith("_SUCCESS")]
+        rows = pd.read_parquet(f"{PLACE}/tickets_with_assignment", filesystem=s3)
+        assert sorted(rows["ticket_id"]) == ["A", "B", "C"]
+        assert sorted(rows["day"].astype(str)) == ["2026-11-20", "2026-11-22", "2026-11-22"]
+        days = [k.split("/")[1] for k in visible(endpoint) if k.startswith(f"{SET}/day=")]
+        assert days == ["day=2026-11-20", "day=2026-11-22"]
+        assert f"{SET}/day=2026-11-22: 2 files" in output
+        assert "; 2 rows before and after" in output
+        by_type = pd.read_parquet(f"{PLACE}/tickets_by_type", filesystem=s3)
+        assert by_type.to_dict("records") == [{"request_type": "billing", "count": 3}]
+        assert not [key for key in visible(endpoint) if key.endswith("_SUCCESS")]
+        output += done.communicate("\n", timeout=200)[0]
+
+    assert done.returncode == 0, told.read_text()[-3000:]
+    assert SECRET not in output + told.read_text()
+    assert sorted(visible(endpoint)) == others
 
 
 def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(

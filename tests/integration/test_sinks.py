@@ -15,12 +15,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from pymongo import MongoClient
 
+from operations.pipelines import PIPELINES, read_topic
 from schemas.spark import MESSAGE_SCHEMA
-from settings import PROJECT_ROOT, SINK_MODULES, SinkRejected, SinkUnavailable
+from settings import PROJECT_ROOT, SINK_MODULES, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.connector import forget_sessions
+from spark_jobs.customers import CUSTOMERS
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sources.topics import LIMIT, kafka_admin
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.outcomes import STORED
 from sql.client import transaction
@@ -28,11 +34,28 @@ from sql.tables import count_rows
 from tests.conftest import free_ports
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import ticket
+from tests.support.builders import customer, payload
 from tests.support.pipelines import MakeWorld
 from tests.support.world import Message, World
 
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"
 SENT = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+
+
+def _customer(customer_id: str, address: str, **changes: Any) -> Message:
+    record = customer(customer_id=customer_id, address=address, **changes)
+    return customer_id.encode(), payload(record)
+
+
+NOTHING: dict[str, Any] = dict.fromkeys(("gender", "location", "phone", "nat", "registered"))
+BARE_PROFILES = (PROFILES, profile(**NOTHING), profile("7a0eed16-9430-4d68-901f-c0d4c1c3bf01"))
+ABSENT: dict[str, Any] = dict.fromkeys(("phone", "city", "state", "postal_code", "created_at"), ...)
+BARE_CUSTOMERS = (
+    CUSTOMERS,
+    _customer("A", "", **ABSENT),
+    # An alert without a key.
+    (None, payload(customer(customer_id=..., **ABSENT))),
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +64,21 @@ class Case:
 
     Attributes:
         name: As `SINKS` lists it.
-        count: How many records of tickets (in an aggregate: what it adds up to) the store has.
+        count: How many records (in an aggregate: what it adds up to) the store has.
         away: Settings under which the store is away; None where it cannot be.
         break_it: Makes the store refuse the next write.
+        pipeline: Whose records it gets.
+        message: A record with an id and a text, as a message.
+        bare: A pipeline and two messages with nothing but what is required.
     """
 
     name: str
     count: Callable[[World], int]
     away: Callable[[int], dict[str, Any]] | None
     break_it: Callable[[World], None]
+    pipeline: Pipeline = TICKETS
+    message: Callable[[str, str], Message] = lambda name, text: ticket(name, request=text)
+    bare: tuple[Pipeline, Message, Message] = BARE_PROFILES
 
 
 def _rows_in_cassandra(world: World) -> int:
@@ -91,6 +120,27 @@ def _block_output(world: World) -> None:
     staging.write_text("in the way")
 
 
+def _customers_on_topics(world: World) -> int:
+    """A batch that comes again puts copies there; coordinates count."""
+    headers = [
+        dict(message.headers())
+        for topic in (world.settings.customers_usa_topic, world.settings.customers_alerts_topic)
+        for message in read_topic(world.settings, topic)
+    ]
+    return len({(h["source_partition"], h["source_offset"]) for h in headers})
+
+
+def _narrow_topic(world: World) -> None:
+    """The topic takes nothing any more that is larger than a few bytes."""
+    entry = ConfigEntry(LIMIT, "20", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(
+        ResourceType.TOPIC, world.settings.customers_usa_topic, incremental_configs=[entry]
+    )
+    admin = kafka_admin(world.settings)
+    for change in admin.incremental_alter_configs([resource]).values():
+        change.result(30)
+
+
 CASES = {
     "cassandra": Case(
         "cassandra",
@@ -98,7 +148,7 @@ CASES = {
         lambda port: {"cassandra_port": port},
         _drop_column,
     ),
-    "files": Case("files", _rows_in_files, None, _block_output),
+    "files": Case("files", _rows_in_files, None, _block_output, bare=BARE_CUSTOMERS),
     "postgres": Case(
         "postgres",
         _rows_in_postgres,
@@ -111,6 +161,18 @@ CASES = {
         lambda port: {"mongo_uri": f"mongodb://127.0.0.1:{port}"},
         _spoil_counts,
     ),
+    "topics": Case(
+        "topics",
+        _customers_on_topics,
+        lambda port: {
+            "kafka_bootstrap_servers": f"127.0.0.1:{port}",
+            "kafka_connect_timeout_seconds": 1,
+        },
+        _narrow_topic,
+        CUSTOMERS,
+        _customer,
+        BARE_CUSTOMERS,
+    ),
 }
 
 
@@ -120,18 +182,20 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def sink_of(world: World, case: Case) -> Sink:
+    """The sink, checked as before every start of a job."""
     settings = world.settings.model_copy(update={"sinks": (case.name,)})
     # The connector hears of tables that were made a moment ago only after a while.
     forget_sessions(world.spark)
-    (sink,) = world.pipeline.sinks(settings, world.database)
-    return sink
+    made = {sink.name: sink for sink in world.pipeline.sinks(settings, world.database)}
+    made[case.name].check()
+    return made[case.name]
 
 
-def batch_of(world: World, *messages: Message) -> Batch:
+def batch_of(world: World, *messages: Message, first_offset: int = 0) -> Batch:
     """A batch as the job makes it of messages."""
     rows = [
         (key, value, world.topic, 0, offset, SENT, 0)
-        for offset, (key, value) in enumerate(messages)
+        for offset, (key, value) in enumerate(messages, first_offset)
     ]
     read = world.spark.createDataFrame(rows, MESSAGE_SCHEMA)
     classified = world.pipeline.classify(read, world.settings).cache()
@@ -143,20 +207,24 @@ def batch_of(world: World, *messages: Message) -> Batch:
 
 
 def test_every_sink_takes_part_in_this_suite() -> None:
-    assert set(CASES) == set(SINK_MODULES)
+    everything = Settings(sinks=tuple(SINK_MODULES))
+    with MongoClient[Any](connect=False) as client:
+        used = {s.name for p in PIPELINES for s in p.sinks(everything, client["unused"])}
+
+    assert set(CASES) == used
+    assert used >= set(SINK_MODULES)
 
 
 def test_sink_goes_by_the_name_under_which_it_is_listed(make_world: MakeWorld, case: Case) -> None:
-    assert sink_of(make_world(TICKETS), case).name == case.name
+    assert sink_of(make_world(case.pipeline), case).name == case.name
 
 
 def test_batch_is_written_once_however_often_it_comes(make_world: MakeWorld, case: Case) -> None:
-    world = make_world(TICKETS)
+    world = make_world(case.pipeline)
     sink = sink_of(world, case)
-    sink.check()
     first, second = (
-        batch_of(world, ticket("A"), ticket("B", request='é "q", 名\n')),
-        batch_of(world, ticket("C")),
+        batch_of(world, case.message("A", "plain"), case.message("B", 'é "q", 名\n')),
+        batch_of(world, case.message("C", "plain"), first_offset=2),
     )
 
     sink.write_batch(first, 0)
@@ -169,24 +237,21 @@ def test_batch_is_written_once_however_often_it_comes(make_world: MakeWorld, cas
 
 
 def test_empty_batch_changes_nothing(make_world: MakeWorld, case: Case) -> None:
-    world = make_world(TICKETS)
+    world = make_world(case.pipeline)
     sink = sink_of(world, case)
 
-    sink.write_batch(batch_of(world, (b"k", b"no ticket")), 0)
+    sink.write_batch(batch_of(world, (b"k", b"no record")), 0)
 
     assert case.count(world) == 0
 
 
-def test_profile_with_nothing_but_what_is_required_is_taken(
+def test_record_with_nothing_but_what_is_required_is_taken(
     make_world: MakeWorld, case: Case
 ) -> None:
-    world = make_world(PROFILES)
-    if case.name not in world.pipeline.sink_names(
-        world.settings.model_copy(update={"sinks": (case.name,)}), world.database
-    ):
-        pytest.skip("profiles have nothing for it")
-    bare = profile(gender=None, location=None, phone=None, nat=None, registered=None)
-    batch = batch_of(world, bare, profile("7a0eed16-9430-4d68-901f-c0d4c1c3bf01"))
+    pipeline, *messages = case.bare
+    world = make_world(pipeline)
+    batch = batch_of(world, *messages)
+    assert batch.records.count() == 2
 
     sink_of(world, case).write_batch(batch, 0)
 
@@ -194,7 +259,7 @@ def test_profile_with_nothing_but_what_is_required_is_taken(
 def test_store_that_is_away_is_told_from_one_that_refuses(
     make_world: MakeWorld, case: Case
 ) -> None:
-    world = make_world(TICKETS)
+    world = make_world(case.pipeline)
     if case.away is not None:
         (port,) = free_ports(1)
         changed = {name: _typed(world, name, value) for name, value in case.away(port).items()}
@@ -203,10 +268,10 @@ def test_store_that_is_away_is_told_from_one_that_refuses(
             _check_with(world, case, away)
 
     sink = sink_of(world, case)
-    sink.write_batch(batch_of(world, ticket("A")), 0)
+    sink.write_batch(batch_of(world, case.message("A", "plain")), 0)
     case.break_it(world)
     with pytest.raises(SinkRejected, match="Nothing is lost") as refused:
-        sink.write_batch(batch_of(world, ticket("B", request="never to be told")), 1)
+        sink.write_batch(batch_of(world, case.message("B", "never to be told")), 1)
     assert "never to be told" not in str(refused.value)
 
 

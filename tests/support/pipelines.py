@@ -55,6 +55,8 @@ def make_world(
         settings = stack_settings.model_copy(
             update={
                 f"{pipeline.name}_topic": make_topic(),
+                "customers_usa_topic": f"{name}-usa",
+                "customers_alerts_topic": f"{name}-alerts",
                 "mongo_database": name,
                 # What a test is not about costs it no time: others are named where they matter.
                 "sinks": ("cassandra", "mongodb"),

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from operations.chaos import Round, choose_faults, report
-from operations.strikes import FAULTS
+from operations.strikes import FAULTS, PASSED_BY
 from settings import JobError, Settings
 from spark_jobs import faults
 
@@ -44,6 +44,16 @@ def test_every_fault_point_is_among_the_crashes() -> None:
     struck = {fault.environment.get(faults.VARIABLE) for fault in FAULTS}
 
     assert set(faults.FAULT_POINTS) <= struck
+
+
+def test_each_pipeline_is_struck_where_its_batches_pass() -> None:
+    struck = {fault.name: fault.pipelines for fault in FAULTS}
+
+    assert struck["at before-topics"] == ("customers",)
+    assert struck["at in-files-publish"] == ("tickets", "customers")
+    assert struck["at before-ledger"] == ("tickets", "profiles", "customers")
+    assert struck["Cassandra killed"] == ("tickets", "profiles")
+    assert {*PASSED_BY} <= {*faults.FAULT_POINTS}
 
 
 def test_one_round_that_is_not_exact_fails_all(capsys: pytest.CaptureFixture[str]) -> None:
