@@ -28,7 +28,7 @@ from spark_jobs.stopping import stop_spark
 from spark_jobs.tickets import TICKETS
 
 SINKS = ("cassandra", "mongodb", "files")
-CEILING, BASELINE = "ready bytes in a loop", "baseline (connector defaults, no guarantees)"
+CEILING, BASELINE = "ready bytes in a loop", "baseline"
 WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
 PARSED = "read, parse, judge; to nothing"
 DEDUPLICATED = "read, parse, judge, deduplicate; to nothing"

@@ -92,6 +92,11 @@ def latency(settings: Settings, rate: int, seconds: float) -> Latency:
                 waited = _until_readable(session, probes, seconds)
         finally:
             close(session)
+    if len(waited) < PROBES_PER_SECOND:
+        raise BenchError(
+            f"Only {len(waited)} tickets were seen in {seconds:.0f} s at {rate} a second: this"
+            " machine cannot keep up, so there is no latency to tell."
+        )
     cuts = quantiles(waited, n=100)
     return Latency(cuts[49], cuts[98])
 

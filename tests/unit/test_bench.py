@@ -84,7 +84,7 @@ def test_aims_are_judged_by_ratios() -> None:
         results(
             row("ready bytes in a loop", 100),
             row("one process", 30),
-            row("baseline (connector defaults, no guarantees)", 10),
+            row("baseline", 10),
             row("whole pipeline, every guarantee", 20),
             row("its parts in series, computed", 25),
             row("profiles: whole pipeline", 11),
