@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cassandra.cluster import Session
@@ -22,10 +21,9 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame
 
 from cql.client import close, connect
-from settings import Settings, SinkError, SinkRejected
+from settings import Settings, SinkRejected
 from spark_jobs.connector import forget_sessions, freed_when_blocked
-from spark_jobs.faults import parts_around_fault
-from spark_jobs.side_by_side import side_by_side
+from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink, sink_error
 from spark_jobs.trust import tls_conf
 
@@ -51,7 +49,7 @@ class Table:
 
 @dataclass(frozen=True)
 class CassandraSink:
-    """Writes each batch to every table, side by side."""
+    """Writes each batch to every table, one after the other."""
 
     settings: Settings
     tables: tuple[Table, ...]
@@ -102,26 +100,22 @@ class CassandraSink:
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Upsert the batch's records into every table."""
-        try:
-            for tables in parts_around_fault("between-tables", self.tables):
-                side_by_side([partial(self._write, batch, batch_id, table) for table in tables])
-        except SinkError:
-            forget_sessions(batch.records.sparkSession)
-            raise
-
-    def _write(self, batch: Batch, batch_id: int, table: Table) -> None:
-        writer = (
-            table.rows(batch.records)
-            .write.format("org.apache.spark.sql.cassandra")
-            .mode("append")
-            .options(keyspace=table.keyspace, table=table.name, **WRITE_OPTIONS)
-        )
-        try:
-            with freed_when_blocked(batch.records.sparkSession):
-                writer.save()
-        except Exception as error:
-            action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
-            raise sink_error("Cassandra", action, error) from error
+        for position, table in enumerate(self.tables):
+            if position:
+                fault_point("between-tables")
+            writer = (
+                table.rows(batch.records)
+                .write.format("org.apache.spark.sql.cassandra")
+                .mode("append")
+                .options(keyspace=table.keyspace, table=table.name, **WRITE_OPTIONS)
+            )
+            try:
+                with freed_when_blocked(batch.records.sparkSession):
+                    writer.save()
+            except Exception as error:
+                forget_sessions(batch.records.sparkSession)
+                action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
+                raise sink_error("Cassandra", action, error) from error
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
