@@ -36,13 +36,11 @@ def select_first_arrivals(
     would shuffle once more, and the order would be lost.
     """
     clock = F.greatest(F.current_timestamp(), F.lit(not_before))
-    # The clock comes after the shuffle: it stands as a number in the code that Spark generates, and
-    # with it what parses and judges would be compiled anew for each batch.
     return (
-        records.repartition(partitions, "record_id")
-        .sortWithinPartitions("record_id", "kafka_timestamp", "kafka_partition", "kafka_offset")
-        .withColumn(PROCESSED_AT, clock)
+        records.withColumn(PROCESSED_AT, clock)
         .withWatermark(PROCESSED_AT, f"{int(watermark_delay(days).total_seconds())} seconds")
+        .repartition(partitions, "record_id")
+        .sortWithinPartitions("record_id", "kafka_timestamp", "kafka_partition", "kafka_offset")
         .dropDuplicatesWithinWatermark(["record_id"])
         .drop(PROCESSED_AT)
     )
