@@ -113,7 +113,7 @@ def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
         nonlocal asked
         with suppress(psutil.NoSuchProcess):
             submitter = psutil.Process(process.pid)
-            drivers = [child for child in submitter.children() if job in child.cmdline()]
+            drivers = [child for child in submitter.children() if _runs(child, job)]
             if asked or not drivers:
                 kill_family(submitter)
             for driver in drivers:
@@ -122,6 +122,14 @@ def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
 
     for number in SIGNALS:
         signal.signal(number, handle)
+
+
+def _runs(process: psutil.Process, job: str) -> bool:
+    """Whether a process is the driver; the JVM has other children, some for a moment only."""
+    try:
+        return job in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _say(text: str) -> None:
