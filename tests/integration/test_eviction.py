@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -17,16 +15,6 @@ from tests.support.builders import NOON
 COLUMNS = "record_id string, kafka_timestamp timestamp, kafka_partition int, kafka_offset bigint"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IN_A_MONTH = datetime.now(UTC) + timedelta(days=30)
-PAUSE = "millrace.state.pause"
-
-
-@pytest.fixture
-def no_pause(job_spark: SparkSession) -> Iterator[None]:
-    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
-    properties = jvm.java.lang.System
-    properties.setProperty(PAUSE, "0")
-    yield
-    properties.clearProperty(PAUSE)
 
 
 class Stream:

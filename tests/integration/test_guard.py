@@ -118,6 +118,7 @@ def test_dead_letters_never_age_out_and_have_room(make_world: MakeWorld) -> None
     assert config["max.message.bytes"].value == str(1_048_588 + 65_536)
 
 
+@pytest.mark.usefixtures("no_pause")
 def test_ids_are_remembered_for_the_days_asked_for(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

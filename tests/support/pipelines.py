@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cassandra.cluster import Session
@@ -19,6 +20,8 @@ from tests.support.world import World, create_tables, in_keyspace
 
 MakeWorld = Callable[[Pipeline], World]
 TEST_KEY = "a key for tests only"
+# Read by spark_jobs/jvm/RocksDBStateStoreProvider.java.
+PAUSE = "millrace.state.pause"
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,16 @@ def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
     spark = build_session(stack_settings.model_copy(update={"spark_master": "local[2]"}), "tests")
     yield spark
     spark.stop()
+
+
+@pytest.fixture
+def no_pause(job_spark: SparkSession) -> Iterator[None]:
+    """Lets each batch look for expired ids, which is done every fifteen minutes otherwise."""
+    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
+    properties = jvm.java.lang.System
+    properties.setProperty(PAUSE, "0")
+    yield
+    properties.clearProperty(PAUSE)
 
 
 @pytest.fixture(scope="session")
