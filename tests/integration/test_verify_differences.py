@@ -129,6 +129,7 @@ def test_dead_letters_missing_or_too_many_are_named_by_coordinates(
     ]
 
 
+@pytest.mark.usefixtures("no_pause")
 def test_ids_that_came_again_after_the_days_of_deduplication_are_named(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
