@@ -27,7 +27,7 @@ def scratch(settings: Settings, name: str) -> Path:
     parent = settings.millrace_home / "spark"
     if parent not in _own or not _own[parent][0].exists():
         _own[parent] = _new_folder(parent)
-        atexit.register(shutil.rmtree, _own[parent][0], ignore_errors=True)
+        atexit.register(_leave, *_own[parent])
     folder = _own[parent][0] / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -45,6 +45,11 @@ def _new_folder(parent: Path) -> tuple[Path, IO[str]]:
         lock = (own / LOCK_NAME).open("a")
         fcntl.flock(lock, fcntl.LOCK_EX)
     return own, lock
+
+
+def _leave(folder: Path, lock: IO[str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.close()
 
 
 def _is_in_use(folder: Path) -> bool:
