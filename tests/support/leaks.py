@@ -53,11 +53,12 @@ def spellings(secret: str | bytes) -> set[bytes]:
 
 def leaks(secrets: Iterable[str | bytes], places: Places) -> list[str]:
     """Where which secret is to be read."""
+    forms = {secret: spellings(secret) for secret in secrets}
     return [
         f"{secret!r} in {name}"
-        for secret in secrets
+        for secret, spelled in forms.items()
         for name, content in places.items()
-        if any(form in content for form in spellings(secret))
+        if any(form in content for form in spelled)
     ]
 
 
