@@ -164,7 +164,7 @@ def test_submitted_job_outlives_a_worker_exactly_and_shows_no_secret(
     assert leaks(NEVER, seen | left) == []
     # What may be seen is seen: the search looks where it should.
     for text, place in (
-        ("spark-submit", "command line of java"),
+        ("org.apache.spark.deploy.SparkSubmit", "command line of java"),
         ("someone", "/environment"),
         ("someone", "events/"),
         ("millrace-tickets", f"http://127.0.0.1:{cluster.page}/"),
