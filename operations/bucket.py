@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from producers.s3 import s3_client
 from settings import Settings, SinkRejected, SinkUnavailable
 from spark_jobs.stores import writes_to_s3
 
@@ -25,19 +22,12 @@ def ensure_bucket(settings: Settings) -> str | None:
     """
     if not (writes_to_s3(settings) and settings.s3_endpoint_url):
         return None
+    # It takes a moment to load, and few need it.
+    from botocore.exceptions import BotoCoreError, ClientError
+
     bucket = urlsplit(settings.output_path).netloc
-    secret = settings.aws_secret_access_key
     try:
-        client = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint_url,
-            region_name=settings.aws_region,
-            aws_access_key_id=settings.aws_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=Config(
-                connect_timeout=10, read_timeout=30, s3={"addressing_style": "path"},
-            ),
-        )  # fmt: skip
+        client = s3_client(settings, connect_timeout=10, read_timeout=30)
         if bucket in {found["Name"] for found in client.list_buckets()["Buckets"]}:
             return None
         client.create_bucket(Bucket=bucket)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from operations.checkup import Fault, Line, line_of
 from operations.endpoints import Address, Endpoint, absence, split_address, unreached
 from operations.machine_checks import folder_faults
 from operations.pipelines import PIPELINES
+from producers.s3 import s3_client
 from settings import Settings
 from spark_jobs.sinks.file_manifest import load_manifest
 from spark_jobs.sinks.file_system import LocalFiles
@@ -78,7 +79,12 @@ def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
 
     parts = urlsplit(place)
     try:
-        client = _s3_client(settings)
+        client = s3_client(
+            settings,
+            connect_timeout=S3_SECONDS,
+            read_timeout=S3_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
         if parts.scheme == "s3":
             client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
         else:
@@ -101,26 +107,6 @@ def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
             f"S3 at {where} does not answer ({type(error).__name__}): start it, or correct"
             " S3_ENDPOINT_URL and AWS_REGION"
         )
-
-
-def _s3_client(settings: Settings) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    secret = settings.aws_secret_access_key
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint_url,
-        region_name=settings.aws_region,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(
-            connect_timeout=S3_SECONDS,
-            read_timeout=S3_SECONDS,
-            retries={"total_max_attempts": 1},
-            s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-        ),
-    )
 
 
 def hdfs_faults(settings: Settings) -> Iterator[Fault]:

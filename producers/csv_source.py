@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from producers.s3 import s3_client
 from settings import DeliveryError, Settings
 
 PAGE_BYTES: Final = 8 * 1024 * 1024
@@ -101,19 +100,10 @@ class _S3Source:
     def __post_init__(self) -> None:
         parts = urlsplit(self.name)
         self._object = {"Bucket": parts.netloc, "Key": parts.path.removeprefix("/")}
-        secret = self.settings.aws_secret_access_key
         with self._explained():
-            self._client: Any = boto3.client(
-                "s3",
-                endpoint_url=self.settings.s3_endpoint_url,
-                region_name=self.settings.aws_region,
-                aws_access_key_id=self.settings.aws_access_key_id,
-                aws_secret_access_key=secret.get_secret_value() if secret else None,
-                config=Config(
-                    connect_timeout=10, read_timeout=60, retries={"mode": "standard"},
-                    s3={"addressing_style": "path" if self.settings.s3_endpoint_url else "auto"},
-                ),
-            )  # fmt: skip
+            self._client: Any = s3_client(
+                self.settings, connect_timeout=10, read_timeout=60, retries={"mode": "standard"}
+            )
             head = self._client.head_object(**self._object)
         self._etag, self._size = str(head["ETag"]), int(head["ContentLength"])
         self.version = f"{self._size}-{self._etag}"

@@ -1,0 +1,31 @@
+"""The client of S3, or of another store that speaks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from settings import Settings
+
+
+def s3_client(settings: Settings, **limits: Any) -> Any:
+    """A client of the store, credentials and region of the settings.
+
+    Args:
+        settings: Without keys the usual places of AWS have them.
+        limits: Time-outs and retries, under botocore's names.
+    """
+    # They take a moment to load, and few need them.
+    import boto3
+    from botocore.config import Config
+
+    secret = settings.aws_secret_access_key
+    # Other stores seldom have a host name for each bucket.
+    style = "path" if settings.s3_endpoint_url else "auto"
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.aws_region,
+        aws_access_key_id=settings.aws_access_key_id,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+        config=Config(s3={"addressing_style": style}, **limits),
+    )
