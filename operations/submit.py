@@ -29,8 +29,8 @@ from operations.submission import (
     submission,
     whole_environment,
 )
-from settings import JobError, Settings, load_settings
-from spark_jobs.job_options import job_words
+from settings import JobError, Settings
+from spark_jobs.job_options import job_words, settings_of
 from spark_jobs.stopping import SIGNALS
 
 OPTION_DASHES = "--"
@@ -42,15 +42,7 @@ def submit(options: argparse.Namespace) -> int:
     Raises:
         JobError: it cannot be submitted so; names what is wrong.
     """
-    settings = load_settings(
-        {
-            "sinks": options.sinks,
-            "output_path": options.output_path,
-            "output_format": options.output_format,
-            "spark_master": options.master,
-            "spark_driver_memory": options.memory,
-        }
-    )
+    settings = settings_of(options)
     check(settings, options.conf)
     in_pods = settings.spark_master.startswith(KUBERNETES)
     build = kubernetes_submission if in_pods else submission

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from settings import Settings, load_settings
 from spark_jobs.findings import (
     ACCEPT_CLOCK,
     ACCEPT_CODE,
@@ -35,6 +36,23 @@ def add_job_options(parser: ArgumentParser) -> None:
         help="where the first start of all begins (default: %(default)s)",
     )
     add_acceptance(parser)
+
+
+def settings_of(options: Namespace) -> Settings:
+    """The settings, with what the options say over all.
+
+    Raises:
+        SettingsError: one text that names every fault.
+    """
+    return load_settings(
+        {
+            "sinks": options.sinks,
+            "output_path": options.output_path,
+            "output_format": options.output_format,
+            "spark_master": options.master,
+            "spark_driver_memory": options.memory,
+        }
+    )
 
 
 def job_words(options: Namespace) -> list[str]:

@@ -13,7 +13,7 @@ from settings import JobError, MillraceError, Settings, load_settings
 from spark_jobs.faults import check_fault
 from spark_jobs.findings import accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.job_options import add_job_options
+from spark_jobs.job_options import add_job_options, settings_of
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session import build_session
 from spark_jobs.sinks.driver_errors import explained
@@ -30,15 +30,7 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
     settings: Settings | None = None
     try:
         check_fault()
-        settings = load_settings(
-            {
-                "sinks": options.sinks,
-                "output_path": options.output_path,
-                "output_format": options.output_format,
-                "spark_master": options.master,
-                "spark_driver_memory": options.memory,
-            }
-        )
+        settings = settings_of(options)
         start_logging(settings)
         if under_spark_submit() and (options.master or options.memory):
             raise JobError(
