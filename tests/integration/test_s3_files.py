@@ -79,25 +79,26 @@ def visible(endpoint: str) -> list[str]:
 
 
 def start(program: str, home: Path, endpoint: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=PROJECT_ROOT,
-        env=os.environ
-        | {
-            "PYTHONPATH": str(PROJECT_ROOT),
-            "MILLRACE_HOME": str(home),
-            "MONGO_DATABASE": f"t{uuid.uuid4().hex[:10]}",
-            "SINKS": "files",
-            "SPARK_MASTER": "local[1]",
-            "OUTPUT_PATH": f"s3a://{PLACE}",
-        }
-        | s3_settings(endpoint)
-        | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(home / "stderr.txt").open("w"),
-        text=True,
-    )
+    with (home / "stderr.txt").open("w") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=PROJECT_ROOT,
+            env=os.environ
+            | {
+                "PYTHONPATH": str(PROJECT_ROOT),
+                "MILLRACE_HOME": str(home),
+                "MONGO_DATABASE": f"t{uuid.uuid4().hex[:10]}",
+                "SINKS": "files",
+                "SPARK_MASTER": "local[1]",
+                "OUTPUT_PATH": f"s3a://{PLACE}",
+            }
+            | s3_settings(endpoint)
+            | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_then_deleted(
