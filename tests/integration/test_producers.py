@@ -160,18 +160,23 @@ def test_stop_request_ends_an_endless_delivery(
     assert counted.sent == counted.delivered == len(messages_of(settings, topic)) == 3000
 
 
+def sent_by_command(settings: Settings, topic: str, count: int, *options: str) -> list[Any]:
+    """What the tickets command puts on a topic; its exit and last line are as they must be."""
+    words = ("--count", str(count), "--rate", "0", *options)
+    run = subprocess.run(
+        command(settings, "tickets", topic, *words),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert counts(run.stdout) == (count, count, 0)
+    return [json.loads(message.value) for _, message in messages_of(settings, topic)]
+
+
 def test_tickets_command_ends_with_the_counts(
     settings: Settings, make_topic: Callable[[], str]
 ) -> None:
-    topic = make_topic()
-    run = subprocess.run(
-        command(settings, "tickets", topic, "--count", "250", "--rate", "0", "--vocabulary", "fr"),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    tickets = sent_by_command(settings, make_topic(), 250, "--vocabulary", "fr")
 
-    assert run.returncode == 0, run.stderr
-    assert counts(run.stdout) == (250, 250, 0)
-    tickets = [json.loads(message.value) for _, message in messages_of(settings, topic)]
     assert len({ticket["ticket_id"] for ticket in tickets}) == 250
     assert all("demande" in ticket for ticket in tickets)
 
@@ -179,15 +184,8 @@ def test_tickets_command_ends_with_the_counts(
 def test_tickets_command_in_several_processes_sends_everything_once(
     settings: Settings, make_topic: Callable[[], str]
 ) -> None:
-    topic = make_topic()
-    run = subprocess.run(
-        command(settings, "tickets", topic, "--count", "251", "--rate", "0", "--processes", "2"),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    tickets = sent_by_command(settings, make_topic(), 251, "--processes", "2")
 
-    assert run.returncode == 0, run.stderr
-    assert counts(run.stdout) == (251, 251, 0)
-    tickets = [json.loads(message.value) for _, message in messages_of(settings, topic)]
     assert len({ticket["ticket_id"] for ticket in tickets}) == 251
 
 
