@@ -1,18 +1,21 @@
-"""The bucket of the files, on a store that is not AWS."""
+"""The buckets of files and checkpoints, on a store that is not AWS."""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from producers.s3 import s3_client
 from settings import Settings, SinkRejected, SinkUnavailable
-from spark_jobs.stores import writes_to_s3
+from spark_jobs.stores import places_on_s3
 
 THERE_ALREADY = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
 def ensure_bucket(settings: Settings) -> str | None:
-    """Create the bucket of OUTPUT_PATH on S3_ENDPOINT_URL if it is absent; gives its name if so.
+    """Create the buckets of files and checkpoints on S3_ENDPOINT_URL where they are absent.
+
+    Gives the names of those that are new, None where all were there.
 
     On AWS, where names are shared by all customers and cost money, it is its owner who makes it.
 
@@ -20,28 +23,42 @@ def ensure_bucket(settings: Settings) -> str | None:
         SinkUnavailable: the store cannot be reached.
         SinkRejected: the store refused.
     """
-    if not (writes_to_s3(settings) and settings.s3_endpoint_url):
+    wanted = dict.fromkeys(urlsplit(place).netloc for place in places_on_s3(settings))
+    if not (wanted and settings.s3_endpoint_url):
         return None
     # It takes a moment to load, and few need it.
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket = urlsplit(settings.output_path).netloc
+    made = []
     try:
         client = s3_client(settings, connect_timeout=10, read_timeout=30)
-        if bucket in {found["Name"] for found in client.list_buckets()["Buckets"]}:
-            return None
-        client.create_bucket(Bucket=bucket)
+        there = {found["Name"] for found in client.list_buckets()["Buckets"]}
+        for bucket in wanted:
+            if bucket not in there and _is_made(client, bucket):
+                made.append(bucket)
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
-        if code in THERE_ALREADY:
-            return None
         raise SinkRejected(
-            f"The store at `{settings.s3_endpoint_url}` did not give the bucket `{bucket}`: {code}."
-            " Create it yourself, or correct OUTPUT_PATH and the AWS_… credentials."
+            f"The store at `{settings.s3_endpoint_url}` did not give the bucket"
+            f" `{', '.join(wanted)}`: {code}. Create it yourself, or correct OUTPUT_PATH,"
+            " CHECKPOINT_PATH and the AWS_… credentials."
         ) from error
     except (BotoCoreError, ValueError) as error:
         raise SinkUnavailable(
             f"Cannot reach S3 at `{settings.s3_endpoint_url}`: {type(error).__name__}. See that"
             " S3_ENDPOINT_URL answers and that AWS_REGION and the AWS_… credentials are set."
         ) from error
-    return bucket
+    return ", ".join(made) or None
+
+
+def _is_made(client: Any, bucket: str) -> bool:
+    """Create a bucket; False where somebody was quicker."""
+    from botocore.exceptions import ClientError
+
+    try:
+        client.create_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in THERE_ALREADY:
+            return False
+        raise
+    return True

@@ -35,7 +35,13 @@ CHECKPOINT_MANAGERS: Final = {
 
 def writes_to_s3(settings: Settings) -> bool:
     """Whether files or checkpoints go to S3."""
-    return _files_on_s3(settings) or _checkpoints_on_s3(settings)
+    return bool(places_on_s3(settings))
+
+
+def places_on_s3(settings: Settings) -> list[str]:
+    """Where on S3 files and checkpoints are: `s3a://bucket/…`."""
+    checkpoints = [settings.checkpoints] if settings.checkpoints.startswith("s3a:") else []
+    return [settings.output_path, *checkpoints] if _files_on_s3(settings) else checkpoints
 
 
 def store_conf(settings: Settings) -> dict[str, str]:
@@ -48,10 +54,6 @@ def store_conf(settings: Settings) -> dict[str, str]:
 
 def _files_on_s3(settings: Settings) -> bool:
     return "files" in settings.sinks and settings.output_path.startswith("s3a:")
-
-
-def _checkpoints_on_s3(settings: Settings) -> bool:
-    return settings.checkpoints.startswith("s3a:")
 
 
 def _access_to_s3(settings: Settings) -> dict[str, str]:

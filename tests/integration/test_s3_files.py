@@ -186,6 +186,8 @@ def test_set_up_makes_the_bucket_on_a_store_that_is_not_aws_and_no_other(
     names = [bucket["Name"] for bucket in s3_client(s3_endpoint).list_buckets()["Buckets"]]
     assert names.count("made-by-up") == 1
     assert [ensure_bucket(on_aws), ensure_bucket(on_disk)] == [None, None]
+    remembered = on_disk.model_copy(update={"checkpoint_path": "s3a://for-checkpoints/here"})
+    assert ensure_bucket(remembered) == "for-checkpoints"
     with pytest.raises(SinkUnavailable, match=r"Cannot reach S3 at `http://127\.0\.0\.1:9`"):
         ensure_bucket(away)
 
