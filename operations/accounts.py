@@ -9,6 +9,7 @@ has read yet, is not judged; it waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -60,14 +61,17 @@ def take_accounts(
     Raises:
         MillraceError: a service did not answer or lacks a table or topic.
     """
-    own = batch_session(spark)
-    accounts = []
     parts = [part for pipeline in pipelines for part in present_parts(pipeline, database)]
-    for part in parts:
+
+    def account(part: Pipeline) -> Account:
         with explained_errors(f"what pipeline {part.name} stored"):
             fed = settings_of_part(part, settings, database)
-            accounts.append(_Accountant(fed, database, own, part).account())
-    return accounts
+            return _Accountant(fed, database, batch_session(spark), part).account()
+
+    # Side by side, as one of them is mostly a planner that waits for tasks or tasks that wait for
+    # a planner.
+    with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
+        return list(pool.map(account, parts))
 
 
 class _Accountant:

@@ -33,6 +33,8 @@ PRODUCERS = ("tickets", "profiles", "customers")
 # Producers that have an end of their own.
 ENDING = ("customers",)
 EXIT_INTERRUPTED = 130
+# Up to so many records Spark is done before code that is compiled for speed would pay.
+BRIEF_RECORDS = 20_000
 Say = Callable[[str], None]
 
 
@@ -44,6 +46,11 @@ class Amounts:
     profiles: int
     customers: int
     seed: int
+
+    @property
+    def are_small(self) -> bool:
+        """Whether starting takes longer than the work."""
+        return self.tickets + self.profiles + self.customers <= BRIEF_RECORDS
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
@@ -60,7 +67,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             say(line)
         # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
         produced = pool.submit(_prepare_and_produce, settings, amounts, options, stop, say)
-        spark = _start_spark(settings, "run", say)
+        spark = _start_spark(settings, "run", say, is_brief=amounts.are_small)
         try:
             stop.on_signals()
             for line in produced.result():
@@ -149,9 +156,11 @@ def _faults(name: str) -> list[str]:
     return ["--invalid-ratio", INVALID_RATIO, "--duplicate-ratio", DUPLICATE_RATIO]
 
 
-def _start_spark(settings: Settings, name: str, say: Say) -> SparkSession:
+def _start_spark(
+    settings: Settings, name: str, say: Say, *, is_brief: bool = False
+) -> SparkSession:
     started = time.monotonic()
-    spark = build_session(settings, name)
+    spark = build_session(settings, name, is_brief=is_brief)
     say(f"spark {spark.version} on {settings.spark_master} up after"
         f" {time.monotonic() - started:.0f} s")  # fmt: skip
     return spark

@@ -19,6 +19,8 @@ STATE_STORE: Final = "millrace.spark.RocksDBStateStoreProvider"
 STATE_STORE_CONF: Final = "spark.sql.streaming.stateStore.providerClass"
 LOCAL_FILES: Final = "millrace.spark.LocalFiles"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
+# By which PySpark builds columns and calls.
+LOOKED_UP: Final = ("functions", "Column", "PythonUtils", "org")
 
 
 def add_classes(spark: SparkSession, folder: Path) -> None:
@@ -34,6 +36,17 @@ def add_classes(spark: SparkSession, folder: Path) -> None:
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
     if str(spark.sparkContext.master).startswith("local["):
         _use_local_files(jvm, context.hadoopConfiguration())
+
+
+def remember_lookups(spark: SparkSession) -> None:
+    """Keep what PySpark's column functions look up in the JVM by name, thousands of times.
+
+    Py4J asks the JVM each time, which then looks for a class of that name in every imported
+    package, and so in every jar: a quarter of what building and verifying plans cost the driver.
+    """
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    for name in LOOKED_UP:
+        setattr(jvm, name, getattr(jvm, name))
 
 
 def _use_local_files(jvm: Any, configuration: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyspark
@@ -21,7 +22,7 @@ from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
-from spark_jobs.jvm_classes import add_classes
+from spark_jobs.jvm_classes import add_classes, remember_lookups
 from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stopping import under_spark_submit
@@ -34,6 +35,8 @@ SHUFFLE_PARTITIONS = int(spark_defaults()["spark.sql.shuffle.partitions"])
 MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
 # On driver and executors.
 JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
+# For a driver that lives for a minute: half of what it computes would be Java's second compiler.
+BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1",)
 # Only a JVM that is about to start takes them.
 AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
 # What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.
@@ -55,8 +58,10 @@ def connector_packages(settings: Settings | None = None) -> list[str]:
     return [*pinned("jars", "spark"), *s3]
 
 
-def build_session(settings: Settings, name: str) -> SparkSession:
+def build_session(settings: Settings, name: str, *, is_brief: bool = False) -> SparkSession:
     """Start Spark's driver and give its session.
+
+    `is_brief`: so little is to be done that compiling it for speed would take longer.
 
     Raises:
         JobError: the driver did not start; names its log.
@@ -66,7 +71,7 @@ def build_session(settings: Settings, name: str) -> SparkSession:
     if under_spark_submit():
         SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
     else:
-        _launch_jvm(settings, log_path)
+        _launch_jvm(settings, log_path, BRIEF_OPTIONS if is_brief else ())
     write_trust_store(settings)
     conf = SparkConf()
     # Under spark-submit the master is the one given there, and so is what executors get.
@@ -83,6 +88,7 @@ def build_session(settings: Settings, name: str) -> SparkSession:
         ) from error
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
+    remember_lookups(spark)
     return spark
 
 
@@ -101,12 +107,15 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
         ) from error
 
 
-def launch_conf(settings: Settings, log_path: Path) -> dict[str, str]:
+def launch_conf(
+    settings: Settings, log_path: Path, more_options: Sequence[str] = ()
+) -> dict[str, str]:
     """What the JVM must know when it starts; visible in the process list."""
     java_options = [
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}",
         f"-Dmillrace.jvm.log={log_path}",
         *JAVA_OPTIONS,
+        *more_options,
     ]
     if settings.spark_master.startswith("local"):
         java_options.append(f"-Djava.io.tmpdir={scratch(settings, 'tmp')}")
@@ -165,11 +174,11 @@ def _home_for_workers(settings: Settings) -> Path:
     return home
 
 
-def _launch_jvm(settings: Settings, log_path: Path) -> None:
+def _launch_jvm(settings: Settings, log_path: Path, more_options: Sequence[str]) -> None:
     """Start the JVM with its own output in the log."""
     if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public way
         return
-    conf = launch_conf(settings, log_path)
+    conf = launch_conf(settings, log_path, more_options)
     if settings.spark_master.startswith("local"):
         # Spark's web pages and block transfers on the loopback interface only.
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"

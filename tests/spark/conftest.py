@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from local_stack.java import find_java, java_environment
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
+from spark_jobs.jvm_classes import remember_lookups
 from tests.support.builders import messages
 
 
@@ -27,6 +28,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.local.dir", str(scratch / "local"))
         .config("spark.sql.warehouse.dir", str(scratch / "warehouse"))
         .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.codegen.cache.maxEntries", "1000")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.datetime.java8API.enabled", "true")
         .config("spark.sql.ansi.enabled", "false")
@@ -37,6 +39,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
+    remember_lookups(session)
     yield session
     session.stop()
 
