@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from operations.letters import DeadLetter, note_key
 from producers.delivery import TUNING
 from settings import DeliveryError, Settings
 from spark_jobs.faults import fault_point
+from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.sources.kafka import REDRIVES_HEADER
-from spark_jobs.sources.topics import ensure_redriven_topic, redriven_topic
+from spark_jobs.sources.topics import ensure_redriven_topic, redriven_topic, topic_state
 
 SOURCE_HEADER: Final = "redriven_from"
 # The broker ends a transaction that nobody goes on with after this time, and lets readers pass.
@@ -26,6 +28,9 @@ TRANSACTION_SECONDS: Final = 30
 ATTEMPTS: Final = 3
 # One piece of a wait: signal handlers run between two pieces.
 WAIT_SECONDS: Final = 0.5
+# A broker marks what it has committed within milliseconds.
+READABLE_SECONDS: Final = 10
+READABLE_ASKS_SECONDS: Final = 0.05
 # Far above any topic's limit, which is what decides.
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 # The broker's verdicts on a message itself; librdkafka's own names begin with an underscore.
@@ -81,11 +86,13 @@ class Sender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing open, or leave it to the broker and the next run."""
-        if kind is not None:
-            self._producer.purge()
-            with contextlib.suppress(KafkaException):
-                self._producer.abort_transaction(WAIT_SECONDS)
+        """Leave nothing open and all of it readable, or leave it to the broker and the next run."""
+        if kind is None:
+            wait_until_readable(self._settings, (self._topic, redriven_topic(self._topic)))
+            return
+        self._producer.purge()
+        with contextlib.suppress(KafkaException):
+            self._producer.abort_transaction(WAIT_SECONDS)
 
     def send(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Send letters and their notes, all or nothing; gives those that the broker refuses.
@@ -170,3 +177,34 @@ class Sender:
             " `make status` and `make logs SERVICE=kafka`, then run it again: what was sent is not"
             " sent twice."
         )
+
+
+def wait_until_readable(settings: Settings, topics: Sequence[str]) -> bool:
+    """Wait until readers of committed messages see all that was committed before this call.
+
+    A broker confirms a commit once it is decided, and marks the partitions only then. Gives whether
+    it came to that: somebody else's open transaction holds readers up, and is not waited out.
+
+    Raises:
+        JobError, SinkUnavailable: as `topic_state`.
+    """
+    admin = kafka_admin(settings)
+    ends = {
+        TopicPartition(topic, partition): end
+        for topic in topics
+        for partition, (_, end) in topic_state(settings, topic).offsets.items()
+    }
+    deadline = time.monotonic() + READABLE_SECONDS
+    while True:
+        answers = admin.list_offsets(
+            dict.fromkeys(ends, OffsetSpec.latest()),
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=READABLE_SECONDS,
+        )
+        # A partition without a leader for a moment is asked again.
+        with contextlib.suppress(KafkaException):
+            if all(answers[place].result().offset >= end for place, end in ends.items()):
+                return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(READABLE_ASKS_SECONDS)

@@ -27,7 +27,7 @@ from operations.dead_letters import run_dead_letters
 from operations.letters import read_letters
 from operations.options import build_parser
 from operations.pipelines import read_topic
-from operations.redrive_sender import Sender
+from operations.redrive_sender import Sender, wait_until_readable
 from producers.delivery import Delivery
 from settings import PROJECT_ROOT, DeliveryError, Settings, SinkUnavailable
 from spark_jobs.ledger import Counts
@@ -427,6 +427,25 @@ def test_letter_that_its_topic_no_longer_takes_does_not_hold_up_the_others(
         "redriven=0 parked=0 skipped=3 failed=1",
     ]
     assert values(tickets) == [b"last", b"no ticket 0", b"no ticket 1"]
+
+
+def test_run_ends_when_readers_see_what_it_sent_or_another_one_holds_them_up(
+    tickets: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = tickets.tickets_topic
+    producer = Producer(tickets.kafka_client_options() | {"transactional.id": f"t-{topic}"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"open", partition=0)
+    producer.flush(30)
+    monkeypatch.setattr(redrive_sender, "READABLE_SECONDS", 0.5)
+
+    assert not wait_until_readable(tickets, (topic,))
+
+    producer.commit_transaction(30)
+    monkeypatch.undo()
+    assert wait_until_readable(tickets, (topic,))
+    assert values(tickets) == [b"open"]
 
 
 def test_topic_that_ends_in_transactions_is_read_to_its_end(tickets: Settings) -> None:

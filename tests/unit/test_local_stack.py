@@ -510,7 +510,9 @@ def test_cluster_id_never_looks_like_an_option(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_data_folder_that_kafka_cannot_prepare_is_named(settings: Settings, tmp_path: Path) -> None:
-    service = Kafka(settings, fake_java(tmp_path, "17", "echo Invalid cluster.id; exit 1"))
+    (port,) = free_ports(1)
+    own = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{port}"})
+    service = Kafka(own, fake_java(tmp_path, "17", "echo Invalid cluster.id; exit 1"))
 
     with pytest.raises(StackError) as caught:
         service.start()
