@@ -26,7 +26,10 @@ for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
 # that the suite computes. What they compute stays the same.
 _java_options = os.environ.get("JAVA_TOOL_OPTIONS", "")
 if "TieredStopAtLevel" not in _java_options:
-    os.environ["JAVA_TOOL_OPTIONS"] = f"{_java_options} -XX:TieredStopAtLevel=1".strip()
+    # Beside it, as much room for compiled code as there would be otherwise.
+    os.environ["JAVA_TOOL_OPTIONS"] = (
+        f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m".strip()
+    )
 
 TIERS = ("unit", "spark", "integration", "e2e")
 TESTS_HOME = PROJECT_ROOT / ".millrace" / "tests"
