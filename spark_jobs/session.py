@@ -35,7 +35,7 @@ SHUFFLE_PARTITIONS = int(spark_defaults()["spark.sql.shuffle.partitions"])
 MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
 # On driver and executors.
 JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
-# For a driver that lives for a minute: half of what it computes would be Java's second compiler.
+# For a driver that lives for a minute: a third of what it computes would be Java's second compiler.
 # Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 # Only a JVM that is about to start takes them.
