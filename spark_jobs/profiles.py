@@ -15,12 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings, load_pii_hash_key
-from spark_jobs.aggregates import PROFILE_COLLECTIONS, roll_up_profiles
+from spark_jobs.aggregates import PROFILE_COLLECTIONS, BatchSummary, roll_up_profiles
 from spark_jobs.main import main
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.cassandra import Table
 from spark_jobs.sinks.postgres import SqlTable
-from spark_jobs.transforms.profiles import classify_profiles
+from spark_jobs.transforms.profiles import SHARDS, classify_profiles
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.summarise import summarise_profiles
 
@@ -66,12 +66,20 @@ def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
     return by_nationality.withColumn("nationality", F.coalesce("nationality", F.lit("unknown")))
 
 
+def _shards_of_nations(summary: BatchSummary) -> int:
+    """Partitions of `profiles_by_nationality` that a batch can have: each shard of each nation."""
+    nations = sum(change.collection == "profiles_by_nationality" for change in summary.changes)
+    return nations * SHARDS
+
+
 PROFILES = Pipeline(
     name="profiles",
     topic=lambda settings: settings.profiles_topic,
     tables=(
         Table(KEYSPACE, "users_profiles", _select_profiles),
-        Table(KEYSPACE, "profiles_by_nationality", _select_profiles_by_nationality),
+        Table(
+            KEYSPACE, "profiles_by_nationality", _select_profiles_by_nationality, _shards_of_nations
+        ),
     ),
     sql_tables=(SqlTable("users_profiles", _select_profiles, key=("identifiant",)),),
     classify=_classify,

@@ -16,13 +16,19 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from settings import Settings
-from spark_jobs.aggregates import TICKET_COLLECTIONS, TICKET_METRICS, roll_up_tickets
+from spark_jobs.aggregates import (
+    TICKET_COLLECTIONS,
+    TICKET_METRICS,
+    BatchSummary,
+    roll_up_tickets,
+)
 from spark_jobs.main import main
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.cassandra import Table
 from spark_jobs.sinks.file_manifest import Snapshot
 from spark_jobs.sinks.files import FileSet
 from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.summarise import summarise_tickets
 from spark_jobs.transforms.tickets import classify_tickets
 
@@ -73,12 +79,18 @@ def _select_urgent_for_files(records: DataFrame) -> DataFrame:
     return _select_for_files(records).filter(F.col("priority").isin(*URGENT))
 
 
+def _team_hours(summary: BatchSummary) -> int:
+    """Partitions of `tickets_by_team` that days can have: each hour of each team."""
+    days = sum(change.collection == "ticket_metrics" for change in summary.changes)
+    return days * 24 * len(TEAMS)
+
+
 TICKETS = Pipeline(
     name="tickets",
     topic=lambda settings: settings.tickets_topic,
     tables=(
         Table(KEYSPACE, "tickets", _select_tickets),
-        Table(KEYSPACE, "tickets_by_team", _select_tickets_by_team),
+        Table(KEYSPACE, "tickets_by_team", _select_tickets_by_team, _team_hours),
     ),
     sql_tables=(SqlTable("tickets", _select_tickets, key=("ticket_id",)),),
     classify=_classify,

@@ -7,7 +7,9 @@ Nulls: not written (`ignoreNulls`), so that absent values leave no tombstones.
 Options: statements are grouped into unlogged batches of up to 8 KiB whatever their partition
     (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
     more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
-    rows 16 KiB are too many, 8 KiB are not.
+    rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
+    table, they are grouped by partition: Cassandra applies such a batch as one write, and bounds
+    only batches of several partitions.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ from pyspark.sql import DataFrame
 
 from cql.client import close, connect
 from settings import Settings, SinkRejected
+from spark_jobs.aggregates import BatchSummary
 from spark_jobs.connector import forget_sessions, freed_when_blocked
 from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink, sink_error
+from spark_jobs.transforms.outcomes import STORED
 from spark_jobs.trust import tls_conf
 
 if TYPE_CHECKING:
@@ -36,15 +40,35 @@ WRITE_OPTIONS = {
     "spark.cassandra.output.batch.size.bytes": "8192",
     "spark.cassandra.output.concurrent.writes": "5",
 }
+BY_PARTITION = {
+    "spark.cassandra.output.batch.grouping.key": "partition",
+    "spark.cassandra.output.batch.size.bytes": "16384",
+}
+# With fewer rows in a partition the batches would be small, with more partitions than the connector
+# keeps batches open (1,000) they would go out unfilled.
+ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a pipeline and the projection that gives its columns."""
+    """One table of a pipeline and the projection that gives its columns.
+
+    Attributes:
+        partitions: In how many partitions a batch's rows lie at most, told from what they add up
+            to; None where every row has one of its own.
+    """
 
     keyspace: str
     name: str
     rows: Callable[[DataFrame], DataFrame]
+    partitions: Callable[[BatchSummary], int] | None = None
+
+    def options(self, summary: BatchSummary) -> dict[str, str]:
+        """The connector's options for a batch."""
+        stored = sum(summary.outcomes[outcome] for outcome in STORED)
+        most = self.partitions(summary) if self.partitions else 0
+        are_few = 0 < most <= min(MOST_PARTITIONS, stored // ROWS_FOR_A_PARTITION)
+        return WRITE_OPTIONS | (BY_PARTITION if are_few else {})
 
 
 @dataclass(frozen=True)
@@ -107,7 +131,7 @@ class CassandraSink:
                 table.rows(batch.records)
                 .write.format("org.apache.spark.sql.cassandra")
                 .mode("append")
-                .options(keyspace=table.keyspace, table=table.name, **WRITE_OPTIONS)
+                .options(keyspace=table.keyspace, table=table.name, **table.options(batch.summary))
             )
             try:
                 with freed_when_blocked(batch.records.sparkSession):

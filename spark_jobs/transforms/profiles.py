@@ -29,6 +29,8 @@ from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
 from spark_jobs.transforms.validate import all_reasons, is_blank, reason, ruled_text, trimmed
 
+# A hexadecimal digit of the id tells the shard.
+SHARDS: Final = 16
 ADDRESS: Final = (
     "location.street.number",
     "location.street.name",
@@ -73,7 +75,7 @@ def _columns(digests: Digests) -> dict[str, Column]:
     """Return the stored columns of a valid profile."""
     email = _sent(load_contract("profile").field("email"))
     address = joined_address(*(F.col(name.replace(".", "_")) for name in ADDRESS))
-    shard = F.conv(F.substring("login_uuid", 1, 1), 16, 10)
+    shard = F.conv(F.substring("login_uuid", 1, 1), SHARDS, 10)
     return {
         "identifiant": F.col("login_uuid"),
         "title": F.col("name_title"),

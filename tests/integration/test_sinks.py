@@ -256,6 +256,23 @@ def test_record_with_nothing_but_what_is_required_is_taken(
     sink_of(world, case).write_batch(batch, 0)
 
 
+def test_batch_of_few_partitions_is_grouped_by_them_and_stored_whole(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    # All of one team and hour; texts of 1 to 5,000 characters, so that groups are of any size.
+    messages = [ticket(f"T-{n}", request="é" * (1 + n * n % 5000)) for n in range(2400)]
+    batch = batch_of(world, *messages)
+    by_id, by_team = (table.options(batch.summary) for table in world.pipeline.tables)
+    grouping = "spark.cassandra.output.batch.grouping.key"
+    assert (by_id[grouping], by_team[grouping]) == ("none", "partition")
+
+    for _ in range(2):
+        sink_of(world, CASES["cassandra"]).write_batch(batch, 0)
+
+        assert _rows_in_cassandra(world) == 2400
+
+
 def test_store_that_is_away_is_told_from_one_that_refuses(
     make_world: MakeWorld, case: Case
 ) -> None:
