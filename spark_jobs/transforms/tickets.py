@@ -65,7 +65,9 @@ def _sent(field: FieldContract) -> Column:
     if not field.other_names:
         return own
     others = F.coalesce(*(F.col("record")[name] for name in field.other_names))
-    return F.when(own.isNotNull() | others.isNull() | has_key(field.name), own).otherwise(others)
+    # Nested, as the operands of `|` may be computed for every row: it would read each text again.
+    is_absent = F.when(others.isNotNull(), F.when(~has_key(field.name), others))
+    return F.coalesce(own, is_absent)
 
 
 def _ruled(field: FieldContract) -> Column:

@@ -29,7 +29,7 @@ def is_blank(text: Column) -> Column:
 def ruled_text(field: FieldContract, sent: Column) -> Column:
     """Return the text, trimmed where the contract says so, or null where it breaks a rule."""
     text = trimmed(sent) if field.trim else sent
-    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else ~is_blank(sent)]
+    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else trimmed(sent) != ""]
     if field.min_length is not None:
         rules.append(F.char_length(text) >= field.min_length)
     if field.max_length is not None:
