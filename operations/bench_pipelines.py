@@ -6,6 +6,7 @@ patched out here, in the benchmark's own process.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,19 +22,18 @@ from pyspark.sql import functions as F
 
 from cql.client import close, connect
 from operations.bench_topics import Topics
-from settings import SINK_MODULES, MillraceError, Settings
+from settings import PROJECT_ROOT, SINK_MODULES, MillraceError, Settings
 from spark_jobs import pipeline_run
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.fingerprint import EPOCH, fingerprint
 from spark_jobs.ledger import Confirmations, Document, Ledger
 from spark_jobs.pipeline import BatchWriter, Pipeline
-from spark_jobs.pipeline_run import PipelineRun, RunOptions
+from spark_jobs.pipeline_run import PipelineRun, RunOptions, first_arrivals
 from spark_jobs.session import SHUFFLE_PARTITIONS
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.kafka import read_messages, stream_messages
 from spark_jobs.sources.topics import topic_state
-from spark_jobs.transforms.deduplicate import select_first_arrivals
 from spark_jobs.transforms.outcomes import STORED
 from sql.tables import truncate
 
@@ -82,17 +82,16 @@ class Warm:
 
     def baseline(self, pipeline: Pipeline) -> float:
         """Rows per second of the baseline: see tests/benchmarks/baseline.py."""
-        from tests.benchmarks.baseline import create_table, run_baseline
-
+        variant = baseline_module()
         session = connect(self.settings)
         try:
-            create_table(session)
+            variant.create_table(session)
         finally:
             close(session)
         with self._fresh(pipeline, STORES) as (own, database):
             servers, checkpoint = own.kafka_bootstrap_servers, own.millrace_home / "baseline"
             started = time.monotonic()
-            run_baseline(self.spark, servers, pipeline.topic(own), checkpoint, database)
+            variant.run_baseline(self.spark, servers, pipeline.topic(own), checkpoint, database)
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def parse(self, pipeline: Pipeline) -> float:
@@ -105,15 +104,8 @@ class Warm:
     def deduplicate(self, pipeline: Pipeline) -> float:
         """Rows per second of a stream that reads, parses, judges and drops later arrivals."""
         with self._fresh(pipeline, STORES) as (own, _):
-            arrivals = (
-                stream_messages(self.spark, own, pipeline.topic(own))
-                .transform(pipeline.classify, own)
-                .transform(
-                    select_first_arrivals,
-                    days=own.deduplication_days,
-                    partitions=SHUFFLE_PARTITIONS,
-                    not_before=EPOCH,
-                )
+            arrivals = stream_messages(self.spark, own, pipeline.topic(own)).transform(
+                first_arrivals, pipeline, own, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
             )
             started = time.monotonic()
             query = (
@@ -197,6 +189,13 @@ class Warm:
                 f"{pipeline.name}: the ledger has {read} messages, the topic"
                 f" {self.topics.records(pipeline)}. See {own.millrace_home / 'logs'}."
             )
+
+
+def baseline_module() -> Any:
+    """The baseline, which lies with the tests: the installed command does not find those."""
+    if str(PROJECT_ROOT) not in sys.path:
+        sys.path.append(str(PROJECT_ROOT))
+    return import_module("tests.benchmarks.baseline")
 
 
 def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:

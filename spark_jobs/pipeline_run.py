@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -37,6 +38,34 @@ REFUSALS_DOUBTED = 2
 # Others wait for the answer: a stop that is asked for, the pipelines beside this one.
 RETRY_ASKS_SECONDS = 2
 POLL_SECONDS = 0.1
+
+
+def first_arrivals(
+    messages: DataFrame,
+    pipeline: Pipeline,
+    settings: Settings,
+    *,
+    partitions: int,
+    not_before: datetime,
+) -> DataFrame:
+    """Messages as a micro-batch gets them: classified, and each id once.
+
+    Columns in: as of `stream_messages`.
+    Columns out: as of the pipeline's `classify`.
+    Grain: one id. `READ_METRIC` observes the number of messages.
+    """
+    return (
+        messages.transform(pipeline.classify, settings)
+        # Between the two, so that Spark does not merge them into one projection: the clock is a
+        # literal of each batch, and code that holds it is compiled and warmed up anew in each.
+        .observe(READ_METRIC, F.count(F.lit(1)).alias("messages"))
+        .transform(
+            select_first_arrivals,
+            days=settings.deduplication_days,
+            partitions=partitions,
+            not_before=not_before,
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -97,22 +126,14 @@ class PipelineRun:
             confirmed=confirmed.batch_id if confirmed else None,
         )
         self._passes_loss = self._has_loss_before_it()
-        first_arrivals = (
-            stream_messages(
-                self.spark,
-                settings,
-                self.pipeline.topic(settings),
-                starting_offsets=self.options.starting_offsets,
-                fail_on_data_loss=not self._passes_loss,
-            )
-            .observe(READ_METRIC, F.count(F.lit(1)).alias("messages"))
-            .transform(self.pipeline.classify, settings)
-            .transform(
-                select_first_arrivals,
-                days=settings.deduplication_days,
-                partitions=partitions,
-                not_before=not_before,
-            )
+        arrivals = stream_messages(
+            self.spark,
+            settings,
+            self.pipeline.topic(settings),
+            starting_offsets=self.options.starting_offsets,
+            fail_on_data_loss=not self._passes_loss,
+        ).transform(
+            first_arrivals, self.pipeline, settings, partitions=partitions, not_before=not_before
         )
         trigger: dict[str, Any] = (
             {"availableNow": True}
@@ -120,7 +141,7 @@ class PipelineRun:
             else {"processingTime": f"{settings.trigger_interval_seconds} seconds"}
         )
         self.query = (
-            first_arrivals.writeStream.queryName(name)
+            arrivals.writeStream.queryName(name)
             .option("checkpointLocation", str(checkpoint.path))
             .trigger(**trigger)
             .foreachBatch(self.writer.write)

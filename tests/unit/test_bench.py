@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -107,3 +110,12 @@ def test_chart_is_an_image_with_a_bar_for_each_row() -> None:
 def test_processes_share_a_count_evenly() -> None:
     assert shares(10, 3) == [4, 3, 3]
     assert shares(2, 3) == [1, 1, 0]
+
+
+def test_the_installed_command_finds_the_baseline_wherever_it_is_called(tmp_path: Path) -> None:
+    code = "from operations.bench_pipelines import baseline_module as b; print(b().TABLE)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.returncode) == ("tickets\n", 0), done.stderr
