@@ -260,8 +260,8 @@ def test_batch_of_few_partitions_is_grouped_by_them_and_stored_whole(
     make_world: MakeWorld,
 ) -> None:
     world = make_world(TICKETS)
-    # All of one team and hour; texts of 1 to 5,000 characters, so that groups are of any size.
-    messages = [ticket(f"T-{n}", request="é" * (1 + n * n % 5000)) for n in range(2400)]
+    # All of one team and hour; texts of 1 to 500 characters, so that groups are of any size.
+    messages = [ticket(f"T-{n}", request="é" * (1 + n * n % 500)) for n in range(2400)]
     batch = batch_of(world, *messages)
     by_id, by_team = (table.options(batch.summary) for table in world.pipeline.tables)
     grouping = "spark.cassandra.output.batch.grouping.key"
