@@ -33,7 +33,7 @@ saved_caches_directory: "{data}/saved_caches"
 hints_directory: "{data}/hints"
 cdc_raw_directory: "{data}/cdc_raw"
 commitlog_sync: periodic
-commitlog_sync_period: 1000ms
+commitlog_sync_period: 200ms
 auto_snapshot: false
 """
 
