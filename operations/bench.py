@@ -185,10 +185,10 @@ def _jobs(own: Settings, sizes: Sizes) -> list[Row]:
     group = "a job as a process"
     rows = []
     for rate in (200, 2000):
-        told = [latency(own, rate, LATENCY_SECONDS)]  # once: most of it is warming up
+        told = latency(own, rate, LATENCY_SECONDS)  # once: most of it is warming up
         rows += [
-            Row(f"latency at {rate}/s, p50", group, "s", values=[each.p50 for each in told]),
-            Row(f"latency at {rate}/s, p99", group, "s", values=[each.p99 for each in told]),
+            Row(f"latency at {rate}/s, p50", group, "s", values=[told.p50]),
+            Row(f"latency at {rate}/s, p99", group, "s", values=[told.p99]),
         ]
         say(f"{group}: latency at {rate}/s: {told}")
     start = Row("from command to first committed batch", group, "s")

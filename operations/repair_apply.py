@@ -111,7 +111,7 @@ class _Replay:
             try:
                 summary = self._summary(rows)
                 records = rows.filter(F.col("outcome").isin(*STORED))
-                if any(summary.outcomes[outcome] for outcome in STORED):
+                if summary.stored:
                     given = SinkBatch(records, summary, self.plan.query_id)
                     sink.write_batch(given, batch.batch_id)
             finally:

@@ -9,6 +9,7 @@ from typing import Any
 
 import datasketches
 
+from spark_jobs.transforms.outcomes import STORED
 from spark_jobs.transforms.summarise import CLIENT_SKETCH_LG_K
 
 Row = Mapping[str, Any]
@@ -32,6 +33,11 @@ class BatchSummary:
     outcomes: Counter[str]
     reasons: Counter[str]
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def stored(self) -> int:
+        """Records that the sinks get."""
+        return sum(self.outcomes[outcome] for outcome in STORED)
 
 
 TICKET_COLLECTIONS = {

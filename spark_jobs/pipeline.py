@@ -232,14 +232,13 @@ class BatchWriter:
         records = classified.filter(F.col("outcome").isin(*STORED))
         batch = Batch(records, summary, self._query_id())
         sinks = {sink.name: sink for sink in self.pipeline.sinks(self.settings, self.database)}
-        stored = sum(summary.outcomes[outcome] for outcome in STORED)
         last = sinks.pop("mongodb", None)
-        for name, sink in sinks.items() if stored else ():
+        for name, sink in sinks.items() if summary.stored else ():
             yield name, partial(sink.write_batch, batch, batch_id)
         if summary.outcomes[REJECTED]:
             rejected = classified.filter(F.col("outcome") == REJECTED)
             yield DEAD_LETTERS, partial(self._write_rejected, rejected, batch_id)
-        if last and stored:
+        if last and summary.stored:
             yield last.name, partial(last.write_batch, batch, batch_id)
 
     def _write_rejected(self, rejected: DataFrame, batch_id: int) -> None:
@@ -284,7 +283,7 @@ class BatchWriter:
             )
         return Counts(
             read=read,
-            stored=sum(summary.outcomes[outcome] for outcome in STORED),
+            stored=summary.stored,
             dead_lettered=summary.outcomes[REJECTED],
             filtered=summary.outcomes["filtered"],
             duplicates=read - arrived,

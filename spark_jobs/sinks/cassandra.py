@@ -28,7 +28,6 @@ from spark_jobs.aggregates import BatchSummary
 from spark_jobs.connector import forget_sessions, freed_when_blocked
 from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink, sink_error
-from spark_jobs.transforms.outcomes import STORED
 from spark_jobs.trust import tls_conf
 
 if TYPE_CHECKING:
@@ -65,9 +64,8 @@ class Table:
 
     def options(self, summary: BatchSummary) -> dict[str, str]:
         """The connector's options for a batch."""
-        stored = sum(summary.outcomes[outcome] for outcome in STORED)
         most = self.partitions(summary) if self.partitions else 0
-        are_few = 0 < most <= min(MOST_PARTITIONS, stored // ROWS_FOR_A_PARTITION)
+        are_few = 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
         return WRITE_OPTIONS | (BY_PARTITION if are_few else {})
 
 

@@ -66,8 +66,8 @@ def _sent(field: FieldContract) -> Column:
         return own
     others = F.coalesce(*(F.col("record")[name] for name in field.other_names))
     # Nested, as the operands of `|` may be computed for every row: it would read each text again.
-    is_absent = F.when(others.isNotNull(), F.when(~has_key(field.name), others))
-    return F.coalesce(own, is_absent)
+    from_others = F.when(others.isNotNull(), F.when(~has_key(field.name), others))
+    return F.coalesce(own, from_others)
 
 
 def _ruled(field: FieldContract) -> Column:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from settings import Settings
+from spark_jobs.fingerprint import EPOCH
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.pipeline_run import first_arrivals
 from spark_jobs.profiles import PROFILES
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.deduplicate import PROCESSED_AT
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("pipeline", [TICKETS, PROFILES], ids=lambda pipeline: pipeline.name)
