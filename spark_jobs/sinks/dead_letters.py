@@ -16,15 +16,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
+from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings, dead_letter_topic
 from spark_jobs.sinks.base import sink_error
 from spark_jobs.sinks.kafka_messages import header, send_messages
+from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
 
 COLLECTION = "dead_letters"
 BULK_SIZE = 1000
@@ -65,7 +67,7 @@ def send_dead_letters(
     send_messages(messages, settings, f"batch {batch_id}'s dead letters")
 
 
-def store_summaries(rejected: DataFrame, database: Database[dict[str, Any]], batch_id: int) -> None:
+def store_summaries(rejected: DataFrame, database: Database[Document], batch_id: int) -> None:
     """Upsert a document without payload for each rejected message.
 
     Raises:
@@ -81,18 +83,30 @@ def store_summaries(rejected: DataFrame, database: Database[dict[str, Any]], bat
     )
     # In one partition, or each would be a job of its own.
     rows = coordinates.coalesce(1).toLocalIterator()
-    documents = (
-        UpdateOne({"_id": document.pop("_id")}, {"$set": document}, upsert=True)
-        for document in map(_summary, rows)
-    )
     try:
-        for part in _parts(documents, BULK_SIZE):
-            database[COLLECTION].bulk_write(part, ordered=False)
+        for part in _parts(map(_summary, rows), BULK_SIZE):
+            _put(database[COLLECTION], part)
     except PyMongoError as error:
         raise sink_error("MongoDB", f"take batch {batch_id} into {COLLECTION}", error) from error
 
 
-def _summary(row: Any) -> dict[str, Any]:
+def _put(collection: Collection[Document], documents: list[Document]) -> None:
+    """Insert the documents; of those that are there, set what these hold.
+
+    Nearly all are new, and an insert costs the server a fraction of an upsert.
+    """
+    try:
+        collection.bulk_write([InsertOne(document) for document in documents], ordered=False)
+    except BulkWriteError as error:
+        failed = error.details["writeErrors"]
+        if error.details["writeConcernErrors"] or any(e["code"] != DUPLICATE_KEY for e in failed):
+            raise
+        known = [documents[each["index"]] for each in failed]
+        updates = [UpdateOne({"_id": d.pop("_id")}, {"$set": d}, upsert=True) for d in known]
+        collection.bulk_write(updates, ordered=False)
+
+
+def _summary(row: Any) -> Document:
     return {
         "_id": f"{row.kafka_topic}/{row.kafka_partition}/{row.kafka_offset}",
         "source_topic": row.kafka_topic,
@@ -101,6 +115,6 @@ def _summary(row: Any) -> dict[str, Any]:
     }
 
 
-def _parts(items: Iterator[UpdateOne], size: int) -> Iterator[list[UpdateOne]]:
+def _parts(items: Iterator[Document], size: int) -> Iterator[list[Document]]:
     while part := list(islice(items, size)):
         yield part
