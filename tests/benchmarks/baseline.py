@@ -2,6 +2,7 @@
 
 Connector defaults, one table, a lenient parser, aggregates that replace each other. No validation,
 deduplication, dead letters or ledger: a crash loses or doubles records, and nobody notices.
+It runs in the same JVM as Millrace, in a session with Spark's own defaults.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from operations.bench_pipelines import untuned
+from spark_jobs.session import SHUFFLE_PARTITIONS
+
 
 def test_python_workers_are_the_python_of_the_job(job_spark: SparkSession) -> None:
     """`python3` on PATH may be another version, and Spark refuses to work with that."""
@@ -27,3 +30,16 @@ def test_files_on_this_machine_get_their_permissions_without_a_process(
 
     assert files.getClass().getName() == "millrace.spark.LocalFiles"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o751
+
+
+def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(
+    job_spark: SparkSession,
+) -> None:
+    session = untuned(job_spark)
+
+    assert session.conf.get("spark.sql.shuffle.partitions") == "200"
+    assert session.conf.get("spark.sql.inMemoryColumnarStorage.compressed") == "true"
+    assert "HDFSBackedStateStore" in session.conf.get(
+        "spark.sql.streaming.stateStore.providerClass"
+    )
+    assert job_spark.conf.get("spark.sql.shuffle.partitions") == str(SHUFFLE_PARTITIONS)
