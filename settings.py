@@ -302,7 +302,7 @@ class Settings(BaseSettings):
         7, ge=1, le=3650, description="days for which an id that comes again is a duplicate"
     )
     trigger_interval_seconds: float = Field(
-        1, ge=0, le=86400, description="least time from one micro-batch to the next"
+        0.5, ge=0, le=86400, description="least time from one micro-batch to the next"
     )
     max_records_per_batch: int = Field(
         100_000, ge=1, description="records of one micro-batch at most"
