@@ -27,7 +27,7 @@ from spark_jobs.tickets import TICKETS
 
 SAMPLE_SECONDS = 1.0
 PART = 1_000_000
-SMALL_BATCHES, SMALL_RATE = 3000, 30
+SMALL_BATCHES, SMALL_RATE = 2000, 30
 # Of the small batches: how many are compared, at the beginning (warm by then) and at the end.
 WARM_BATCHES, COMPARED_BATCHES = 300, 300
 
