@@ -7,7 +7,8 @@ Columns out: `record_id`, `outcome` (`valid`, `rejected` or `filtered`), `reason
              `domain_name`, `phone`, `full_address`, `age`, `inscription`, `nationality`,
              `hash_key_id`, `shard` (0-15, first hex digit of the id), `age_band`
 Grain:       one row per message, nothing dropped, nothing added
-Nulls:       an optional field that is blank counts as absent, as a blank required one does;
+Nulls:       an optional field that is blank counts as absent, as a blank required one does, and
+             so does `nat` beyond its `maxLength`: a partition key of Cassandra has a limit;
              `email`, `phone` and `full_address` are digests, of null they are null
 
 Source: one object of the randomuser.me 1.4 `results` array.
@@ -110,7 +111,10 @@ def _ruled(field: FieldContract) -> Column:
     """Return the value to work with, null where the field is absent or breaks its rule."""
     sent = _sent(field)
     if not field.required:
-        return text_or_number(field.path, F.when(~is_blank(sent), sent))
+        text = F.when(~is_blank(sent), sent)
+        if field.max_length is not None:
+            text = F.when(F.char_length(text) <= field.max_length, text)
+        return text_or_number(field.path, text)
     if field.format == "timestamp":
         born, kafka_date = utc_date(F.col("_born")), utc_date(F.col("kafka_timestamp"))
         is_past = F.coalesce(born <= kafka_date, F.lit(True))

@@ -128,6 +128,10 @@ PROFILE_CASES: dict[str, tuple[bytes | None, str]] = {
         profile("no uuid", dob={"date": "2020-02-29T00:00:00Z"}, email=None, name=5)[1],
         FILTERED,
     ),
+    "nationality longer than a key of Cassandra may be": (
+        profile(PERSON + "8", nat="x" * 70_000)[1],
+        STORED,
+    ),
     "born 29 February": (profile(PERSON + "4", dob={"date": "2000-02-29T12:00:00Z"})[1], STORED),
     "born after the Kafka date": (
         profile(PERSON + "5", dob={"date": "2026-11-23T00:00:00Z"})[1],

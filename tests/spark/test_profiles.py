@@ -119,6 +119,13 @@ def test_optional_fields_may_be_absent_null_blank_or_of_another_type(frame: Fram
     assert {row.full_name for row in rows} == {"Lovelace Ada"}
 
 
+def test_nationality_too_long_for_a_key_counts_as_absent(frame: Frame) -> None:
+    rows = classified(frame, [profile(nat="é" * 255), profile(nat="é" * 256)])
+
+    assert [row.outcome for row in rows] == ["valid"] * 2
+    assert [row.nationality for row in rows] == ["é" * 255, None]
+
+
 def test_numbers_become_text_and_parts_of_an_address_may_be_absent(frame: Frame) -> None:
     records = [
         profile(location__postcode="75002"),
