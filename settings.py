@@ -48,7 +48,6 @@ SINK_MODULES: Final = {
     "postgres": "spark_jobs.sinks.postgres",
     "mongodb": "spark_jobs.sinks.mongodb",
 }
-SINK_NAMES: Final = tuple(SINK_MODULES)
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 # Services of the embedded stack that `up` starts only where they are asked for.
@@ -239,7 +238,9 @@ class Settings(BaseSettings):
     tickets_count: int = Field(
         100, ge=0, description="tickets that the producer sends; 0 = without end"
     )
-    tickets_rate: float = Field(10, ge=0, description="tickets per second; 0 = unlimited")
+    tickets_rate: float = Field(
+        10, ge=0, allow_inf_nan=False, description="tickets per second; 0 = unlimited"
+    )
     profiles_count: int = Field(
         100, ge=0, description="profiles that the producer sends; 0 = without end"
     )
@@ -255,7 +256,9 @@ class Settings(BaseSettings):
     customers_source: str | None = Field(
         None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
     )
-    customers_rate: float = Field(0, ge=0, description="customers per second; 0 = unlimited")
+    customers_rate: float = Field(
+        0, ge=0, allow_inf_nan=False, description="customers per second; 0 = unlimited"
+    )
 
     pii_hash_key: SecretStr | None = Field(
         None,

@@ -46,6 +46,12 @@ def main(arguments: "list[str]") -> int:
     except BootstrapError as error:
         sys.stderr.write(f"set-up: {error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"set-up: {error}. The set-up writes into `{ROOT}` and the temporary folder: see that"
+            " there is room, and that this user may write there; then run the command again.\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nset-up: interrupted; the next command continues it\n")
         return 130

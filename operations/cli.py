@@ -51,12 +51,13 @@ def forgiving_output() -> None:
 
 
 def _store_error(error: Exception, settings: Settings | None) -> MillraceError | None:
+    from spark_jobs.file_errors import file_error
     from spark_jobs.sinks.driver_errors import explained
 
+    if isinstance(error, OSError) and (told := file_error(error)):
+        return told
+
     return explained(error, settings) if settings else None
-
-
-# Imports stand inside the commands: `millrace logs` need not load Spark.
 
 
 if __name__ == "__main__":

@@ -158,7 +158,10 @@ def _at_least_one(text: str) -> int:
 
 
 def _amount(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
     if number < 0:
-        raise argparse.ArgumentTypeError("expected 0 or more")
+        raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
     return number

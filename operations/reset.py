@@ -81,7 +81,7 @@ def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: boo
 
 def _what_goes(settings: Settings, *, topics: bool) -> Iterator[str]:
     """What a reset deletes, and where it is."""
-    yield f"checkpoints in {settings.millrace_home}"
+    yield f"checkpoints in {settings.checkpoints}"
     database = f"{settings.mongo_address}, database {settings.mongo_database}"
     yield f"ledger, aggregates: MongoDB {database}"
     if "cassandra" in settings.sinks:

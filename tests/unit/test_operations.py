@@ -174,7 +174,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     assert status == 1
     assert printed == (
         "This deletes for tickets:\n"
-        f"  checkpoints in {tmp_path}/home\n"
+        f"  checkpoints in {tmp_path}/home/checkpoints\n"
         "  ledger, aggregates: MongoDB mongodb://127.0.0.1:27017, database millrace\n"
         "  rows: Cassandra 127.0.0.1:9042\n"
         "  rows: PostgreSQL db.example:5432/x\n"
