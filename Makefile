@@ -39,6 +39,8 @@ down: setup ## stop the services; data stays
 secrets: setup ## make the files of keys and passwords that containers read (STACK=docker)
 	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
+	@for each in "TOPICS=$$ARG_TOPICS" "YES=$$ARG_YES"; do case "$$each" in *=|*=1) ;; *) \
+	  echo "reset: $$each: only 1 means yes. Nothing was changed." >&2; exit 2;; esac; done
 	@$(MILLRACE) reset $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_TOPICS:+--topics} $${ARG_YES:+--yes}
 stream: setup ## producers at their rate and jobs, until Ctrl-C

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -186,6 +187,8 @@ def stack_settings() -> Iterator[Settings]:
         prepare_stores(settings, print)
         yield settings
     finally:
+        # Producers that tests left in cycles would go on asking for the broker, and say so.
+        gc.collect()
         stack.down(settings)
         os.environ.clear()
         os.environ.update(before)

@@ -102,13 +102,22 @@ def test_second_run_with_the_same_seed_stores_nothing_twice(first_run: str) -> N
     assert store_count(output, "support.tickets") == store_count(first_run, "support.tickets")
 
 
+def lags(output: str, topic: str) -> list[int]:
+    """The lag of each partition of a topic, as `status` shows it."""
+    rows = [line for line in output.splitlines() if line.startswith(f"│ {topic} ")]
+    return [int(row.strip("│").split("│")[-1]) for row in rows]
+
+
 def test_status_names_services_lag_and_rows(first_run: str, settings: Settings) -> None:
     output = make_ok("status")
 
     for service in ("kafka", "cassandra", "mongodb"):
         assert columns_of(output, service)[1] == "up"
     assert str(settings.cassandra_port) in output
-    assert "support.tickets_by_team" in output
+    assert lags(output, "client_tickets") == lags(output, "users_profiles") == [0, 0, 0]
+    for place in ("support.tickets_by_team", "millrace.profiles_by_age_band"):
+        assert store_count(output, place) == store_count(first_run, place)
+    assert store_count(output, "client_tickets-dead-letter") > 0
     assert columns_of(output, "profiles")[1] == "not running"
 
 
@@ -254,6 +263,12 @@ def test_make_alone_lists_the_commands() -> None:
         "logs",
         "show",
         "verify",
+        "chaos",
+        "bench",
+        "cqlsh",
+        "mongosh",
+        "test",
+        "lint",
     ):
         assert re.search(rf"^make {command} ", output, re.MULTILINE)
 
@@ -262,12 +277,16 @@ def test_reset_of_one_pipeline_reads_its_topic_anew(first_verify: str) -> None:
     before = columns_of(first_verify, "users_profiles")
     tickets_before = columns_of(first_verify, "client_tickets")
 
+    unclear = make("reset", "PIPELINE=profiles", "YES=0")
+    assert unclear.returncode != 0
+    assert "only 1 means yes. Nothing was changed." in unclear.stderr
     assert "deleted: checkpoint and stored data of profiles" in make_ok(
         "reset", "PIPELINE=profiles", "YES=1"
     )
     waiting = make("verify")
     assert waiting.returncode != 0
     assert "profiles: 300 messages wait on the topic" in waiting.stdout
+    assert sum(lags(make_ok("status"), "users_profiles")) == 2 * PROFILES
     done = subprocess.run(
         [sys.executable, "-m", "spark_jobs.profiles", "--available-now"],
         cwd=PROJECT_ROOT,
@@ -333,8 +352,6 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
 
 FINISH = """
 import sys
-import time
-from pathlib import Path
 from operations.pipelines import PIPELINES
 from spark_jobs.main import main
 sys.exit(main(PIPELINES, ["--available-now"]))
