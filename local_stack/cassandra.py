@@ -15,6 +15,8 @@ from local_stack.service import Service
 from local_stack.versions import pinned
 from settings import Settings, StackError
 
+# Batches of several partitions are meant (see spark_jobs/sinks/cassandra.py): Cassandra would warn of
+# nearly each of them, in its log and in its answer. It refuses those over 50 KiB, as before.
 CONFIGURATION: Final = """cluster_name: millrace
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 num_tokens: 1
@@ -35,6 +37,8 @@ cdc_raw_directory: "{data}/cdc_raw"
 commitlog_sync: periodic
 commitlog_sync_period: 200ms
 auto_snapshot: false
+batch_size_warn_threshold: 50KiB
+unlogged_batch_across_partitions_warn_threshold: 10000
 """
 
 LOGBACK: Final = r"""<configuration>
