@@ -121,6 +121,13 @@ def test_status_names_services_lag_and_rows(first_run: str, settings: Settings) 
     assert columns_of(output, "profiles")[1] == "not running"
 
 
+def test_cassandra_warns_of_no_batch(first_run: str, settings: Settings) -> None:
+    log = (settings.millrace_home / "logs" / "cassandra.log").read_text(errors="replace")
+
+    assert "Starting listening for CQL clients" in log
+    assert "exceeding specified threshold" not in log
+
+
 def test_doctor_is_content_with_what_run_has_left(first_run: str) -> None:
     *lines, verdict = make_ok("doctor").splitlines()
 
