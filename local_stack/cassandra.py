@@ -15,8 +15,8 @@ from local_stack.service import Service
 from local_stack.versions import pinned
 from settings import Settings, StackError
 
-# Batches of several partitions are meant (see spark_jobs/sinks/cassandra.py): Cassandra would warn of
-# nearly each of them, in its log and in its answer. It refuses those over 50 KiB, as before.
+# Batches of several partitions are meant (see spark_jobs/sinks/cassandra.py): Cassandra would warn
+# of nearly each of them, in its log and in its answer. It refuses those over 50 KiB, as before.
 CONFIGURATION: Final = """cluster_name: millrace
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 num_tokens: 1
