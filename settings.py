@@ -587,11 +587,13 @@ def load_settings(
         SettingsError: one text that names every fault: the variable, what is wrong, what to do.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
+    sources: dict[str, Any] = {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
     try:
-        chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
-        settings = Settings(_env_file=chosen, _secrets_dir=_secrets_folder(), **given)
+        settings = Settings(**sources, **given)
     except ValidationError as error:
-        raise SettingsError(_all_faults([_fault(e) for e in error.errors()])) from None
+        faults = [_fault(each) for each in error.errors()]
+        raise SettingsError(_all_faults(faults + _others(error, sources, given))) from None
     except UnreadableSource as error:
         raise SettingsError(
             f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The files have to be"
@@ -613,6 +615,21 @@ def _secrets_folder() -> Path | None:
             " and values of settings, such as `pii_hash_key`, or remove the variable."
         )
     return folder
+
+
+def _others(
+    error: ValidationError, sources: Mapping[str, Any], given: Mapping[str, Any]
+) -> list[str]:
+    """Faults between the settings that have none by themselves; defaults stand for the others."""
+    named = {str(each["loc"][0]).lower() for each in error.errors() if each["loc"]}
+    faulty = named & {*Settings.model_fields}
+    defaults = {name: Settings.model_fields[name].get_default() for name in faulty}
+    try:
+        rest = Settings(**sources, **{**given, **defaults})
+    except ValidationError:
+        return []
+    names = [name.upper() for name in faulty]
+    return [each for each in _faults_between(rest) if not any(name in each for name in names)]
 
 
 def _fault(error: Any) -> str:

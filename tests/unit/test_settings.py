@@ -48,6 +48,8 @@ def test_all_faults_are_reported_at_once_with_their_variables(
         "SPARK_DRIVER_MEMORY": "lots",
         "TICKETS_TOPIC": "a b",
         "MONGO_URI": "http://x",
+        "CASSANDRA_USERNAME": "me",
+        "CASSANDRA_SSL": "true",
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -55,7 +57,9 @@ def test_all_faults_are_reported_at_once_with_their_variables(
         load_settings(env_file=NO_FILE)
 
     text = str(caught.value)
-    assert text.startswith("7 setting(s) cannot be used")
+    assert text.startswith("9 setting(s) cannot be used")
+    assert "- CASSANDRA_USERNAME, CASSANDRA_PASSWORD: one is set without the other" in text
+    assert "- CASSANDRA_SSL_CA_LOCATION: missing" in text
     assert "SINKS: `mongo` is not a sink; valid: cassandra, files, postgres, mongodb" in text
     for name in ("CASSANDRA_PORT", "KAFKA_BOOTSTRAP_SERVERS", "STACK", "SPARK_DRIVER_MEMORY"):
         assert f"- {name}: " in text
