@@ -94,19 +94,28 @@ class Results:
 
 
 def worse_than(former: dict[str, Any], present: dict[str, Any]) -> list[str]:
-    """What got worse by more than the tolerance, in words; rows that only one has are left out."""
-    before = {row["name"]: row for row in former["rows"]}
+    """What got worse by more than the tolerance, in words, and what is no longer measured.
+
+    Ratios are compared; seconds and megabytes that are of no other row as they are, which means
+    something on the same machine only.
+    """
+    now = {row["name"]: row for row in present["rows"]}
     found = []
-    for row in present["rows"]:
-        old = before.get(row["name"])
-        if old is None or not old["ratio"] or not row["ratio"]:
+    for old in former["rows"]:
+        row = now.get(old["name"])
+        if row is None:
+            found.append(f"{old['name']}: no longer measured")
             continue
-        change = row["ratio"] / old["ratio"]
+        key = "ratio" if old["ratio"] and row["ratio"] else "median"
+        if key == "median" and row["unit"] in RATES:
+            continue
+        of = f"of `{row['reference']}`" if key == "ratio" else f"{row['unit']} (on this machine)"
+        change = row[key] / old[key]
         worse = 1 / change if row["unit"] in RATES else change
         if worse > 1 + TOLERANCE:
             found.append(
-                f"{row['name']}: {row['ratio']:.2f} of `{row['reference']}`, was"
-                f" {old['ratio']:.2f} ({100 * (worse - 1):.0f} % worse)"
+                f"{row['name']}: {row[key]:.2f} {of}, was {old[key]:.2f}"
+                f" ({100 * (worse - 1):.0f} % worse)"
             )
     return found
 

@@ -67,8 +67,23 @@ def test_what_got_worse_by_more_than_15_percent_is_told(
     assert all(f"{now:.2f} of `baseline`, was {before:.2f}" in line for line in found)
 
 
-def test_rows_that_only_one_run_has_are_not_compared() -> None:
-    assert worse_than(with_ratio("x", 2, "rows/s"), with_ratio("y", 1, "rows/s")) == []
+def test_row_that_is_new_is_not_compared_and_one_that_is_gone_is_told() -> None:
+    found = worse_than(with_ratio("x", 2, "rows/s"), with_ratio("y", 1, "rows/s"))
+
+    assert found == ["x: no longer measured"]
+
+
+def without_ratio(median: float, unit: str) -> dict[str, Any]:
+    alone = {"name": "x", "unit": unit, "median": median, "ratio": None, "reference": None}
+    return {"rows": [alone]}
+
+
+def test_seconds_and_megabytes_of_no_other_row_are_compared_as_they_are() -> None:
+    slower = worse_than(without_ratio(1.0, "s"), without_ratio(1.5, "s"))
+
+    assert slower == ["x: 1.50 s (on this machine), was 1.00 (50 % worse)"]
+    assert worse_than(without_ratio(900, "MB"), without_ratio(1000, "MB")) == []
+    assert worse_than(without_ratio(900, "rows/s"), without_ratio(100, "rows/s")) == []
 
 
 def test_limit_of_parts_in_series_adds_their_times() -> None:
