@@ -28,7 +28,7 @@ from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_band, age_years
 from spark_jobs.transforms.parse import is_json_string, text_or_number, with_record
 from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
-from spark_jobs.transforms.validate import all_reasons, is_blank, reason, ruled_text, trimmed
+from spark_jobs.transforms.validate import all_reasons, reason, ruled_text, trimmed
 
 # A hexadecimal digit of the id tells the shard.
 SHARDS: Final = 16
@@ -111,10 +111,7 @@ def _ruled(field: FieldContract) -> Column:
     """Return the value to work with, null where the field is absent or breaks its rule."""
     sent = _sent(field)
     if not field.required:
-        text = F.when(~is_blank(sent), sent)
-        if field.max_length is not None:
-            text = F.when(F.char_length(text) <= field.max_length, text)
-        return text_or_number(field.path, text)
+        return text_or_number(field.path, ruled_text(field, sent))
     if field.format == "timestamp":
         born, kafka_date = utc_date(F.col("_born")), utc_date(F.col("kafka_timestamp"))
         is_past = F.coalesce(born <= kafka_date, F.lit(True))
