@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from operations.options import Command, build_parser
-from settings import MillraceError, Settings, load_settings
+from settings import MillraceError, load_settings
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except Exception as error:
-        told = _store_error(error, settings)
+        # Here, so that `millrace logs` need not load the drivers.
+        from spark_jobs.sinks.driver_errors import explained
+
+        told = explained(error, settings)
         if told is None:
             raise
         sys.stderr.write(f"{told}\n")
@@ -48,16 +51,6 @@ def forgiving_output() -> None:
     """Let standard output escape what it cannot encode, such as lone surrogates in a message."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _store_error(error: Exception, settings: Settings | None) -> MillraceError | None:
-    from spark_jobs.file_errors import file_error
-    from spark_jobs.sinks.driver_errors import explained
-
-    if isinstance(error, OSError) and (told := file_error(error)):
-        return told
-
-    return explained(error, settings) if settings else None
 
 
 if __name__ == "__main__":

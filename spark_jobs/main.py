@@ -11,7 +11,6 @@ from pathlib import Path
 
 from settings import JobError, MillraceError, Settings, load_settings
 from spark_jobs.faults import check_fault
-from spark_jobs.file_errors import file_error
 from spark_jobs.findings import accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.job_options import add_job_options, settings_of
@@ -44,11 +43,7 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
     except Exception as error:
-        told: MillraceError | None = None
-        if isinstance(error, OSError):
-            told = file_error(error)
-        if told is None and settings:
-            told = explained(error, settings)
+        told = explained(error, settings)
         if told is None:
             raise
         sys.stderr.write(f"{told}\n")

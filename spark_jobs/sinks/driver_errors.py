@@ -1,4 +1,4 @@
-"""Errors of the stores' drivers in words for users, for the mains: what no call has explained."""
+"""Errors of drivers and of the file system in words for users, for the mains."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from cassandra.connection import ConnectionException
 from confluent_kafka import KafkaError, KafkaException
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from settings import Settings, SinkError, SinkRejected, SinkUnavailable
+from settings import MillraceError, Settings, SinkError, SinkRejected, SinkUnavailable
+from spark_jobs.file_errors import file_error
 
 # Server error codes (MongoDB, error_codes.yml): a login is missing, lacks rights, or failed.
 LOGIN_CODES = frozenset({13, 18, 8000})
 CASSANDRA_ERRORS = (NoHostAvailable, DriverException, ConnectionException, AuthenticationFailed)
 
 
-def explained(error: BaseException, settings: Settings) -> SinkError | None:
-    """The error for users that a driver's error stands for; None if it is no driver's.
+def explained(error: BaseException, settings: Settings | None) -> MillraceError | None:
+    """The error for users that one of a driver or of the file system stands for; None for others.
 
-    Only the error's class and code are told: drivers quote values of records in their texts.
+    Of a driver's error only class and code are told: drivers quote values of records in their
+    texts. Without settings no driver was at work.
     """
+    if isinstance(error, OSError):
+        return file_error(error)
+    if settings is None:
+        return None
     if isinstance(error, PyMongoError):
         return explained_mongodb(error, settings)
     if isinstance(error, CASSANDRA_ERRORS):
