@@ -76,7 +76,6 @@ REMEDIES = {
     "Cassandra": "Compare its tables with `cql/`, and the user's rights",
     "MongoDB": "See that the user may read and write the database",
     "Kafka": "See the topic's limits (`max.message.bytes`) and the user's rights",
-    "PostgreSQL": "Compare its tables with `sql/`, and the user's rights",
 }
 
 
@@ -95,8 +94,7 @@ def sink_error(store: str, action: str, error: Exception) -> SinkError:
         )
     return SinkRejected(
         f"{store} refused to {action}: {cause}. Nothing is lost: the batch is repeated at the next"
-        f" start. {REMEDIES.get(store, 'Look at the store')}; see `make logs"
-        f" SERVICE={store.lower()}`."
+        f" start. {REMEDIES[store]}; see `make logs SERVICE={store.lower()}`."
     )
 
 
