@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from settings import Settings, StackError
 JAVA_VERSION: Final = 17
 SYSTEM_TRUST_STORE: Final = Path("/etc/ssl/certs/java/cacerts")
 PIP_TIMEOUT_SECONDS: Final = 900
+PROBE_TIMEOUT_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def probe(executable: Path) -> Java | None:
             [str(executable), "-XshowSettings:properties", "-version"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PROBE_TIMEOUT_SECONDS,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
@@ -116,7 +118,24 @@ def _wheel_java(settings: Settings, report: Callable[[str], object]) -> Java:
         if _installed_version(name) != version:
             report(f"java: none of version {JAVA_VERSION} here; installing {requirement} (60 MB)")
             install_wheel(requirement)
-    return _probe_wheel(requirement)
+        java = _probe_wheel(requirement)
+        _complete_wheel(java)
+    return java
+
+
+def _complete_wheel(java: Java) -> None:
+    """Make the archive of Java's own classes, which other Javas bring and the wheel lacks.
+
+    Drivers build theirs upon it. It takes half a second; without it they only start later.
+    """
+    if not (java.home / "lib" / "server" / "classes.jsa").exists():
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(
+                [str(java.executable), "-Xshare:dump"],
+                capture_output=True,
+                timeout=PROBE_TIMEOUT_SECONDS,
+                check=False,
+            )
 
 
 def _probe_wheel(requirement: str) -> Java:

@@ -21,6 +21,7 @@ from operations.producing import Producer
 from operations.report import print_results
 from operations.verify import balance
 from settings import Settings, load_pii_hash_key
+from spark_jobs.class_archive import keep_archive
 from spark_jobs.findings import NOTHING, Accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.main import start_logging
@@ -67,7 +68,8 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             say(line)
         # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
         produced = pool.submit(_prepare_and_produce, settings, amounts, options, stop, say)
-        spark = _start_spark(settings, "run", say, is_brief=amounts.are_small)
+        small = amounts.are_small
+        spark = _start_spark(settings, "run", say, is_brief=small, may_archive=True)
         try:
             stop.on_signals()
             for line in produced.result():
@@ -83,6 +85,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         finally:
             stop_spark(spark)
     print_results(settings, accounts, sources)
+    keep_archive(stop, say)
     return 0 if all(account.balanced for account in accounts) else 1
 
 
@@ -157,10 +160,10 @@ def _faults(name: str) -> list[str]:
 
 
 def _start_spark(
-    settings: Settings, name: str, say: Say, *, is_brief: bool = False
+    settings: Settings, name: str, say: Say, *, is_brief: bool = False, may_archive: bool = False
 ) -> SparkSession:
     started = time.monotonic()
-    spark = build_session(settings, name, is_brief=is_brief)
+    spark = build_session(settings, name, is_brief=is_brief, may_archive=may_archive)
     say(f"spark {spark.version} on {settings.spark_master} up after"
         f" {time.monotonic() - started:.0f} s")  # fmt: skip
     return spark

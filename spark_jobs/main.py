@@ -10,6 +10,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from settings import JobError, MillraceError, Settings, load_settings
+from spark_jobs.class_archive import keep_archive
 from spark_jobs.faults import check_fault
 from spark_jobs.findings import accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
@@ -110,12 +111,14 @@ def _run(
     check_pipelines(pipelines, settings, run_options)
     if stop:
         return 0
-    spark = build_session(settings, name)
+    # A job that comes to its end by itself is in no hurry to be gone.
+    spark = build_session(settings, name, may_archive=options.available_now)
     stop.on_signals()
     try:
         run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
     finally:
         stop_spark(spark)
+    keep_archive(stop, _say)
     return 0
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
@@ -21,6 +22,7 @@ from local_stack.jars import folder, is_complete
 from local_stack.java import find_java, java_environment
 from local_stack.versions import pinned
 from settings import JobError, Settings
+from spark_jobs.class_archive import archive_options
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.jvm_classes import add_classes, remember_lookups
 from spark_jobs.scratch import scratch
@@ -38,6 +40,8 @@ JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split()
 # For a driver that lives for a minute: a third of what it computes would be Java's second compiler.
 # Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
+# The end of Spark's class path, by Spark's own name.
+CLASS_PATH = "SPARK_DIST_CLASSPATH"
 # Only a JVM that is about to start takes them.
 AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
 # What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.
@@ -59,10 +63,14 @@ def connector_packages(settings: Settings | None = None) -> list[str]:
     return [*pinned("jars", "spark"), *s3]
 
 
-def build_session(settings: Settings, name: str, *, is_brief: bool = False) -> SparkSession:
+def build_session(
+    settings: Settings, name: str, *, is_brief: bool = False, may_archive: bool = False
+) -> SparkSession:
     """Start Spark's driver and give its session.
 
     `is_brief`: so little is to be done that compiling it for speed would take longer.
+    `may_archive`: its end may take longer, once, so that drivers start sooner from then on; the
+    caller ends it by `end_jvm`.
 
     Raises:
         JobError: the driver did not start; names its log.
@@ -72,7 +80,8 @@ def build_session(settings: Settings, name: str, *, is_brief: bool = False) -> S
     if under_spark_submit():
         SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
     else:
-        _launch_jvm(settings, log_path, BRIEF_OPTIONS if is_brief else ())
+        options = BRIEF_OPTIONS if is_brief else ()
+        _launch_jvm(settings, log_path, options, may_archive=may_archive)
     write_trust_store(settings)
     conf = SparkConf()
     # Under spark-submit the master is the one given there, and so is what executors get.
@@ -128,17 +137,30 @@ def launch_conf(
     }
 
 
+def _fetched_jars(settings: Settings) -> list[Path]:
+    """The connectors' files; none where they were not all fetched."""
+    groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
+    if not all(is_complete(settings, group) for group in groups):
+        return []
+    folders = [folder(settings, group).resolve() for group in groups]
+    # Some libraries belong to both groups.
+    return [*{jar.name: jar for place in folders for jar in sorted(place.glob("*.jar"))}.values()]
+
+
+def _is_one_process(settings: Settings) -> bool:
+    """Whether the driver's JVM is the only one that needs the connectors."""
+    return settings.spark_master.split("[")[0] == "local"
+
+
 def _connector_jars(settings: Settings) -> dict[str, str]:
     """The connectors as files where they were fetched, else as coordinates that Spark looks up.
 
-    Files cost no resolution at each start, and no registry is asked.
+    Files cost no resolution at each start, and no registry is asked. One process has them in its
+    class path instead, where Java's archive of classes reaches them.
     """
-    groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
-    if all(is_complete(settings, group) for group in groups):
-        folders = [folder(settings, group).resolve() for group in groups]
-        # Some libraries belong to both groups.
-        jars = {jar.name: jar for place in folders for jar in sorted(place.glob("*.jar"))}
-        return {"spark.jars": ",".join(jar.as_uri() for jar in jars.values())}
+    if jars := _fetched_jars(settings):
+        shipped = ",".join(jar.as_uri() for jar in jars)
+        return {} if _is_one_process(settings) else {"spark.jars": shipped}
     conf = {"spark.jars.packages": ",".join(connector_packages(settings))}
     if writes_to_s3(settings):
         conf["spark.jars.excludes"] = ",".join(UNUSED_PACKAGES)
@@ -175,10 +197,33 @@ def _home_for_workers(settings: Settings) -> Path:
     return home
 
 
-def _launch_jvm(settings: Settings, log_path: Path, more_options: Sequence[str]) -> None:
+@contextmanager
+def _class_path(jars: Sequence[Path]) -> Iterator[None]:
+    """Put jars behind Spark's own, of which some are newer versions of the same libraries."""
+    former = os.environ.get(CLASS_PATH)
+    paths = [*([former] if former else []), *map(str, jars)]
+    try:
+        if jars:
+            os.environ[CLASS_PATH] = os.pathsep.join(paths)
+        yield
+    finally:
+        # No child of this process is to have them twice.
+        os.environ.pop(CLASS_PATH, None)
+        if former is not None:
+            os.environ[CLASS_PATH] = former
+
+
+def _launch_jvm(
+    settings: Settings, log_path: Path, more_options: Sequence[str], *, may_archive: bool
+) -> None:
     """Start the JVM with its own output in the log."""
     if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public way
         return
+    java = find_java(settings, logger.info)
+    jars = _fetched_jars(settings) if _is_one_process(settings) else []
+    if jars:
+        archive = archive_options(settings, java, jars, may_write=may_archive)
+        more_options = [*more_options, *archive]
     conf = launch_conf(settings, log_path, more_options)
     if settings.spark_master.startswith("local"):
         # Spark's web pages and block transfers on the loopback interface only.
@@ -188,16 +233,17 @@ def _launch_jvm(settings: Settings, log_path: Path, more_options: Sequence[str])
     if settings.spark_master.startswith("local-cluster"):
         os.environ["SPARK_HOME"] = str(_home_for_workers(settings))
     os.environ.setdefault("MALLOC_ARENA_MAX", MALLOC_POOLS)
-    os.environ.update(java_environment(find_java(settings, logger.info)))
+    os.environ.update(java_environment(java))
     os.environ.update(hadoop_environment(settings))
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)
     output_path = log_path.with_suffix(".out")
     with output_path.open("w") as output:
+        popen_options = {"stdout": output, "stderr": output}
         try:
-            popen_options = {"stdout": output, "stderr": output}
-            gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
+            with _class_path(jars):
+                gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
         except Exception as error:
             last_lines = "\n".join(output_path.read_text(errors="replace").splitlines()[-20:])
             raise JobError(

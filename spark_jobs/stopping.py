@@ -72,7 +72,7 @@ def jvm_is_gone(within_seconds: float = 0) -> bool:
 
     Its connections break before it is gone: the system takes its memory back first.
     """
-    process = _jvm()
+    process = jvm_process()
     if process is None:
         return under_spark_submit() and _parent_ends(within_seconds)
     with suppress(TimeoutExpired):
@@ -97,7 +97,7 @@ def kill_jvm() -> None:
 
     Under spark-submit it is the JVM that started this process, and follows it.
     """
-    process = _jvm()
+    process = jvm_process()
     if process is None or process.poll() is not None:
         return
     with suppress(psutil.NoSuchProcess):
@@ -107,6 +107,7 @@ def kill_jvm() -> None:
                 each.kill()
 
 
-def _jvm() -> Popen[Any] | None:
+def jvm_process() -> Popen[Any] | None:
+    """The driver's JVM, if this process has started one."""
     gateway = SparkContext._gateway  # noqa: SLF001 - PySpark has no public way
     return getattr(gateway, "proc", None)

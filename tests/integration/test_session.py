@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from operations.bench_pipelines import untuned
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.session import SHUFFLE_PARTITIONS
 
 
@@ -43,3 +46,39 @@ def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(
         "spark.sql.streaming.stateStore.providerClass"
     )
     assert job_spark.conf.get("spark.sql.shuffle.partitions") == str(SHUFFLE_PARTITIONS)
+
+
+DRIVER = """
+from pathlib import Path
+from settings import load_settings
+from spark_jobs.class_archive import keep_archive
+from spark_jobs.session import build_session
+from spark_jobs.stopping import StopRequest, jvm_process, stop_spark
+
+spark = build_session(load_settings(), "archive", may_archive=True)
+spark.range(10).selectExpr("sum(id)").collect()
+mapped = Path(f"/proc/{jvm_process().pid}/maps").read_text()
+stop_spark(spark)
+print("read" if ".jsa" in mapped.replace("classes.jsa", "") else "not read")
+print("written" if keep_archive(StopRequest(), lambda line: None) else "not written")
+"""
+
+
+def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
+    stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spark").symlink_to(stack_settings.jars / "spark")
+    monkeypatch.setenv("JARS_PATH", str(tmp_path))
+
+    outcomes = [
+        subprocess.run(
+            [sys.executable, "-c", DRIVER],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split("\n")[:2]
+        for _ in range(2)
+    ]
+
+    assert outcomes == [["not read", "written"], ["read", "not written"]]

@@ -115,14 +115,18 @@ def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(
     (fetched / "a.jar").touch()
     (fetched / STAMP_NAME).write_text(" ".join(pinned("jars", "spark")) + "\na.jar\n")
 
-    conf = launch_conf(own, tmp_path / "log")
+    elsewhere = own.model_copy(update={"spark_master": "local-cluster[2,1,1024]"})
+    shipped = launch_conf(elsewhere, tmp_path / "log")
+    in_class_path = launch_conf(own, tmp_path / "log")
 
-    assert conf["spark.jars"] == f"file://{fetched}/a.jar"
-    assert "spark.jars.packages" not in conf
+    assert shipped["spark.jars"] == f"file://{fetched}/a.jar"
+    assert "spark.jars" not in in_class_path
+    assert "spark.jars.packages" not in shipped | in_class_path
 
 
 def test_connectors_of_s3_are_taken_as_files_too_each_once(tmp_path: Path) -> None:
     on_s3 = settings(sinks="files", output_path="s3a://bucket/x", jars_path=tmp_path)
+    on_s3 = on_s3.model_copy(update={"spark_master": "spark://other.example:7077"})
     for group, names in {"spark": ("a.jar", "both.jar"), "s3": ("b.jar", "both.jar")}.items():
         folder(on_s3, group).mkdir()
         for name in names:

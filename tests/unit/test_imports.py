@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # A driver needs Java and the connectors, which only the set-up can find or fetch.
 EXCEPTIONS = {
+    "spark_jobs.class_archive": ("local_stack.java",),
     "spark_jobs.session": tuple(f"local_stack.{m}" for m in ("jars", "java", "versions")),
     "spark_jobs.stores": ("local_stack.versions",),
 }
