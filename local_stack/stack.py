@@ -71,10 +71,12 @@ def down(settings: Settings, report: Report = print) -> None:
 
 
 def states(settings: Settings) -> list[ServiceState]:
-    """What is known of each service at this moment."""
+    """What is known of each service at this moment; elsewhere, of each that settings need."""
     everything = services(settings)
     if settings.stack == "embedded":
         return [service.state() for service in everything]
+    if settings.stack == "external" and "cassandra" not in settings.sinks:
+        everything = [service for service in everything if service.name != "cassandra"]
     addresses = {
         "kafka": settings.kafka_bootstrap_servers,
         "cassandra": f"{settings.cassandra_contact_points}:{settings.cassandra_port}",

@@ -20,6 +20,13 @@ ALIASES = {
         *("spark-tickets", "spark-profiles", "spark-customers"),
     ),
 }
+SERVICES = ("kafka", "cassandra", "mongodb", "postgres")
+ELSEWHERE = {
+    "docker": "the log of `{0}` is in its container: `docker compose -f docker/compose.yaml logs"
+    " --follow {0}` shows it.",
+    "external": "Millrace does not run `{0}`; its log is where it runs. `make doctor` says whether"
+    " it answers.",
+}
 
 
 def follow(settings: Settings, service: str | None) -> int:
@@ -55,6 +62,8 @@ def log_path(settings: Settings, service: str | None) -> Path:
     found = [path for name in names if (path := folder / f"{name}.log").is_file()]
     if service and found:
         return max(found, key=lambda path: path.stat().st_mtime)
+    if service in SERVICES and settings.stack != "embedded":
+        raise MillraceError(f"STACK={settings.stack}: {ELSEWHERE[settings.stack].format(service)}")
     known = sorted(path.stem for path in folder.glob("*.log") if path.stem != "jobs")
     raise MillraceError(
         f"There is no log of `{service or 'SERVICE='}` in `{folder}`."

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
@@ -23,6 +24,10 @@ from spark_jobs.sinks.file_manifest import Snapshot, load_manifest, manifest_pat
 from spark_jobs.sinks.file_system import STAGING, can_be_reached, output_files
 from spark_jobs.sinks.files import FileSet, set_folder, snapshot_path
 
+# Values of CSV may hold line feeds.
+CSV = ds.CsvFileFormat(parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True))
+ARROW_FORMATS = {"parquet": "parquet", "json": "json", "csv": CSV}
+COUNT_ATTEMPTS = 3
 # Compacted files have other names.
 BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 
@@ -105,24 +110,50 @@ def delete_sets(settings: Settings, pipeline: Pipeline) -> None:
     system.delete(manifest_path(pipeline.family))
 
 
+def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
+    """How many rows a set has, without Spark; None where only Spark reaches it."""
+    system = output_files(settings)
+    if not system.is_local:
+        return None
+    folder = set_folder(settings, file_set.name, form)
+    for attempt in range(1, COUNT_ATTEMPTS + 1):
+        paths = [f"{settings.output_path}/{folder}/{file.path}" for file in system.files(folder)]
+        try:
+            return ds.dataset(paths, format=ARROW_FORMATS[form]).count_rows() if paths else 0
+        except FileNotFoundError:
+            # Merged by a job in between.
+            if attempt == COUNT_ATTEMPTS:
+                raise
+    return None
+
+
 def show_set(
     settings: Settings, name: str, limit: int, pipelines: tuple[Pipeline, ...]
 ) -> list[dict[str, Any]]:
     """The first rows of a set, or a snapshot's; of a set the newest files first.
 
-    Of a place on this machine it is read without Spark.
+    Of a place on this machine it is read without Spark, and in the formats that are there, whatever
+    settings say.
 
     Raises:
         SinkRejected: there is no such set, or it is elsewhere.
     """
-    form = settings.output_format[0]
-    for snapshot in (each for pipeline in pipelines for each in pipeline.snapshots):
-        if snapshot.name == name:
-            return snapshot_rows(settings, snapshot, form)[:limit]
-    for file_set in (each for pipeline in pipelines for each in pipeline.file_sets):
-        if file_set.name == name:
-            return _first_rows(settings, file_set, form, limit)
+    for pipeline in pipelines:
+        for snapshot in (each for each in pipeline.snapshots if each.name == name):
+            found = _as_written(settings, pipeline)
+            return snapshot_rows(found, snapshot, found.output_format[0])[:limit]
+        for file_set in (each for each in pipeline.file_sets if each.name == name):
+            found = _as_written(settings, pipeline)
+            return _first_rows(found, file_set, found.output_format[0], limit)
     raise SinkRejected(f"There is no set of files `{name}`.")
+
+
+def _as_written(settings: Settings, pipeline: Pipeline) -> Settings:
+    """Settings with the formats in which a pipeline's files were written."""
+    system = output_files(settings)
+    manifest = load_manifest(system, pipeline.family) if can_be_reached(system) else None
+    formats = manifest.formats if manifest else settings.output_format
+    return settings.model_copy(update={"output_format": formats})
 
 
 def _first_rows(
@@ -143,6 +174,6 @@ def _first_rows(
         if len(rows) >= limit:
             break
         path = f"{settings.output_path}/{folder}/{name}"
-        table = ds.dataset(path, format=form).head(limit - len(rows))
+        table = ds.dataset(path, format=ARROW_FORMATS[form]).head(limit - len(rows))
         rows += table.to_pylist()
     return rows

@@ -115,7 +115,10 @@ def test_status_names_services_lag_and_rows(first_run: str, settings: Settings) 
         assert columns_of(output, service)[1] == "up"
     assert str(settings.cassandra_port) in output
     assert lags(output, "client_tickets") == lags(output, "users_profiles") == [0, 0, 0]
-    for place in ("support.tickets_by_team", "millrace.profiles_by_age_band"):
+    for place in (
+        *("support.tickets_by_team", "millrace.profiles_by_age_band"),
+        *("tickets_with_assignment (parquet)", "customers-usa"),
+    ):
         assert store_count(output, place) == store_count(first_run, place)
     assert store_count(output, "client_tickets-dead-letter") > 0
     assert columns_of(output, "profiles")[1] == "not running"

@@ -23,6 +23,7 @@ from settings import PROJECT_ROOT, Settings, SinkRejected
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.file_reading import (
     applied_batch,
+    count_set,
     delete_sets,
     read_set,
     read_snapshot,
@@ -290,6 +291,35 @@ def test_rows_are_shown_newest_first_and_deleted_whole(
     written.write_batch(batch(ticket(ticket_id="C")), 0)
     (row,) = show_set(settings, "tickets_by_type", 5, (TICKETS,))
     assert row["count"] == 1
+
+
+@pytest.mark.parametrize("form", ["parquet", "json", "csv"])
+def test_rows_of_a_set_are_counted_without_spark_line_feeds_in_them_or_not(
+    settings: Settings, batch: MakeBatch, form: str
+) -> None:
+    settings = settings.model_copy(update={"output_format": (form,)})
+    (every, urgent) = TICKETS.file_sets
+    assert count_set(settings, every, form) == 0
+    written = files_sink(settings)
+    lines = ticket(ticket_id="A", request="two\nlines", priority="low")
+    written.write_batch(batch(lines, ticket(ticket_id="B", priority="medium")), 0)
+    written.write_batch(batch(ticket(ticket_id="C", priority="critical")), 1)
+
+    assert count_set(settings, every, form) == 3
+    assert count_set(settings, urgent, form) == 1
+
+
+def test_files_are_shown_in_the_format_that_is_there_whatever_settings_say(
+    settings: Settings, batch: MakeBatch
+) -> None:
+    both = settings.model_copy(update={"output_format": ("csv", "json")})
+    files_sink(both).write_batch(batch(ticket(ticket_id="A")), 0)
+
+    (row,) = show_set(settings, "tickets_with_assignment", 5, (TICKETS,))
+    (count,) = show_set(settings, "tickets_by_type", 5, (TICKETS,))
+
+    assert row["ticket_id"] == "A"
+    assert count == {"request_type": "billing", "count": 1}
 
 
 def test_reader_never_meets_a_broken_or_partial_file(settings: Settings, batch: MakeBatch) -> None:

@@ -16,13 +16,14 @@ import psutil
 import pytest
 
 from local_stack import compose, jars, java, shells
+from local_stack.cassandra import Cassandra
 from local_stack.files import last_lines, write_whole
 from local_stack.kafka import Kafka, new_cluster_id
 from local_stack.mongodb import MongoDB
 from local_stack.ports import ensure_free, free_port_near, loopback_port
 from local_stack.secret_files import make_secret_files
 from local_stack.service import Service
-from local_stack.stack import down, up
+from local_stack.stack import down, states, up
 from local_stack.versions import pinned
 from operations import cli
 from operations.machine_checks import look_at_docker
@@ -290,6 +291,16 @@ def test_secret_file_is_never_readable_by_others(tmp_path: Path) -> None:
     write_whole(tmp_path / "key", "secret", 0o600)
 
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_services_elsewhere_are_those_that_sinks_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in (Kafka, Cassandra, MongoDB):
+        monkeypatch.setattr(service, "is_ready", lambda self: True)
+    every = Settings(_env_file=None, stack="external", sinks="cassandra,mongodb,files")
+    without = Settings(_env_file=None, stack="external", sinks="mongodb,files")
+
+    assert [state.name for state in states(every)] == ["kafka", "cassandra", "mongodb"]
+    assert [state.name for state in states(without)] == ["kafka", "mongodb"]
 
 
 def test_external_stack_is_neither_started_nor_stopped(tmp_path: Path) -> None:

@@ -197,6 +197,21 @@ def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
     assert log_path(settings, "spark").name == f"spark-{pipeline}.log"
 
 
+@pytest.mark.parametrize(
+    ("stack", "where"),
+    [("docker", "docker compose -f docker/compose.yaml logs --follow kafka"), ("external", "runs")],
+)
+def test_log_of_a_service_that_runs_elsewhere_is_told_where_it_is(
+    tmp_path: Path, stack: str, where: str
+) -> None:
+    settings = Settings(_env_file=None, millrace_home=tmp_path, stack=stack)
+
+    with pytest.raises(MillraceError, match=where) as told:
+        log_path(settings, "kafka")
+
+    assert "Nothing has run" not in str(told.value)
+
+
 def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("kafka", "jobs"):
