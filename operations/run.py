@@ -25,7 +25,7 @@ from spark_jobs.class_archive import keep_archive
 from spark_jobs.findings import NOTHING, Accepted
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.main import start_logging
-from spark_jobs.session import build_session
+from spark_jobs.session import BRIEF_RECORDS, build_session
 from spark_jobs.stopping import StopRequest, stop_spark
 
 INVALID_RATIO = "0.03"
@@ -34,8 +34,6 @@ PRODUCERS = ("tickets", "profiles", "customers")
 # Producers that have an end of their own.
 ENDING = ("customers",)
 EXIT_INTERRUPTED = 130
-# Up to so many records Spark is done before code that is compiled for speed would pay.
-BRIEF_RECORDS = 20_000
 Say = Callable[[str], None]
 
 

@@ -22,7 +22,7 @@ from spark_jobs.ledger import Entry, Ledger
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.file_reading import has_files
-from spark_jobs.sources.topics import topic_state
+from spark_jobs.sources.topics import TopicState, topic_state
 from sql.tables import count_rows
 
 logger = logging.getLogger(__name__)
@@ -33,12 +33,14 @@ COUNTED_ROWS = 10_000
 class Diagnosis:
     """What a start of one pipeline finds; without findings it may start.
 
-    `lost` are offsets that come next and are no longer on the broker, as far as they are accepted.
+    `lost` are offsets that come next and are no longer on the broker, as far as they are accepted;
+    `unread` how many offsets wait on the topic, None where that was not looked at.
     """
 
     findings: list[str]
     topic_id: str | None = None
     lost: Ranges = field(default_factory=dict)
+    unread: int | None = None
 
 
 def check_start(
@@ -57,10 +59,21 @@ def check_start(
     if not accepted.clock:
         findings += case.clock_ahead(Moment.now())
     state = topic_state(settings, pipeline.topic(settings))
+    unread = _unread(state, case.entry)
     if not case.has_own_checkpoint():
-        return Diagnosis(findings, state.topic_id)
+        return Diagnosis(findings, state.topic_id, unread=unread)
     broker = BrokerCheck(pipeline, settings, ledger, case.checkpoint, case.entry, state)
-    return Diagnosis([*findings, *broker.findings(accepted)], state.topic_id, broker.lost())
+    found = [*findings, *broker.findings(accepted)]
+    return Diagnosis(found, state.topic_id, broker.lost(), unread)
+
+
+def _unread(state: TopicState, last: Entry | None) -> int:
+    """Offsets of the topic behind the last confirmed batch."""
+    read = {partition: end for partition, (_, end) in last.offsets.items()} if last else {}
+    return sum(
+        max(0, end - max(start, read.get(partition, start)))
+        for partition, (start, end) in state.offsets.items()
+    )
 
 
 @dataclass(frozen=True)

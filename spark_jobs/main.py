@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from settings import JobError, MillraceError, Settings, load_settings
 from spark_jobs.class_archive import keep_archive
 from spark_jobs.faults import check_fault
 from spark_jobs.findings import accepted
+from spark_jobs.guard import Diagnosis
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.job_options import add_job_options, settings_of
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.session import build_session
+from spark_jobs.session import BRIEF_RECORDS, build_session
 from spark_jobs.sinks.driver_errors import explained
 from spark_jobs.stopping import StopRequest, stop_spark, under_spark_submit
 
@@ -108,11 +109,13 @@ def _run(
     stop.on_signals()
     # Before the JVM, so that a service that is away or an account that does not fit shows at once.
     run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
-    check_pipelines(pipelines, settings, run_options)
+    diagnoses = check_pipelines(pipelines, settings, run_options)
     if stop:
         return 0
     # A job that comes to its end by itself is in no hurry to be gone.
-    spark = build_session(settings, name, may_archive=options.available_now)
+    ends = options.available_now
+    is_brief = ends and _is_little(diagnoses.values())
+    spark = build_session(settings, name, is_brief=is_brief, may_archive=ends)
     stop.on_signals()
     try:
         run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
@@ -120,6 +123,13 @@ def _run(
         stop_spark(spark)
     keep_archive(stop, _say)
     return 0
+
+
+def _is_little(diagnoses: Iterable[Diagnosis]) -> bool:
+    """Whether all that waits on the topics is done before compiling for speed would pay."""
+    waiting = [each.unread for each in diagnoses]
+    known = [number for number in waiting if number is not None]
+    return len(known) == len(waiting) and sum(known) <= BRIEF_RECORDS
 
 
 def _say(text: str) -> None:

@@ -42,6 +42,8 @@ JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split()
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 # The end of Spark's class path, by Spark's own name.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
+# Up to so many records Spark is done before code that is compiled for speed would pay.
+BRIEF_RECORDS = 20_000
 # Only a JVM that is about to start takes them.
 AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
 # What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from operations import reset
 from settings import JobError
 from spark_jobs import pipeline_run
+from spark_jobs.guard import check_start
 from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -81,6 +82,19 @@ def test_other_topic_on_the_same_checkpoint_is_refused(make_world: MakeWorld) ->
     world.send(ticket("B"))
     world.process()
     assert world.totals() == Counts(read=2, stored=2)
+
+
+def test_start_tells_how_much_waits_on_the_topic(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    ledger = Ledger(world.database, TICKETS.name)
+    waiting = []
+    for number in (3, 2):
+        world.send(*(ticket(f"{number}-{i}") for i in range(number)))
+        waiting.append(check_start(TICKETS, world.settings, ledger).unread)
+        world.process()
+    waiting.append(check_start(TICKETS, world.settings, ledger).unread)
+
+    assert waiting == [3, 2, 0]
 
 
 def test_other_sinks_than_before_are_refused(make_world: MakeWorld) -> None:
