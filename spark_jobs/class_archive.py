@@ -7,6 +7,7 @@ machine reads it. A missing or unfit archive costs nothing but the time it would
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -61,6 +62,7 @@ def archive_options(
     if not may_write or not _has_room(settings.jars):
         return []
     _remove_leftovers(settings.jars)
+    atexit.register(_drop_archive)
     return [f"{WRITING}{path.with_suffix(f'.{os.getpid()}')}", QUIET]
 
 
@@ -91,6 +93,16 @@ def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
         with suppress(OSError):
             partial.unlink()
     return False
+
+
+def _drop_archive() -> None:
+    """Where this process ends without `keep_archive`, its JVM must not stay behind and write."""
+    jvm = jvm_process()
+    partial = _partial(jvm)
+    if jvm is not None and partial is not None:
+        kill_jvm()
+        jvm.wait()
+        partial.unlink(missing_ok=True)
 
 
 def _ended(jvm: Popen[Any], stop: StopRequest) -> bool:

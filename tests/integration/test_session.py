@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pyspark.sql import SparkSession
 
@@ -62,6 +63,16 @@ stop_spark(spark)
 print("read" if ".jsa" in mapped.replace("classes.jsa", "") else "not read")
 print("written" if keep_archive(StopRequest(), lambda line: None) else "not written")
 """
+FAILING = """
+from settings import load_settings
+from spark_jobs.session import build_session
+from spark_jobs.stopping import jvm_process, stop_spark
+
+spark = build_session(load_settings(), "failing", may_archive=True)
+print(jvm_process().pid, flush=True)
+stop_spark(spark)
+raise SystemExit(3)
+"""
 
 
 def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
@@ -82,3 +93,18 @@ def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
     ]
 
     assert outcomes == [["not read", "written"], ["read", "not written"]]
+
+
+def test_process_that_fails_leaves_no_driver_behind_that_writes(
+    stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spark").symlink_to(stack_settings.jars / "spark")
+    monkeypatch.setenv("JARS_PATH", str(tmp_path))
+
+    failed = subprocess.run(
+        [sys.executable, "-c", FAILING], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, check=False
+    )
+
+    assert failed.returncode == 3
+    assert not psutil.pid_exists(int(failed.stdout))
+    assert [path.name for path in tmp_path.iterdir()] == ["spark"]
