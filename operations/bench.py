@@ -92,9 +92,12 @@ def report(results: Results, name: str) -> None:
 
 
 def in_turn(rounds: int, variants: Sequence[tuple[Row, Measure]]) -> list[Row]:
-    """Measure each row once in each round, in the order given."""
+    """Measure each row once in each round: in the order given, then backwards, and so on.
+
+    So no row always comes after the same other one, whatever that leaves behind.
+    """
     for number in range(1, rounds + 1):
-        for row, measure in variants:
+        for row, measure in variants if number % 2 else reversed(variants):
             row.values.append(measure())
             say(f"{number}/{rounds} {row.group}: {row.name}: {row.values[-1]:,.2f} {row.unit}")
     return [row for row, _ in variants]
@@ -123,11 +126,12 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
     spark = build_session(own, "bench")
     try:
         warm = Warm(own, spark, topics)
-        say("two first runs of each warm the session up")
-        for _ in range(2):
-            for pipeline in (TICKETS, PROFILES):
-                warm.whole(pipeline)
+        say("first runs of each warm the session up")
+        for _ in range(3):
             warm.baseline(TICKETS)
+            warm.whole(TICKETS)
+        for _ in range(2):
+            warm.whole(PROFILES)
         rows = in_turn(sizes.rounds, [*_tickets(warm), *_profiles(warm)])
         rows += in_turn(sizes.rounds, _sinks(warm))
         warm.forget()

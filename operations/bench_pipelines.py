@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cql.client import close, connect
+from local_stack import stack
 from operations.bench_topics import Topics
 from settings import PROJECT_ROOT, SINK_MODULES, MillraceError, Settings
 from spark_jobs import pipeline_run
@@ -39,6 +41,8 @@ from spark_jobs.transforms.outcomes import STORED
 from sql.tables import truncate
 
 POLL_SECONDS = 0.02
+# All services together take less than this share of one processor when nobody asks them anything.
+QUIET_SHARE, QUIET_PAUSE_SECONDS, QUIET_SECONDS = 0.1, 0.5, 10
 KEPT = ("spark.sql.redaction.options.regex", "spark.sql.session.timeZone")
 STORES = ("cassandra", "mongodb")
 
@@ -167,6 +171,7 @@ class Warm:
         with connect_mongodb(own) as client:
             database = confirmed_database(client, own)
             Ledger(database, pipeline.name).prepare()
+            wait_until_quiet(self.settings)
             yield own, database
             client.drop_database(own.mongo_database)
 
@@ -229,6 +234,24 @@ def fresh_settings(settings: Settings, home: Path, sinks: tuple[str, ...]) -> Se
             "output_path": str(home / "output"),
         }
     )
+
+
+def wait_until_quiet(settings: Settings) -> None:
+    """Wait, up to a limit, until the services have done what the variant before has left them.
+
+    Cassandra writes rows from memory to disk for seconds after it was given them.
+    """
+    services = [psutil.Process(state.pid) for state in stack.states(settings) if state.pid]
+    deadline = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < deadline:
+        before = _processor_seconds(services)
+        time.sleep(QUIET_PAUSE_SECONDS)
+        if _processor_seconds(services) - before < QUIET_SHARE * QUIET_PAUSE_SECONDS:
+            return
+
+
+def _processor_seconds(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def empty_tables(settings: Settings, pipeline: Pipeline) -> None:

@@ -31,7 +31,7 @@ def test_ratio_is_of_medians_within_one_run() -> None:
     assert results(fast).ratio(fast) is None
 
 
-def test_variants_are_measured_in_turn() -> None:
+def test_variants_are_measured_in_turn_and_none_always_after_the_same_other_one() -> None:
     order: list[str] = []
 
     def measure(name: str) -> float:
@@ -40,8 +40,8 @@ def test_variants_are_measured_in_turn() -> None:
 
     rows = in_turn(2, [(row(name), lambda name=name: measure(name)) for name in "AB"])
 
-    assert order == ["A", "B", "A", "B"]
-    assert [each.values for each in rows] == [[1, 3], [2, 4]]
+    assert order == ["A", "B", "B", "A"]
+    assert [each.values for each in rows] == [[1, 4], [2, 3]]
 
 
 def with_ratio(name: str, ratio: float, unit: str) -> dict[str, Any]:
