@@ -15,6 +15,7 @@ from local_stack.java import Java
 from settings import Settings
 from spark_jobs import class_archive
 from spark_jobs.class_archive import READING, WRITING, archive_options, keep_archive
+from spark_jobs.session import CLASS_PATH, _class_path
 from spark_jobs.stopping import StopRequest
 
 # A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
@@ -190,3 +191,19 @@ def test_nothing_is_said_or_waited_for_where_no_archive_is_written(
     assert not keep_archive(StopRequest(), said.append)
 
     assert not said
+
+
+def test_connectors_stand_behind_what_the_user_has_in_the_class_path_and_only_for_the_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(CLASS_PATH, "/opt/own/*")
+
+    with _class_path([Path("/jars/a.jar"), Path("/jars/b.jar")]):
+        within = os.environ[CLASS_PATH]
+
+    assert within == "/opt/own/*:/jars/a.jar:/jars/b.jar"
+    assert os.environ[CLASS_PATH] == "/opt/own/*"
+    monkeypatch.delenv(CLASS_PATH)
+    with _class_path([]):
+        assert CLASS_PATH not in os.environ
+    assert CLASS_PATH not in os.environ
