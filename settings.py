@@ -490,6 +490,11 @@ class Settings(BaseSettings):
         return service in self.services or service in self.sinks
 
     @property
+    def customers_output_topics(self) -> tuple[str, str]:
+        """The topics to which customers are split: those of the USA, and alerts."""
+        return self.customers_usa_topic, self.customers_alerts_topic
+
+    @property
     def checkpoints(self) -> str:
         """The folder or address below which each pipeline has its checkpoint."""
         if "://" in self.checkpoint_path:

@@ -57,7 +57,7 @@ class FoundTopic:
 def wanted_topics(settings: Settings) -> list[WantedTopic]:
     """Every topic of the pipelines."""
     sources = (settings.tickets_topic, settings.profiles_topic, settings.customers_topic)
-    outputs = (settings.customers_usa_topic, settings.customers_alerts_topic)
+    outputs = settings.customers_output_topics
     return [
         *(WantedTopic(name) for name in sources),
         *(WantedTopic(dead_letter_topic(name), name, is_kept=True) for name in sources),

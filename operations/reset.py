@@ -58,7 +58,7 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
             for name in (topic, dead_letter_topic(topic), redriven_topic(topic))
         ]
         if any(pipeline.always for pipeline in pipelines):
-            names += [settings.customers_usa_topic, settings.customers_alerts_topic]
+            names += settings.customers_output_topics
         delete_topics(settings, names)
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
     prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))

@@ -102,7 +102,7 @@ def _places(settings: Settings) -> dict[str, Show]:
         places[topic] = _messages_of(topic, contract)
         places[dead_letter_topic(topic)] = _dead_letters_of(topic, contract)
     customers = contract_of(CUSTOMERS)
-    for topic in (settings.customers_usa_topic, settings.customers_alerts_topic):
+    for topic in settings.customers_output_topics:
         places[topic] = _messages_of(topic, customers)
     places[DEAD_LETTERS] = _all_dead_letters(settings)
     for pipeline in PIPELINES:

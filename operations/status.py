@@ -160,7 +160,7 @@ def _file_rows(settings: Settings) -> Iterator[StoreRow]:
 
 
 def _topic_rows(settings: Settings) -> Iterator[StoreRow]:
-    for topic in (settings.customers_usa_topic, settings.customers_alerts_topic):
+    for topic in settings.customers_output_topics:
         offsets = topic_offsets(settings, topic).values()
         yield "Kafka", topic, sum(high - low for low, high in offsets)
 

@@ -72,7 +72,7 @@ def build_session(
 
     `is_brief`: so little is to be done that compiling it for speed would take longer.
     `may_archive`: its end may take longer, once, so that drivers start sooner from then on; the
-    caller ends it by `end_jvm`.
+    caller ends it by `keep_archive`.
 
     Raises:
         JobError: the driver did not start; names its log.

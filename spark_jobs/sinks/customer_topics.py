@@ -54,7 +54,7 @@ def ensure_output_topics(settings: Settings) -> list[str]:
 
     Their source must be there.
     """
-    names = (settings.customers_usa_topic, settings.customers_alerts_topic)
+    names = settings.customers_output_topics
     created = (ensure_roomier_topic(settings, n, settings.customers_topic, {}) for n in names)
     return [name for new in created for name in new]
 

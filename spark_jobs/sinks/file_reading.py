@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -116,15 +117,16 @@ def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
     if not system.is_local:
         return None
     folder = set_folder(settings, file_set.name, form)
-    for attempt in range(1, COUNT_ATTEMPTS + 1):
+
+    def count() -> int:
         paths = [f"{settings.output_path}/{folder}/{file.path}" for file in system.files(folder)]
-        try:
-            return ds.dataset(paths, format=ARROW_FORMATS[form]).count_rows() if paths else 0
-        except FileNotFoundError:
-            # Merged by a job in between.
-            if attempt == COUNT_ATTEMPTS:
-                raise
-    return None
+        return int(ds.dataset(paths, format=ARROW_FORMATS[form]).count_rows()) if paths else 0
+
+    for _ in range(COUNT_ATTEMPTS - 1):
+        # A job may merge files between the two looks.
+        with suppress(FileNotFoundError):
+            return count()
+    return count()
 
 
 def show_set(
