@@ -40,7 +40,6 @@ class SparkCluster:
             )
             for number, page in enumerate(self.worker_pages)
         ]  # fmt: skip
-        wait_for(lambda: self.alive_workers() == 2, START_SECONDS, "two workers")
 
     @property
     def url(self) -> str:
@@ -49,13 +48,18 @@ class SparkCluster:
     def state(self) -> dict[str, Any]:
         """What the master says of workers and applications."""
         answer = requests.get(f"http://127.0.0.1:{self.page}/json/", timeout=30)
+        answer.raise_for_status()
         state: dict[str, Any] = answer.json()
         return state
+
+    def wait_for_workers(self) -> None:
+        wait_for(lambda: self.alive_workers() == 2, START_SECONDS, "two workers")
 
     def alive_workers(self) -> int:
         try:
             return int(self.state()["aliveworkers"])
-        except requests.ConnectionError:
+        # A master that starts refuses connections, then knows none of its pages for a moment.
+        except (requests.ConnectionError, requests.HTTPError):
             return 0
 
     def executors(self) -> list[psutil.Process]:
@@ -118,6 +122,7 @@ class SparkCluster:
 def spark_cluster(folder: Path, memory: str) -> Iterator[SparkCluster]:
     cluster = SparkCluster(folder, memory)
     try:
+        cluster.wait_for_workers()
         yield cluster
     finally:
         cluster.stop()
