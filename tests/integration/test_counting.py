@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
+from operations.verify import has_read_little
 from spark_jobs import pipeline
-from spark_jobs.ledger import Counts
+from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
@@ -71,3 +73,19 @@ def test_batch_of_rejected_messages_only_is_in_the_ledger(make_world: MakeWorld)
         },
     )
     assert world.documents("ticket_metrics") == {}
+
+
+def test_what_jobs_have_read_is_little_up_to_a_bound(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    assert has_read_little(world.database)
+    world.send(ticket("A"), partition=0)
+    world.process()
+    ledger = Ledger(world.database, TICKETS.name)
+    entry = ledger.last()
+    assert entry is not None
+    assert has_read_little(world.database)
+
+    for batch_id, end, is_little in ((1, 8_000, True), (2, 8_001, False)):
+        ends = {0: (1, 12_000), 1: (0, end)}
+        ledger.confirm(dataclasses.replace(entry, batch_id=batch_id, offsets=ends))
+        assert has_read_little(world.database) is is_little
