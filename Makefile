@@ -72,7 +72,7 @@ cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 	@$(MILLRACE) mongosh $${ARG_EVAL:+--eval "$$ARG_EVAL"}
 
-.PHONY: test test-unit test-spark test-integration test-e2e lint format lock
+.PHONY: test test-quick test-unit test-spark test-integration test-e2e lint format lock
 # Tiers run in processes of their own: a Spark session with the connectors and one without them do not
 # fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
 # it computes; WORKERS=0 does without.
@@ -82,6 +82,10 @@ test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/unit
 	@$(PYTEST) tests/spark
 	@$(PYTEST) tests/integration tests/e2e
+test-quick: setup-dev ## the same without crashes, repairs, clusters and stores elsewhere; half the time
+	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/spark
+	@$(PYTEST) -m "not extended" tests/integration tests/e2e
 test-unit: setup-dev ## tests that need Python only
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM

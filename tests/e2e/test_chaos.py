@@ -12,6 +12,8 @@ import pytest
 from settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
 
+pytestmark = pytest.mark.extended
+
 
 @pytest.mark.timeout(1200)
 def test_crash_tests_end_exact(settings: Settings) -> None:

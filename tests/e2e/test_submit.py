@@ -27,6 +27,8 @@ from tests.support.leaks import Places, command_lines, files_below, leaks, spark
 from tests.support.processes import kill_with_children, wait_for
 from tests.support.spark_cluster import SparkCluster, spark_cluster
 
+pytestmark = pytest.mark.extended
+
 COUNT = 20_000
 # Values that the stack takes no notice of, and that are found nowhere else by chance.
 SECRETS = {

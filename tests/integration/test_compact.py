@@ -24,6 +24,8 @@ from tests.support.builders import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
+pytestmark = pytest.mark.extended
+
 
 class Died(BaseException):
     """Stands for `kill -9`: nothing catches it."""

@@ -20,6 +20,8 @@ from tests.support.builders import customer
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
+pytestmark = pytest.mark.extended
+
 # 2026-11-22T10:15:00Z, as Kafka's clock for messages that the tests date themselves.
 SENT_MS = 1_795_342_500_000
 

@@ -37,6 +37,8 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.integration.test_verify import account_of
 from tests.support.pipelines import MakeWorld
 
+pytestmark = pytest.mark.extended
+
 # 2026-11-22T10:15:00Z
 SENT_MS = 1_795_342_500_000
 Key = bytes | None

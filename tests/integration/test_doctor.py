@@ -29,6 +29,8 @@ from tests.support.pipelines import MakeWorld
 from tests.support.processes import wait_for
 from tests.support.world import Message, World
 
+pytestmark = pytest.mark.extended
+
 
 def tickets(*names: str) -> list[Message]:
     return [ticket(name) for name in names]

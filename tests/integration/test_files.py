@@ -34,6 +34,8 @@ from spark_jobs.sinks.files import FilesSink, sink
 from spark_jobs.tickets import TICKETS
 from tests.support.builders import message, ticket
 
+pytestmark = pytest.mark.extended
+
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"
 COLUMNS = [
     "ticket_id",

@@ -34,6 +34,8 @@ from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.builders import customer, payload, ticket
 from tests.support.pipelines import MakeWorld
 
+pytestmark = pytest.mark.extended
+
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

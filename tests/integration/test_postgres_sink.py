@@ -27,6 +27,8 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.postgres import MakeDatabase
 
+pytestmark = pytest.mark.extended
+
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"
 ALL_SINKS = ("cassandra", "postgres", "mongodb")
 USA_SCHEMA = (

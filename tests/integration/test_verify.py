@@ -16,6 +16,8 @@ from tests.support.builders import payload, profile
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
+pytestmark = pytest.mark.extended
+
 Harm = Callable[[World], object]
 
 

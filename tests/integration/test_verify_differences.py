@@ -19,6 +19,8 @@ from tests.integration.test_verify import account_of, tickets_world
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
+pytestmark = pytest.mark.extended
+
 TEAM_KEY = ("assigned_team", "created_hour", "created_at", "ticket_id")
 
 

@@ -20,6 +20,8 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
+pytestmark = pytest.mark.extended
+
 ALL = ("cassandra", "files", "postgres", "mongodb")
 
 

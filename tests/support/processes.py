@@ -48,8 +48,8 @@ def output_of(world: World) -> str:
 
 
 def finish(world: World, **environment: str) -> None:
-    """Run the job until what is on the topic is processed."""
-    process = start_job(world, "--available-now", **environment)
+    """Run the job, in large batches, until what is on the topic is processed."""
+    process = start_job(world, "--available-now", **{"MAX_RECORDS_PER_BATCH": "5000"} | environment)
     assert process.wait(200) == 0, output_of(world)[-3000:]
 
 
