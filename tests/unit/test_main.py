@@ -1,4 +1,4 @@
-"""How a job's command starts its driver."""
+"""How the commands of jobs and of `make verify` start their driver."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from operations import repair_session, verify
+from settings import Settings
 from spark_jobs import main as job
 from spark_jobs.guard import Diagnosis
 from spark_jobs.tickets import TICKETS
@@ -43,3 +45,24 @@ def test_only_a_job_with_little_to_read_does_without_compiling_for_speed(
         job.main([TICKETS], options)
 
     assert seen["is_brief"] is is_brief
+
+
+@pytest.mark.parametrize("is_little", [True, False])
+def test_only_a_proof_of_few_messages_does_without_compiling_for_speed(
+    monkeypatch: pytest.MonkeyPatch, is_little: bool
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def start(*_: Any, **wishes: Any) -> None:
+        seen.update(wishes)
+        raise Started
+
+    monkeypatch.setattr(verify, "_look_at_stores", lambda *_: is_little)
+    for name in ("ensure_jars", "find_java"):
+        monkeypatch.setattr(repair_session, name, lambda *_: None)
+    monkeypatch.setattr(repair_session, "build_session", start)
+
+    with pytest.raises(Started):
+        verify.verify(Settings(_env_file=None))
+
+    assert seen["is_brief"] is is_little
