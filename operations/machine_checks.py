@@ -22,10 +22,9 @@ from local_stack.service import Service
 from local_stack.stack import services
 from operations.checkup import Fault, Line, line_of
 from operations.endpoints import absence, mongodb_endpoint
-from operations.pipelines import PIPELINES
+from operations.pipelines import last_entries
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.clock import Moment, in_words, tolerance
-from spark_jobs.ledger import Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 
 # Where jars and shells are fetched already; services and checkpoints go on writing.
@@ -111,8 +110,7 @@ def _asked_mongodb(settings: Settings) -> tuple[timedelta, list[Moment]]:
         answer = client.admin.command("hello", codec_options=client.codec_options)
         now = datetime.now(UTC)
         database = confirmed_database(client, settings)
-        last = [Ledger(database, pipeline.name).last() for pipeline in PIPELINES]
-    moments = [entry.moment for entry in last if entry and entry.moment]
+        moments = [entry.moment for entry in last_entries(database) if entry.moment]
     return now - answer.get("localTime", now), moments
 
 

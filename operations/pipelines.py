@@ -11,7 +11,7 @@ from pymongo.database import Database
 from schemas.contract import Contract, load_contract
 from settings import JobError, Settings
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Document, Ledger
+from spark_jobs.ledger import Document, Entry, Ledger
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.broker import existing_topics
@@ -47,6 +47,13 @@ def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipe
     """Those parts of a pipeline that have an account; the whole where none has."""
     parts = [part for part in pipeline.parts() if Ledger(database, part.name).last()]
     return parts or [pipeline]
+
+
+def last_entries(database: Database[Document]) -> list[Entry]:
+    """The last confirmed batch of each account: of pipelines, and of parts that a job ran alone."""
+    parts = (part for pipeline in PIPELINES for part in pipeline.parts())
+    found = (Ledger(database, part.name).last() for part in parts)
+    return [entry for entry in found if entry]
 
 
 def settings_of_part(part: Pipeline, settings: Settings, database: Database[Document]) -> Settings:

@@ -11,11 +11,10 @@ from pyspark.sql import SparkSession
 from cql.client import close, connect
 from operations.account import Account
 from operations.accounts import take_accounts
-from operations.pipelines import PIPELINES
+from operations.pipelines import PIPELINES, last_entries
 from operations.repair_session import repair_session
 from operations.report import print_accounts
 from settings import Settings
-from spark_jobs.ledger import Ledger
 from spark_jobs.session import BRIEF_RECORDS
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import existing_topics
@@ -58,8 +57,7 @@ def has_read_little(database: Database[Document]) -> bool:
 
     Messages that the broker has dropped since count as well: the stores still have their rows.
     """
-    last = [Ledger(database, pipeline.name).last() for pipeline in PIPELINES]
-    ends = [end for entry in last if entry for _, end in entry.offsets.values()]
+    ends = [end for entry in last_entries(database) for _, end in entry.offsets.values()]
     return sum(ends) <= BRIEF_RECORDS
 
 

@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 
 from operations.verify import has_read_little
 from spark_jobs import pipeline
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -85,7 +86,15 @@ def test_what_jobs_have_read_is_little_up_to_a_bound(make_world: MakeWorld) -> N
     assert entry is not None
     assert has_read_little(world.database)
 
-    for batch_id, end, is_little in ((1, 8_000, True), (2, 8_001, False)):
+    for batch_id, end, is_little in ((1, 8_000, True), (2, 8_001, False), (3, 8_000, True)):
         ends = {0: (1, 12_000), 1: (0, end)}
         ledger.confirm(dataclasses.replace(entry, batch_id=batch_id, offsets=ends))
         assert has_read_little(world.database) is is_little
+
+    # A job that feeds one store alone has an account of its own.
+    part = CUSTOMERS.parts()[-1].name
+    assert part != CUSTOMERS.name
+    Ledger(world.database, part).confirm(
+        dataclasses.replace(entry, pipeline=part, query_id="p", offsets={0: (0, 1)})
+    )
+    assert not has_read_little(world.database)
