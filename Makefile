@@ -77,15 +77,14 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 # fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
 # it computes; WORKERS=0 does without.
 WORKERS ?= 2
+SELECTION :=
 PYTEST := .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
 test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/unit
 	@$(PYTEST) tests/spark
-	@$(PYTEST) tests/integration tests/e2e
-test-quick: setup-dev ## the same without crashes, repairs, clusters and stores elsewhere; half the time
-	@$(PYTEST) tests/unit
-	@$(PYTEST) tests/spark
-	@$(PYTEST) -m "not extended" tests/integration tests/e2e
+	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
+test-quick: SELECTION := -m "not extended"
+test-quick: test ## the same without crashes, repairs, clusters and stores elsewhere; half the time
 test-unit: setup-dev ## tests that need Python only
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM

@@ -60,12 +60,5 @@ def test_cluster_whose_workers_do_not_come_in_time_leaves_no_process(
     ):
         pass
 
-    below = str(tmp_path)
-    assert [each.pid for each in psutil.process_iter() if below in " ".join(_line(each))] == []
-
-
-def _line(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    running = psutil.process_iter(["cmdline"])
+    assert [each.pid for each in running if str(tmp_path) in str(each.info["cmdline"])] == []
