@@ -192,6 +192,11 @@ class Settings(BaseSettings):
         description="copies that confirm a write and answer a read: `LOCAL_QUORUM`, `QUORUM`,"
         " `ALL`, or `LOCAL_ONE` where there is one copy",
     )
+    cassandra_writer: Literal["connector", "direct"] = Field(
+        "connector",
+        description="`connector` (the spark-cassandra-connector's), or `direct`: Millrace's own,"
+        " which takes less of the processors",
+    )
 
     mongo_uri: SecretStr = Field(
         SecretStr("mongodb://127.0.0.1:27017"),

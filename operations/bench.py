@@ -30,6 +30,8 @@ from spark_jobs.tickets import TICKETS
 SINKS = ("cassandra", "mongodb", "files")
 CEILING, BASELINE = "ready bytes in a loop", "baseline"
 WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
+DIRECT = ", direct writer"
+WHOLE_DIRECT, LIMIT_DIRECT = f"{WHOLE}{DIRECT}", f"{LIMIT}{DIRECT}"
 PARSED = "read, parse, judge; to nothing"
 DEDUPLICATED = "read, parse, judge, deduplicate; to nothing"
 TABLES = tuple(table.name for table in TICKETS.tables)
@@ -130,6 +132,7 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
         for _ in range(3):
             warm.baseline(TICKETS)
             warm.whole(TICKETS)
+            warm.whole(TICKETS, writer="direct")
         for _ in range(2):
             warm.whole(PROFILES)
         rows = in_turn(sizes.rounds, [*_tickets(warm), *_profiles(warm)])
@@ -137,13 +140,14 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
         warm.forget()
     finally:
         stop_spark(spark)
-    return [*rows, series_limit(rows)]
+    return [*rows, series_limit(rows, LIMIT), series_limit(rows, LIMIT_DIRECT, DIRECT)]
 
 
 def _tickets(warm: Warm) -> list[tuple[Row, Measure]]:
     variants: list[tuple[str, Measure]] = [
         (BASELINE, partial(warm.baseline, TICKETS)),
         (WHOLE, partial(warm.whole, TICKETS)),
+        (WHOLE_DIRECT, partial(warm.whole, TICKETS, writer="direct")),
         ("whole pipeline and files", partial(warm.whole, TICKETS, SINKS)),
         ("without deduplication", partial(warm.without_deduplication, TICKETS)),
         ("without ledger", partial(warm.without_ledger, TICKETS)),
@@ -165,6 +169,12 @@ def _profiles(warm: Warm) -> list[tuple[Row, Measure]]:
 def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
     rows = {
         **{f"cassandra {name}": partial(warm.sink, TICKETS, "cassandra", name) for name in TABLES},
+        **{
+            f"cassandra {name}{DIRECT}": partial(
+                warm.sink, TICKETS, "cassandra", name, writer="direct"
+            )
+            for name in TABLES
+        },
         "cassandra, both tables": partial(warm.sink, TICKETS, "cassandra"),
         "mongodb, aggregates": partial(warm.sink, TICKETS, "mongodb"),
         "files, all sets": partial(warm.sink, TICKETS, "files"),
@@ -174,15 +184,15 @@ def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
     return [(Row(name, group, reference=BASELINE), measure) for name, measure in rows.items()]
 
 
-def series_limit(rows: Sequence[Row]) -> Row:
+def series_limit(rows: Sequence[Row], name: str, writer: str = "") -> Row:
     """What a pipeline could do that did nothing but its parts, one after the other.
 
     Reading, judging and deduplicating, then each table at the rate that it takes alone.
     """
     medians = {row.name: row.median for row in rows}
-    parts = [DEDUPLICATED, *(f"cassandra {name}" for name in TABLES)]
+    parts = [DEDUPLICATED, *(f"cassandra {table}{writer}" for table in TABLES)]
     limit = 1 / sum(1 / medians[part] for part in parts)
-    return Row(LIMIT, "tickets", reference=BASELINE, values=[limit])
+    return Row(name, "tickets", reference=BASELINE, values=[limit])
 
 
 def _jobs(own: Settings, sizes: Sizes) -> list[Row]:
@@ -208,7 +218,9 @@ def judge(results: Results) -> list[str]:
     rows = {row.name: row.median for row in results.rows if row.values}
     aims = [
         ("whole pipeline / baseline", WHOLE, BASELINE, 1.5),
+        ("whole pipeline, direct writer / baseline", WHOLE_DIRECT, BASELINE, 1.5),
         ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
+        ("the same, direct writer", WHOLE_DIRECT, LIMIT_DIRECT, 0.75),
         ("profiles / tickets", "profiles: whole pipeline", WHOLE, 0.5),
         ("producer / ready bytes", "one process", CEILING, 0.4),
     ]

@@ -61,9 +61,11 @@ class Warm:
     _number: int = 0
     _cached: dict[str, tuple[DataFrame, BatchSummary]] = field(default_factory=dict)
 
-    def whole(self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES) -> float:
+    def whole(
+        self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES, *, writer: str = "connector"
+    ) -> float:
         """Rows per second of a pipeline with every guarantee, from nothing to the topic's end."""
-        with self._fresh(pipeline, sinks) as (own, database):
+        with self._fresh(pipeline, sinks, writer) as (own, database):
             seconds = self._work_off(pipeline, own, database)
             self._must_be_complete(pipeline, own, database)
             return self.topics.records(pipeline) / seconds
@@ -124,14 +126,14 @@ class Warm:
             query.awaitTermination()
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
-    def sink(self, pipeline: Pipeline, name: str, *tables: str) -> float:
+    def sink(self, pipeline: Pipeline, name: str, *tables: str, writer: str = "connector") -> float:
         """Rows per second that one sink takes of rows that lie in memory; all or some tables."""
         records, summary = self._cache(pipeline)
         counted = pipeline
         if tables:
             chosen = tuple(table for table in pipeline.tables if table.name in tables)
             pipeline = replace(pipeline, tables=chosen)
-        with self._fresh(pipeline, (name,)) as (own, database):
+        with self._fresh(pipeline, (name,), writer) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
             if name == "mongodb":  # which gets what the rows add up to
@@ -161,12 +163,13 @@ class Warm:
 
     @contextmanager
     def _fresh(
-        self, pipeline: Pipeline, sinks: tuple[str, ...]
+        self, pipeline: Pipeline, sinks: tuple[str, ...], writer: str = "connector"
     ) -> Iterator[tuple[Settings, Database[Document]]]:
         """Settings and database of a job that has stored nothing yet, over empty tables."""
         self._number += 1
         home = self.settings.millrace_home / "runs" / str(self._number)
         own = fresh_settings(self.settings, home, sinks)
+        own = own.model_copy(update={"cassandra_writer": writer})
         empty_tables(own, pipeline)
         with connect_mongodb(own) as client:
             database = confirmed_database(client, own)

@@ -37,7 +37,7 @@ def freed_when_blocked(spark: SparkSession) -> Iterator[None]:
 
 def forget_sessions(spark: SparkSession) -> None:
     """Let the connector make a new session where the former one may be closed or blocked."""
-    _connector(spark).evictCache()
+    connector(spark).evictCache()
 
 
 def _watch(spark: SparkSession, done: threading.Event) -> None:
@@ -54,7 +54,7 @@ def _close_if_blocked(spark: SparkSession, done: threading.Event) -> None:
     """Close the connector's session if it leaves a schema refresh without any answer."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
     conf = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
-    session = _connector(spark).apply(conf).openSession()
+    session = connector(spark).apply(conf).openSession()
     try:
         refresh = session.refreshSchemaAsync().toCompletableFuture()
         try:
@@ -67,6 +67,7 @@ def _close_if_blocked(spark: SparkSession, done: threading.Event) -> None:
         session.close()
 
 
-def _connector(spark: SparkSession) -> Any:
+def connector(spark: SparkSession) -> Any:
+    """The connector's object in the JVM that makes and keeps sessions."""
     jvm: Any = spark._jvm  # noqa: SLF001
     return jvm.com.datastax.spark.connector.cql.CassandraConnector

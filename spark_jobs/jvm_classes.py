@@ -61,6 +61,8 @@ def _compiled(jvm: Any, loader: Any, jar: Path) -> Path:
         for source in SOURCES.iterdir():
             compiler = jvm.org.codehaus.janino.SimpleCompiler()
             compiler.setParentClassLoader(loader)
+            # The least by which interfaces may have static methods; the driver's have.
+            compiler.setTargetVersion(8)
             compiler.cook(source.read_text())
             for name, content in dict(compiler.getBytecodes()).items():
                 archive.writestr(f"{name.replace('.', '/')}.class", bytes(content))

@@ -10,6 +10,9 @@ Options: statements are grouped into unlogged batches of up to 8 KiB whatever th
     rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
     table, they are grouped by partition: Cassandra applies such a batch as one write, and bounds
     only batches of several partitions.
+Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session, in
+    batches of the same sizes; `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as
+    Cassandra keeps them and spares the connector's conversions.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from pyspark.sql import DataFrame
 from cql.client import close, connect
 from settings import Settings, SinkRejected
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.connector import forget_sessions, freed_when_blocked
+from spark_jobs.connector import connector, forget_sessions, freed_when_blocked
 from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink, sink_error
 from spark_jobs.trust import tls_conf
@@ -33,11 +36,13 @@ from spark_jobs.trust import tls_conf
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
 
+CONSISTENCY = "spark.cassandra.output.consistency.level"
+CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
 WRITE_OPTIONS = {
     "spark.cassandra.output.ignoreNulls": "true",
     "spark.cassandra.output.batch.grouping.key": "none",
     "spark.cassandra.output.batch.size.bytes": "8192",
-    "spark.cassandra.output.concurrent.writes": "5",
+    CONCURRENT_WRITES: "5",
 }
 BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
@@ -125,19 +130,41 @@ class CassandraSink:
         for position, table in enumerate(self.tables):
             if position:
                 fault_point("between-tables")
-            writer = (
-                table.rows(batch.records)
-                .write.format("org.apache.spark.sql.cassandra")
-                .mode("append")
-                .options(keyspace=table.keyspace, table=table.name, **table.options(batch.summary))
-            )
+            rows = table.rows(batch.records)
             try:
                 with freed_when_blocked(batch.records.sparkSession):
-                    writer.save()
+                    if self.settings.cassandra_writer == "direct":
+                        _write_directly(rows, table)
+                    else:
+                        _write_by_connector(rows, table, table.options(batch.summary))
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
                 action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
                 raise sink_error("Cassandra", action, error) from error
+
+
+def _write_by_connector(rows: DataFrame, table: Table, options: Mapping[str, str]) -> None:
+    (
+        rows.write.format("org.apache.spark.sql.cassandra")
+        .mode("append")
+        .options(keyspace=table.keyspace, table=table.name, **options)
+        .save()
+    )
+
+
+def _write_directly(rows: DataFrame, table: Table) -> None:
+    spark = rows.sparkSession
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    conf: Any = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
+    writer = jvm.millrace.spark.CassandraWriter(
+        connector(spark).apply(conf),
+        table.keyspace,
+        table.name,
+        ",".join(rows.columns),
+        conf.get(CONSISTENCY),
+        int(WRITE_OPTIONS[CONCURRENT_WRITES]),
+    )
+    rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
@@ -162,7 +189,7 @@ def connector_conf(settings: Settings) -> dict[str, str]:
         "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
         "spark.cassandra.connection.keepAliveMS": "60000",
         # What was written with the one is seen with the other.
-        "spark.cassandra.output.consistency.level": settings.cassandra_consistency,
+        CONSISTENCY: settings.cassandra_consistency,
         "spark.cassandra.input.consistency.level": settings.cassandra_consistency,
         **tls_conf(settings),
     }

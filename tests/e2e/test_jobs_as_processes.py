@@ -45,7 +45,8 @@ def test_executors_in_other_processes_get_what_they_need(make_world: MakeWorld) 
     world = make_world(TICKETS)
     send_tens(world)
 
-    finish(world, SPARK_MASTER="local-cluster[2,1,1024]")
+    # The classes of this project among it.
+    finish(world, SPARK_MASTER="local-cluster[2,1,1024]", CASSANDRA_WRITER="direct")
 
     assert_exact(world)
 

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -70,6 +70,7 @@ class Case:
         pipeline: Whose records it gets.
         message: A record with an id and a text, as a message.
         bare: A pipeline and two messages with nothing but what is required.
+        changes: Settings that differ from the usual ones.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Case:
     pipeline: Pipeline = TICKETS
     message: Callable[[str, str], Message] = lambda name, text: ticket(name, request=text)
     bare: tuple[Pipeline, Message, Message] = BARE_PROFILES
+    changes: dict[str, Any] = field(default_factory=dict)
 
 
 def _rows_in_cassandra(world: World) -> int:
@@ -141,13 +143,15 @@ def _narrow_topic(world: World) -> None:
         change.result(30)
 
 
+CASSANDRA = Case(
+    "cassandra",
+    _rows_in_cassandra,
+    lambda port: {"cassandra_port": port},
+    _drop_column,
+)
 CASES = {
-    "cassandra": Case(
-        "cassandra",
-        _rows_in_cassandra,
-        lambda port: {"cassandra_port": port},
-        _drop_column,
-    ),
+    "cassandra": CASSANDRA,
+    "cassandra, direct": replace(CASSANDRA, changes={"cassandra_writer": "direct"}),
     "files": Case("files", _rows_in_files, None, _block_output, bare=BARE_CUSTOMERS),
     "postgres": Case(
         "postgres",
@@ -183,7 +187,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def sink_of(world: World, case: Case) -> Sink:
     """The sink, checked as before every start of a job."""
-    settings = world.settings.model_copy(update={"sinks": (case.name,)})
+    settings = world.settings.model_copy(update={"sinks": (case.name,)} | case.changes)
     # The connector hears of tables that were made a moment ago only after a while.
     forget_sessions(world.spark)
     made = {sink.name: sink for sink in world.pipeline.sinks(settings, world.database)}
@@ -211,7 +215,7 @@ def test_every_sink_takes_part_in_this_suite() -> None:
     with MongoClient[Any](connect=False) as client:
         used = {s.name for p in PIPELINES for s in p.sinks(everything, client["unused"])}
 
-    assert set(CASES) == used
+    assert {case.name for case in CASES.values()} == used
     assert used >= set(SINK_MODULES)
 
 

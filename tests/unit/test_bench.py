@@ -94,7 +94,7 @@ def test_limit_of_parts_in_series_adds_their_times() -> None:
     ]
 
     # 1/30,000 + 1/20,000 + 1/60,000 = 1/10,000
-    assert series_limit(parts).median == pytest.approx(10_000)
+    assert series_limit(parts, "limit").median == pytest.approx(10_000)
 
 
 def test_aims_are_judged_by_ratios() -> None:
@@ -103,14 +103,24 @@ def test_aims_are_judged_by_ratios() -> None:
             row("ready bytes in a loop", 100),
             row("one process", 30),
             row("baseline", 10),
-            row("whole pipeline, every guarantee", 20),
-            row("its parts in series, computed", 25),
-            row("profiles: whole pipeline", 11),
+            row("whole pipeline, every guarantee", 14),
+            row("whole pipeline, every guarantee, direct writer", 20),
+            row("its parts in series, computed", 18),
+            row("its parts in series, computed, direct writer", 30),
+            row("profiles: whole pipeline", 7),
             row("latency at 200/s, p50", 1.5, unit="s"),
         )
     )
 
-    assert [line.partition(":")[0] for line in told] == ["met", "met", "met", "NOT MET", "NOT MET"]
+    assert [line.partition(":")[::2] for line in told] == [
+        ("NOT MET", " whole pipeline / baseline: 1.40, wanted 1.5 or more"),
+        ("met", " whole pipeline, direct writer / baseline: 2.00, wanted 1.5 or more"),
+        ("met", " whole pipeline / its parts in series: 0.78, wanted 0.75 or more"),
+        ("NOT MET", " the same, direct writer: 0.67, wanted 0.75 or more"),
+        ("met", " profiles / tickets: 0.50, wanted 0.5 or more"),
+        ("NOT MET", " producer / ready bytes: 0.30, wanted 0.4 or more"),
+        ("NOT MET", " latency at 200/s, p50: 1.50 s, wanted less than 1.0 s"),
+    ]
 
 
 def test_chart_is_an_image_with_a_bar_for_each_row() -> None:

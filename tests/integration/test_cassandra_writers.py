@@ -1,0 +1,135 @@
+"""Both writers of Cassandra store the same, whatever they do on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+
+from settings import SinkRejected
+from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.profiles import PROFILES
+from spark_jobs.sinks.base import Batch
+from spark_jobs.sinks.cassandra import CassandraSink, Table
+from spark_jobs.tickets import TICKETS
+from tests.integration.test_profiles_pipeline import profile
+from tests.integration.test_sinks import CASES, QUERY, batch_of, sink_of
+from tests.integration.test_tickets_pipeline import ticket
+from tests.support.pipelines import MakeWorld
+from tests.support.world import World
+
+CONNECTOR, DIRECT = CASES["cassandra"], CASES["cassandra, direct"]
+# More than a task of the direct writer sorts at a time: 40,000.
+MANY = 90_000
+TICKET_MESSAGES = [
+    *(
+        ticket(
+            f"T-{n}",
+            request="é" * (1 + n * n % 500),
+            request_type=("billing", "technical", "account", "general")[n % 4],
+            created_at=f"2026-11-{1 + n % 9:02}T{n % 24:02}:05:00.{n % 1000:03}Z",
+        )
+        for n in range(600)
+    ),
+    # Before 1970, where milliseconds are negative, and as late as a message may say.
+    ticket("OLD", created_at="1900-01-01T00:00:00.001Z"),
+    ticket("NEW", created_at="2026-11-23T10:14:59.999Z"),
+]
+BARE: dict[str, Any] = dict.fromkeys(("gender", "location", "phone", "nat", "registered"))
+PROFILE_MESSAGES = [
+    profile(f"7a0eed16-9430-4d68-901f-c0d4c1c3{n:04x}", **(BARE if n % 3 else {}))
+    for n in range(64)
+]
+
+
+def contents(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of the pipeline's tables, in an order of their own."""
+    return {
+        table.name: sorted((tuple(row.items()) for row in world.rows(table.name)), key=str)
+        for table in world.pipeline.tables
+    }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "messages"),
+    [(TICKETS, TICKET_MESSAGES), (PROFILES, PROFILE_MESSAGES)],
+    ids=["tickets", "profiles"],
+)
+def test_both_writers_store_the_same_rows(
+    make_world: MakeWorld, pipeline: Pipeline, messages: list[Any]
+) -> None:
+    world = make_world(pipeline)
+    batch = batch_of(world, *messages)
+    stored = []
+
+    for case in (CONNECTOR, DIRECT):
+        sink_of(world, case).write_batch(batch, 0)
+        stored.append(contents(world))
+        for table in pipeline.tables:
+            world.session.execute(f"TRUNCATE {world.keyspace}.{table.name}", timeout=60)
+
+    by_connector, directly = stored
+    assert [len(rows) for rows in directly.values()] == [len(messages)] * 2
+    assert directly == by_connector
+
+
+@pytest.mark.parametrize("case", [CONNECTOR, DIRECT], ids=["connector", "direct"])
+def test_absent_value_deletes_nothing(make_world: MakeWorld, case: Any) -> None:
+    world = make_world(PROFILES)
+    sink, name = sink_of(world, case), "7a0eed16-9430-4d68-901f-c0d4c1c3bf01"
+    sink.write_batch(batch_of(world, profile(name)), 0)
+    (before,) = world.rows("users_profiles")
+
+    sink.write_batch(batch_of(world, profile(name, phone=None), first_offset=1), 1)
+
+    (after,) = world.rows("users_profiles")
+    assert after["kafka_offset"] == 1
+    assert after["phone"] == before["phone"]
+    assert before["phone"] is not None
+
+
+@pytest.mark.parametrize("texts", ["one", "many"])
+def test_direct_writer_takes_more_rows_than_it_sorts_at_a_time(
+    make_world: MakeWorld, texts: str
+) -> None:
+    world = make_world(TICKETS)
+    world.session.execute(
+        f"CREATE TABLE {world.keyspace}.numbers (kind text, number bigint, half int,"
+        " PRIMARY KEY (kind, number))"
+    )
+    kind = F.lit("all") if texts == "one" else F.col("id").cast("string")
+    numbers = world.spark.range(0, MANY, 1, 1).select(
+        kind.alias("kind"), F.col("id").alias("number"), (F.col("id") / 2).cast("int").alias("half")
+    )
+
+    sink_for(world, "numbers").write_batch(batch_with(numbers), 0)
+
+    (row,) = world.session.execute(
+        f"SELECT count(*) AS rows, sum(number) AS total, max(half) AS most"
+        f" FROM {world.keyspace}.numbers",
+        timeout=60,
+    )
+    assert row == {"rows": MANY, "total": MANY * (MANY - 1) // 2, "most": MANY // 2 - 1}
+
+
+def test_direct_writer_names_a_type_that_it_does_not_know(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.session.execute(f"CREATE TABLE {world.keyspace}.odd (name text PRIMARY KEY, size double)")
+    rows = world.spark.sql("SELECT 'a' AS name, 1.5D AS size")
+
+    with pytest.raises(SinkRejected, match="type DOUBLE, which only the connector writes"):
+        sink_for(world, "odd").write_batch(batch_with(rows), 0)
+
+
+def sink_for(world: World, table: str) -> CassandraSink:
+    """The direct writer for one table that is written as the rows are."""
+    settings = world.settings.model_copy(update=DIRECT.changes)
+    sink_of(world, DIRECT)
+    return CassandraSink(settings, (Table(world.keyspace, table, lambda rows: rows),))
+
+
+def batch_with(rows: Any) -> Batch:
+    return Batch(rows, BatchSummary(Counter(), Counter(), []), QUERY)
