@@ -9,6 +9,9 @@ Why it looks as it does. `from_json` alone accepts trailing text, a second objec
 UTF-8, and turns `null`, a number or an array into a struct of nulls. So the text is wrapped twice:
 as the member of an object, which makes a root that is no object visible, and as the element of an
 array that must have one element; each wrapper alone lets `{}}x`, `{}]x` or `{},"x":1` through.
+An object of texts alone needs one reading: it stands between two seals, objects with the message's
+own hash, in an array. What ends the array early, begins it anew or adds to it, has not both seals
+where they belong.
 
 `from_json` also turns numbers, objects, arrays and booleans into text where text is asked for.
 Whether a value was a JSON string is asked again, but only where its text could be something else.
@@ -32,6 +35,8 @@ JSON_OPTIONS: Final = {
 # Texts that `from_json` may have made of something that was no JSON string. Jackson writes a number
 # beyond the range of doubles as "Infinity", with quotes.
 NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
+# The member that ends the array in which a flat object is read.
+SEAL: Final = "_seal"
 NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
 
 
@@ -42,11 +47,11 @@ def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
     only such messages are read a second time, parent by parent.
     """
     objects = [f.name for f in schema.fields if isinstance(f.dataType, T.StructType)]
+    if not objects:
+        return _with_sealed_record(messages, schema)
     parsed = messages.withColumns(
         {"text": F.col("value").cast("string"), "_parsed": _parsed(schema)}
     )
-    if not objects:
-        return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")))
     return parsed.withColumn(
         "_outer",
         F.when(F.col("_parsed._corrupt").isNotNull(), _parsed(_texts(*schema.names))),
@@ -127,10 +132,32 @@ def has_key(name: str) -> Column:
     return F.array_contains(F.json_object_keys(F.col("text")), name)
 
 
+def _with_sealed_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
+    seal = F.xxhash64("value").cast("string")
+    sealed = F.concat(F.lit(f'{{"{SEAL}":"'), seal, F.lit('"}'))
+    text = F.col("value").cast("string")
+    array = F.concat(F.lit('{"o":['), sealed, F.lit(","), text, F.lit(","), sealed, F.lit("]}"))
+    elements = T.ArrayType(T.StructType([*schema.fields, T.StructField(SEAL, T.StringType())]))
+    found = F.col("_parsed.o")
+    is_one = (
+        F.col("_parsed._corrupt").isNull()
+        & (F.size(found) == 3)
+        & (found[0][SEAL] == seal)
+        & (found[2][SEAL] == seal)
+        & _is_utf8()
+    )
+    return messages.withColumns(
+        {"text": text, "_parsed": F.from_json(array, _wrapper(elements), JSON_OPTIONS)}
+    ).withColumn("record", F.when(F.coalesce(is_one, F.lit(False)), found[1]))
+
+
+def _wrapper(schema: T.DataType) -> T.StructType:
+    return T.StructType().add("o", schema).add("_corrupt", T.StringType())
+
+
 def _parsed(schema: T.DataType) -> Column:
-    wrapper = T.StructType().add("o", schema).add("_corrupt", T.StringType())
     text = F.concat(F.lit('{"o":'), F.col("value").cast("string"), F.lit("}"))
-    return F.from_json(text, wrapper, JSON_OPTIONS)
+    return F.from_json(text, _wrapper(schema), JSON_OPTIONS)
 
 
 def _compact_text(parents: Sequence[str]) -> Column:
@@ -144,14 +171,17 @@ def _compact_text(parents: Sequence[str]) -> Column:
 
 def _is_one_object(parsed: str) -> Column:
     array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
-    utf8 = F.encode(F.decode(F.col("value"), "UTF-8"), "UTF-8") == F.col("value")
     return F.coalesce(
         F.col(f"{parsed}._corrupt").isNull()
         & F.col(f"{parsed}.o").isNotNull()
-        & utf8
+        & _is_utf8()
         & (F.json_array_length(array) == 1),
         F.lit(False),
     )
+
+
+def _is_utf8() -> Column:
+    return F.encode(F.decode(F.col("value"), "UTF-8"), "UTF-8") == F.col("value")
 
 
 def _texts(*names: str) -> T.StructType:

@@ -18,7 +18,13 @@ from schemas.contract import WHITE_SPACE, FieldContract
 
 def trimmed(text: Column) -> Column:
     """Take Unicode white space off both ends (Spark's own trim knows the blank only)."""
-    return F.btrim(text, F.lit(WHITE_SPACE))
+    # Nearly every text begins and ends with a visible ASCII character, which two bytes tell; Spark
+    # lays a list of all its characters out before it trims.
+    octets = text.cast("binary")
+    visible = [
+        F.substring(octets, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)
+    ]
+    return F.when(reduce(and_, visible), text).otherwise(F.btrim(text, F.lit(WHITE_SPACE)))
 
 
 def is_blank(text: Column) -> Column:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -15,6 +16,10 @@ SCHEMA = (
     .add("a", "string")
     .add("p", T.StructType().add("b", "string").add("q", T.StructType().add("c", "string")))
 )
+
+# An object of texts alone is read in another way.
+FLAT_SCHEMA = T.StructType().add("a", "string").add("b", "string")
+BOTH_SCHEMAS = pytest.mark.parametrize("schema", [SCHEMA, FLAT_SCHEMA], ids=["nested", "flat"])
 
 REFUSED: list[bytes | None] = [
     None,
@@ -42,6 +47,12 @@ REFUSED: list[bytes | None] = [
     b'{}}{"o":{}',
     b'{"a":"x"},',
     b'{"a":"x"},{"a":"y"}',
+    b'{"a":"x"},{"_seal":"1"}]',
+    b'{"a":"x"},{"_seal":"1"},',
+    b'{"a":"x","_seal":"1"}]',
+    b'{}],"o":[{}',
+    b'{}]},{"o":[{}',
+    b'{}],"o":[{},{}',
     b'{"a":"x"}]junk',
     b'{"a":"x"}}junk',
     b"{}x",
@@ -205,18 +216,20 @@ OPTIONAL: list[tuple[str, str | None]] = [
 ]
 
 
+@BOTH_SCHEMAS
 def test_anything_but_one_object_in_valid_utf8_is_no_record(
-    frame: Callable[..., DataFrame],
+    frame: Callable[..., DataFrame], schema: T.StructType
 ) -> None:
-    read = with_record(frame(REFUSED), SCHEMA).where("record is not null").select("value")
+    read = with_record(frame(REFUSED), schema).where("record is not null").select("value")
 
     assert [bytes(row.value) for row in read.collect()] == []
 
 
+@BOTH_SCHEMAS
 def test_one_object_is_a_record_whatever_surrounds_and_fills_it(
-    frame: Callable[..., DataFrame],
+    frame: Callable[..., DataFrame], schema: T.StructType
 ) -> None:
-    read = with_record(frame([value for value, _ in TAKEN]), SCHEMA)
+    read = with_record(frame([value for value, _ in TAKEN]), schema)
 
     rows = read.orderBy("kafka_offset").select("record").collect()
 
