@@ -107,7 +107,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tickets", type=_at_least_one, help="on the topic (default: 200000)")
+    parser.add_argument("--tickets", type=_at_least_one, help="on the topic (default: 199900)")
     parser.add_argument("--profiles", type=_at_least_one, help="on the topic (default: 60000)")
     parser.add_argument("--rounds", type=_at_least_one, help="of all variants (default: 2)")
     parser.add_argument(
