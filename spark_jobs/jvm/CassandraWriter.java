@@ -105,10 +105,14 @@ public class CassandraWriter implements VoidFunction {
                 + String.join(",", marks) + ")";
     }
 
-    /** Positions of the clustering columns among the names. */
+    /** Positions of the clustering columns; none where the session has not heard of the table yet. */
     private int[] clustering(CqlSession session, String[] names) {
-        KeyspaceMetadata keyspace = (KeyspaceMetadata) session.getMetadata().getKeyspace(this.keyspace).get();
-        TableMetadata table = (TableMetadata) keyspace.getTable(this.table).get();
+        Metadata metadata = session.getMetadata();
+        KeyspaceMetadata keyspace = (KeyspaceMetadata) metadata.getKeyspace(this.keyspace).orElse(null);
+        TableMetadata table = keyspace == null ? null : (TableMetadata) keyspace.getTable(this.table).orElse(null);
+        if (table == null) {
+            return new int[0];
+        }
         int[] positions = new int[table.getClusteringColumns().size()];
         Iterator columns = table.getClusteringColumns().keySet().iterator();
         for (int i = 0; i < positions.length; i++) {

@@ -30,6 +30,8 @@ from settings import Settings, SinkRejected
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.connector import connector, forget_sessions, freed_when_blocked
 from spark_jobs.faults import fault_point
+from spark_jobs.jvm_classes import cassandra_writer
+from spark_jobs.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, sink_error
 from spark_jobs.trust import tls_conf
 
@@ -134,13 +136,26 @@ class CassandraSink:
             try:
                 with freed_when_blocked(batch.records.sparkSession):
                     if self.settings.cassandra_writer == "direct":
-                        _write_directly(rows, table)
+                        self._write_directly(rows, table)
                     else:
                         _write_by_connector(rows, table, table.options(batch.summary))
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
                 action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
                 raise sink_error("Cassandra", action, error) from error
+
+    def _write_directly(self, rows: DataFrame, table: Table) -> None:
+        spark = rows.sparkSession
+        conf: Any = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
+        writer = cassandra_writer(spark, scratch(self.settings, "tmp"))(
+            connector(spark).apply(conf),
+            table.keyspace,
+            table.name,
+            ",".join(rows.columns),
+            conf.get(CONSISTENCY),
+            int(WRITE_OPTIONS[CONCURRENT_WRITES]),
+        )
+        rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
 
 def _write_by_connector(rows: DataFrame, table: Table, options: Mapping[str, str]) -> None:
@@ -150,21 +165,6 @@ def _write_by_connector(rows: DataFrame, table: Table, options: Mapping[str, str
         .options(keyspace=table.keyspace, table=table.name, **options)
         .save()
     )
-
-
-def _write_directly(rows: DataFrame, table: Table) -> None:
-    spark = rows.sparkSession
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
-    conf: Any = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
-    writer = jvm.millrace.spark.CassandraWriter(
-        connector(spark).apply(conf),
-        table.keyspace,
-        table.name,
-        ",".join(rows.columns),
-        conf.get(CONSISTENCY),
-        int(WRITE_OPTIONS[CONCURRENT_WRITES]),
-    )
-    rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:

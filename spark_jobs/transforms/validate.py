@@ -21,9 +21,7 @@ def trimmed(text: Column) -> Column:
     # Nearly every text begins and ends with a visible ASCII character, which two bytes tell; Spark
     # lays a list of all its characters out before it trims.
     octets = text.cast("binary")
-    visible = [
-        F.substring(octets, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)
-    ]
+    visible = [F.substring(octets, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)]
     return F.when(reduce(and_, visible), text).otherwise(F.btrim(text, F.lit(WHITE_SPACE)))
 
 
