@@ -18,11 +18,18 @@ from schemas.contract import WHITE_SPACE, FieldContract
 
 def trimmed(text: Column) -> Column:
     """Take Unicode white space off both ends (Spark's own trim knows the blank only)."""
-    # Nearly every text begins and ends with a visible ASCII character, which two bytes tell; Spark
-    # lays a list of all its characters out before it trims.
-    octets = text.cast("binary")
+    return F.btrim(text, F.lit(WHITE_SPACE))
+
+
+def _trimmed_field(sent: Column) -> Column:
+    """The same for a field as sent, which costs nothing to ask for several times.
+
+    Nearly every text begins and ends with a visible ASCII character, which two bytes tell; to trim,
+    Spark lays a list of all its characters out.
+    """
+    octets = sent.cast("binary")
     visible = [F.substring(octets, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)]
-    return F.when(reduce(and_, visible), text).otherwise(F.btrim(text, F.lit(WHITE_SPACE)))
+    return F.when(reduce(and_, visible), sent).otherwise(trimmed(sent))
 
 
 def is_blank(text: Column) -> Column:
@@ -32,8 +39,9 @@ def is_blank(text: Column) -> Column:
 
 def ruled_text(field: FieldContract, sent: Column) -> Column:
     """Return the text, trimmed where the contract says so, or null where it breaks a rule."""
-    text = trimmed(sent) if field.trim else sent
-    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else trimmed(sent) != ""]
+    text = _trimmed_field(sent) if field.trim else sent
+    filled = _trimmed_field(sent) != ""
+    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
     if field.min_length is not None:
         rules.append(F.char_length(text) >= field.min_length)
     if field.max_length is not None:
@@ -44,7 +52,7 @@ def ruled_text(field: FieldContract, sent: Column) -> Column:
 def ruled_choice(field: FieldContract, sent: Column) -> Column:
     """Return the canonical value of an enumeration, or null for a spelling it does not know."""
     pairs = [F.lit(text) for pair in field.spellings.items() for text in pair]
-    return F.try_element_at(F.create_map(*pairs), F.lower(trimmed(sent)))
+    return F.try_element_at(F.create_map(*pairs), F.lower(_trimmed_field(sent)))
 
 
 def reason(field: FieldContract, sent: Column, value: Column) -> Column:
