@@ -168,8 +168,7 @@ class Warm:
         """Settings and database of a job that has stored nothing yet, over empty tables."""
         self._number += 1
         home = self.settings.millrace_home / "runs" / str(self._number)
-        own = fresh_settings(self.settings, home, sinks)
-        own = own.model_copy(update={"cassandra_writer": writer})
+        own = fresh_settings(self.settings, home, sinks, writer)
         empty_tables(own, pipeline)
         with connect_mongodb(own) as client:
             database = confirmed_database(client, own)
@@ -224,7 +223,9 @@ def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:
     return pipeline.roll_up(row.asDict() for row in pipeline.summarise(records).collect())
 
 
-def fresh_settings(settings: Settings, home: Path, sinks: tuple[str, ...]) -> Settings:
+def fresh_settings(
+    settings: Settings, home: Path, sinks: tuple[str, ...], writer: str = "connector"
+) -> Settings:
     """Settings of a job with a state folder, a database and an output folder of its own."""
     home.mkdir(parents=True)
     for name in ("jars", "tools"):
@@ -234,6 +235,7 @@ def fresh_settings(settings: Settings, home: Path, sinks: tuple[str, ...]) -> Se
             "millrace_home": home,
             "mongo_database": f"bench_{home.name}",
             "sinks": sinks,
+            "cassandra_writer": writer,
             "output_path": str(home / "output"),
         }
     )

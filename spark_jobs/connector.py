@@ -37,7 +37,7 @@ def freed_when_blocked(spark: SparkSession) -> Iterator[None]:
 
 def forget_sessions(spark: SparkSession) -> None:
     """Let the connector make a new session where the former one may be closed or blocked."""
-    connector(spark).evictCache()
+    _companion(spark).evictCache()
 
 
 def _watch(spark: SparkSession, done: threading.Event) -> None:
@@ -53,8 +53,7 @@ def _watch(spark: SparkSession, done: threading.Event) -> None:
 def _close_if_blocked(spark: SparkSession, done: threading.Event) -> None:
     """Close the connector's session if it leaves a schema refresh without any answer."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
-    conf = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
-    session = connector(spark).apply(conf).openSession()
+    session = connector(spark).openSession()
     try:
         refresh = session.refreshSchemaAsync().toCompletableFuture()
         try:
@@ -68,6 +67,10 @@ def _close_if_blocked(spark: SparkSession, done: threading.Event) -> None:
 
 
 def connector(spark: SparkSession) -> Any:
-    """The connector's object in the JVM that makes and keeps sessions."""
+    """The connector in the JVM, as this Spark session is configured; tasks may take it along."""
+    return _companion(spark).apply(spark.sparkContext._jsc.sc().getConf())  # noqa: SLF001
+
+
+def _companion(spark: SparkSession) -> Any:
     jvm: Any = spark._jvm  # noqa: SLF001
     return jvm.com.datastax.spark.connector.cql.CassandraConnector

@@ -45,8 +45,6 @@ import org.apache.spark.sql.catalyst.InternalRow;
 public class CassandraWriter implements VoidFunction {
     /** Rows that a task sorts at a time; what it keeps in memory is some 1 KB for each. */
     static final int ROWS_AT_A_TIME = 40000;
-    /** Bounds of a batch: of several partitions (see sinks/cassandra.py), and of a single one. */
-    static final int MIXED_BYTES = 8192, PARTITION_BYTES = 16384;
     /** Places of the order at which a task writes by turns, so that not all goes to one node. */
     static final int LANES = 5;
 
@@ -56,16 +54,23 @@ public class CassandraWriter implements VoidFunction {
     private final String columns;
     private final String consistency;
     private final int inFlight;
+    private final int mixedBytes;
+    private final int partitionBytes;
 
-    /** `columns`: names with commas between them, in the order of the rows' values. */
+    /**
+     * `columns`: names with commas between them, in the order of the rows' values; `mixedBytes`,
+     * `partitionBytes`: bounds of a batch of several partitions, and of a single one.
+     */
     public CassandraWriter(CassandraConnector connector, String keyspace, String table, String columns,
-            String consistency, int inFlight) {
+            String consistency, int inFlight, int mixedBytes, int partitionBytes) {
         this.connector = connector;
         this.keyspace = keyspace;
         this.table = table;
         this.columns = columns;
         this.consistency = consistency;
         this.inFlight = inFlight;
+        this.mixedBytes = mixedBytes;
+        this.partitionBytes = partitionBytes;
     }
 
     public void call(Object iterator) throws Exception {
@@ -78,7 +83,7 @@ public class CassandraWriter implements VoidFunction {
             String[] names = this.columns.split(",");
             PreparedStatement insert = session.prepare(insertStatement(names));
             Encoder encoder = new Encoder(insert, clustering(session, names), session);
-            Sender sender = new Sender(session, insert, this.consistency, this.inFlight);
+            Sender sender = new Sender(session, insert);
             ArrayList taken = new ArrayList();
             while (rows.hasNext()) {
                 taken.add(encoder.encode((InternalRow) rows.next()));
@@ -216,20 +221,18 @@ public class CassandraWriter implements VoidFunction {
     }
 
     /** Sends batches, a few of them in flight, and remembers the first failure. */
-    static final class Sender implements BiConsumer {
+    final class Sender implements BiConsumer {
         private final CqlSession session;
         private final PreparedStatement insert;
-        private final ConsistencyLevel consistency;
-        private final int inFlight;
+        private final ConsistencyLevel level;
         private final Semaphore free;
         private final AtomicReference failure = new AtomicReference();
 
-        Sender(CqlSession session, PreparedStatement insert, String consistency, int inFlight) {
+        Sender(CqlSession session, PreparedStatement insert) {
             this.session = session;
             this.insert = insert;
-            this.consistency = DefaultConsistencyLevel.valueOf(consistency);
-            this.inFlight = inFlight;
-            this.free = new Semaphore(inFlight);
+            this.level = DefaultConsistencyLevel.valueOf(CassandraWriter.this.consistency);
+            this.free = new Semaphore(CassandraWriter.this.inFlight);
         }
 
         void send(ArrayList rows) throws Exception {
@@ -250,7 +253,7 @@ public class CassandraWriter implements VoidFunction {
         }
 
         /** Rows in order, cut into batches: of one partition where many lie in it, else mixed. */
-        static ArrayList batches(ArrayList rows) {
+        ArrayList batches(ArrayList rows) {
             ArrayList batches = new ArrayList();
             ArrayList mixed = new ArrayList();
             int mixedBytes = 0;
@@ -263,12 +266,12 @@ public class CassandraWriter implements VoidFunction {
                     end++;
                 } while (end < rows.size()
                         && ((Row) rows.get(end)).token.equals(((Row) rows.get(start)).token)
-                        && bytes + ((Row) rows.get(end)).bytes <= PARTITION_BYTES);
+                        && bytes + ((Row) rows.get(end)).bytes <= CassandraWriter.this.partitionBytes);
                 List same = new ArrayList(rows.subList(start, end));
-                if (bytes > MIXED_BYTES / 2) {
+                if (bytes > CassandraWriter.this.mixedBytes / 2) {
                     batches.add(same);
                 } else {
-                    if (mixedBytes + bytes > MIXED_BYTES) {
+                    if (mixedBytes + bytes > CassandraWriter.this.mixedBytes) {
                         batches.add(mixed);
                         mixed = new ArrayList();
                         mixedBytes = 0;
@@ -297,7 +300,7 @@ public class CassandraWriter implements VoidFunction {
                 statements.add(bound.build());
             }
             BatchStatement batch = BatchStatement.newInstance(DefaultBatchType.UNLOGGED, statements);
-            batch = (BatchStatement) batch.setConsistencyLevel(this.consistency);
+            batch = (BatchStatement) batch.setConsistencyLevel(this.level);
             // The same rows again change nothing, so the driver may repeat it.
             batch = (BatchStatement) batch.setIdempotent(Boolean.TRUE);
             this.free.acquire();
@@ -317,8 +320,8 @@ public class CassandraWriter implements VoidFunction {
 
         /** Wait until nothing is in flight; throws what went wrong. */
         void finish() throws Exception {
-            this.free.acquire(this.inFlight);
-            this.free.release(this.inFlight);
+            this.free.acquire(CassandraWriter.this.inFlight);
+            this.free.release(CassandraWriter.this.inFlight);
             Throwable error = (Throwable) this.failure.get();
             if (error instanceof Exception) {
                 throw (Exception) error;

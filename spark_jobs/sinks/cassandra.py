@@ -38,17 +38,17 @@ from spark_jobs.trust import tls_conf
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
 
-CONSISTENCY = "spark.cassandra.output.consistency.level"
+BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
 WRITE_OPTIONS = {
     "spark.cassandra.output.ignoreNulls": "true",
     "spark.cassandra.output.batch.grouping.key": "none",
-    "spark.cassandra.output.batch.size.bytes": "8192",
+    BATCH_BYTES: "8192",
     CONCURRENT_WRITES: "5",
 }
 BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
-    "spark.cassandra.output.batch.size.bytes": "16384",
+    BATCH_BYTES: "16384",
 }
 # With fewer rows in a partition the batches would be small, with more partitions than the connector
 # keeps batches open (1,000) they would go out unfilled.
@@ -146,14 +146,15 @@ class CassandraSink:
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
         spark = rows.sparkSession
-        conf: Any = spark.sparkContext._jsc.sc().getConf()  # noqa: SLF001
         writer = cassandra_writer(spark, scratch(self.settings, "tmp"))(
-            connector(spark).apply(conf),
+            connector(spark),
             table.keyspace,
             table.name,
             ",".join(rows.columns),
-            conf.get(CONSISTENCY),
+            self.settings.cassandra_consistency,
             int(WRITE_OPTIONS[CONCURRENT_WRITES]),
+            int(WRITE_OPTIONS[BATCH_BYTES]),
+            int(BY_PARTITION[BATCH_BYTES]),
         )
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
@@ -189,7 +190,7 @@ def connector_conf(settings: Settings) -> dict[str, str]:
         "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
         "spark.cassandra.connection.keepAliveMS": "60000",
         # What was written with the one is seen with the other.
-        CONSISTENCY: settings.cassandra_consistency,
+        "spark.cassandra.output.consistency.level": settings.cassandra_consistency,
         "spark.cassandra.input.consistency.level": settings.cassandra_consistency,
         **tls_conf(settings),
     }

@@ -35,9 +35,9 @@ JSON_OPTIONS: Final = {
 # Texts that `from_json` may have made of something that was no JSON string. Jackson writes a number
 # beyond the range of doubles as "Infinity", with quotes.
 NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
-# The member that ends the array in which a flat object is read.
-SEAL: Final = "_seal"
 NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
+# The only member of the two objects between which a flat object is read.
+SEAL: Final = "_seal"
 
 
 def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:

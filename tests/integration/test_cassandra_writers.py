@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from settings import SinkRejected
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
-from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.cassandra import CassandraSink, Table
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.cassandra import Table
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
-from tests.integration.test_sinks import CASES, QUERY, batch_of, sink_of
+from tests.integration.test_sinks import CASES, NOTHING, QUERY, batch_of, sink_of
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
@@ -38,9 +39,8 @@ TICKET_MESSAGES = [
     ticket("OLD", created_at="1900-01-01T00:00:00.001Z"),
     ticket("NEW", created_at="2026-11-23T10:14:59.999Z"),
 ]
-BARE: dict[str, Any] = dict.fromkeys(("gender", "location", "phone", "nat", "registered"))
 PROFILE_MESSAGES = [
-    profile(f"7a0eed16-9430-4d68-901f-c0d4c1c3{n:04x}", **(BARE if n % 3 else {}))
+    profile(f"7a0eed16-9430-4d68-901f-c0d4c1c3{n:04x}", **(NOTHING if n % 3 else {}))
     for n in range(64)
 ]
 
@@ -91,16 +91,16 @@ def test_absent_value_deletes_nothing(make_world: MakeWorld, case: Any) -> None:
     assert before["phone"] is not None
 
 
-@pytest.mark.parametrize("texts", ["one", "many"])
+@pytest.mark.parametrize("partitions", ["one", "many"])
 def test_direct_writer_takes_more_rows_than_it_sorts_at_a_time(
-    make_world: MakeWorld, texts: str
+    make_world: MakeWorld, partitions: str
 ) -> None:
     world = make_world(TICKETS)
     world.session.execute(
         f"CREATE TABLE {world.keyspace}.numbers (kind text, number bigint, half int,"
         " PRIMARY KEY (kind, number))"
     )
-    kind = F.lit("all") if texts == "one" else F.col("id").cast("string")
+    kind = F.lit("all") if partitions == "one" else F.col("id").cast("string")
     numbers = world.spark.range(0, MANY, 1, 1).select(
         kind.alias("kind"), F.col("id").alias("number"), (F.col("id") / 2).cast("int").alias("half")
     )
@@ -124,11 +124,10 @@ def test_direct_writer_names_a_type_that_it_does_not_know(make_world: MakeWorld)
         sink_for(world, "odd").write_batch(batch_with(rows), 0)
 
 
-def sink_for(world: World, table: str) -> CassandraSink:
+def sink_for(world: World, table: str) -> Sink:
     """The direct writer for one table that is written as the rows are."""
-    settings = world.settings.model_copy(update=DIRECT.changes)
-    sink_of(world, DIRECT)
-    return CassandraSink(settings, (Table(world.keyspace, table, lambda rows: rows),))
+    sink: Any = sink_of(world, DIRECT)
+    return replace(sink, tables=(Table(world.keyspace, table, lambda rows: rows),))
 
 
 def batch_with(rows: Any) -> Batch:
