@@ -6,12 +6,10 @@ Columns out: `text` string, the value read as UTF-8; `record` struct, the contra
 Grain:       one row per message, none dropped
 
 Why it looks as it does. `from_json` alone accepts trailing text, a second object and malformed
-UTF-8, and turns `null`, a number or an array into a struct of nulls. So the text is wrapped twice:
-as the member of an object, which makes a root that is no object visible, and as the element of an
-array that must have one element; each wrapper alone lets `{}}x`, `{}]x` or `{},"x":1` through.
-An object of texts alone needs one reading: it stands between two seals, objects with the message's
-own hash, in an array. What ends the array early, begins it anew or adds to it, has not both seals
-where they belong.
+UTF-8, and turns `null`, a number or an array into a struct of nulls. So the text is read as the
+second of three elements of an array: it stands between two seals, objects with the message's own
+hash. What is no object makes the array corrupt; what ends the array early, begins it anew or adds
+to it, has not both seals where they belong.
 
 `from_json` also turns numbers, objects, arrays and booleans into text where text is asked for.
 Whether a value was a JSON string is asked again, but only where its text could be something else.
@@ -36,7 +34,9 @@ JSON_OPTIONS: Final = {
 # beyond the range of doubles as "Infinity", with quotes.
 NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
 NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
-# The only member of the two objects between which a flat object is read.
+# With one of these both patterns begin, and few texts do.
+FIRST_OF_NO_TEXT: Final = '{["-0123456789tf'
+# The only member of the two objects between which a message is read.
 SEAL: Final = "_seal"
 
 
@@ -46,21 +46,17 @@ def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
     A parent that is not an object counts as absent: `from_json` calls such a message corrupt, and
     only such messages are read a second time, parent by parent.
     """
-    objects = [f.name for f in schema.fields if isinstance(f.dataType, T.StructType)]
-    if not objects:
-        return _with_sealed_record(messages, schema)
+    sealed = T.StructType([*schema.fields, *_texts(SEAL).fields])
     parsed = messages.withColumns(
-        {"text": F.col("value").cast("string"), "_parsed": _parsed(schema)}
+        {"text": F.col("value").cast("string"), "_parsed": _parsed(sealed)}
     )
-    return parsed.withColumn(
-        "_outer",
-        F.when(F.col("_parsed._corrupt").isNotNull(), _parsed(_texts(*schema.names))),
-    ).withColumn(
-        "record",
-        F.when(_is_one_object("_parsed"), F.col("_parsed.o")).when(
-            _is_one_object("_outer"), _rebuilt(F.col("_outer.o"), schema, ())
-        ),
-    )
+    record = F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1])
+    if any(isinstance(field.dataType, T.StructType) for field in schema.fields):
+        is_corrupt = F.col("_parsed._corrupt").isNotNull()
+        parsed = parsed.withColumn("_outer", F.when(is_corrupt, _parsed(_texts(*sealed.names))))
+        outer = _rebuilt(F.col("_outer.o")[1], sealed, ())
+        record = record.when(_is_one_object("_outer"), outer)
+    return parsed.withColumn("record", record)
 
 
 def with_members(messages: DataFrame) -> DataFrame:
@@ -72,7 +68,7 @@ def with_members(messages: DataFrame) -> DataFrame:
     parsed = messages.withColumns(
         {"text": F.col("value").cast("string"), "_parsed": _parsed(members)}
     )
-    return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")))
+    return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1]))
 
 
 def last_member(name: str) -> Column:
@@ -93,7 +89,7 @@ def is_text_member(name: str, sent: Column) -> Column:
     )
     is_string = found.startswith('"') & (found != sent)
     return F.coalesce(
-        F.when(sent.rlike(NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
+        F.when(_is_like(sent, NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
     )
 
 
@@ -117,14 +113,18 @@ def is_json_string(path: Sequence[str], sent: Column) -> Column:
     )
     is_string = found.startswith('"') & (found != sent)
     return F.coalesce(
-        F.when(sent.rlike(NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
+        F.when(_is_like(sent, NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
     )
 
 
 def text_or_number(path: Sequence[str], sent: Column) -> Column:
     """Return the text of an optional field, null where it was neither string nor number."""
-    suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
+    suspicious = _is_like(sent, NEITHER_TEXT_NOR_NUMBER)
     return F.when(~suspicious | is_json_string(path, sent), sent)
+
+
+def _is_like(sent: Column, pattern: str) -> Column:
+    return F.lit(FIRST_OF_NO_TEXT).contains(sent.substr(1, 1)) & sent.rlike(pattern)
 
 
 def has_key(name: str) -> Column:
@@ -132,32 +132,20 @@ def has_key(name: str) -> Column:
     return F.array_contains(F.json_object_keys(F.col("text")), name)
 
 
-def _with_sealed_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
-    seal = F.xxhash64("value").cast("string")
-    sealed = F.concat(F.lit(f'{{"{SEAL}":"'), seal, F.lit('"}'))
-    text = F.col("value").cast("string")
-    array = F.concat(F.lit('{"o":['), sealed, F.lit(","), text, F.lit(","), sealed, F.lit("]}"))
-    elements = T.ArrayType(T.StructType([*schema.fields, T.StructField(SEAL, T.StringType())]))
-    found = F.col("_parsed.o")
-    is_one = (
-        F.col("_parsed._corrupt").isNull()
-        & (F.size(found) == 3)
-        & (found[0][SEAL] == seal)
-        & (found[2][SEAL] == seal)
-        & _is_utf8()
-    )
-    return messages.withColumns(
-        {"text": text, "_parsed": F.from_json(array, _wrapper(elements), JSON_OPTIONS)}
-    ).withColumn("record", F.when(F.coalesce(is_one, F.lit(False)), found[1]))
+def _parsed(element: T.DataType) -> Column:
+    """Read the text between two seals: an array `o` of three, and `_corrupt`, null if it is one."""
+    elements = F.concat(_sealed(), F.lit(","), F.col("value").cast("string"), F.lit(","), _sealed())
+    array = F.concat(F.lit('{"o":['), elements, F.lit("]}"))
+    wrapper = T.StructType().add("o", T.ArrayType(element)).add("_corrupt", T.StringType())
+    return F.from_json(array, wrapper, JSON_OPTIONS)
 
 
-def _wrapper(schema: T.DataType) -> T.StructType:
-    return T.StructType().add("o", schema).add("_corrupt", T.StringType())
+def _seal() -> Column:
+    return F.xxhash64("value").cast("string")
 
 
-def _parsed(schema: T.DataType) -> Column:
-    text = F.concat(F.lit('{"o":'), F.col("value").cast("string"), F.lit("}"))
-    return F.from_json(text, _wrapper(schema), JSON_OPTIONS)
+def _sealed() -> Column:
+    return F.concat(F.lit(f'{{"{SEAL}":"'), _seal(), F.lit('"}'))
 
 
 def _compact_text(parents: Sequence[str]) -> Column:
@@ -170,12 +158,14 @@ def _compact_text(parents: Sequence[str]) -> Column:
 
 
 def _is_one_object(parsed: str) -> Column:
-    array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
+    """Tell whether the text was one object, or `null`, whose record is null as well."""
+    found, seal = F.col(f"{parsed}.o"), _seal()
     return F.coalesce(
         F.col(f"{parsed}._corrupt").isNull()
-        & F.col(f"{parsed}.o").isNotNull()
-        & _is_utf8()
-        & (F.json_array_length(array) == 1),
+        & (F.size(found) == 3)
+        & (found[0][SEAL] == seal)
+        & (found[2][SEAL] == seal)
+        & _is_utf8(),
         F.lit(False),
     )
 

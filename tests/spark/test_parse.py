@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from spark_jobs.transforms.parse import has_key, is_json_string, text_or_number, with_record
+from spark_jobs.transforms.parse import (
+    has_key,
+    is_json_string,
+    text_or_number,
+    with_members,
+    with_record,
+)
 
 SCHEMA = (
     T.StructType()
@@ -17,9 +24,12 @@ SCHEMA = (
     .add("p", T.StructType().add("b", "string").add("q", T.StructType().add("c", "string")))
 )
 
-# An object of texts alone is read in another way.
 FLAT_SCHEMA = T.StructType().add("a", "string").add("b", "string")
-BOTH_SCHEMAS = pytest.mark.parametrize("schema", [SCHEMA, FLAT_SCHEMA], ids=["nested", "flat"])
+Read = Callable[[DataFrame], DataFrame]
+NESTED, FLAT = (partial(with_record, schema=schema) for schema in (SCHEMA, FLAT_SCHEMA))
+EACH_WAY = pytest.mark.parametrize(
+    "read", [NESTED, FLAT, with_members], ids=["nested", "flat", "members"]
+)
 
 REFUSED: list[bytes | None] = [
     None,
@@ -216,25 +226,27 @@ OPTIONAL: list[tuple[str, str | None]] = [
 ]
 
 
-@BOTH_SCHEMAS
+@EACH_WAY
 def test_anything_but_one_object_in_valid_utf8_is_no_record(
-    frame: Callable[..., DataFrame], schema: T.StructType
+    frame: Callable[..., DataFrame], read: Read
 ) -> None:
-    read = with_record(frame(REFUSED), schema).where("record is not null").select("value")
+    taken = frame(REFUSED).transform(read).where("record is not null").select("value")
 
-    assert [bytes(row.value) for row in read.collect()] == []
+    assert [bytes(row.value) for row in taken.collect()] == []
 
 
-@BOTH_SCHEMAS
+@EACH_WAY
 def test_one_object_is_a_record_whatever_surrounds_and_fills_it(
-    frame: Callable[..., DataFrame], schema: T.StructType
+    frame: Callable[..., DataFrame], read: Read
 ) -> None:
-    read = with_record(frame([value for value, _ in TAKEN]), schema)
+    messages = frame([value for value, _ in TAKEN])
 
-    rows = read.orderBy("kafka_offset").select("record").collect()
+    rows = messages.transform(read).orderBy("kafka_offset").select("record").collect()
 
     assert all(row.record is not None for row in rows)
-    assert [row.record.a for row in rows] == [text for _, text in TAKEN]
+    # A map's absent key is no key in Python; a struct's is None.
+    texts = [row.record["a"] if "a" in row.record else None for row in rows]
+    assert texts == [text for _, text in TAKEN]
 
 
 def test_the_type_of_the_last_value_tells_a_string(frame: Callable[..., DataFrame]) -> None:
