@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs.transforms.outcomes import REJECTED, no_reasons
+from spark_jobs.transforms.timestamps import utc_date
 
 # 2^14 registers: exact up to about 1,000 clients, standard error 0.8 % beyond (Apache DataSketches,
 # 1.04 / sqrt(2^lgK)).
@@ -27,12 +28,14 @@ def summarise_tickets(classified: DataFrame) -> DataFrame:
     Nulls: the ticket's columns, where the outcome is not `valid`.
     """
     return (
-        classified.withColumn("day", F.date_format("created_at", "yyyy-MM-dd"))
+        classified.withColumn("day", utc_date(F.col("created_at")))
         .groupBy("outcome", "reasons", "day", "assigned_team", "request_type", "priority")
         .agg(
             F.count(F.lit(1)).alias("records"),
             F.hll_sketch_agg("client_id", CLIENT_SKETCH_LG_K).alias("clients"),
         )
+        # Of each group, not of each ticket.
+        .withColumn("day", F.date_format("day", "yyyy-MM-dd"))
     )
 
 

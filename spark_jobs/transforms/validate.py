@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from operator import and_, or_
+from typing import Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas.contract import WHITE_SPACE, FieldContract
+
+# Of a character in UTF-8.
+MOST_OCTETS: Final = 4
 
 
 def trimmed(text: Column) -> Column:
@@ -42,11 +46,21 @@ def ruled_text(field: FieldContract, sent: Column) -> Column:
     text = _trimmed_field(sent) if field.trim else sent
     filled = _trimmed_field(sent) != ""
     rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
-    if field.min_length is not None:
-        rules.append(F.char_length(text) >= field.min_length)
-    if field.max_length is not None:
-        rules.append(F.char_length(text) <= field.max_length)
+    if field.min_length is not None or field.max_length is not None:
+        rules.append(_has_length(text, field.min_length or 0, field.max_length))
     return F.when(reduce(and_, rules), text)
+
+
+def _has_length(text: Column, least: int, most: int | None) -> Column:
+    """Tell whether a text has so many characters; counts them only where its bytes leave it open.
+
+    A character takes one to four bytes in UTF-8.
+    """
+    octets, characters = F.octet_length(text), F.char_length(text)
+    surely, exactly = octets >= MOST_OCTETS * least, characters >= least
+    if most is not None:
+        surely, exactly = surely & (octets <= most), exactly & (characters <= most)
+    return F.when(surely, F.lit(True)).otherwise(exactly)
 
 
 def ruled_choice(field: FieldContract, sent: Column) -> Column:

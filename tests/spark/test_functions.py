@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, SparkSession
@@ -18,7 +20,7 @@ from spark_jobs.transforms.pseudonymise import (
     normalised_phone,
 )
 from spark_jobs.transforms.routing import TEAMS, assigned_team
-from spark_jobs.transforms.validate import is_blank, trimmed
+from spark_jobs.transforms.validate import is_blank, ruled_text, trimmed
 
 
 def answers(
@@ -218,6 +220,33 @@ def test_white_space_is_unicodes(spark: SparkSession) -> None:
     assert answers(spark, trimmed, table) == table
     blank = [(None, True), ("", True), ("\u2003\x85", True), ("\u200b", False), ("x", False)]
     assert answers(spark, is_blank, blank) == blank
+
+
+def test_length_counts_characters_not_bytes(spark: SparkSession) -> None:
+    field = replace(load_contract("ticket").field("request"), min_length=3, max_length=5)
+    table = [
+        (None, None),
+        ("ab", None),
+        ("abc", "abc"),
+        ("abcde", "abcde"),
+        ("abcdef", None),
+        # Two bytes each, then four.
+        ("éé", None),
+        ("ééé", "ééé"),
+        ("ééééé", "ééééé"),
+        ("éééééé", None),
+        ("😀", None),
+        ("😀😀", None),
+        ("😀😀😀", "😀😀😀"),
+        ("😀😀😀😀😀", "😀😀😀😀😀"),
+        ("😀😀😀😀😀😀", None),
+        ("a😀é", "a😀é"),
+        # Trimmed before it is counted.
+        (" abc  ", "abc"),
+        ("\u3000ab\u3000", None),
+    ]
+
+    assert answers(spark, partial(ruled_text, field), table) == table
 
 
 def test_phones_keep_digits_and_a_leading_plus(spark: SparkSession) -> None:
