@@ -170,7 +170,9 @@ class BatchWriter:
         ranges = self.checkpoint.ranges(batch_id)
         # Tasks, not rows, are what a few rows cost.
         few = width(ranges) <= FEW_MESSAGES
-        classified = (batch.repartition(1) if few else batch).persist(StorageLevel.MEMORY_AND_DISK)
+        # As objects: PySpark's other levels would write and read them anew for each use.
+        kept = StorageLevel.MEMORY_AND_DISK_DESER
+        classified = (batch.repartition(1) if few else batch).persist(kept)
         try:
             rows = self.pipeline.summarise(classified).collect()
             summary = self.pipeline.roll_up(row.asDict() for row in rows)
