@@ -44,9 +44,11 @@ import org.apache.spark.sql.catalyst.InternalRow;
  */
 public class CassandraWriter implements VoidFunction {
     /** Rows that a task sorts at a time; what it keeps in memory is some 1 KB for each. */
-    static final int ROWS_AT_A_TIME = 40000;
+    static final int ROWS_AT_A_TIME = 60000;
     /** Places of the order at which a task writes by turns, so that not all goes to one node. */
     static final int LANES = 5;
+    /** What a row takes beside its values, as Cassandra counts: some 190 bytes. */
+    static final int ROW_BYTES = 200;
 
     private final CassandraConnector connector;
     private final String keyspace;
@@ -54,23 +56,21 @@ public class CassandraWriter implements VoidFunction {
     private final String columns;
     private final String consistency;
     private final int inFlight;
-    private final int mixedBytes;
-    private final int partitionBytes;
+    private final int batchBytes;
 
     /**
-     * `columns`: names with commas between them, in the order of the rows' values; `mixedBytes`,
-     * `partitionBytes`: bounds of a batch of several partitions, and of a single one.
+     * `columns`: names with commas between them, in the order of the rows' values; `batchBytes`:
+     * bound of a batch, as Cassandra counts it.
      */
     public CassandraWriter(CassandraConnector connector, String keyspace, String table, String columns,
-            String consistency, int inFlight, int mixedBytes, int partitionBytes) {
+            String consistency, int inFlight, int batchBytes) {
         this.connector = connector;
         this.keyspace = keyspace;
         this.table = table;
         this.columns = columns;
         this.consistency = consistency;
         this.inFlight = inFlight;
-        this.mixedBytes = mixedBytes;
-        this.partitionBytes = partitionBytes;
+        this.batchBytes = batchBytes;
     }
 
     public void call(Object iterator) throws Exception {
@@ -150,7 +150,7 @@ public class CassandraWriter implements VoidFunction {
 
         Row encode(InternalRow row) {
             ByteBuffer[] values = new ByteBuffer[this.types.length];
-            int bytes = 0;
+            int bytes = ROW_BYTES;
             for (int i = 0; i < values.length; i++) {
                 if (!row.isNullAt(i)) {
                     values[i] = value(row, i);
@@ -266,12 +266,12 @@ public class CassandraWriter implements VoidFunction {
                     end++;
                 } while (end < rows.size()
                         && ((Row) rows.get(end)).token.equals(((Row) rows.get(start)).token)
-                        && bytes + ((Row) rows.get(end)).bytes <= CassandraWriter.this.partitionBytes);
+                        && bytes + ((Row) rows.get(end)).bytes <= CassandraWriter.this.batchBytes);
                 List same = new ArrayList(rows.subList(start, end));
-                if (bytes > CassandraWriter.this.mixedBytes / 2) {
+                if (bytes > CassandraWriter.this.batchBytes / 2) {
                     batches.add(same);
                 } else {
-                    if (mixedBytes + bytes > CassandraWriter.this.mixedBytes) {
+                    if (mixedBytes + bytes > CassandraWriter.this.batchBytes) {
                         batches.add(mixed);
                         mixed = new ArrayList();
                         mixedBytes = 0;

@@ -10,9 +10,10 @@ Options: statements are grouped into unlogged batches of up to 8 KiB whatever th
     rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
     table, they are grouped by partition: Cassandra applies such a batch as one write, and bounds
     only batches of several partitions.
-Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session, in
-    batches of the same sizes; `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as
-    Cassandra keeps them and spares the connector's conversions.
+Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session.
+    `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as Cassandra keeps them, spares
+    the connector's conversions, and counts a batch's bytes as Cassandra does, so that batches may
+    be larger.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
     BATCH_BYTES: "16384",
 }
+# As Cassandra counts, which refuses more than 51,200.
+DIRECT_BATCH_BYTES = 28_000
 # With fewer rows in a partition the batches would be small, with more partitions than the connector
 # keeps batches open (1,000) they would go out unfilled.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
@@ -153,8 +156,7 @@ class CassandraSink:
             ",".join(rows.columns),
             self.settings.cassandra_consistency,
             int(WRITE_OPTIONS[CONCURRENT_WRITES]),
-            int(WRITE_OPTIONS[BATCH_BYTES]),
-            int(BY_PARTITION[BATCH_BYTES]),
+            DIRECT_BATCH_BYTES,
         )
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 

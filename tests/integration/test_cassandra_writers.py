@@ -23,7 +23,7 @@ from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
 CONNECTOR, DIRECT = CASES["cassandra"], CASES["cassandra, direct"]
-# More than a task of the direct writer sorts at a time: 40,000.
+# More than a task of the direct writer sorts at a time: 60,000.
 MANY = 90_000
 TICKET_MESSAGES = [
     *(
