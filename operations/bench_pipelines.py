@@ -32,7 +32,7 @@ from spark_jobs.fingerprint import EPOCH, fingerprint
 from spark_jobs.ledger import Confirmations, Document, Ledger
 from spark_jobs.pipeline import BatchWriter, Pipeline
 from spark_jobs.pipeline_run import PipelineRun, RunOptions, first_arrivals
-from spark_jobs.session import SHUFFLE_PARTITIONS
+from spark_jobs.session import deduplication_partitions
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.kafka import read_messages, stream_messages
@@ -113,8 +113,9 @@ class Warm:
     def deduplicate(self, pipeline: Pipeline) -> float:
         """Rows per second of a stream that reads, parses, judges and drops later arrivals."""
         with self._fresh(pipeline, STORES) as (own, _):
+            partitions = deduplication_partitions(self.spark)
             arrivals = stream_messages(self.spark, own, pipeline.topic(own)).transform(
-                first_arrivals, pipeline, own, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
+                first_arrivals, pipeline, own, partitions=partitions, not_before=EPOCH
             )
             started = time.monotonic()
             query = (

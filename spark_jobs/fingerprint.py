@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from settings import JobError, Settings
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.session import SHUFFLE_PARTITIONS
+from spark_jobs.session import SHUFFLE_PARTITIONS, deduplication_partitions
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 
 # Columns as of `sources.kafka.stream_messages`.
@@ -99,7 +99,9 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
         state_key=f"{STATE_KEY} {classified.schema[STATE_KEY].dataType.simpleString()}",
         state_provider=str(spark.conf.get(STATE_PROVIDER)).rsplit(".", 1)[-1],
         partitions=(
-            SHUFFLE_PARTITIONS if last is None else checkpoint.plan(last).shuffle_partitions
+            deduplication_partitions(spark)
+            if last is None
+            else checkpoint.plan(last).shuffle_partitions
         ),
     )
 

@@ -25,7 +25,7 @@ from spark_jobs.fingerprint import Fingerprint
 from spark_jobs.guard import check_start
 from spark_jobs.ledger import Document, Ledger
 from spark_jobs.pipeline import READ_METRIC, BatchWriter, NotBegun, Pipeline
-from spark_jobs.session import SHUFFLE_PARTITIONS
+from spark_jobs.session import deduplication_partitions
 from spark_jobs.sinks.base import OUTAGE_PATTERN
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.sources.kafka import stream_messages
@@ -109,7 +109,9 @@ class PipelineRun:
         not_before = earliest_clock(checkpoint, settings.deduplication_days)
         last = checkpoint.last_planned()
         partitions = (
-            checkpoint.plan(last).shuffle_partitions if last is not None else SHUFFLE_PARTITIONS
+            checkpoint.plan(last).shuffle_partitions
+            if last is not None
+            else deduplication_partitions(self.spark)
         )
         confirmed = Ledger(self.database, name).last()
         self.writer = BatchWriter(

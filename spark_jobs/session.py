@@ -32,8 +32,9 @@ from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, w
 from spark_jobs.trust import write_trust_store
 
 logger = logging.getLogger(__name__)
-# Partitions of the deduplication's shuffle and state.
-SHUFFLE_PARTITIONS = int(spark_defaults()["spark.sql.shuffle.partitions"])
+PARTITIONS = "spark.sql.shuffle.partitions"
+# Of the deduplication's shuffle and state, where as many tasks can run at a time.
+SHUFFLE_PARTITIONS = int(spark_defaults()[PARTITIONS])
 MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
 # On driver and executors.
 JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
@@ -101,7 +102,16 @@ def build_session(
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
     remember_lookups(spark)
+    if _is_one_process(settings) and not under_spark_submit():
+        # The third of three tasks would have one of two processors for itself.
+        tasks_at_a_time = spark.sparkContext.defaultParallelism
+        spark.conf.set(PARTITIONS, str(min(SHUFFLE_PARTITIONS, tasks_at_a_time)))
     return spark
+
+
+def deduplication_partitions(spark: SparkSession) -> int:
+    """Partitions of the shuffle and the state of a query that begins; it keeps them for ever."""
+    return int(str(spark.conf.get(PARTITIONS)))
 
 
 def _check_connectors(spark: SparkSession, settings: Settings) -> None:

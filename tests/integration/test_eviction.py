@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.session import SHUFFLE_PARTITIONS
+from spark_jobs.session import deduplication_partitions
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 from tests.support.builders import NOON
 
@@ -38,7 +38,7 @@ class Stream:
             .transform(
                 select_first_arrivals,
                 days=7,
-                partitions=SHUFFLE_PARTITIONS,
+                partitions=deduplication_partitions(self.spark),
                 not_before=not_before,
             )
             .writeStream.option("checkpointLocation", str(self.folder / "checkpoint"))

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from operations.bench_pipelines import untuned
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.session import SHUFFLE_PARTITIONS
+from spark_jobs.session import SHUFFLE_PARTITIONS, deduplication_partitions
 
 
 def test_python_workers_are_the_python_of_the_job(job_spark: SparkSession) -> None:
@@ -46,7 +46,15 @@ def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(
     assert "HDFSBackedStateStore" in session.conf.get(
         "spark.sql.streaming.stateStore.providerClass"
     )
-    assert job_spark.conf.get("spark.sql.shuffle.partitions") == str(SHUFFLE_PARTITIONS)
+    assert job_spark.conf.get("spark.sql.shuffle.partitions") != "200"
+
+
+def test_no_more_partitions_are_deduplicated_than_tasks_run_at_a_time(
+    job_spark: SparkSession,
+) -> None:
+    tasks_at_a_time = job_spark.sparkContext.defaultParallelism
+
+    assert deduplication_partitions(job_spark) == min(SHUFFLE_PARTITIONS, tasks_at_a_time)
 
 
 DRIVER = """
