@@ -16,15 +16,8 @@ from settings import Settings
 from spark_jobs.trust import pem_certificates
 
 REDRIVES_HEADER = "redrives"
-FETCH_OPTIONS = {
-    # A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
-    "kafka.fetch.max.wait.ms": "20",
-    # A task waits for each fetch before the next, and the broker works for each: of a backlog few
-    # large ones cost half of many small ones (Kafka's defaults: 1 MiB, 64 KiB, 500 messages).
-    "kafka.max.partition.fetch.bytes": str(4 * 1024 * 1024),
-    "kafka.receive.buffer.bytes": str(1024 * 1024),
-    "kafka.max.poll.records": "5000",
-}
+# A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
+FETCH_MAX_WAIT_MILLISECONDS = "20"
 
 OffsetRanges = Mapping[int, tuple[int, int]]
 """Partition -> (first offset, offset after the last)."""
@@ -91,7 +84,7 @@ def stream_messages(
         .option("includeHeaders", "true")
         .option("groupIdPrefix", f"millrace-{topic}")
         .option("kafka.isolation.level", "read_committed")
-        .options(**FETCH_OPTIONS)
+        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
         .load()
     )
     return messages.transform(_select_messages)
@@ -146,7 +139,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
         .option("includeHeaders", "true")
         .option("groupIdPrefix", f"millrace-{topic}")
         .option("kafka.isolation.level", "read_committed")
-        .options(**FETCH_OPTIONS)
+        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
         .load()
     )
 
