@@ -47,9 +47,7 @@ def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
     only such messages are read a second time, parent by parent.
     """
     sealed = T.StructType([*schema.fields, *_texts(SEAL).fields])
-    parsed = messages.withColumns(
-        {"text": F.col("value").cast("string"), "_parsed": _parsed(sealed)}
-    )
+    parsed = _with_parsed(messages, sealed)
     record = F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1])
     if any(isinstance(field.dataType, T.StructType) for field in schema.fields):
         is_corrupt = F.col("_parsed._corrupt").isNotNull()
@@ -65,9 +63,7 @@ def with_members(messages: DataFrame) -> DataFrame:
     Repeated keys stay: Spark builds the map without looking for them. So `last_member` can choose.
     """
     members = T.MapType(T.StringType(), T.StringType())
-    parsed = messages.withColumns(
-        {"text": F.col("value").cast("string"), "_parsed": _parsed(members)}
-    )
+    parsed = _with_parsed(messages, members)
     return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1]))
 
 
@@ -130,6 +126,11 @@ def _is_like(sent: Column, pattern: str) -> Column:
 def has_key(name: str) -> Column:
     """Tell whether the message's object has that key, even with a null value."""
     return F.array_contains(F.json_object_keys(F.col("text")), name)
+
+
+def _with_parsed(messages: DataFrame, element: T.DataType) -> DataFrame:
+    text = F.col("value").cast("string")
+    return messages.withColumns({"text": text, "_parsed": _parsed(element)})
 
 
 def _parsed(element: T.DataType) -> Column:
