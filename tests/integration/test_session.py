@@ -39,6 +39,8 @@ def test_files_on_this_machine_get_their_permissions_without_a_process(
 def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(
     job_spark: SparkSession,
 ) -> None:
+    before = job_spark.conf.get("spark.sql.shuffle.partitions")
+
     session = untuned(job_spark)
 
     assert session.conf.get("spark.sql.shuffle.partitions") == "200"
@@ -46,7 +48,7 @@ def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(
     assert "HDFSBackedStateStore" in session.conf.get(
         "spark.sql.streaming.stateStore.providerClass"
     )
-    assert job_spark.conf.get("spark.sql.shuffle.partitions") != "200"
+    assert job_spark.conf.get("spark.sql.shuffle.partitions") == before != "200"
 
 
 def test_no_more_partitions_are_deduplicated_than_tasks_run_at_a_time(
