@@ -67,6 +67,11 @@ class Checkpoint:
         """The last batch that Spark knows to be complete."""
         return max(self._ids("commits"), default=None)
 
+    def shuffle_partitions(self) -> int | None:
+        """Partitions of its state, which it keeps for ever; None before its first batch."""
+        last = self.last_planned()
+        return None if last is None else self.plan(last).shuffle_partitions
+
     def plan(self, batch_id: int) -> BatchPlan:
         """The offsets and the clock of one micro-batch.
 

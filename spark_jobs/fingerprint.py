@@ -91,18 +91,13 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
         select_first_arrivals, days=7, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
     )
     checkpoint = pipeline.checkpoint(settings)
-    last = checkpoint.last_planned()
     version = ".".join(spark.version.split(".")[:2])
     return Fingerprint(
         rows=_digest(f"{version}\n{_plan_text(arrivals)}"),
         spark=version,
         state_key=f"{STATE_KEY} {classified.schema[STATE_KEY].dataType.simpleString()}",
         state_provider=str(spark.conf.get(STATE_PROVIDER)).rsplit(".", 1)[-1],
-        partitions=(
-            deduplication_partitions(spark)
-            if last is None
-            else checkpoint.plan(last).shuffle_partitions
-        ),
+        partitions=checkpoint.shuffle_partitions() or deduplication_partitions(spark),
     )
 
 

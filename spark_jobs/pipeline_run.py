@@ -107,12 +107,7 @@ class PipelineRun:
         checkpoint = self.pipeline.checkpoint(settings)
         set_planned_batch_right(checkpoint, Moment.now(), settings.deduplication_days)
         not_before = earliest_clock(checkpoint, settings.deduplication_days)
-        last = checkpoint.last_planned()
-        partitions = (
-            checkpoint.plan(last).shuffle_partitions
-            if last is not None
-            else deduplication_partitions(self.spark)
-        )
+        partitions = checkpoint.shuffle_partitions() or deduplication_partitions(self.spark)
         confirmed = Ledger(self.database, name).last()
         self.writer = BatchWriter(
             self.pipeline,
