@@ -18,6 +18,14 @@ from spark_jobs.trust import pem_certificates
 REDRIVES_HEADER = "redrives"
 # A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
 FETCH_MAX_WAIT_MILLISECONDS = "20"
+# Kafka's own 1 MiB of a partition and 500 messages at a time are twice the work for the broker.
+READER_OPTIONS = {
+    "kafka.isolation.level": "read_committed",
+    "kafka.fetch.max.wait.ms": FETCH_MAX_WAIT_MILLISECONDS,
+    "kafka.max.partition.fetch.bytes": str(4 << 20),
+    "kafka.receive.buffer.bytes": str(1 << 20),
+    "kafka.max.poll.records": "5000",
+}
 
 OffsetRanges = Mapping[int, tuple[int, int]]
 """Partition -> (first offset, offset after the last)."""
@@ -83,8 +91,7 @@ def stream_messages(
         .option("failOnDataLoss", str(fail_on_data_loss).lower())
         .option("includeHeaders", "true")
         .option("groupIdPrefix", f"millrace-{topic}")
-        .option("kafka.isolation.level", "read_committed")
-        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
+        .options(**READER_OPTIONS)
         .load()
     )
     return messages.transform(_select_messages)
@@ -138,8 +145,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
         .option("failOnDataLoss", "true")
         .option("includeHeaders", "true")
         .option("groupIdPrefix", f"millrace-{topic}")
-        .option("kafka.isolation.level", "read_committed")
-        .option("kafka.fetch.max.wait.ms", FETCH_MAX_WAIT_MILLISECONDS)
+        .options(**READER_OPTIONS)
         .load()
     )
 
