@@ -41,6 +41,9 @@ JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split()
 # For a driver that lives for a minute: a third of what it computes would be Java's second compiler.
 # Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
+# For any other driver: all of its heap from the start, and no search for old garbage until most of
+# it is taken. Left alone, Java makes do with a third and searches beside the work all the time.
+LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
 # The end of Spark's class path, by Spark's own name.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
 # Up to so many records Spark is done before code that is compiled for speed would pay.
@@ -83,7 +86,7 @@ def build_session(
     if under_spark_submit():
         SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
     else:
-        options = BRIEF_OPTIONS if is_brief else ()
+        options = driver_options(settings, is_brief=is_brief)
         _launch_jvm(settings, log_path, options, may_archive=may_archive)
     write_trust_store(settings)
     conf = SparkConf()
@@ -107,6 +110,12 @@ def build_session(
         tasks_at_a_time = spark.sparkContext.defaultParallelism
         spark.conf.set(PARTITIONS, str(min(SHUFFLE_PARTITIONS, tasks_at_a_time)))
     return spark
+
+
+def driver_options(settings: Settings, *, is_brief: bool) -> tuple[str, ...]:
+    """Java's options for a driver of that kind."""
+    options = BRIEF_OPTIONS if is_brief else LASTING_OPTIONS
+    return tuple(option.format(heap=settings.spark_driver_memory) for option in options)
 
 
 def deduplication_partitions(spark: SparkSession) -> int:

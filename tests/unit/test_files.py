@@ -13,7 +13,7 @@ import pytest
 from local_stack.jars import STAMP_NAME, folder
 from local_stack.versions import pinned
 from settings import PROJECT_ROOT, Settings, SettingsError, load_settings
-from spark_jobs.session import BRIEF_OPTIONS, connector_packages, launch_conf, session_conf
+from spark_jobs.session import connector_packages, driver_options, launch_conf, session_conf
 from spark_jobs.sinks.file_formats import small_file
 from spark_jobs.sinks.file_manifest import with_batch, within
 
@@ -145,10 +145,21 @@ def test_connectors_of_s3_are_taken_as_files_too_each_once(tmp_path: Path) -> No
 
 def test_brief_driver_has_the_room_for_compiled_code_that_any_has(tmp_path: Path) -> None:
     """Java gives 48 MB without its second compiler, which plans for four sinks overflowed."""
-    conf = launch_conf(Settings(_env_file=None), tmp_path / "log", BRIEF_OPTIONS)
+    own = settings()
+    conf = launch_conf(own, tmp_path / "log", driver_options(own, is_brief=True))
 
     assert "-XX:TieredStopAtLevel=1" in conf["spark.driver.extraJavaOptions"]
     assert "-XX:ReservedCodeCacheSize=240m" in conf["spark.driver.extraJavaOptions"]
+    assert "-Xms" not in conf["spark.driver.extraJavaOptions"]
+
+
+def test_driver_that_lasts_has_all_of_its_heap_from_the_start(tmp_path: Path) -> None:
+    """With a third of it, a fifth of Spark's processor time was the search for garbage."""
+    own = settings(spark_driver_memory="1536m")
+    conf = launch_conf(own, tmp_path / "log", driver_options(own, is_brief=False))
+
+    assert conf["spark.driver.memory"] == "1536m"
+    assert '"-Xms1536m"' in conf["spark.driver.extraJavaOptions"]
 
 
 def test_jars_of_s3_are_brought_only_where_files_go_there() -> None:
