@@ -43,12 +43,14 @@ import org.apache.spark.sql.catalyst.InternalRow;
  * not written, the task fails unless each batch was confirmed at the wanted consistency.
  */
 public class CassandraWriter implements VoidFunction {
-    /** Rows that a task sorts at a time; what it keeps in memory is some 1 KB for each. */
-    static final int ROWS_AT_A_TIME = 60000;
+    /** Rows that a task sorts at a time; what it keeps in memory is some 400 bytes for each. */
+    static final int ROWS_AT_A_TIME = 100000;
     /** Places of the order at which a task writes by turns, so that not all goes to one node. */
     static final int LANES = 5;
     /** What a row takes beside its values, as Cassandra counts: some 190 bytes. */
     static final int ROW_BYTES = 200;
+    /** The length of a value that a row does not have. */
+    static final int ABSENT = -1;
 
     private final CassandraConnector connector;
     private final String keyspace;
@@ -149,74 +151,126 @@ public class CassandraWriter implements VoidFunction {
         }
 
         Row encode(InternalRow row) {
-            ByteBuffer[] values = new ByteBuffer[this.types.length];
-            int bytes = ROW_BYTES;
-            for (int i = 0; i < values.length; i++) {
-                if (!row.isNullAt(i)) {
-                    values[i] = value(row, i);
-                    bytes += values[i].remaining();
+            int size = 4 * this.types.length;
+            for (int i = 0; i < this.types.length; i++) {
+                size += row.isNullAt(i) ? 0 : size(row, i);
+            }
+            ByteBuffer values = ByteBuffer.allocate(size);
+            for (int i = 0; i < this.types.length; i++) {
+                if (row.isNullAt(i)) {
+                    values.putInt(ABSENT);
+                } else {
+                    int start = values.position() + 4;
+                    values.position(start);
+                    put(row, i, values);
+                    values.putInt(start - 4, values.position() - start);
                 }
             }
+            ByteBuffer[] all = split(values.array());
             ByteBuffer[] key = new ByteBuffer[this.partitionKey.length];
             for (int i = 0; i < key.length; i++) {
-                key[i] = (ByteBuffer) values[this.partitionKey[i]].duplicate();
+                key[i] = all[this.partitionKey[i]];
             }
-            return new Row(values, this.tokens.newToken(key), this.clustering, bytes);
+            return new Row(this, values.array(), this.tokens.newToken(key));
         }
 
-        private ByteBuffer value(InternalRow row, int position) {
+        /** Views of a row's values; null where there is none. */
+        ByteBuffer[] split(byte[] row) {
+            ByteBuffer[] values = new ByteBuffer[this.types.length];
+            ByteBuffer rest = ByteBuffer.wrap(row);
+            for (int i = 0; i < values.length; i++) {
+                int length = rest.getInt();
+                if (length != ABSENT) {
+                    values[i] = ByteBuffer.wrap(row, rest.position(), length);
+                    rest.position(rest.position() + length);
+                }
+            }
+            return values;
+        }
+
+        /** The most bytes that a value takes. */
+        private int size(InternalRow row, int position) {
+            return isText(position) ? row.getUTF8String(position).numBytes() : 16;
+        }
+
+        private boolean isText(int position) {
+            return this.types[position].getProtocolCode() == ProtocolConstants.DataType.VARCHAR;
+        }
+
+        private void put(InternalRow row, int position, ByteBuffer values) {
             switch (this.types[position].getProtocolCode()) {
                 case ProtocolConstants.DataType.VARCHAR:
-                    return ByteBuffer.wrap(row.getUTF8String(position).getBytes());
+                    row.getUTF8String(position).writeTo(values);
+                    break;
                 case ProtocolConstants.DataType.TIMESTAMP:
                     // Spark counts microseconds, Cassandra milliseconds.
-                    return eight(Math.floorDiv(row.getLong(position), 1000L));
+                    values.putLong(Math.floorDiv(row.getLong(position), 1000L));
+                    break;
                 case ProtocolConstants.DataType.BIGINT:
-                    return eight(row.getLong(position));
+                    values.putLong(row.getLong(position));
+                    break;
                 case ProtocolConstants.DataType.INT:
-                    ByteBuffer four = ByteBuffer.allocate(4);
-                    four.putInt(0, row.getInt(position));
-                    return four;
+                    values.putInt(row.getInt(position));
+                    break;
                 case ProtocolConstants.DataType.UUID:
                     UUID uuid = UUID.fromString(row.getUTF8String(position).toString());
-                    ByteBuffer sixteen = ByteBuffer.allocate(16);
-                    sixteen.putLong(0, uuid.getMostSignificantBits());
-                    sixteen.putLong(8, uuid.getLeastSignificantBits());
-                    return sixteen;
+                    values.putLong(uuid.getMostSignificantBits());
+                    values.putLong(uuid.getLeastSignificantBits());
+                    break;
                 default:
                     throw new IllegalStateException("a column of type " + this.types[position]
                             + ", which only the connector writes (CASSANDRA_WRITER=connector)");
             }
         }
-
-        private static ByteBuffer eight(long number) {
-            ByteBuffer eight = ByteBuffer.allocate(8);
-            eight.putLong(0, number);
-            return eight;
-        }
     }
 
     /** A row as Cassandra gets it, and its place in Cassandra's order (or one that is as close). */
     static final class Row implements Comparable {
-        final ByteBuffer[] values;
         final Token token;
-        final int bytes;
-        private final int[] clustering;
+        private final Encoder encoder;
+        private final byte[] values;
 
-        Row(ByteBuffer[] values, Token token, int[] clustering, int bytes) {
+        /** `values`: one after the other, each behind its length; in one piece, as many rows wait. */
+        Row(Encoder encoder, byte[] values, Token token) {
+            this.encoder = encoder;
             this.values = values;
             this.token = token;
-            this.clustering = clustering;
-            this.bytes = bytes;
+        }
+
+        ByteBuffer[] values() {
+            return this.encoder.split(this.values);
+        }
+
+        /** Bytes as Cassandra counts them, or some more. */
+        int bytes() {
+            return ROW_BYTES + this.values.length - 4 * this.encoder.types.length;
         }
 
         public int compareTo(Object other) {
             Row row = (Row) other;
             int order = this.token.compareTo(row.token);
-            for (int i = 0; order == 0 && i < this.clustering.length; i++) {
-                order = this.values[this.clustering[i]].compareTo(row.values[this.clustering[i]]);
+            int[] clustering = this.encoder.clustering;
+            for (int i = 0; order == 0 && i < clustering.length; i++) {
+                int mine = start(clustering[i]);
+                int theirs = row.start(clustering[i]);
+                order = Arrays.compareUnsigned(this.values, mine, end(mine), row.values, theirs, row.end(theirs));
             }
             return order;
+        }
+
+        private int start(int column) {
+            int start = 4;
+            for (int i = 0; i < column; i++) {
+                start = end(start) + 4;
+            }
+            return start;
+        }
+
+        /** Where the value ends that begins there, behind its length. */
+        private int end(int start) {
+            int length = (this.values[start - 4] & 0xff) << 24 | (this.values[start - 3] & 0xff) << 16
+                    | (this.values[start - 2] & 0xff) << 8 | this.values[start - 1] & 0xff;
+            return start + Math.max(length, 0);
         }
     }
 
@@ -262,11 +316,11 @@ public class CassandraWriter implements VoidFunction {
                 int end = start;
                 int bytes = 0;
                 do {
-                    bytes += ((Row) rows.get(end)).bytes;
+                    bytes += ((Row) rows.get(end)).bytes();
                     end++;
                 } while (end < rows.size()
                         && ((Row) rows.get(end)).token.equals(((Row) rows.get(start)).token)
-                        && bytes + ((Row) rows.get(end)).bytes <= CassandraWriter.this.batchBytes);
+                        && bytes + ((Row) rows.get(end)).bytes() <= CassandraWriter.this.batchBytes);
                 List same = new ArrayList(rows.subList(start, end));
                 if (bytes > CassandraWriter.this.batchBytes / 2) {
                     batches.add(same);
@@ -290,7 +344,7 @@ public class CassandraWriter implements VoidFunction {
         private void execute(List rows) throws Exception {
             ArrayList statements = new ArrayList(rows.size());
             for (int i = 0; i < rows.size(); i++) {
-                ByteBuffer[] values = ((Row) rows.get(i)).values;
+                ByteBuffer[] values = ((Row) rows.get(i)).values();
                 BoundStatementBuilder bound = this.insert.boundStatementBuilder(new Object[0]);
                 for (int column = 0; column < values.length; column++) {
                     if (values[column] != null) {

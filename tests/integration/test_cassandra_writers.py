@@ -23,8 +23,8 @@ from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
 CONNECTOR, DIRECT = CASES["cassandra"], CASES["cassandra, direct"]
-# More than a task of the direct writer sorts at a time: 60,000.
-MANY = 90_000
+# More than a task of the direct writer sorts at a time: 100,000.
+MANY = 130_000
 TICKET_MESSAGES = [
     *(
         ticket(
