@@ -313,7 +313,7 @@ class Settings(BaseSettings):
         0.5, ge=0, le=86400, description="least time from one micro-batch to the next"
     )
     max_records_per_batch: int = Field(
-        100_000, ge=1, description="records of one micro-batch at most"
+        200_000, ge=1, description="records of one micro-batch at most"
     )
     store_retry_seconds: float = Field(
         120, ge=0, le=86400, description="how long a job tries again when a service is away"
