@@ -8,8 +8,8 @@ Options: statements are grouped into unlogged batches of up to 8 KiB whatever th
     (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
     more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
     rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
-    table, they are grouped by partition: Cassandra applies such a batch as one write, and bounds
-    only batches of several partitions.
+    table, they are sorted by its key and grouped by partition: Cassandra applies such a batch as
+    one write, puts each row beside the one before, and bounds only batches of several partitions.
 Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session.
     `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as Cassandra keeps them, spares
     the connector's conversions, and counts a batch's bytes as Cassandra does, so that batches may
@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 from cassandra.cluster import Session
 from pymongo.database import Database
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from cql.client import close, connect
+from cql.tables import declared
 from settings import Settings, SinkRejected
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.connector import connector, forget_sessions, freed_when_blocked
@@ -72,11 +74,21 @@ class Table:
     rows: Callable[[DataFrame], DataFrame]
     partitions: Callable[[BatchSummary], int] | None = None
 
+    def has_few_partitions(self, summary: BatchSummary) -> bool:
+        """Whether many of a batch's rows lie in each partition."""
+        most = self.partitions(summary) if self.partitions else 0
+        return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
+
     def options(self, summary: BatchSummary) -> dict[str, str]:
         """The connector's options for a batch."""
-        most = self.partitions(summary) if self.partitions else 0
-        are_few = 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
-        return WRITE_OPTIONS | (BY_PARTITION if are_few else {})
+        return WRITE_OPTIONS | (BY_PARTITION if self.has_few_partitions(summary) else {})
+
+    def in_order(self, rows: DataFrame) -> DataFrame:
+        """Rows of a task by partition, in a partition as Cassandra keeps them."""
+        (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{self.name}")]
+        return rows.sortWithinPartitions(
+            *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ class CassandraSink:
                     if self.settings.cassandra_writer == "direct":
                         self._write_directly(rows, table)
                     else:
-                        _write_by_connector(rows, table, table.options(batch.summary))
+                        _write_by_connector(rows, table, batch.summary)
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
                 action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
@@ -161,9 +173,10 @@ class CassandraSink:
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
 
-def _write_by_connector(rows: DataFrame, table: Table, options: Mapping[str, str]) -> None:
+def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) -> None:
+    options = table.options(summary)
     (
-        rows.write.format("org.apache.spark.sql.cassandra")
+        (table.in_order(rows) if table.has_few_partitions(summary) else rows).write.format("org.apache.spark.sql.cassandra")
         .mode("append")
         .options(keyspace=table.keyspace, table=table.name, **options)
         .save()

@@ -277,6 +277,23 @@ def test_batch_of_few_partitions_is_grouped_by_them_and_stored_whole(
         assert _rows_in_cassandra(world) == 2400
 
 
+def test_rows_of_few_partitions_are_brought_into_the_order_of_their_table(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    one = (("b", "2026-11-02T10:00:01Z"), ("a", "2026-11-02T10:00:01Z"))
+    two = (("c", "2026-11-02T10:59:00Z"), ("d", "2026-11-02T09:00:00Z"))
+    batch = batch_of(
+        world, *(ticket(f"T-{name}", created_at=moment) for name, moment in (*one, *two))
+    )
+    by_team = world.pipeline.tables[1]
+
+    rows = by_team.in_order(by_team.rows(batch.records).coalesce(1)).collect()
+
+    # By hour, then newest first, then by id.
+    assert [row["ticket_id"] for row in rows] == ["T-d", "T-c", "T-a", "T-b"]
+
+
 def test_store_that_is_away_is_told_from_one_that_refuses(
     make_world: MakeWorld, case: Case
 ) -> None:
