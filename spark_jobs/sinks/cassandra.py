@@ -175,8 +175,10 @@ class CassandraSink:
 
 def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) -> None:
     options = table.options(summary)
+    if table.has_few_partitions(summary):
+        rows = table.in_order(rows)
     (
-        (table.in_order(rows) if table.has_few_partitions(summary) else rows).write.format("org.apache.spark.sql.cassandra")
+        rows.write.format("org.apache.spark.sql.cassandra")
         .mode("append")
         .options(keyspace=table.keyspace, table=table.name, **options)
         .save()
