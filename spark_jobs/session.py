@@ -42,7 +42,7 @@ JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split()
 # Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 # For any other driver: all of its heap from the start, and no search for old garbage until most of
-# it is taken. Left alone, Java makes do with a third and searches beside the work all the time.
+# it is taken. Left alone, Java makes do with less and searches beside the work all the time.
 LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
 # The end of Spark's class path, by Spark's own name.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
