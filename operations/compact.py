@@ -37,6 +37,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.file_compaction import CompactionNotes, publishing
 from spark_jobs.sinks.file_exchange import Intent, finish, read_intent
 from spark_jobs.sinks.file_formats import reader, writer
+from spark_jobs.sinks.file_rows import as_written
 from spark_jobs.sinks.file_system import STAGING, FileSystem, output_files
 from spark_jobs.sinks.files import FileSet, set_folder
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
@@ -105,6 +106,7 @@ def _compact(
     older_than: str | None,
 ) -> None:
     system = output_files(settings)
+    settings = as_written(settings, pipeline)
     if intent := read_intent(system, pipeline.family):
         with publishing(system, pipeline.family):
             finish(system, pipeline.family, intent)
@@ -118,21 +120,21 @@ def _compact(
         if set_name not in {None, file_set.name}:
             continue
         for form in settings.output_format:
-            days = _days(system, settings, file_set, form, {*confirmed})
+            days = days_to_merge(system, settings, file_set, form, {*confirmed})
             for day in days:
                 _, is_day, date = day.folder.rpartition("day=")
                 if older_than is None or (is_day and date < older_than):
-                    _merge(spark, system, pipeline.family, day, confirmed)
+                    merge(spark, system, pipeline.family, day, confirmed)
 
 
-def _days(
+def days_to_merge(
     system: FileSystem,
     settings: Settings,
     file_set: FileSet,
     form: str,
     confirmed: set[tuple[str, int]],
 ) -> list[Day]:
-    """Days with several files of confirmed batches."""
+    """Days of a set with several files of confirmed batches."""
     top = set_folder(settings, file_set.name, form)
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for file in system.files(top):
@@ -153,13 +155,25 @@ def _days(
     ]
 
 
-def _merge(
+def merge(
     spark: SparkSession,
     system: FileSystem,
     pipeline: str,
     day: Day,
     confirmed: dict[tuple[str, int], str],
 ) -> None:
+    """Put the rows of a day's files into few.
+
+    Args:
+        spark: The session.
+        system: Where the files are.
+        pipeline: Whose they are.
+        day: The day.
+        confirmed: Of each confirmed batch what its files' names begin with -> its query.
+
+    Raises:
+        JobError: rows would be lost.
+    """
     staging = f"{STAGING}/{pipeline}/compact/{uuid.uuid4().hex[:12]}"
     schema = day.file_set.schema
     before = reader(spark.read, day.form, schema).load(

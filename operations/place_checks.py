@@ -14,8 +14,7 @@ from operations.machine_checks import folder_faults
 from operations.pipelines import PIPELINES
 from producers.s3 import s3_client
 from settings import Settings
-from spark_jobs.sinks.file_manifest import load_manifest
-from spark_jobs.sinks.file_system import LocalFiles
+from spark_jobs.sinks.file_rows import as_written, other_formats
 
 S3_SECONDS: Final = 3
 HDFS_PORT: Final = 8020
@@ -31,29 +30,31 @@ S3_REMEDIES: Final = {
 def look_at_output(settings: Settings) -> list[Line]:
     """Whether files can be put where OUTPUT_PATH says, as far as looking tells."""
     place = settings.output_path
-    if place.startswith("s3a:"):
-        return [line_of("output", list(s3_faults(settings, place)), place)]
-    if place.startswith("hdfs:"):
-        return [line_of("output", list(hdfs_faults(settings)), place)]
+    if "://" in place:
+        faults = list(place_faults(settings)) or list(format_faults(settings))
+        return [line_of("output", faults, place)]
     faults = [*folder_faults(Path(place), "OUTPUT_PATH"), *format_faults(settings)]
     return [line_of("output", faults, place)]
 
 
+def place_faults(settings: Settings) -> Iterator[Fault]:
+    """What S3 or HDFS says against OUTPUT_PATH, within seconds; nothing of a folder."""
+    if settings.output_path.startswith("s3a:"):
+        yield from s3_faults(settings, settings.output_path)
+    elif "://" in settings.output_path:
+        yield from hdfs_faults(settings)
+
+
 def format_faults(settings: Settings) -> Iterator[Fault]:
-    """Pipelines whose files on this machine have other formats than the setting says.
+    """Pipelines whose files on this machine or on S3 have other formats than the setting says.
 
     Raises:
         SinkRejected: a manifest was changed from outside.
     """
     for pipeline in PIPELINES:
-        manifest = load_manifest(LocalFiles(Path(settings.output_path)), pipeline.family)
-        if manifest and {*manifest.formats} != {*settings.output_format}:
-            formats = ",".join(manifest.formats)
-            yield Fault(
-                f"files of {pipeline.family} in `{settings.output_path}` are {formats},"
-                f" OUTPUT_FORMAT is {','.join(settings.output_format)}: set it to {formats}, or"
-                " another OUTPUT_PATH"
-            )
+        if told := other_formats(settings, pipeline):
+            formats = ",".join(as_written(settings, pipeline).output_format)
+            yield Fault(f"{told}: set it to {formats}, or another OUTPUT_PATH")
 
 
 def look_at_source(settings: Settings) -> list[Line]:

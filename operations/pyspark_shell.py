@@ -18,6 +18,7 @@ from operations.repair_session import repair_session
 from operations.shipping import code_archive
 from settings import MillraceError, Settings, load_settings
 from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.sinks.file_rows import as_written
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sinks.postgres import read_rows
 from spark_jobs.sources.kafka import read_messages
@@ -75,9 +76,11 @@ def _readers(settings: Settings, spark: SparkSession) -> dict[str, Callable[[str
         return read_messages(spark, settings, name, topic_offsets(settings, name))
 
     def files(name: str) -> DataFrame:
-        """A set of files, in the first format of OUTPUT_FORMAT."""
-        sets = {each.name: each for pipeline in PIPELINES for each in pipeline.file_sets}
-        return read_set(spark, settings, _known(sets, name), settings.output_format[0])
+        """A set of files, in the first of its formats."""
+        sets = {s.name: (pipeline, s) for pipeline in PIPELINES for s in pipeline.file_sets}
+        pipeline, file_set = _known(sets, name)
+        found = as_written(settings, pipeline)
+        return read_set(spark, found, file_set, found.output_format[0])
 
     def postgres(name: str) -> DataFrame:
         """A table of PostgreSQL."""

@@ -14,6 +14,9 @@ from typing import Any
 from cql.client import close, connect, select_rows
 from operations.masking import masked_value
 from operations.pipelines import PIPELINES, contract_of, read_topic
+from operations.place_checks import place_faults
+from operations.repair_session import repair_session
+from operations.spark_errors import DAMAGED, explained_errors
 from operations.tables import print_records
 from schemas.contract import Contract
 from settings import MillraceError, Settings, dead_letter_topic
@@ -21,7 +24,7 @@ from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import COLLECTION as LEDGER
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_reading import show_set
+from spark_jobs.sinks.file_rows import arrow_files, show_set
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from sql import tables as sql_tables
 
@@ -191,7 +194,15 @@ def _rows_of_sql(table: str) -> Show:
 def _rows_of_files(name: str) -> Show:
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
         selection.refuse_all_but(f"files.{name}")
-        return show_set(settings, name, selection.limit, PIPELINES)
+        if faults := list(place_faults(settings)):
+            raise MillraceError(f"Files: {'; '.join(fault.text for fault in faults)}.")
+        if arrow_files(settings):
+            return show_set(settings, name, selection.limit, PIPELINES)
+        with (
+            repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
+            explained_errors(f"files {name}", DAMAGED),
+        ):
+            return show_set(settings, name, selection.limit, PIPELINES, spark)
 
     return records
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame
 
 from operations.account import StoreCount
 from operations.file_snapshots import snapshot_faults
-from operations.sink_contents import SinkReading, stored_places
+from operations.sink_contents import SinkReading, place_errors, stored_places
 from operations.stored_rows import compare
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.file_manifest import manifest_path
+from spark_jobs.sinks.file_rows import as_written, has_manifest, other_formats
 
 
 @dataclass
@@ -32,7 +35,7 @@ def has_other_sinks(settings: Settings, pipeline: Pipeline) -> bool:
 
 
 def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: str) -> SinkAccounts:
-    """Compare every place with the stored records.
+    """Compare every place with the stored records; files in the formats in which they are.
 
     Args:
         reading: Whose places, and what is confirmed.
@@ -40,8 +43,12 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
         source: Where these were read, as words name it.
     """
     found = SinkAccounts()
+    if "files" in reading.settings.sinks and reading.pipeline.file_sets:
+        found.notes += _file_notes(reading)
+        reading = replace(reading, settings=as_written(reading.settings, reading.pipeline))
     for wanted, stored in stored_places(reading):
-        compared = compare(stored, records, source)
+        with place_errors(stored.store, stored.place):
+            compared = compare(stored, records, source)
         booked = wanted.booked(reading.snapshot.counts)
         expected = compared.wanted if booked is None else booked
         if expected is None:
@@ -63,3 +70,18 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
     found.faults += faults
     found.notes += notes
     return found
+
+
+def _file_notes(reading: SinkReading) -> Iterator[str]:
+    """What OUTPUT_FORMAT and OUTPUT_PATH say of files that are otherwise, or are not there."""
+    settings, family = reading.settings, reading.pipeline.family
+    if told := other_formats(settings, reading.pipeline):
+        formats = ",".join(as_written(settings, reading.pipeline).output_format)
+        yield f"{told}; what is stored was judged. Set OUTPUT_FORMAT={formats} for the next job"
+    wrote = reading.snapshot.counts.stored and "files" in reading.snapshot.entries[-1].sinks
+    if wrote and not has_manifest(settings, reading.pipeline):
+        yield (
+            f"OUTPUT_PATH is `{settings.output_path}`, where `{manifest_path(family)}` is missing:"
+            " the job wrote to another place, or it was deleted. Set OUTPUT_PATH to where the files"
+            " are, or bring the file back"
+        )

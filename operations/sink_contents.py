@@ -7,6 +7,7 @@ there must show here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 
 from operations.contents import is_confirmed
 from operations.snapshot import Snapshot
+from operations.spark_errors import DAMAGED, UNLIKE_SQL, explained_errors
 from operations.stored_rows import StoredRows
 from settings import Settings
 from spark_jobs.findings import Ranges
@@ -81,15 +83,23 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
     if "postgres" in sinks:
         judged = is_confirmed(reading.snapshot.read_until, reading.offsets)
         for table in pipeline.sql_tables:
-            rows = read_rows(reading.spark, reading.settings, table)
+            with place_errors("PostgreSQL", table.name):
+                rows = read_rows(reading.spark, reading.settings, table)
             wanted, stored = _place("PostgreSQL", table.name, table.name, rows, judged)
             yield wanted, replace(stored, nul=REPLACEMENT)
     if "files" in sinks:
         judged = F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
         for file_set in pipeline.file_sets:
             for form in reading.settings.output_format:
-                rows = read_set(reading.spark, reading.settings, file_set, form)
-                yield _place("files", file_set.name, f"{file_set.name} ({form})", rows, judged)
+                place = f"{file_set.name} ({form})"
+                with place_errors("files", place):
+                    rows = read_set(reading.spark, reading.settings, file_set, form)
+                yield _place("files", file_set.name, place, rows, judged)
+
+
+def place_errors(store: str, place: str) -> AbstractContextManager[None]:
+    """Errors of Spark named after the place that it reads; see `explained_errors`."""
+    return explained_errors(f"{store} {place}", DAMAGED if store == "files" else UNLIKE_SQL)
 
 
 def _place(

@@ -11,9 +11,13 @@ from pyspark.errors import PySparkException
 from settings import SinkRejected, SinkUnavailable
 from spark_jobs.sinks.base import OUTAGE_PATTERN
 
+UNLIKE_CQL = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
+UNLIKE_SQL = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
+DAMAGED = "A file under OUTPUT_PATH is damaged or was changed from outside: restore it"
+
 
 @contextmanager
-def explained_errors(what: str) -> Iterator[None]:
+def explained_errors(what: str, remedy: str = UNLIKE_CQL) -> Iterator[None]:
     """Name what could not be read, and the kind of the cause: its text may hold values of records.
 
     Raises:
@@ -32,6 +36,5 @@ def explained_errors(what: str) -> Iterator[None]:
                 " again."
             ) from error
         raise SinkRejected(
-            f"{told} Compare Cassandra's tables with `cql/` (`make up` creates what is missing);"
-            " the logs `spark-*.log` under `MILLRACE_HOME/logs` have the details."
+            f"{told} {remedy}; the logs `spark-*.log` under `MILLRACE_HOME/logs` have the details."
         ) from error

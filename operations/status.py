@@ -19,7 +19,7 @@ from spark_jobs.ledger import Document, Ledger
 from spark_jobs.locks import running_job
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_reading import count_set
+from spark_jobs.sinks.file_rows import as_written, count_set, other_formats
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from sql import tables as sql_tables
 
@@ -133,6 +133,9 @@ def _print_stores(settings: Settings) -> None:
     print_table("Stores", ("store", "where", "rows or documents"), rows)
     if any(found is None for *_, found in rows):
         sys.stdout.write("Rows of files on HDFS and S3 are counted by `make verify`, with Spark.\n")
+    for pipeline in PIPELINES if "files" in settings.sinks else ():
+        if told := other_formats(settings, pipeline):
+            sys.stdout.write(f"{told}.\n")
 
 
 def _cassandra_rows(settings: Settings) -> Iterator[StoreRow]:
@@ -154,9 +157,11 @@ def _sql_rows(settings: Settings) -> Iterator[StoreRow]:
 
 
 def _file_rows(settings: Settings) -> Iterator[StoreRow]:
-    for file_set in (each for pipeline in PIPELINES for each in pipeline.file_sets):
-        for form in settings.output_format if "files" in settings.sinks else ():
-            yield "files", f"{file_set.name} ({form})", count_set(settings, file_set, form)
+    for pipeline in PIPELINES if "files" in settings.sinks else ():
+        found = as_written(settings, pipeline)
+        for file_set in pipeline.file_sets:
+            for form in found.output_format:
+                yield "files", f"{file_set.name} ({form})", count_set(found, file_set, form)
 
 
 def _topic_rows(settings: Settings) -> Iterator[StoreRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from spark_jobs.sinks.csv_text import csv_lines
 
 FORMATS = ("table", "csv", "json")
 # Where the output is not a terminal there is no width to ask for.
@@ -39,9 +40,8 @@ def print_records(records: Iterable[Record], form: str, title: str = "") -> None
         for row in rows:
             sys.stdout.write(json.dumps(row, default=_plain, ensure_ascii=False) + "\n")
     elif form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([[_cell(row.get(name)) for name in columns] for row in rows])
+        cells = ([_cell_of_csv(row.get(name)) for name in columns] for row in rows)
+        sys.stdout.writelines(csv_lines([columns, *cells]))
     else:
         print_table(title, columns, [[row.get(name) for name in columns] for row in rows])
 
@@ -61,6 +61,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     if title:
         console().print(Text(title, style="italic"))
     console().print(table)
+
+
+def _cell_of_csv(value: Any) -> str | None:
+    return None if value is None else _cell(value)
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from settings import SinkRejected
 from spark_jobs.aggregates import Change, estimate, merge_sketches
-from spark_jobs.sinks.file_system import STATE, FileSystem
+from spark_jobs.sinks.file_system import STATE, FileSystem, ReadableFiles
 
 VERSION: Final = 1
 WHOLE: Final = ""
@@ -117,7 +117,7 @@ def manifest_path(pipeline: str) -> str:
     return f"{STATE}/{pipeline}.json"
 
 
-def load_manifest(system: FileSystem, pipeline: str) -> Manifest | None:
+def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
     """The manifest of a pipeline, None before its first batch.
 
     Raises:

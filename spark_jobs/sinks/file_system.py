@@ -35,27 +35,31 @@ class StoredFile:
     size: int
 
 
-class FileSystem(Protocol):
+class ReadableFiles(Protocol):
+    """What reading needs."""
+
+    def url(self, path: str) -> str:
+        """The path as its readers want it."""
+
+    def read(self, path: str) -> bytes | None:
+        """A small file's content, None where there is none."""
+
+    def files(self, folder: str) -> list[StoredFile]:
+        """All files below a folder, by path; none where there is no folder."""
+
+
+class FileSystem(ReadableFiles, Protocol):
     """The few operations that the sink needs."""
 
     @property
     def is_local(self) -> bool:
         """Whether it is a file system of this machine."""
 
-    def url(self, path: str) -> str:
-        """The path as Spark wants it."""
-
-    def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none."""
-
     def write(self, path: str, content: bytes) -> None:
         """Put a small file in place, whole."""
 
     def move(self, source: str, target: str) -> None:
         """Put a finished file in place, with the folders above it."""
-
-    def files(self, folder: str) -> list[StoredFile]:
-        """All files below a folder, by path; none where there is no folder."""
 
     def names(self, folder: str) -> list[str]:
         """Names of what is directly in a folder; none where there is no folder."""

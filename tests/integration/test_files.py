@@ -21,15 +21,8 @@ from pyspark.sql import DataFrame, SparkSession
 from schemas.spark import MESSAGE_SCHEMA
 from settings import PROJECT_ROOT, Settings, SinkRejected
 from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.file_reading import (
-    applied_batch,
-    count_set,
-    delete_sets,
-    read_set,
-    read_snapshot,
-    show_set,
-    snapshot_rows,
-)
+from spark_jobs.sinks.file_reading import applied_batch, delete_sets, read_set, read_snapshot
+from spark_jobs.sinks.file_rows import count_set, show_set, snapshot_rows
 from spark_jobs.sinks.files import FilesSink, sink
 from spark_jobs.tickets import TICKETS
 from tests.support.builders import message, ticket

@@ -24,7 +24,8 @@ from settings import PROJECT_ROOT, JobError, Settings
 from spark_jobs.checkpoint import checkpoint_at
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Counts
-from spark_jobs.sinks.file_reading import delete_sets, read_set, snapshot_rows
+from spark_jobs.sinks.file_reading import delete_sets, read_set
+from spark_jobs.sinks.file_rows import snapshot_rows
 from spark_jobs.sinks.file_system import output_files
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports

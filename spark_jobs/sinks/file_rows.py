@@ -1,0 +1,257 @@
+"""Reads files without Spark, by Arrow: on this machine and on S3. Of HDFS Spark reads the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import ArrayType, LongType, StringType, StructType
+
+from settings import OUTPUT_FORMATS, Settings, SinkRejected
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.file_formats import ARROW_FORMATS, as_kept, reader, unflattened
+from spark_jobs.sinks.file_manifest import Snapshot, load_manifest
+from spark_jobs.sinks.file_system import ReadableFiles, StoredFile, can_be_reached, output_files
+from spark_jobs.sinks.files import FileSet, set_folder, snapshot_path
+
+COUNT_ATTEMPTS = 3
+S3_SECONDS = 10
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ArrowFiles:
+    """Files that Arrow reaches: whole ones, as readers see them."""
+
+    system: pyarrow.fs.FileSystem
+    root: str
+
+    def url(self, path: str) -> str:
+        """The path as Arrow wants it."""
+        return f"{self.root}/{path}"
+
+    def read(self, path: str) -> bytes | None:
+        """A small file's content, None where there is none."""
+        try:
+            with self.system.open_input_stream(self.url(path), compression=None) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def files(self, folder: str) -> list[StoredFile]:
+        """All files below a folder, by path; none where there is no folder."""
+        top = self.url(folder)
+        every = pyarrow.fs.FileSelector(top, recursive=True, allow_not_found=True)
+        found = [
+            StoredFile(info.path.removeprefix(f"{top}/"), info.size)
+            for info in self.system.get_file_info(every)
+            if info.is_file
+        ]
+        return sorted(found, key=lambda file: file.path)
+
+    def rows(self, paths: list[str], form: str, schema: StructType) -> ds.Dataset:
+        """Files of one format as a table with these columns."""
+        places = [self.url(path) for path in paths]
+        columns = to_arrow_schema(as_kept(schema, form))
+        return ds.dataset(places, columns, ARROW_FORMATS[form], filesystem=self.system)
+
+
+def arrow_files(settings: Settings) -> ArrowFiles | None:
+    """Files of OUTPUT_PATH by Arrow; None on HDFS, for which Arrow has no reader of its own."""
+    if settings.output_path.startswith("s3a:"):
+        parts = urlsplit(settings.output_path)
+        return ArrowFiles(_s3(settings), f"{parts.netloc}{parts.path}".rstrip("/"))
+    if "://" in settings.output_path:
+        return None
+    return ArrowFiles(pyarrow.fs.LocalFileSystem(), settings.output_path)
+
+
+def _s3(settings: Settings) -> pyarrow.fs.FileSystem:
+    options: dict[str, Any] = {}
+    if settings.aws_access_key_id and settings.aws_secret_access_key:
+        options["access_key"] = settings.aws_access_key_id
+        options["secret_key"] = settings.aws_secret_access_key.get_secret_value()
+    if settings.aws_region:
+        options["region"] = settings.aws_region
+    if settings.s3_endpoint_url:
+        scheme, _, place = settings.s3_endpoint_url.rstrip("/").partition("://")
+        options |= {"scheme": scheme, "endpoint_override": place}
+    return pyarrow.fs.S3FileSystem(
+        connect_timeout=S3_SECONDS,
+        request_timeout=S3_SECONDS,
+        retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=2),
+        **options,
+    )
+
+
+def _readable(settings: Settings) -> ReadableFiles | None:
+    """Files of OUTPUT_PATH by what can reach them now; None of HDFS without Spark."""
+    hadoop = output_files(settings)
+    return hadoop if can_be_reached(hadoop) else arrow_files(settings)
+
+
+def as_written(settings: Settings, pipeline: Pipeline) -> Settings:
+    """Settings with the formats in which a pipeline's files were written.
+
+    OUTPUT_FORMAT stays where no file is, or where only Spark, which does not run, could tell.
+    """
+    place = _readable(settings)
+    if place is None:
+        return settings
+    manifest = load_manifest(place, pipeline.family)
+    formats = manifest.formats if manifest else tuple(_found_formats(place, pipeline))
+    return settings.model_copy(update={"output_format": formats or settings.output_format})
+
+
+def _found_formats(place: ReadableFiles, pipeline: Pipeline) -> Iterator[str]:
+    """Formats by the names of files, for files whose manifest is gone."""
+    paths = [file.path for each in pipeline.file_sets for file in place.files(each.name)]
+    for form in OUTPUT_FORMATS:
+        if any(path.endswith(f".{form}") for path in paths):
+            yield form
+
+
+def has_manifest(settings: Settings, pipeline: Pipeline) -> bool:
+    """Whether OUTPUT_PATH remembers what the pipeline wrote there."""
+    place = _readable(settings)
+    return place is not None and load_manifest(place, pipeline.family) is not None
+
+
+def other_formats(settings: Settings, pipeline: Pipeline) -> str | None:
+    """In which other formats than OUTPUT_FORMAT the files are, in words; None if in the same."""
+    formats = as_written(settings, pipeline).output_format
+    if {*formats} == {*settings.output_format}:
+        return None
+    return (
+        f"files of {pipeline.family} in `{settings.output_path}` are {','.join(formats)},"
+        f" OUTPUT_FORMAT is {','.join(settings.output_format)}"
+    )
+
+
+def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
+    """How many rows a set has, without Spark; None where all of it would be fetched for that."""
+    system = arrow_files(settings) if output_files(settings).is_local else None
+    if system is None:
+        return None
+    folder = set_folder(settings, file_set.name, form)
+
+    def count() -> int:
+        paths = [f"{folder}/{path}" for path in _visible(system.files(folder), form)]
+        return int(system.rows(paths, form, file_set.schema).count_rows()) if paths else 0
+
+    for _ in range(COUNT_ATTEMPTS - 1):
+        # A job may merge files between the two looks.
+        with suppress(FileNotFoundError):
+            return count()
+    return count()
+
+
+def _visible(files: list[StoredFile], form: str) -> list[str]:
+    """Paths of a set's files of a format; a day's folder may also hold a mark of a merge."""
+    return [file.path for file in files if file.path.endswith(f".{form}")]
+
+
+def snapshot_schema(snapshot: Snapshot) -> StructType:
+    """Its columns: the text by which it is grouped, and whole numbers."""
+    schema = StructType()
+    for column in snapshot.columns:
+        schema.add(column, StringType() if column == snapshot.by else LongType())
+    return schema
+
+
+def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Record]:
+    """The rows of a snapshot as one format has them; none before its first batch.
+
+    Raises:
+        SinkRejected: its file is damaged.
+    """
+    place = _readable(settings) or output_files(settings)
+    content = place.read(snapshot_path(settings, snapshot, form))
+    if content is None:
+        return []
+    # In Arrow's own memory: its threads may let go of it when Python is about to end, and over an
+    # object of Python's they would abort the process.
+    memory = pa.BufferOutputStream()
+    memory.write(content)
+    schema = to_arrow_schema(snapshot_schema(snapshot))
+    with _readable_rows(settings, snapshot.name):
+        fragment = ARROW_FORMATS[form].make_fragment(pa.BufferReader(memory.getvalue()))
+        rows: list[Record] = fragment.to_table(schema=schema).to_pylist()
+    return rows
+
+
+@contextmanager
+def _readable_rows(settings: Settings, name: str) -> Iterator[None]:
+    """Errors of Arrow in words, without its own, which quote values."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise SinkRejected(
+            f"Files: `{name}` in `{settings.output_path}` cannot be read"
+            f" ({type(error).__name__}): a file is damaged, or may not be read. Restore it."
+        ) from error
+
+
+def show_set(
+    settings: Settings,
+    name: str,
+    limit: int,
+    pipelines: tuple[Pipeline, ...],
+    spark: SparkSession | None = None,
+) -> list[Record]:
+    """The first rows of a set, or a snapshot's; of a set the newest files first.
+
+    In the formats that are there, whatever settings say. `spark` is wanted where files are on HDFS.
+
+    Raises:
+        SinkRejected: there is no such set, or a file of it cannot be read.
+    """
+    for pipeline in pipelines:
+        for snapshot in (each for each in pipeline.snapshots if each.name == name):
+            found = as_written(settings, pipeline)
+            return snapshot_rows(found, snapshot, found.output_format[0])[:limit]
+        for file_set in (each for each in pipeline.file_sets if each.name == name):
+            found = as_written(settings, pipeline)
+            return _first_rows(found, file_set, found.output_format[0], limit, spark)
+    raise SinkRejected(f"There is no set of files `{name}`.")
+
+
+def _first_rows(
+    settings: Settings, file_set: FileSet, form: str, limit: int, spark: SparkSession | None
+) -> list[Record]:
+    folder = set_folder(settings, file_set.name, form)
+    arrow = arrow_files(settings)
+    system = arrow or output_files(settings)
+    rows: list[Record] = []
+    # Days ascend, and in them batches: the last files are the newest.
+    for name in reversed(_visible(system.files(folder), form)):
+        if len(rows) >= limit:
+            break
+        path, missing = f"{folder}/{name}", limit - len(rows)
+        if arrow:
+            with _readable_rows(settings, file_set.name):
+                found = arrow.rows([path], form, file_set.schema).head(missing).to_pylist()
+            rows += [_with_lists(row, file_set.schema, form) for row in found]
+        elif spark:
+            read = reader(spark.read, form, file_set.schema).load(system.url(path))
+            listed = unflattened(read, file_set.schema) if form == "csv" else read
+            rows += [row.asDict() for row in listed.limit(missing).collect()]
+    return rows
+
+
+def _with_lists(row: Record, schema: StructType, form: str) -> Record:
+    """A row with its lists as lists, which CSV has as texts."""
+    lists = {
+        field.name: row[field.name].split(",") if row[field.name] else []
+        for field in schema
+        if form == "csv" and isinstance(field.dataType, ArrayType) and row[field.name] is not None
+    }
+    return row | lists
