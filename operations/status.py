@@ -19,7 +19,7 @@ from spark_jobs.ledger import Document, Ledger
 from spark_jobs.locks import running_job
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_rows import as_written, count_set, other_formats
+from spark_jobs.sinks.file_rows import arrow_files, as_written, count_set, other_formats
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from sql import tables as sql_tables
 
@@ -160,6 +160,10 @@ def _file_rows(settings: Settings) -> Iterator[StoreRow]:
     for pipeline in PIPELINES if "files" in settings.sinks else ():
         found = as_written(settings, pipeline)
         for file_set in pipeline.file_sets:
+            if arrow_files(settings) is None:
+                # Which formats there are, only Spark can tell as well.
+                yield "files", file_set.name, None
+                continue
             for form in found.output_format:
                 yield "files", f"{file_set.name} ({form})", count_set(found, file_set, form)
 

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import ArrayType, LongType, StringType, StructType
 
-from settings import OUTPUT_FORMATS, Settings, SinkRejected
+from settings import OUTPUT_FORMATS, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.file_formats import ARROW_FORMATS, as_kept, reader, unflattened
 from spark_jobs.sinks.file_manifest import Snapshot, load_manifest
@@ -39,12 +39,21 @@ class ArrowFiles:
         return f"{self.root}/{path}"
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none."""
+        """A small file's content, None where there is none.
+
+        Raises:
+            SinkUnavailable: the store did not give it.
+        """
         try:
             with self.system.open_input_stream(self.url(path), compression=None) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SinkUnavailable(
+                f"Files: `{self.url(path)}` cannot be read ({type(error).__name__}). `make doctor`"
+                " says what is wrong with OUTPUT_PATH."
+            ) from error
 
     def files(self, folder: str) -> list[StoredFile]:
         """All files below a folder, by path; none where there is no folder."""

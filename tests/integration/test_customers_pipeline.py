@@ -11,13 +11,14 @@ import pytest
 
 from operations.accounts import take_accounts
 from operations.pipelines import read_topic
-from settings import JobError
+from settings import OUTPUT_FORMATS, JobError
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import Counts
 from spark_jobs.sinks.file_reading import read_set
 from tests.integration.test_fault_points import crash
 from tests.support.builders import customer
 from tests.support.pipelines import MakeWorld
+from tests.support.texts import HARD_TEXTS, random_texts
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
@@ -111,6 +112,38 @@ def test_customers_go_to_their_topics_files_and_tables(make_world: MakeWorld, ag
         read=6 + more, stored=3, dead_lettered=1, filtered=1, duplicates=1 + more,
         alerts=2, reasons={"unparseable": 1},
     )  # fmt: skip
+
+
+def test_alerts_keep_every_text_as_it_was_sent_in_topic_files_and_tables(
+    make_world: MakeWorld,
+) -> None:
+    """Absent, empty and blank differ; PostgreSQL alone has U+FFFD for U+0000."""
+    world = make_world(CUSTOMERS)
+    every = world.settings.model_copy(
+        update={"sinks": ("files", "postgres"), "output_format": OUTPUT_FORMATS}
+    )
+    world = replace(world, settings=every)
+    texts: list[str | None] = [None, *HARD_TEXTS, *random_texts(100, 11)]
+    changes = [{"last_name": text, "address": text, "phone": text} for text in texts]
+    world.send(*(sent(email="x", **each) for each in changes), partition=0, timestamp_ms=SENT_MS)
+
+    world.process()
+
+    (account,) = take_accounts(every, world.database, world.spark, [CUSTOMERS])
+    assert account.faults == []
+    assert world.totals().alerts == len(texts)
+    fields = ("last_name", "address", "phone")
+    expected = {n: (text,) * 3 for n, text in enumerate(texts)}
+    alerts = on_topic(world, every.customers_alerts_topic)
+    assert expected == {
+        int(at["source_offset"]): tuple(value.get(name) for name in fields)
+        for _, value, at in alerts
+    }
+    query = f"SELECT kafka_offset, {', '.join(fields)} FROM customers_alerts"
+    assert {offset: tuple(values) for offset, *values in world.sql(query)} == {
+        n: tuple(text and text.replace("\0", "\ufffd") for text in row)
+        for n, row in expected.items()
+    }
 
 
 def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -154,6 +155,16 @@ def test_customers_on_hdfs_are_merged_and_deleted_without_touching_others(
     assert len(system.files("customers_usa")) == 1
     rows = read_set(world.spark, settings, customers_usa, "parquet").collect()
     assert sorted(row.customer_id for row in rows) == ["A", "B", "C"]
+    # By a process of its own, whose OUTPUT_FORMAT is not what is there.
+    there = {"OUTPUT_PATH": settings.output_path, "OUTPUT_FORMAT": "json", "SINKS": "files"}
+    for what, names in (("customers_usa", ["A", "B", "C"]), ("tickets_with_assignment", ["T"])):
+        done = make("show", f"WHAT=files.{what}", "FORMAT=json", "--no-print-directory", **there)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        shown = [json.loads(line) for line in done.stdout.splitlines()]
+        column = "ticket_id" if what.startswith("tickets") else "customer_id"
+        assert sorted(row[column] for row in shown) == names
+    done = make("show", "WHAT=files.tickets_by_type", "FORMAT=json", **there)
+    assert '{"request_type": "billing", "count": 1}' in done.stdout.splitlines()
 
     # The session of the tests must not end with the command.
     monkeypatch.setattr(resets, "repair_session", lambda *_: nullcontext(world.spark))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,8 @@ import pytest
 from pyarrow.fs import S3FileSystem
 
 from operations.bucket import ensure_bucket
-from settings import PROJECT_ROOT, Settings, SinkUnavailable, load_settings
+from operations.show import Selection, show
+from settings import PROJECT_ROOT, MillraceError, Settings, SinkUnavailable, load_settings
 from spark_jobs.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as message
@@ -145,11 +148,54 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
         by_type = pd.read_parquet(f"{PLACE}/tickets_by_type", filesystem=s3)
         assert by_type.to_dict("records") == [{"request_type": "billing", "count": 3}]
         assert not [key for key in visible(endpoint) if key.endswith("_SUCCESS")]
+        *of_last_day, first = shown(endpoint, f"files.{SET}")
+        assert (sorted(of_last_day), first) == (["A", "C"], "B")
+        assert shown(endpoint, "files.tickets_by_type", "request_type") == ["billing"]
         output += done.communicate("\n", timeout=200)[0]
 
     assert done.returncode == 0, told.read_text()[-3000:]
     assert SECRET not in output + told.read_text()
     assert sorted(visible(endpoint)) == others
+
+
+def shown(endpoint: str, what: str, column: str = "ticket_id") -> list[str]:
+    """What `make show` prints of a set, under settings that name another format."""
+    done = subprocess.run(
+        [sys.executable, "-m", "operations.cli", "show", what, "--format", "json"],
+        cwd=PROJECT_ROOT,
+        env=os.environ
+        | {"OUTPUT_PATH": f"s3a://{PLACE}", "OUTPUT_FORMAT": "csv", "SINKS": "files"}
+        | s3_settings(endpoint),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line)[column] for line in done.stdout.splitlines()]
+
+
+def test_show_says_of_s3_what_is_wrong_there(s3_endpoint: str) -> None:
+    own = load_settings(
+        {
+            "sinks": "files",
+            "output_path": "s3a://never-made/out",
+            "aws_access_key_id": KEY,
+            "aws_secret_access_key": SECRET,
+            "aws_region": REGION,
+            "s3_endpoint_url": s3_endpoint,
+        },
+        Path("no.env"),
+    )
+    away = own.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"})
+
+    for settings, told in (
+        (own, "(NoSuchBucket): `make up` creates it"),
+        (away, "S3 at http://127.0.0.1:9 does not answer"),
+    ):
+        with pytest.raises(MillraceError, match=re.escape(told)) as caught:
+            show(settings, f"files.{SET}", Selection({}, 5), "table")
+        assert SECRET not in str(caught.value)
 
 
 def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
+from operations.account import Account
 from operations.accounts import take_accounts
+from operations.compact import compact_pipeline
 from operations.repair_range import understood
 from operations.replay import replay_request
-from settings import JobError
+from operations.status import show_status
+from settings import OUTPUT_FORMATS, JobError, Settings, SinkRejected
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
+from spark_jobs.sinks.file_rows import show_set
 from spark_jobs.tickets import TICKETS
 from sql.client import transaction
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
+from tests.support.texts import HARD_TEXTS, random_texts
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
@@ -134,3 +140,102 @@ def test_files_that_differ_are_named_by_id_and_snapshots_by_group(make_world: Ma
         f"files tickets_by_type (csv): `billing`: `count` is 3, by the rows of {source} it is 2"
         " (+1)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("stored", "told", "setting"),
+    [
+        (("csv", "parquet"), "csv,parquet", ("parquet",)),
+        (("parquet",), "parquet", ("json",)),
+    ],
+)
+def test_files_are_judged_in_the_formats_that_are_stored(
+    make_world: MakeWorld,
+    stack_settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    stored: tuple[str, ...],
+    told: str,
+    setting: tuple[str, ...],
+) -> None:
+    """And counted, merged and missed in them, whatever OUTPUT_FORMAT says."""
+    world = world_of(make_world, TICKETS, ("cassandra", "files", "mongodb"))
+    settings = world.settings.model_copy(update={"output_format": setting})
+    for name in "AB":
+        world.send(ticket(name, created_at="2026-11-21T10:00:00Z"), partition=0)
+        world.process(output_format=stored)
+    places = [f"tickets_with_assignment ({form})" for form in stored]
+    differs = f"files of tickets in `{settings.output_path}` are {told}, OUTPUT_FORMAT is"
+
+    def taken() -> Account:
+        (account,) = take_accounts(settings, world.database, world.spark, [world.pipeline])
+        return account
+
+    account = taken()
+    assert account.faults == []
+    found = {store.place: store.found for store in account.stores if store.store == "files"}
+    assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
+    assert account.notes == [
+        f"{differs} {setting[0]}; what is stored was judged. Set OUTPUT_FORMAT={told} for the next"
+        " job"
+    ]
+    capsys.readouterr()
+    place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}
+    show_status(stack_settings.model_copy(update=place))
+    printed = capsys.readouterr().out
+    assert f"{differs} {setting[0]}." in printed
+    assert [place in printed for place in places] == [True] * len(places)
+
+    compact_pipeline(world.spark, settings, world.database, world.pipeline)
+    printed = capsys.readouterr().out
+    assert printed.count("tickets_with_assignment/") == len(stored)
+    assert printed.count("; 2 rows before and after") == 2 * len(stored)
+    assert taken().faults == []
+
+    folder = Path(settings.output_path) / "tickets_with_assignment"
+    shutil.rmtree(folder / stored[0] if len(stored) > 1 else folder)
+    assert taken().faults[0] == (
+        f"files {places[0]}: the number of rows is 0, the ledger says 2 (-2)"
+    )
+
+
+def test_place_without_the_files_and_a_damaged_file_are_named_by_their_setting(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world = world_of(make_world, TICKETS, ("cassandra", "files", "mongodb"))
+    world.send(ticket("A"))
+    world.process()
+    elsewhere = world.settings.model_copy(update={"output_path": str(tmp_path / "elsewhere")})
+
+    (account,) = take_accounts(elsewhere, world.database, world.spark, [world.pipeline])
+    assert account.faults[0].startswith("files tickets_with_assignment (parquet): the number of")
+    assert account.notes == [
+        f"OUTPUT_PATH is `{elsewhere.output_path}`, where `_millrace/tickets.json` is missing: the"
+        " job wrote to another place, or it was deleted. Set OUTPUT_PATH to where the files are, or"
+        " bring the file back"
+    ]
+
+    (file,) = (Path(world.settings.output_path) / "tickets_with_assignment").rglob("*.parquet")
+    file.write_bytes(b"PAR1 no longer")
+    with pytest.raises(SinkRejected, match=r"read files tickets_with_assignment.*OUTPUT_PATH"):
+        faults_of(world)
+    with pytest.raises(SinkRejected, match=r"`tickets_with_assignment` in .* cannot be read"):
+        show_set(world.settings, "tickets_with_assignment", 5, (TICKETS,))
+
+
+def test_every_hard_text_is_one_value_in_every_store(make_world: MakeWorld) -> None:
+    """In Cassandra, PostgreSQL, MongoDB and files of each format, as `make verify` compares."""
+    texts = [text for text in [*HARD_TEXTS, *random_texts(100, 7)] if len(text) < 200]
+    tickets, profiles = world_of(make_world, TICKETS), world_of(make_world, PROFILES)
+    of_files = tickets.settings.model_copy(update={"output_format": OUTPUT_FORMATS})
+    tickets = dataclasses.replace(tickets, settings=of_files)
+    tickets.send(*(ticket(f"T{n}", request=f"x{t}x") for n, t in enumerate(texts)), partition=0)
+    person = "7a0eed16-9430-4d68-901f-c0d4c1c3"
+    changes = [{"nat": text, "gender": text, "phone": text} for text in texts]
+    profiles.send(*(profile(f"{person}{n:04x}", **c) for n, c in enumerate(changes)), partition=0)
+
+    for world in (tickets, profiles):
+        world.process()
+        assert faults_of(world) == []
+        assert world.totals().stored == len(texts)
+    stored = {row["ticket_id"]: row["request"] for row in tickets.rows("tickets")}
+    assert stored == {f"T{n}": f"x{text}x" for n, text in enumerate(texts)}
