@@ -10,7 +10,7 @@ import pytest
 
 from operations.masking import MASK, UNREADABLE, masked_value
 from operations.show import Selection, show
-from operations.tables import print_table
+from operations.tables import print_records, print_table
 from schemas.contract import load_contract
 from settings import PROJECT_ROOT, MillraceError, Settings
 
@@ -81,6 +81,15 @@ def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
 
     assert outcome.stderr == ""
     assert "A\\ud800B" in outcome.stdout
+
+
+def test_csv_tells_an_absent_value_from_an_empty_one(capsys: pytest.CaptureFixture[str]) -> None:
+    values: list[object] = [None, "", " ", 'a "b"', "c,d", "e\nf", 7, ["g", ""]]
+
+    print_records([{"n": n, "value": value} for n, value in enumerate(values)], "csv")
+
+    expected = ["n,value", "0,", '1,""', "2, ", '3,"a ""b"""', '4,"c,d"', '5,"e', 'f"', "6,7"]
+    assert capsys.readouterr().out.split("\n") == [*expected, '7,"[""g"", """"]"', ""]
 
 
 def test_title_longer_than_its_table_stays_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
