@@ -23,8 +23,9 @@ from settings import MillraceError, Settings, dead_letter_topic
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import COLLECTION as LEDGER
+from spark_jobs.sinks.arrow_files import arrow_files
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_rows import arrow_files, show_set
+from spark_jobs.sinks.file_rows import show_set
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from sql import tables as sql_tables
 

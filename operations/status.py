@@ -18,8 +18,9 @@ from settings import MillraceError, Settings, dead_letter_topic
 from spark_jobs.ledger import Document, Ledger
 from spark_jobs.locks import running_job
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.arrow_files import arrow_files
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_rows import arrow_files, as_written, count_set, other_formats
+from spark_jobs.sinks.file_rows import as_written, count_set, other_formats
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from sql import tables as sql_tables
 
