@@ -53,6 +53,7 @@ def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document
         told = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
         raise JobError(
             finding(
+                settings,
                 pipeline.name,
                 f"{told}: two jobs would write every record twice.",
                 "start that job instead (`--sinks` and SINKS as they were for it)",
