@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, Settings
+from settings import ENV_FILE_VARIABLE, EXTRA_SERVICES, PROJECT_ROOT, Settings, load_settings
 
 MILLRACE: Final = ".venv/bin/millrace"
 PYTHON: Final = ".venv/bin/python"
@@ -29,43 +29,42 @@ DECISIVE: Final = (
 )
 
 
-def replay(settings: Settings, topic: str, sink: str) -> str:
-    """Brings all that is stored of a topic into a sink that lacks it."""
+def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
+    """Brings all that is stored of a topic into a sink that lacks it.
+
+    Here and below, settings are those of this process's environment where none are given.
+    """
+    settings = settings or load_settings()
     words = _words(settings, MILLRACE, "replay", "--topic", topic, "--sink", sink)
-    if sink == "postgres" and settings.stack == "embedded":
-        return f"{up(settings)} && {words}"
+    if sink in EXTRA_SERVICES and settings.stack == "embedded":
+        return f"{_words(settings, 'make', 'up')} && {words}"
     return words
 
 
-def rebuild(settings: Settings) -> str:
+def rebuild(settings: Settings | None = None) -> str:
     """Makes the aggregates again from the records in Cassandra."""
     return _words(settings, MILLRACE, "rebuild", "aggregates")
 
 
-def reset(settings: Settings, pipeline: str) -> str:
+def reset(pipeline: str, settings: Settings | None = None) -> str:
     """Deletes what a pipeline has stored."""
     return _words(settings, "make", "reset", f"PIPELINE={pipeline}")
 
 
-def up(settings: Settings) -> str:
-    """Starts the services that the settings ask for, where one is not among the usual ones."""
-    return _words(settings, "make", "up")
-
-
-def show(settings: Settings, what: str) -> str:
-    """Shows a place that these settings have."""
+def show(what: str, settings: Settings | None = None) -> str:
+    """Shows a topic, a table, a collection or files."""
     return _words(settings, "make", "show", f"WHAT={what}")
 
 
-def job(settings: Settings, pipeline: str) -> str:
+def job(pipeline: str, settings: Settings | None = None) -> str:
     """Processes what waits on a pipeline's topic."""
     return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now")
 
 
 def again(option: str, settings: Settings | None = None) -> str:
-    """The command that runs now, with an option or a value of it more.
+    """The command that runs now, with one option more.
 
-    The option alone where the command is not one that could be pasted, as in a driver that
+    The option alone where the command is none that could be pasted, as in a driver that
     spark-submit has started.
     """
     words = _present_command()
@@ -92,6 +91,11 @@ def _present_command() -> list[str]:
     return []
 
 
+def cqlsh(statement: str, settings: Settings | None = None) -> str:
+    """Runs a CQL statement; it holds no double quote and no dollar."""
+    return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A question that names what was probably meant, with a blank before it; else nothing."""
     by_lower = {each.lower(): each for each in known}
@@ -103,7 +107,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _words(settings: Settings | None, *words: str) -> str:
     """A command line, before it what the settings have that it would not find by itself."""
-    given = _given(settings) if settings else {}
+    given = _given(settings or load_settings())
     before = [f"{name}={shlex.quote(text)}" for name, text in given.items()]
     return " ".join([*before, *map(shlex.quote, words)])
 

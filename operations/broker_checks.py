@@ -223,11 +223,17 @@ def _config_faults(
             shown = ", ".join(f"{key}={value}" for key, value in differing.items())
             right = ",".join(f"{key}={KEPT_FOR_EVER[key]}" for key in differing)
             yield Fault(
-                f"{topic.name} may lose messages ({shown}): set {right} on it, by `rpk topic"
-                " alter-config` or `kafka-configs.sh --alter`"
+                f"{topic.name} may lose messages ({shown}): {_configure(topic.name, right)}"
             )
     elif "compact" in policy:
         yield Fault(
-            f"{topic.name} drops messages of the same key (cleanup.policy={policy}): set"
-            " cleanup.policy=delete on it, by `rpk topic alter-config` or `kafka-configs.sh`"
+            f"{topic.name} drops messages of the same key (cleanup.policy={policy}):"
+            f" {_configure(topic.name, 'cleanup.policy=delete')}"
         )
+
+
+def _configure(topic: str, right: str) -> str:
+    """How to give a topic its options, with the tools that brokers come with."""
+    rpk = f"rpk topic alter-config {topic} --set {right.replace(',', ' --set ')}"
+    kafka = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic}"
+    return f"set {right} on it, by `{rpk}` or `{kafka} --add-config {right}`"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import remedies
 from operations.letters import STATES, Selection
 from operations.pipelines import PIPELINES, contract_of
 from settings import MillraceError, Settings
@@ -96,8 +97,8 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise OptionsError(
             f"{len(faults)} option(s) cannot be used:\n{lines}\n"
-            f"Nothing was read or sent. `millrace dead-letters {options.action} --help` lists what"
-            " each one takes."
+            f"Nothing was read or sent. `{remedies.MILLRACE} dead-letters {options.action} --help`"
+            " lists what each one takes."
         )
     return request
 

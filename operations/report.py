@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import remedies
 from operations.account import Account
 from operations.tables import print_table
 from settings import Settings
@@ -73,7 +74,7 @@ def print_accounts(accounts: list[Account]) -> None:
             job = (
                 "the job that runs"
                 if account.is_running
-                else f"a job (`python -m spark_jobs.{account.pipeline}`)"
+                else f"a job (`{remedies.job(account.pipeline)}`)"
             )
             sys.stdout.write(
                 f"{account.pipeline}: {account.waiting} messages wait on the topic, {job} will"

@@ -70,7 +70,7 @@ def finding(settings: Settings, pipeline: str, problem: str, *choices: str) -> s
     """One finding as text; to start anew is always the last choice."""
     family = pipeline.partition("-")[0]
     reset = (
-        f"`{remedies.reset(settings, family)}` deletes its checkpoint and stored data; the next job"
+        f"`{remedies.reset(family, settings)}` deletes its checkpoint and stored data; the next job"
         " reads the topic from its beginning"
     )
     listed = "".join(f"\n  - {choice};" for choice in choices)

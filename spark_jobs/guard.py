@@ -156,7 +156,7 @@ class StartCheck:
             for number, name in enumerate(added, start=1):
                 # One after the other: all other sinks of a replay have what is stored.
                 so_far = self.settings.model_copy(update={"sinks": (*former, *added[:number])})
-                command = remedies.replay(so_far, topic, name)
+                command = remedies.replay(topic, name, so_far)
                 choices.append(f"`{command}` writes all that is stored into {name} too")
         return self._finding(problem, *choices)
 
@@ -233,7 +233,7 @@ class StartCheck:
             )
 
     def _replay(self) -> str:
-        command = remedies.replay(self.settings, self.pipeline.topic(self.settings), "mongodb")
+        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
         return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
 
     def _stored(self) -> str:
@@ -293,7 +293,7 @@ def check_code(
             f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by other"
             f" code (`{known}`, now `{present}`) and may be half written: some sinks would hold"
             " what the former made of it, others what this one makes.",
-            f"finish it with the former version (`{remedies.job(settings, pipeline.family)}`), then"
+            f"finish it with the former version (`{remedies.job(pipeline.family, settings)}`), then"
             " come back",
             f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this one: its rows are"
             " written over, aggregates that have the batch keep what they have until"
