@@ -37,8 +37,14 @@ def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
     settings = settings or load_settings()
     words = _words(settings, MILLRACE, "replay", "--topic", topic, "--sink", sink)
     if sink in EXTRA_SERVICES and settings.stack == "embedded":
-        return f"{_words(settings, 'make', 'up')} && {words}"
+        return f"{up(settings, sink)} && {words}"
     return words
+
+
+def up(settings: Settings, service: str) -> str:
+    """Starts the services of this stack, one among them that has to be asked for."""
+    command = _words(settings, "make", "up")
+    return command if settings.starts(service) else f"SERVICES=+{service} {command}"
 
 
 def rebuild(settings: Settings | None = None) -> str:

@@ -82,12 +82,12 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", default="", help="without it, the valid names")
+    parser.add_argument("what", nargs="?", default="", help="without it, all names")
     parser.add_argument("--team", help="partition of tickets_by_team, with --hour")
     parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
     parser.add_argument("--client", help="tickets of one client")
     parser.add_argument("--nationality", help="partition of profiles_by_nationality")
-    parser.add_argument("--limit", type=_amount, default=20, help="default: %(default)s")
+    parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
 

@@ -140,11 +140,11 @@ class StartCheck:
         dropped = [name for name in before if name not in present]
         problem = f"what is stored went to `{','.join(before)}`, now it is `{','.join(present)}`."
         if added:
-            problem += f" {' and '.join(added)} would lack {self._stored()} of before."
+            problem += f" {' and '.join(added)} would lack the {self._stored()} of before."
         if dropped:
             problem += (
-                f" {' and '.join(dropped)} would keep {self._stored()} and get none of the coming"
-                " ones."
+                f" {' and '.join(dropped)} would be dropped: what is there of the {self._stored()}"
+                " stays, and nothing is added to it."
             )
         former = tuple(name for name in self.settings.sinks if name not in added) + tuple(dropped)
         command = remedies.with_sinks(self.settings, former)
