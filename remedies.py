@@ -9,7 +9,7 @@ import difflib
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,6 +102,12 @@ def cqlsh(statement: str, settings: Settings | None = None) -> str:
     return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
 
 
+def exported(settings: Settings) -> str | None:
+    """Gives a shell what the settings have that a command would not find by itself, if anything."""
+    given = _given(settings)
+    return f"export {_assigned(given)}" if given else None
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A question that names what was probably meant, with a blank before it; else nothing."""
     by_lower = {each.lower(): each for each in known}
@@ -113,9 +119,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _words(settings: Settings | None, *words: str) -> str:
     """A command line, before it what the settings have that it would not find by itself."""
-    given = _given(settings or load_settings())
-    before = [f"{name}={shlex.quote(text)}" for name, text in given.items()]
-    return " ".join([*before, *map(shlex.quote, words)])
+    given = _assigned(_given(settings or load_settings()))
+    return " ".join([*([given] if given else []), *map(shlex.quote, words)])
+
+
+def _assigned(given: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(text)}" for name, text in given.items())
 
 
 def _given(settings: Settings) -> dict[str, str]:
