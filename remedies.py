@@ -57,6 +57,11 @@ def reset(pipeline: str, settings: Settings | None = None) -> str:
     return _words(settings, "make", "reset", f"PIPELINE={pipeline}")
 
 
+def verify(settings: Settings | None = None) -> str:
+    """Proves that nothing is lost or doubled."""
+    return _words(settings, "make", "verify")
+
+
 def show(what: str, settings: Settings | None = None) -> str:
     """Shows a topic, a table, a collection or files."""
     return _words(settings, "make", "show", f"WHAT={what}")

@@ -40,6 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--pipeline", help="only this pipeline's")
     sub.add_argument("--topics", action="store_true", help="delete the topics too")
     sub.add_argument("--yes", action="store_true", help="do not ask")
+    sub.add_argument(
+        "--leave",
+        action="append",
+        default=[],
+        choices=("cassandra", "files", "postgres"),
+        help="a sink that is not emptied, as its store is gone or away",
+    )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
     add("doctor", commands.doctor, "look at machine, versions, services, topics, tables; ok or fix")

@@ -93,7 +93,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
                 done += [rebuild(pipeline, settings, spark, database) for pipeline in filled]
     for rebuilt in done:
         _report(rebuilt)
-    say("verify with `make verify`")
+    say(f"verify with `{remedies.verify(settings)}`")
     return 0 if all(rebuilt.whole for rebuilt in done) else 1
 
 

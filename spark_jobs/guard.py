@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import remedies
-from settings import Settings
+from settings import SINK_MODULES, Settings
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.clock import Moment, in_words, tolerance
 from spark_jobs.doctor import BrokerCheck
@@ -140,13 +140,16 @@ class StartCheck:
         dropped = [name for name in before if name not in present]
         problem = f"what is stored went to `{','.join(before)}`, now it is `{','.join(present)}`."
         if added:
-            problem += f" {' and '.join(added)} would lack the {self._stored()} of before."
+            problem += f" {' and '.join(added)} would lack the {self._stored()}."
         if dropped:
             problem += (
                 f" {' and '.join(dropped)} would be dropped: what is there of the {self._stored()}"
                 " stays, and nothing is added to it."
             )
-        former = tuple(name for name in self.settings.sinks if name not in added) + tuple(dropped)
+        former = (
+            *(name for name in self.settings.sinks if name not in added),
+            *(name for name in SINK_MODULES if name in dropped),
+        )
         command = remedies.with_sinks(self.settings, former)
         choices = [
             f"set SINKS to `{','.join(former)}` again" + (f": `{command}`" if command else "")
