@@ -67,9 +67,14 @@ def show(what: str, settings: Settings | None = None) -> str:
     return _words(settings, "make", "show", f"WHAT={what}")
 
 
-def job(pipeline: str, settings: Settings | None = None) -> str:
+def job(pipeline: str, settings: Settings | None = None, *options: str) -> str:
     """Processes what waits on a pipeline's topic."""
-    return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now")
+    return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now", *options)
+
+
+def run(option: str) -> str:
+    """Runs all pipelines, with one option."""
+    return _words(None, MILLRACE, "run", option)
 
 
 def again(option: str, settings: Settings | None = None) -> str:

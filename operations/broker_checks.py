@@ -10,9 +10,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+import remedies
 from operations.checkup import Fault, Line, line_of, not_yet
 from operations.endpoints import absence, how_to_start, kafka_endpoint, unreached
 from settings import Settings, dead_letter_topic
+from spark_jobs.findings import ACCEPT_PARTITIONS
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
     KEPT_FOR_EVER,
@@ -188,8 +190,8 @@ def _size_faults(topic: WantedTopic, there: FoundTopic, settings: Settings) -> I
     if is_source and there.partitions < settings.topic_partitions:
         yield Fault(
             f"{topic.name} has {there.partitions} partitions, TOPIC_PARTITIONS is"
-            f" {settings.topic_partitions}: set it to {there.partitions}; or add some and start the"
-            " jobs with `--accept-partitions`"
+            f" {settings.topic_partitions}: set it to {there.partitions}; or add some, then"
+            f" `{remedies.run(ACCEPT_PARTITIONS)}`"
         )
     if there.replicas < settings.topic_replication_factor:
         yield Fault(
