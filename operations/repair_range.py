@@ -62,7 +62,7 @@ def understood(
     # The ledger and the summaries are in MongoDB whatever SINKS lists.
     sinks = tuple(dict.fromkeys((*settings.sinks, "mongodb")))
     if sink not in sinks:
-        faults.append(_no_sink(sink, sinks, topic, settings))
+        faults.append(_no_sink(sink, sinks, topic if topic in by_topic else None, settings))
     places: list[Place] = []
     for option, text in (("--from", start), ("--to", end)):
         try:
@@ -79,9 +79,9 @@ def understood(
     return Request(by_topic[topic], places[0], places[1], sink)
 
 
-def _no_sink(sink: str, sinks: tuple[str, ...], topic: str, settings: Settings) -> str:
+def _no_sink(sink: str, sinks: tuple[str, ...], topic: str | None, settings: Settings) -> str:
     told = f"--sink: `{sink}` is none of SINKS."
-    if sink in SINK_MODULES:
+    if topic and sink in SINK_MODULES:
         wider = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
         return f"{told} To bring it up to date: `{remedies.replay(topic, sink, wider)}`"
     return f"{told}{remedies.nearest(sink, sinks)} Valid: {', '.join(sinks)}"

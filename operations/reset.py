@@ -28,7 +28,7 @@ from sql import tables as sql_tables
 # Which sinks a reset empties, while it is at work: a document for each pipeline.
 RESETS = "resets"
 EXTERNAL_RULE = (
-    "STACK=external: a reset there wants one pipeline by name, as `make reset PIPELINE=tickets`, and"
+    "STACK=external: a reset there wants one pipeline by name (`make reset PIPELINE=tickets`), and"
     " never deletes topics."
 )
 

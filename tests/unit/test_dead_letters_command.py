@@ -80,8 +80,8 @@ def test_all_faults_of_the_options_come_at_once() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 option(s) cannot be used:"
     for told in (
-        "--topic: `nowhere` is no pipeline's source topic; valid: client_tickets, users_profiles",
-        "--reason: there is no `unparsable`; valid: invalid_client_id,",
+        "--topic: `nowhere` is no pipeline's source topic. Valid: client_tickets, users_profiles",
+        "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
         "--since: `yesterday` is not an ISO 8601 time",
         "--partition: `-1` is not a whole number from 0",
         "--state: `lost` is not one of waiting, redriven, parked",
