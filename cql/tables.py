@@ -14,6 +14,7 @@ from typing import Any, Final
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable, Session
 
+import remedies
 from cql.client import CQL_FOLDER
 from cql.statements import split_statements
 from settings import SinkUnavailable
@@ -24,6 +25,8 @@ COLUMN: Final = re.compile(r"^ +([a-z_]+) +([a-z]+),", re.MULTILINE)
 KEY: Final = re.compile(r"PRIMARY KEY \((?:\(([^)]*)\)|(\w+))(?:, ([^)]*))?\)")
 DESCENDING: Final = re.compile(r"(\w+) DESC")
 INDEX: Final = re.compile(r"CREATE INDEX IF NOT EXISTS (\w+) ON (\w+)\.(\w+)")
+# Keyspace -> the pipeline whose tables it holds.
+PIPELINES: Final = {"support": "tickets", "usersprofilespace": "profiles"}
 KEY_KINDS: Final = ("partition_key", "clustering")
 
 
@@ -164,7 +167,7 @@ def _differences(name: str, wanted: Shape, there: Shape) -> Iterator[Difference]
         added = ", ".join(f"{column} {kind}" for column, kind in missing.items())
         yield Difference(
             f"{name} has no column {', '.join(missing)}, which {_file(wanted)} has:"
-            f" `ALTER TABLE {name} ADD ({added})`"
+            f" `{remedies.cqlsh(f'ALTER TABLE {name} ADD ({added})')}`"
         )
     for column, kind in wanted.columns.items():
         if (other := there.columns.get(column, kind)) != kind:
@@ -180,4 +183,7 @@ def _file(shape: Shape) -> str:
 
 
 def _anew(name: str) -> str:
-    return f"`DROP TABLE {name}`, then `make reset` of its pipeline, which makes and fills it anew"
+    keyspace = name.partition(".")[0]
+    drop = remedies.cqlsh(f"DROP TABLE {name}")
+    reset = remedies.reset(PIPELINES.get(keyspace, keyspace))
+    return f"`{drop} && {reset}` makes it again, and the next job fills it"

@@ -140,7 +140,8 @@ class Postgres(Service):
             raise StackError(
                 f"postgres could not prepare its data folder {self._store_path()}:\n{tail}\n"
                 f"Correct what it says; or remove the folder, and with it every row, and run the"
-                " command again (`make reset PIPELINE=…` first, for pipelines that wrote there)."
+                " command again (first `make reset PIPELINE=tickets`, and so for each pipeline that"
+                " wrote there)."
             )
 
     def _binaries(self) -> Path:

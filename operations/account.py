@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from spark_jobs.ledger import Counts
 
@@ -27,6 +28,15 @@ class StoreCount:
     def agrees(self) -> bool:
         """Whether the store holds what the ledger says."""
         return self.sum_expected <= self.sum_found <= max(self.sum_expected, self.at_most)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The largest documents of a collection, and how many it has."""
+
+    collection: str
+    documents: list[dict[str, Any]]
+    total: int
 
 
 @dataclass(frozen=True)

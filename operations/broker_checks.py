@@ -10,9 +10,11 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+import remedies
 from operations.checkup import Fault, Line, line_of, not_yet
 from operations.endpoints import absence, how_to_start, kafka_endpoint, unreached
 from settings import Settings, dead_letter_topic
+from spark_jobs.findings import ACCEPT_PARTITIONS
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
     KEPT_FOR_EVER,
@@ -188,8 +190,8 @@ def _size_faults(topic: WantedTopic, there: FoundTopic, settings: Settings) -> I
     if is_source and there.partitions < settings.topic_partitions:
         yield Fault(
             f"{topic.name} has {there.partitions} partitions, TOPIC_PARTITIONS is"
-            f" {settings.topic_partitions}: set it to {there.partitions}; or add some and start the"
-            " jobs with `--accept-partitions`"
+            f" {settings.topic_partitions}: set it to {there.partitions}; or add some, then"
+            f" `{remedies.run(ACCEPT_PARTITIONS)}`"
         )
     if there.replicas < settings.topic_replication_factor:
         yield Fault(
@@ -223,11 +225,17 @@ def _config_faults(
             shown = ", ".join(f"{key}={value}" for key, value in differing.items())
             right = ",".join(f"{key}={KEPT_FOR_EVER[key]}" for key in differing)
             yield Fault(
-                f"{topic.name} may lose messages ({shown}): set {right} on it, by `rpk topic"
-                " alter-config` or `kafka-configs.sh --alter`"
+                f"{topic.name} may lose messages ({shown}): {_configure(topic.name, right)}"
             )
     elif "compact" in policy:
         yield Fault(
-            f"{topic.name} drops messages of the same key (cleanup.policy={policy}): set"
-            " cleanup.policy=delete on it, by `rpk topic alter-config` or `kafka-configs.sh`"
+            f"{topic.name} drops messages of the same key (cleanup.policy={policy}):"
+            f" {_configure(topic.name, 'cleanup.policy=delete')}"
         )
+
+
+def _configure(topic: str, right: str) -> str:
+    """How to give a topic its options, with the tools that brokers come with."""
+    rpk = f"rpk topic alter-config {topic} --set {right.replace(',', ' --set ')}"
+    kafka = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic}"
+    return f"set {right} on it, by `{rpk}` or `{kafka} --add-config {right}`"

@@ -63,7 +63,13 @@ def reset(settings: Settings, options: argparse.Namespace) -> int:
     """Delete checkpoints and stored data."""
     from operations import reset as resets
 
-    return resets.reset(settings, options.pipeline, topics=options.topics, yes=options.yes)
+    return resets.reset(
+        settings,
+        options.pipeline,
+        topics=options.topics,
+        yes=options.yes,
+        leave=options.leave,
+    )
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from typing import Any
 from pymongo.database import Database
 from pyspark.sql import SparkSession
 
+import remedies
 from local_stack.files import exclusive
 from operations.pipelines import PIPELINES
 from operations.repair_session import repair_session
@@ -71,7 +72,8 @@ def compact(settings: Settings, set_name: str | None, older_than: str | None) ->
     pipelines = [p for p in PIPELINES if p.file_sets]
     names = [s.name for p in pipelines for s in p.file_sets]
     if set_name and set_name not in names:
-        raise JobError(f"There is no set `{set_name}`; valid: {', '.join(names)}.")
+        meant = remedies.nearest(set_name, names)
+        raise JobError(f"There is no set `{set_name}`.{meant} Valid: {', '.join(names)}.")
     with (
         repair_session(settings, "compact", lambda text: None) as spark,
         connect_mongodb(settings) as client,

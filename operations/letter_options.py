@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import remedies
 from operations.letters import STATES, Selection
 from operations.pipelines import PIPELINES, contract_of
 from settings import MillraceError, Settings
@@ -96,8 +97,8 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
         lines = "\n".join(f"  - {fault}" for fault in faults)
         raise OptionsError(
             f"{len(faults)} option(s) cannot be used:\n{lines}\n"
-            f"Nothing was read or sent. `millrace dead-letters {options.action} --help` lists what"
-            " each one takes."
+            f"Nothing was read or sent. `{remedies.MILLRACE} dead-letters {options.action} --help`"
+            " lists what each one takes."
         )
     return request
 
@@ -105,8 +106,11 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
 def _pipelines(settings: Settings, topic: str | None, faults: list[str]) -> list[Pipeline]:
     chosen = [p for p in PIPELINES if topic is None or p.topic(settings) == topic]
     if not chosen:
-        topics = ", ".join(pipeline.topic(settings) for pipeline in PIPELINES)
-        faults.append(f"--topic: `{topic}` is no pipeline's source topic; valid: {topics}")
+        topics = [pipeline.topic(settings) for pipeline in PIPELINES]
+        meant = remedies.nearest(topic or "", topics)
+        faults.append(
+            f"--topic: `{topic}` is no pipeline's source topic.{meant} Valid: {', '.join(topics)}"
+        )
     return chosen or list(PIPELINES)
 
 
@@ -121,7 +125,8 @@ def _reasons(
         for kind in ("missing", "invalid")
     }
     faults += [
-        f"--reason: there is no `{reason}`; valid: {', '.join(sorted(known))}"
+        f"--reason: there is no `{reason}`.{remedies.nearest(reason, sorted(known))}"
+        f" Valid: {', '.join(sorted(known))}"
         for reason in wanted
         if reason not in known
     ]

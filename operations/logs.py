@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import remedies
 from settings import MillraceError, Settings
 
 LINES_BEFORE = 50
@@ -35,6 +36,9 @@ def follow(settings: Settings, service: str | None) -> int:
     Raises:
         MillraceError: there is no such log; lists those that there are.
     """
+    if service is None and (known := _known(settings)):
+        sys.stdout.write(f"make logs SERVICE=…, one of: {', '.join(known)}\n")
+        return 0
     path = log_path(settings, service)
     sys.stdout.write(f"==> {path} (Ctrl-C ends)\n")
     with path.open(errors="replace") as log:
@@ -64,8 +68,15 @@ def log_path(settings: Settings, service: str | None) -> Path:
         return max(found, key=lambda path: path.stat().st_mtime)
     if service in SERVICES and settings.stack != "embedded":
         raise MillraceError(f"STACK={settings.stack}: {ELSEWHERE[settings.stack].format(service)}")
-    known = sorted(path.stem for path in folder.glob("*.log") if path.stem != "jobs")
+    if not (known := _known(settings)):
+        raise MillraceError(f"There is no log in `{folder}`: nothing has run yet.")
+    meant = remedies.nearest(service or "", [*known, *ALIASES])
     raise MillraceError(
-        f"There is no log of `{service or 'SERVICE='}` in `{folder}`."
-        + (f" SERVICE= takes: jobs, {', '.join(known)}." if known else " Nothing has run yet.")
+        f"There is no log of `{service}` in `{folder}`.{meant} SERVICE= takes: {', '.join(known)}."
     )
+
+
+def _known(settings: Settings) -> list[str]:
+    """Names of the logs that there are, that of all jobs first."""
+    names = sorted(path.stem for path in (settings.millrace_home / "logs").glob("*.log"))
+    return sorted(names, key=lambda name: name != "jobs")

@@ -13,6 +13,7 @@ from typing import Final
 
 from pymongo.errors import PyMongoError
 
+import remedies
 from local_stack.bootstrap import LATER_BYTES
 from local_stack.compose import what_is_missing
 from local_stack.jars import is_complete
@@ -25,6 +26,7 @@ from operations.endpoints import absence, mongodb_endpoint
 from operations.pipelines import last_entries
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.clock import Moment, in_words, tolerance
+from spark_jobs.findings import ACCEPT_CLOCK
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 
 # Where jars and shells are fetched already; services and checkpoints go on writing.
@@ -136,7 +138,7 @@ def clock_faults(
     if ahead > tolerance(days):
         yield Fault(
             f"it stands {in_words(ahead)} ahead of the uptime since the last batch: {right}, or"
-            " start with `--accept-clock` where it is right"
+            f" start with `{remedies.run(ACCEPT_CLOCK)}` where it is right"
         )
     if abs(skew.total_seconds()) > CLOCK_SECONDS:
         where = "ahead of" if skew > timedelta() else "behind"

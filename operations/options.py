@@ -40,6 +40,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--pipeline", help="only this pipeline's")
     sub.add_argument("--topics", action="store_true", help="delete the topics too")
     sub.add_argument("--yes", action="store_true", help="do not ask")
+    sub.add_argument(
+        "--leave",
+        action="append",
+        default=[],
+        choices=("cassandra", "files", "postgres"),
+        help="a sink that is not emptied, as its store is gone or away",
+    )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
     add("doctor", commands.doctor, "look at machine, versions, services, topics, tables; ok or fix")
@@ -82,12 +89,12 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", default="", help="without it, the valid names")
+    parser.add_argument("what", nargs="?", default="", help="without it, all names")
     parser.add_argument("--team", help="partition of tickets_by_team, with --hour")
     parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
     parser.add_argument("--client", help="tickets of one client")
     parser.add_argument("--nationality", help="partition of profiles_by_nationality")
-    parser.add_argument("--limit", type=_amount, default=20, help="default: %(default)s")
+    parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
 
 

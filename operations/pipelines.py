@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from pymongo.database import Database
 
+import remedies
 from schemas.contract import Contract, load_contract
 from settings import JobError, Settings
 from spark_jobs.customers import CUSTOMERS
@@ -34,8 +35,9 @@ def pipeline_named(name: str) -> Pipeline:
     for pipeline in PIPELINES:
         if pipeline.name == name:
             return pipeline
-    valid = ", ".join(pipeline.name for pipeline in PIPELINES)
-    raise JobError(f"Unknown pipeline `{name}`; valid: {valid}.")
+    names = [pipeline.name for pipeline in PIPELINES]
+    meant = remedies.nearest(name, names)
+    raise JobError(f"There is no pipeline `{name}`.{meant} Valid: {', '.join(names)}.")
 
 
 def contract_of(pipeline: Pipeline) -> Contract:

@@ -13,12 +13,12 @@ from operations.endpoints import Address, Endpoint, absence, split_address, unre
 from operations.machine_checks import folder_faults
 from operations.pipelines import PIPELINES
 from producers.s3 import s3_client
-from settings import Settings
+from settings import JobError, Settings
+from spark_jobs.masters import unreachable
 from spark_jobs.sinks.file_rows import as_written, other_formats
 
 S3_SECONDS: Final = 3
 HDFS_PORT: Final = 8020
-MASTER_PORT: Final = 7077
 HDFS_SETTING: Final = "OUTPUT_PATH or HADOOP_CONF_DIR"
 S3_REMEDIES: Final = {
     "403": "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or what they may do there",
@@ -152,10 +152,12 @@ def look_at_master(settings: Settings) -> list[Line]:
     master = settings.spark_master
     if master == "yarn":
         fault = Fault("SPARK_MASTER=yarn needs HADOOP_CONF_DIR: set it to YARN's configuration")
-        is_there = settings.hadoop_conf_dir is not None and settings.hadoop_conf_dir.is_dir()
-        return [line_of("spark", [] if is_there else [fault], f"yarn, {settings.hadoop_conf_dir}")]
-    servers = master.removeprefix("spark://").split(",")
-    addresses = [split_address(server, MASTER_PORT) for server in servers]
-    reasons = unreached(addresses)
-    fault = Fault(f"{'; '.join(reasons)}: start the master, or correct SPARK_MASTER")
-    return [line_of("spark", [fault] if len(reasons) == len(addresses) else [], master)]
+        if settings.hadoop_conf_dir is None or not settings.hadoop_conf_dir.is_dir():
+            return [line_of("spark", [fault], "")]
+        master = f"yarn, {settings.hadoop_conf_dir}"
+    try:
+        reasons = unreachable(settings)
+    except JobError as error:
+        return [line_of("spark", [Fault(f"{error} Correct SPARK_MASTER.")], master)]
+    fault = Fault(f"{'; '.join(reasons)}: start it, or correct SPARK_MASTER")
+    return [line_of("spark", [fault] if reasons else [], master)]

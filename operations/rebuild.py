@@ -14,6 +14,7 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import remedies
 from operations.arrivals import is_within
 from operations.coverage import read_until
 from operations.on_spark import batch_session
@@ -45,6 +46,7 @@ class Rebuilt:
 
     Attributes:
         pipeline: Its name.
+        topic: Its source topic.
         batch_id: The last confirmed batch; None where there is none, and nothing was changed.
         records: Stored records that the aggregates were made of.
         expected: Stored records by the ledger.
@@ -52,6 +54,7 @@ class Rebuilt:
     """
 
     pipeline: str
+    topic: str
     batch_id: int | None
     records: int = 0
     expected: int = 0
@@ -77,7 +80,11 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
     with locked(pipelines, settings), connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        done = [Rebuilt(p.name, None) for p in pipelines if not Ledger(database, p.name).last()]
+        done = [
+            Rebuilt(p.name, p.topic(settings), None)
+            for p in pipelines
+            if not Ledger(database, p.name).last()
+        ]
         empty = {rebuilt.pipeline for rebuilt in done}
         if filled := [pipeline for pipeline in pipelines if pipeline.name not in empty]:
             for pipeline in filled:
@@ -86,7 +93,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
                 done += [rebuild(pipeline, settings, spark, database) for pipeline in filled]
     for rebuilt in done:
         _report(rebuilt)
-    say("verify with `make verify`")
+    say(f"verify with `{remedies.verify(settings)}`")
     return 0 if all(rebuilt.whole for rebuilt in done) else 1
 
 
@@ -104,7 +111,7 @@ def rebuild(
     _refuse_sinks(settings.sinks, "SINKS is")
     entries = Ledger(database, pipeline.name).entries()
     if not entries:
-        return Rebuilt(pipeline.name, None)
+        return Rebuilt(pipeline.name, pipeline.topic(settings), None)
     last = entries[-1]
     _refuse_sinks(last.sinks, f"what is stored of {pipeline.name} went to")
     # A checkpoint of its own stands for the lock: a job elsewhere would go on unseen.
@@ -125,6 +132,7 @@ def rebuild(
     aggregates.replace_collections(pipeline.collections, summary.changes, last.batch_id)
     return Rebuilt(
         pipeline=pipeline.name,
+        topic=pipeline.topic(settings),
         batch_id=last.batch_id,
         records=summary.outcomes[VALID],
         expected=sum(entry.counts.stored for entry in entries),
@@ -152,8 +160,8 @@ def _refuse_sinks(sinks: tuple[str, ...], what: str) -> None:
     if missing:
         raise JobError(
             f"Aggregates are rebuilt from the records in Cassandra into MongoDB, but {what}"
-            f" `{','.join(sinks)}`. Without records only `make reset` makes them anew, from the"
-            " topic."
+            f" `{','.join(sinks)}`. Set SINKS to both; without records only a reset"
+            f" makes them again, from the topic, as in `{remedies.reset('tickets')}`."
         )
 
 
@@ -171,5 +179,5 @@ def _report(rebuilt: Rebuilt) -> None:
         say(
             f"  the ledger has {rebuilt.expected} stored records"
             f" ({rebuilt.records - rebuilt.expected:+d} in Cassandra). Bring the rows back with"
-            " `millrace replay --sink cassandra --topic ...`, then rebuild again"
+            f" `{remedies.replay(rebuilt.topic, 'cassandra')}`, then run this command again"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import remedies
 from operations.repair_range import Ranges
 from settings import JobError
 from spark_jobs.checkpoint import BatchPlan, Checkpoint
@@ -71,7 +72,7 @@ def one_query(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> st
         raise JobError(
             f"Pipeline {pipeline}: the checkpoint `{checkpoint.path}` {state}, so no batch can be"
             " told from another. Bring the right checkpoint back; without it only"
-            f" `make reset PIPELINE={pipeline}` gives right accounts again."
+            f" `{remedies.reset(pipeline)}` gives right accounts again."
         )
     return own
 
@@ -101,7 +102,7 @@ def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: s
             raise JobError(
                 f"Pipeline {pipeline}: batch {plan.batch_id} of the checkpoint ends before the"
                 " ledger does: they belong to different runs. Bring both from the same time"
-                f" back, or: `make reset PIPELINE={pipeline}`."
+                f" back, or: `{remedies.reset(pipeline)}`."
             )
         offsets = {p: (start.get(p, 0), end) for p, end in sorted(plan.until.items())}
         start = plan.until
@@ -117,6 +118,6 @@ def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[Batc
         raise JobError(
             f"Pipeline {pipeline}: the ledger lacks the committed batches {batch_ids.start} to"
             f" {batch_ids.stop - 1}, and the checkpoint `{checkpoint.path}` no longer keeps all of"
-            " their plans (Spark keeps the last hundred), so nobody knows what each held. Restore"
-            f" a newer MongoDB, or start anew: `make reset PIPELINE={pipeline}`."
+            " their plans (Spark keeps the last hundred), so what each held is unknown. Restore"
+            f" a newer MongoDB, or start from scratch: `{remedies.reset(pipeline)}`."
         ) from error

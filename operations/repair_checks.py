@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pymongo.database import Database
 
+import remedies
 from operations.repair_batches import Batch
 from operations.repair_plan import ReplayPlan
 from settings import JobError
@@ -39,7 +40,7 @@ def refuse_differing(plan: ReplayPlan, found: OutcomesByBatch) -> None:
             f" replayed:\n{_lines(differing)}\nEither an id in them came again after"
             " DEDUPLICATION_DAYS, or its first message is no longer on the broker, or the code"
             " that judges messages was changed. Replay a range without them; aggregates come"
-            " back by `millrace rebuild aggregates`."
+            f" back by `{remedies.rebuild()}`."
         )
 
 
@@ -79,8 +80,8 @@ def refuse_gaps(database: Database[Document], plan: ReplayPlan, changes: Iterabl
     if lacking:
         raise JobError(
             f"{len(lacking)} documents do not hold what the batches before {first} add up to, so"
-            f" nothing was replayed:\n{_lines(lacking)}\nBegin with them: `--from earliest`, or"
-            " `millrace rebuild aggregates`."
+            f" nothing was replayed:\n{_lines(lacking)}\nBegin with them:"
+            f" `{remedies.again('--from earliest')}`, or `{remedies.rebuild()}`."
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pymongo.database import Database
 
+import remedies
 from operations.repair_batches import Batch, one_query, unledgered_batches
 from operations.repair_range import Ranges, Request, wanted_ranges
 from settings import JobError, Settings
@@ -63,8 +64,9 @@ def plan_replay(
     if missing and request.sink != "mongodb":
         raise JobError(
             f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} batches that are done, up"
-            f" to {missing[-1].batch_id}. Bring MongoDB up to date first: `millrace replay --topic"
-            f" {pipeline.topic(settings)} --sink mongodb`; then replay {request.sink}."
+            f" to {missing[-1].batch_id}. Bring MongoDB up to date first:"
+            f" `{remedies.replay(pipeline.topic(settings), 'mongodb', settings)}`; then replay"
+            f" {request.sink}."
         )
     known = [*(Batch.of(entry) for entry in entries), *missing]
     present = [replace(batch, read=overlap(batch.read, on_broker)) for batch in known]
@@ -93,7 +95,7 @@ def plan_replay(
                 f"{request.sink} has nothing of {pipeline.name} yet, so it needs all of it, from"
                 " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
                 f" Leave {request.sink} out of SINKS, or start anew:"
-                f" `make reset PIPELINE={pipeline.family}`."
+                f" `{remedies.reset(pipeline.family, settings)}`."
             )
     _check_present(pipeline, settings, replayed, on_broker)
     last = replayed[-1].batch_id if replayed else -1
@@ -127,7 +129,8 @@ def _of_records(
         raise JobError(
             f"Batches up to {max(skipped)} are no longer wholly on the broker, so nobody can"
             " tell which message of an id was the first in them. Nothing was replayed. Give a"
-            " later --from, or `--from earliest`, which passes over them."
+            f" later --from, or `{remedies.again('--from earliest', settings)}`, which passes over"
+            " them."
         )
     # Other sinks than Cassandra know a batch by its number: they get it whole or not at all.
     in_part = request.sink == "cassandra"
@@ -147,7 +150,7 @@ def _check_present(
         raise JobError(
             f"{gone} messages of this range are no longer on the broker, whose"
             f" `{pipeline.topic(settings)}` begins at {lows}. Nothing was replayed. Give a later"
-            " --from. What is missing in aggregates comes back by `millrace rebuild aggregates`;"
+            f" --from. What is missing in aggregates comes back by `{remedies.rebuild(settings)}`;"
             " what is missing elsewhere only from a backup."
         )
 

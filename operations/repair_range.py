@@ -15,8 +15,9 @@ from typing import Literal
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+import remedies
 from operations.pipelines import PIPELINES
-from settings import JobError, Settings
+from settings import SINK_MODULES, JobError, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.broker import kafka_admin
 
@@ -54,11 +55,14 @@ def understood(
     faults: list[str] = []
     by_topic = {pipeline.topic(settings): pipeline for pipeline in pipelines}
     if topic not in by_topic:
-        faults.append(f"--topic: `{topic}` is no pipeline's; valid: {', '.join(by_topic)}")
+        faults.append(
+            f"--topic: `{topic}` is no pipeline's.{remedies.nearest(topic, by_topic)}"
+            f" Valid: {', '.join(by_topic)}"
+        )
     # The ledger and the summaries are in MongoDB whatever SINKS lists.
     sinks = tuple(dict.fromkeys((*settings.sinks, "mongodb")))
     if sink not in sinks:
-        faults.append(f"--sink: `{sink}` is none of SINKS; valid: {', '.join(sinks)}")
+        faults.append(_no_sink(sink, sinks, topic if topic in by_topic else None, settings))
     places: list[Place] = []
     for option, text in (("--from", start), ("--to", end)):
         try:
@@ -73,6 +77,14 @@ def understood(
     if faults:
         raise JobError("Nothing was replayed.\n" + "\n".join(f"  {fault}" for fault in faults))
     return Request(by_topic[topic], places[0], places[1], sink)
+
+
+def _no_sink(sink: str, sinks: tuple[str, ...], topic: str | None, settings: Settings) -> str:
+    told = f"--sink: `{sink}` is none of SINKS."
+    if topic and sink in SINK_MODULES:
+        wider = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
+        return f"{told} To bring it up to date: `{remedies.replay(topic, sink, wider)}`"
+    return f"{told}{remedies.nearest(sink, sinks)} Valid: {', '.join(sinks)}"
 
 
 def parse_place(text: str) -> Place:

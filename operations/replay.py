@@ -16,6 +16,7 @@ from __future__ import annotations
 from pymongo.database import Database
 from pyspark.sql import SparkSession
 
+import remedies
 from operations.pipelines import topic_offsets
 from operations.repair_apply import Replayed, apply_replay
 from operations.repair_plan import ReplayPlan, plan_replay
@@ -46,7 +47,7 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
             return 0
         with repair_session(settings, "replay", say) as spark:
             done = apply_replay(plan, settings, spark, database, say)
-    _report(plan, done)
+    _report(plan, done, settings)
     return 0
 
 
@@ -74,9 +75,9 @@ def _announce(plan: ReplayPlan) -> None:
         say("no confirmed batch lies in this range; nothing was replayed")
 
 
-def _report(plan: ReplayPlan, done: Replayed) -> None:
+def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:
     first, last = plan.replayed[0].batch_id, plan.replayed[-1].batch_id
     say(f"replayed to {plan.sink}: batches {first} to {last}, {done.messages} messages")
     for what, number in done.written.items():
         say(f"  {what}: {number}")
-    say("verify with `make verify`")
+    say(f"verify with `{remedies.verify(settings)}`")

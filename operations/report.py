@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-from operations.account import Account
+import remedies
+from operations.account import Account, Sample
+from operations.hints import next_steps
+from operations.show import LABELS
 from operations.tables import print_table
 from settings import Settings
 
-NEXT_STEPS = """Look further:
-  make show WHAT=support.tickets_by_team TEAM=Billing    a table of Cassandra, by partition
-  make show WHAT=mongodb.ticket_metrics                  a collection of MongoDB
-  make show WHAT=files.tickets_by_type                   a set of files, whatever its format
-  make show WHAT=dead-letters                            what was rejected, and why
-  make cqlsh CQL="SELECT COUNT(*) FROM support.tickets"  any CQL; without CQL= a shell
-  make mongosh EVAL="db.tickets_by_team.find()"          any expression; without EVAL= a shell
-  make status                                            services, lag, rows, jobs
-  make verify                                            proves the numbers again
-  make down                                              stops the services; data stays"""
+# What `make show` prints without LIMIT=.
+SHOWN_BY_ITSELF = 20
 
 
 def print_accounts(accounts: list[Account]) -> None:
@@ -47,6 +41,8 @@ def print_accounts(accounts: list[Account]) -> None:
             ("topic", "reason", "messages"),
             reasons,
         )
+        for account in accounts:
+            _explain_reasons(account)
     print_table(
         "Stores",
         ("store", "where", "holds", "", "adds up to", "ledger", ""),
@@ -73,7 +69,7 @@ def print_accounts(accounts: list[Account]) -> None:
             job = (
                 "the job that runs"
                 if account.is_running
-                else f"a job (`python -m spark_jobs.{account.pipeline}`)"
+                else f"a job (`{remedies.job(account.pipeline)}`)"
             )
             sys.stdout.write(
                 f"{account.pipeline}: {account.waiting} messages wait on the topic, {job} will"
@@ -81,16 +77,21 @@ def print_accounts(accounts: list[Account]) -> None:
             )
 
 
-def print_results(
-    settings: Settings, accounts: list[Account], samples: dict[str, list[dict[str, Any]]]
-) -> None:
+def _explain_reasons(account: Account) -> None:
+    named, letters = sum(account.counts.reasons.values()), account.counts.dead_lettered
+    if named > letters:
+        sys.stdout.write(
+            f"{account.topic}: {named} reasons for {letters} dead letters, as a message is listed"
+            " under each reason that it has.\n"
+        )
+
+
+def print_results(settings: Settings, accounts: list[Account], samples: list[Sample]) -> None:
     """Everything that `make run` shows at its end."""
     print_accounts(accounts)
-    for name, documents in samples.items():
-        if documents:
-            columns = list(dict.fromkeys(key for d in documents for key in d))
-            title = f"{settings.mongo_database}.{name}"
-            print_table(title, columns, [[d.get(key) for key in columns] for d in documents])
+    for sample in samples:
+        if sample.documents:
+            _print_sample(settings, sample)
     if all(account.balanced for account in accounts):
         total = sum(account.counts.read for account in accounts)
         sys.stdout.write(f"\nEverything is accounted for: {total} messages.\n")
@@ -98,4 +99,16 @@ def print_results(
         sys.stdout.write("\nNOT everything is accounted for: see the lines above.\n")
     if "files" in settings.sinks:
         sys.stdout.write(f"Files: {settings.output_path}\n")
-    sys.stdout.write(NEXT_STEPS + "\n")
+    sys.stdout.write(next_steps(settings) + "\n")
+
+
+def _print_sample(settings: Settings, sample: Sample) -> None:
+    names = dict.fromkeys(name for document in sample.documents for name in document)
+    # What a line is about comes before its numbers.
+    columns = sorted(names, key=lambda name: name not in {"day", *LABELS.values()})
+    rows = [[document.get(name) for name in columns] for document in sample.documents]
+    print_table(f"{settings.mongo_database}.{sample.collection}", columns, rows)
+    if left_out := sample.total - len(sample.documents):
+        limit = f" LIMIT={sample.total}" if sample.total > SHOWN_BY_ITSELF else ""
+        command = remedies.show(f"mongodb.{sample.collection}", settings)
+        sys.stdout.write(f"{left_out} more: `{command}{limit}` shows all\n")

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+import remedies
 from cql.client import close, connect
 from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
 from operations.repair_session import repair_session
-from settings import MillraceError, Settings, dead_letter_topic
+from settings import SINK_MODULES, MillraceError, Settings, dead_letter_topic
 from spark_jobs.checkpoint import checkpoint_at
 from spark_jobs.feeds import forget_feeds
 from spark_jobs.ledger import COLLECTION as LEDGER
@@ -18,19 +19,31 @@ from spark_jobs.ledger import CONFIRMATIONS
 from spark_jobs.locks import locked
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_reading import delete_sets
+from spark_jobs.sinks.file_reading import delete_sets, has_files
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sources.topics import delete_topics, redriven_topic
+from sql import client as sql_client
 from sql import tables as sql_tables
 
+# Which sinks a reset empties, while it is at work: a document for each pipeline.
+RESETS = "resets"
 EXTERNAL_RULE = (
-    "STACK=external: `make reset` there wants one pipeline by name (`PIPELINE=tickets`) and never"
-    " deletes topics."
+    "STACK=external: a reset there wants one pipeline by name (`make reset PIPELINE=tickets`), and"
+    " never deletes topics."
 )
 
 
-def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: bool) -> int:
+def reset(
+    settings: Settings,
+    pipeline_name: str | None,
+    *,
+    topics: bool,
+    yes: bool,
+    leave: Sequence[str] = (),
+) -> int:
     """Delete what the pipelines stored and how far they had read; gives the exit code.
+
+    Emptied are all sinks that `SINKS` names or that the ledger knows, but those of `leave`.
 
     Raises:
         MillraceError: a job still runs, a store is away, or the stack is external and the
@@ -39,16 +52,21 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
     if settings.stack == "external" and (pipeline_name is None or topics):
         raise MillraceError(EXTERNAL_RULE)
     pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
-    if not yes and not _confirmed(settings, pipelines, topics=topics):
+    parts = [part for pipeline in pipelines for part in pipeline.parts()]
+    wider = _with_sinks_of_before(settings, parts, leave)
+    if not yes and not _confirmed(wider, pipelines, topics=topics):
         sys.stdout.write("nothing was changed\n")
         return 1
-    parts = [part for pipeline in pipelines for part in pipeline.parts()]
     with locked(parts, settings), ExitStack() as kept:
-        if needs_spark(settings):
-            # Before anything is deleted: only Spark reaches what is on HDFS or S3.
-            kept.enter_context(repair_session(settings, "reset", lambda text: None))
+        # Before anything is deleted all stores must be there; Spark alone reaches HDFS and S3.
+        _see_stores(wider, settings)
+        if needs_spark(wider):
+            kept.enter_context(repair_session(wider, "reset", lambda text: None))
+        stays = [*_left(wider, pipelines, leave), *_files_elsewhere(wider, parts)]
         for pipeline in parts:
-            delete_stored(pipeline, settings)
+            delete_stored(pipeline, wider)
+    for line in stays:
+        sys.stdout.write(f"{line}\n")
     if topics:
         sources = [pipeline.topic(settings) for pipeline in pipelines]
         # Notes of sent dead letters must go too: new messages will stand at the same offsets.
@@ -63,6 +81,74 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
     prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))
     return 0
+
+
+def _with_sinks_of_before(
+    settings: Settings, parts: Sequence[Pipeline], leave: Sequence[str]
+) -> Settings:
+    """The settings, their sinks with those in which the pipelines have stored something before."""
+    names = {"$in": [part.name for part in parts]}
+    with connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        stored = set(database[LEDGER].distinct("sinks", {"pipeline": names}))
+        stored |= set(database[RESETS].distinct("sinks", {"_id": names}))
+    sinks = (*settings.sinks, *(name for name in SINK_MODULES if name in stored))
+    kept = tuple(name for name in dict.fromkeys(sinks) if name not in leave)
+    return settings.model_copy(update={"sinks": kept})
+
+
+def _see_stores(wider: Settings, settings: Settings) -> None:
+    """See that every store answers that is to be emptied.
+
+    Raises:
+        MillraceError: one does not; says how to start it and how to go on without it.
+    """
+    for sink, probe in (("cassandra", cassandra_is_there), ("postgres", postgres_is_there)):
+        if sink not in wider.sinks:
+            continue
+        try:
+            probe(wider)
+        except MillraceError as error:
+            why = "" if sink in settings.sinks else f" Batches of before went to {sink} too."
+            leaving = remedies.again(f"--leave {sink}", settings)
+            raise type(error)(
+                f"Nothing was deleted.{why} {error} Or delete all but what is there: `{leaving}`."
+            ) from error
+
+
+def cassandra_is_there(settings: Settings) -> None:
+    """Connect to Cassandra once."""
+    close(connect(settings, timeout_seconds=10))
+
+
+def postgres_is_there(settings: Settings) -> None:
+    """Connect to PostgreSQL once."""
+    sql_client.connect(settings).close()
+
+
+def _left(settings: Settings, pipelines: Sequence[Pipeline], leave: Sequence[str]) -> Iterator[str]:
+    """What stays as it was asked for, and how to delete it."""
+    for sink in leave:
+        emptied = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
+        for pipeline in pipelines:
+            command = remedies.reset(pipeline.family, emptied)
+            yield f"{sink} keeps what {pipeline.name} stored there: `{command}` deletes it"
+
+
+def _files_elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
+    """That files were written which are not under the present `OUTPUT_PATH`."""
+    if "files" not in settings.sinks:
+        return
+    with connect_mongodb(settings) as client:
+        ledger = confirmed_database(client, settings)[LEDGER]
+        for part in parts:
+            written = ledger.find_one({"pipeline": part.name, "sinks": "files"}, {"_id": 1})
+            if written and not has_files(settings, part):
+                yield (
+                    f"{part.name}: its files are not under {settings.output_path}, so they stay."
+                    " Set OUTPUT_PATH to where they are and reset again to delete them."
+                )
 
 
 def needs_spark(settings: Settings) -> bool:
@@ -103,6 +189,9 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
+        # Where this is interrupted, the next reset has no ledger that names them.
+        noted = {"_id": pipeline.name, "sinks": list(settings.sinks)}
+        database[RESETS].replace_one({"_id": pipeline.name}, noted, upsert=True)
         database[LEDGER].delete_many({"pipeline": pipeline.name})
         database[CONFIRMATIONS].delete_many({"_id": pipeline.name})
         forget_feeds(database, pipeline.name)
@@ -116,6 +205,8 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
     if "files" in settings.sinks and (pipeline.file_sets or pipeline.snapshots):
         delete_sets(settings, pipeline)
     checkpoint_at(settings, pipeline.name).delete()
+    with connect_mongodb(settings) as client:
+        confirmed_database(client, settings)[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")
 
 

@@ -78,11 +78,11 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             if stop:
                 say("stopped before all input was processed; the next run or job goes on there")
                 return EXIT_INTERRUPTED
-            accounts, sources = balance(settings, spark)
+            accounts, samples = balance(settings, spark)
             say("accounts taken")
         finally:
             stop_spark(spark)
-    print_results(settings, accounts, sources)
+    print_results(settings, accounts, samples)
     keep_archive(stop, say)
     return 0 if all(account.balanced for account in accounts) else 1
 

@@ -6,20 +6,23 @@ Raw messages are masked by the contract's sensitivity; stores hold no clear sens
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import remedies
+from cql import tables as cql_tables
 from cql.client import close, connect, select_rows
 from operations.masking import masked_value
-from operations.pipelines import PIPELINES, contract_of, read_topic
+from operations.newest import newest_messages
+from operations.pipelines import PIPELINES, contract_of
 from operations.place_checks import place_faults
 from operations.repair_session import repair_session
 from operations.spark_errors import DAMAGED, explained_errors
 from operations.tables import print_records
 from schemas.contract import Contract
-from settings import MillraceError, Settings, dead_letter_topic
+from settings import SINK_MODULES, MillraceError, Settings, dead_letter_topic
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.ledger import COLLECTION as LEDGER
@@ -69,46 +72,87 @@ class Selection:
 Show = Callable[[Settings, Selection], Iterable[Record]]
 
 
+@dataclass(frozen=True)
+class Place:
+    """What can be shown: in a word what it is, and whether its newest records come first."""
+
+    what: str
+    show: Show
+    newest_first: bool = False
+
+
 def show(settings: Settings, what: str, selection: Selection, form: str) -> int:
-    """Print what `WHAT` names; gives the exit code.
+    """Print what `WHAT` names, or all names where it names nothing; gives the exit code.
 
     Raises:
         MillraceError: the name is unknown (lists the valid ones), or the store is away.
     """
     places = _places(settings)
-    name = what if what in places else _full_name(what, places)
-    records = list(places[name](settings, selection))
-    if form == "table" and not records:
-        sys.stdout.write(f"{name}: nothing found\n")
+    if not what:
+        sys.stdout.write(f"make show WHAT=…, one of:\n{_listed(places)}\n")
         return 0
-    print_records(records, form, title=name)
-    if form == "table" and len(records) == selection.limit:
-        sys.stdout.write(f"The first {selection.limit}; LIMIT= shows more.\n")
+    name = what if what in places else _full_name(what, places, settings)
+    # One more than wanted tells whether there are more.
+    wanted = replace(selection, limit=selection.limit + 1)
+    records = list(places[name].show(settings, wanted))
+    if form == "table" and not records:
+        sys.stdout.write(f"{name}: nothing found{_asked_for(selection)}.\n")
+        return 0
+    print_records(records[: selection.limit], form, title=name)
+    if form == "table" and len(records) > selection.limit:
+        which = "newest" if places[name].newest_first else "first"
+        sys.stdout.write(f"The {which} {selection.limit}; there are more: LIMIT= shows them.\n")
     return 0
 
 
-def _full_name(what: str, places: dict[str, Show]) -> str:
+def _asked_for(selection: Selection) -> str:
+    chosen = ", ".join(f"{OPTIONS[column]}{value}" for column, value in selection.where.items())
+    return f" for {chosen}" if chosen else ""
+
+
+def _listed(places: Mapping[str, Place]) -> str:
+    width = max(map(len, places))
+    return "\n".join(f"  {name:{width}}  {place.what}" for name, place in places.items())
+
+
+def _full_name(what: str, places: Mapping[str, Place], settings: Settings) -> str:
     """The place that a short name means; a table comes before a collection of the same name."""
     found = [name for name in places if name.rpartition(".")[2] == what]
     if found:
         if len(found) > 1:
             sys.stderr.write(f"`{what}` is {found[0]} here; there is also {found[1]}.\n")
         return found[0]
-    valid = "\n".join(f"  {name}" for name in places)
-    raise MillraceError(f"Nothing is named `{what or 'WHAT='}`. WHAT= takes:\n{valid}")
+    everywhere = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
+    if what in _places(everywhere):
+        sink = what.partition(".")[0]
+        command = remedies.show(
+            what, settings.model_copy(update={"sinks": (*settings.sinks, sink)})
+        )
+        raise MillraceError(
+            f"`{what}`: {sink} is not among SINKS ({','.join(settings.sinks)}). If records were"
+            f" stored there: `{command}`."
+        )
+    raise MillraceError(
+        f"Nothing is named `{what}`.{remedies.nearest(what, places)} WHAT= takes:"
+        f"\n{_listed(places)}"
+    )
 
 
-def _places(settings: Settings) -> dict[str, Show]:
-    places: dict[str, Show] = {}
+def _places(settings: Settings) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    letters = {}
     for pipeline in PIPELINES:
-        contract = contract_of(pipeline)
-        topic = pipeline.topic(settings)
-        places[topic] = _messages_of(topic, contract)
-        places[dead_letter_topic(topic)] = _dead_letters_of(topic, contract)
+        contract, topic = contract_of(pipeline), pipeline.topic(settings)
+        letters[topic] = contract
+        rejected = dead_letter_topic(topic)
+        places[topic] = _messages_of(topic, contract, f"topic: {pipeline.name} as they were sent")
+        what = f"topic: {pipeline.name} that were rejected, and why"
+        places[rejected] = _dead_letters_of(rejected, {topic: contract}, what)
     customers = contract_of(CUSTOMERS)
-    for topic in settings.customers_output_topics:
-        places[topic] = _messages_of(topic, customers)
-    places[DEAD_LETTERS] = _all_dead_letters(settings)
+    whose = ("of the USA", "that are incomplete")
+    for topic, which in zip(settings.customers_output_topics, whose, strict=True):
+        places[topic] = _messages_of(topic, customers, f"topic: customers {which}")
+    places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "what was rejected, all topics")
     for pipeline in PIPELINES:
         for table in pipeline.tables:
             places[f"{table.keyspace}.{table.name}"] = _rows_of(table.keyspace, table.name)
@@ -118,16 +162,17 @@ def _places(settings: Settings) -> dict[str, Show]:
         sets = [*(s.name for s in pipeline.file_sets), *(s.name for s in pipeline.snapshots)]
         for name in sets if "files" in settings.sinks else ():
             places[f"files.{name}"] = _rows_of_files(name)
-    collections = [name for pipeline in PIPELINES for name in pipeline.collections]
-    for name in (*collections, LEDGER, SUMMARIES):
-        places[f"mongodb.{name}"] = _documents_of(name)
+        for name in pipeline.collections:
+            places[f"mongodb.{name}"] = _documents_of(name, f"an aggregate of {pipeline.name}")
+    places[f"mongodb.{LEDGER}"] = _documents_of(LEDGER, "the ledger, a document per micro-batch,")
+    places[f"mongodb.{SUMMARIES}"] = _documents_of(SUMMARIES, "summaries of dead letters")
     return places
 
 
-def _messages_of(topic: str, contract: Contract) -> Show:
+def _messages_of(topic: str, contract: Contract, what: str) -> Place:
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
         selection.refuse_all_but(topic)
-        for message in _last(read_topic(settings, topic, selection.limit), selection.limit):
+        for message in newest_messages(settings, [topic], selection.limit):
             yield {
                 "partition": message.partition(),
                 "offset": message.offset(),
@@ -135,14 +180,16 @@ def _messages_of(topic: str, contract: Contract) -> Show:
                 "value (masked)": masked_value(message.value(), contract),
             }
 
-    return records
+    return Place(what, records, newest_first=True)
 
 
-def _dead_letters_of(topic: str, contract: Contract) -> Show:
+def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) -> Place:
+    """Dead letters of these source topics together."""
+    by_topic = {dead_letter_topic(source): contract for source, contract in contracts.items()}
+
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(dead_letter_topic(topic))
-        messages = read_topic(settings, dead_letter_topic(topic), selection.limit)
-        for message in _last(messages, selection.limit):
+        selection.refuse_all_but(name)
+        for message in newest_messages(settings, [*by_topic], selection.limit):
             headers = {
                 name: (value or b"").decode(errors="replace")
                 for name, value in message.headers() or []
@@ -153,46 +200,40 @@ def _dead_letters_of(topic: str, contract: Contract) -> Show:
                 "timestamp": _time(int(headers.get("source_timestamp", 0))),
                 "reasons": headers.get("reasons"),
                 "redrives": headers.get("redrives"),
-                "value (masked)": masked_value(message.value(), contract),
+                "value (masked)": masked_value(message.value(), by_topic[message.topic()]),
             }
 
-    return records
+    return Place(what, records, newest_first=True)
 
 
-def _all_dead_letters(settings: Settings) -> Show:
-    sources = [
-        _dead_letters_of(pipeline.topic(settings), contract_of(pipeline)) for pipeline in PIPELINES
-    ]
+def _rows_of(keyspace: str, table: str) -> Place:
+    name = f"{keyspace}.{table}"
+    shape = cql_tables.declared()[name]
+    by_key = {column for column, kind, _ in shape.key if kind == "partition_key"}
+    columns = [c for c in OPTIONS if c in by_key or f"{table}_{c}" in shape.indexes]
 
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(DEAD_LETTERS)
-        for source in sources:
-            yield from source(settings, selection)
-
-    return records
-
-
-def _rows_of(keyspace: str, table: str) -> Show:
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
+        selection.refuse_all_but(name, columns)
         session = connect(settings, timeout_seconds=10)
         try:
             return select_rows(session, keyspace, table, selection.where, selection.limit)
         finally:
             close(session)
 
-    return records
+    return Place(f"rows in Cassandra{_by(columns)}", records)
 
 
-def _rows_of_sql(table: str) -> Show:
+def _rows_of_sql(table: str) -> Place:
+    columns = [name for name in OPTIONS if name in sql_tables.declared()[table].columns]
+
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        columns = [name for name in OPTIONS if name in sql_tables.declared()[table].columns]
         selection.refuse_all_but(f"postgres.{table}", columns)
         return sql_tables.select_rows(settings, table, selection.where, selection.limit)
 
-    return records
+    return Place(f"rows in PostgreSQL{_by(columns)}", records)
 
 
-def _rows_of_files(name: str) -> Show:
+def _rows_of_files(name: str) -> Place:
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
         selection.refuse_all_but(f"files.{name}")
         if faults := list(place_faults(settings)):
@@ -205,13 +246,14 @@ def _rows_of_files(name: str) -> Show:
         ):
             return show_set(settings, name, selection.limit, PIPELINES, spark)
 
-    return records
+    return Place("a set of files", records)
 
 
-def _documents_of(collection: str) -> Show:
+def _documents_of(collection: str, what: str) -> Place:
+    columns = [label] if (label := LABELS.get(collection)) in OPTIONS else []
+
     def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        label = LABELS.get(collection)
-        selection.refuse_all_but(f"mongodb.{collection}", [label] if label else [])
+        selection.refuse_all_but(f"mongodb.{collection}", columns)
         with connect_mongodb(settings) as client:
             check_mongodb(client, settings)
             database = confirmed_database(client, settings)
@@ -221,12 +263,12 @@ def _documents_of(collection: str) -> Show:
                 for document in cursor.limit(selection.limit)
             ]
 
-    return records
+    return Place(f"{what} in MongoDB{_by(columns)}", records)
 
 
-def _last(messages: Iterable[Any], limit: int) -> list[Any]:
-    """The newest messages, newest first."""
-    return sorted(messages, key=lambda message: message.timestamp()[1], reverse=True)[:limit]
+def _by(columns: Collection[str]) -> str:
+    """The options by which a place's records can be chosen."""
+    return f"; {' '.join(OPTIONS[column] for column in columns)}" if columns else ""
 
 
 def _time(milliseconds: int) -> datetime:

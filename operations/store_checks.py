@@ -8,6 +8,7 @@ from typing import Any, Final
 from cassandra import AuthenticationFailed
 from pymongo.errors import PyMongoError
 
+import remedies
 from cql import tables as cql_tables
 from cql.access import UNTRUSTED, advice
 from cql.client import close, connect
@@ -118,14 +119,20 @@ def replication_faults(
         copies = options.get(centre, options.get("replication_factor"))
         if copies is None:
             yield Fault(
-                f"keyspace {keyspace} keeps no copies in data centre `{centre}`: `ALTER KEYSPACE`,"
-                " or correct CASSANDRA_LOCAL_DATACENTER"
+                f"keyspace {keyspace} keeps no copies in data centre `{centre}`:"
+                f" `{_replicated(keyspace, centre, factor)}`, or correct CASSANDRA_LOCAL_DATACENTER"
             )
         elif copies != str(factor):
             yield Fault(
                 f"keyspace {keyspace} keeps {copies} copies, CASSANDRA_REPLICATION_FACTOR is"
-                f" {factor}: set it to {copies}, or `ALTER KEYSPACE` and `nodetool repair`"
+                f" {factor}: set it to {copies}, or"
+                f" `{_replicated(keyspace, centre, factor)}` and then `nodetool repair`"
             )
+
+
+def _replicated(keyspace: str, centre: str, factor: int) -> str:
+    options = f"{{'class': 'NetworkTopologyStrategy', '{centre}': {factor}}}"
+    return remedies.cqlsh(f"ALTER KEYSPACE {keyspace} WITH replication = {options}")
 
 
 def look_at_mongodb(settings: Settings) -> list[Line]:
@@ -187,7 +194,7 @@ def collection_faults(names: list[str], *, has_index: bool) -> Iterator[Fault]:
     if drafts := sorted(name for name in names if name.endswith(DRAFT_SUFFIX)):
         yield Fault(
             f"{', '.join(drafts)} are left of a rebuild that was interrupted:"
-            " `millrace rebuild aggregates` does it again"
+            f" `{remedies.rebuild()}` does it again"
         )
 
 

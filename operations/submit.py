@@ -13,6 +13,7 @@ from types import FrameType
 
 import psutil
 
+import remedies
 from local_stack.jars import ensure_jars
 from local_stack.java import find_java
 from operations.arena import kill_family
@@ -31,6 +32,7 @@ from operations.submission import (
 )
 from settings import JobError, Settings
 from spark_jobs.job_options import job_words, settings_of
+from spark_jobs.masters import refuse_unreachable
 from spark_jobs.stopping import SIGNALS
 
 OPTION_DASHES = "--"
@@ -55,9 +57,11 @@ def submit(options: argparse.Namespace) -> int:
         return 0
     if in_pods:
         raise JobError(
-            "On Kubernetes Millrace starts nothing itself. `--dry-run` prints the command;"
+            "On Kubernetes Millrace starts nothing itself."
+            f" `{remedies.again('--dry-run', settings)}` prints the command;"
             " docs/deployment.md says what image, secret and volume it expects."
         )
+    refuse_unreachable(settings)
     return _run(found, settings, options.pipeline)
 
 

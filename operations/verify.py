@@ -9,7 +9,7 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from cql.client import close, connect
-from operations.account import Account
+from operations.account import Account, Sample
 from operations.accounts import take_accounts
 from operations.pipelines import PIPELINES, last_entries
 from operations.repair_session import repair_session
@@ -61,19 +61,17 @@ def has_read_little(database: Database[Document]) -> bool:
     return sum(ends) <= BRIEF_RECORDS
 
 
-def balance(
-    settings: Settings, spark: SparkSession
-) -> tuple[list[Account], dict[str, list[Document]]]:
+def balance(settings: Settings, spark: SparkSession) -> tuple[list[Account], list[Sample]]:
     """Every pipeline's account, and the largest documents of each aggregate."""
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
         accounts = take_accounts(settings, database, spark)
-        samples = {
-            name: _largest(database, name)
+        samples = [
+            Sample(name, _largest(database, name), database[name].count_documents({}))
             for pipeline in PIPELINES
             for name in pipeline.collections
-        }
+        ]
     return accounts, samples
 
 

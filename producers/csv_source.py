@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+import remedies
 from producers.s3 import s3_client
 from settings import DeliveryError, Settings
 
@@ -58,7 +59,8 @@ def _file_version(path: Path) -> str:
 def _changed(name: str) -> SourceError:
     return SourceError(
         f"`{name}` was changed while it was read. What was sent before is on the topic; send the"
-        " whole file again with `--from-start` (an id that comes twice counts once)."
+        f" whole file again with `{remedies.again('--from-start')}` (an id that comes twice counts"
+        " once)."
     )
 
 

@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import remedies
 from producers.csv_source import CsvSource, SourceError
 
 SAVE_SECONDS: Final = 0.2
@@ -62,13 +63,14 @@ class ProgressFile:
         except (ValueError, TypeError, OSError) as error:
             raise SourceError(
                 f"Cannot read `{self.path}`, which says how far the file was sent:"
-                f" {type(error).__name__}. `--from-start` sends the whole file again."
+                f" {type(error).__name__}. `{remedies.again('--from-start')}` sends the whole file"
+                " again."
             ) from error
         if place.version != self._start.version:
             raise SourceError(
                 f"`{place.source}` was changed since {place.delivered} of its rows were sent, up to"
-                f" line {place.line - 1}. `--from-start` sends the whole file, as it is now (an id"
-                " that comes twice counts once); or restore the file."
+                f" line {place.line - 1}. `{remedies.again('--from-start')}` sends the whole file,"
+                " as it is now (an id that comes twice counts once); or restore the file."
             )
         return place
 

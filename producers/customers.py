@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import remedies
 from producers.command import chosen_seed, complain, deliver, ratio, say, settings_or_exit
 from producers.csv_source import open_source
 from producers.customer_files import write_customers
@@ -56,7 +57,7 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
     if start.complete:
         say(
             f"customer source: {note}`{source.name}` was sent before, all {start.delivered} rows;"
-            " `--from-start` sends it again"
+            f" `{remedies.again('--from-start', settings)}` sends it again"
         )
         say(str(Counts()))
         return 0

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import requests
 
+import remedies
 from settings import DeliveryError
 
 BASE_URL: Final = "https://randomuser.me/api/1.4/"
@@ -117,7 +118,7 @@ class RandomUserClient:
                     raise ProfileSourceError(
                         f"`{self._url}` gave no page {number} of {results} profiles after"
                         f" {attempt} attempt(s): {trouble}. Try again later, or use"
-                        " `--source offline`."
+                        f" `{remedies.again('--source offline')}`."
                     ) from trouble
                 self.sleep(wait)
                 delay = min(2 * delay, LARGEST_DELAY_SECONDS)

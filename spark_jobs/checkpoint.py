@@ -19,6 +19,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 
+import remedies
 from settings import JobError, Settings, SinkUnavailable
 from spark_jobs.sinks.file_system import FileSystem, HadoopFiles, LocalFiles, can_be_reached
 
@@ -53,6 +54,11 @@ class Checkpoint:
     def can_be_reached(self) -> bool:
         """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
         return can_be_reached(self._files)
+
+    @property
+    def _pipeline(self) -> str:
+        """The pipeline whose it is: its folder is below one of that name."""
+        return Path(str(self.path)).parent.name.partition("-")[0]
 
     def query_id(self) -> str | None:
         """Id of the query that owns the folder, None before its first start."""
@@ -96,7 +102,8 @@ class Checkpoint:
             raise JobError(
                 f"The checkpoint `{self.path}` has no readable plan of batch {batch_id}"
                 f" ({type(error).__name__}): it was changed from outside or made by another"
-                " version of Spark. Restore it, or start anew with `make reset`."
+                " version of Spark. Restore it, or start from scratch with"
+                f" `{remedies.reset(self._pipeline)}`."
             ) from error
 
     def ranges(self, batch_id: int) -> dict[int, tuple[int, int]]:

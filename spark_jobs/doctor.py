@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 
+import remedies
 from settings import Settings, dead_letter_topic
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.findings import (
@@ -65,6 +66,7 @@ class BrokerCheck:
             return None
         name, topic = self.pipeline.name, self.pipeline.topic(self.settings)
         return finding(
+            self.settings,
             name,
             f"the topic `{topic}` at `{self.settings.kafka_bootstrap_servers}` is another one than"
             f" before ({'; '.join(reasons)}). The stores hold {self.ledger.totals().stored} records"
@@ -102,6 +104,7 @@ class BrokerCheck:
         elif traces := self._traces(lost) if accepted.loss else None:
             return [
                 finding(
+                    self.settings,
                     name,
                     f"{aged_out} That batch was half written, and {traces}: they can neither be"
                     f" completed nor count as lost, so {ACCEPT_LOSS} cannot help.",
@@ -109,8 +112,9 @@ class BrokerCheck:
             ]
         if accepted.loss:
             return []
-        choice = f"`{ACCEPT_LOSS}` goes on without them; the ledger names them, `make verify` too"
-        return [finding(name, aged_out, choice)]
+        command = remedies.again(ACCEPT_LOSS, self.settings)
+        choice = f"`{command}` goes on without them; the ledger names them, `make verify` too"
+        return [finding(self.settings, name, aged_out, choice)]
 
     def _next_batch(self) -> int:
         planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
@@ -154,11 +158,12 @@ class BrokerCheck:
             return []
         return [
             finding(
+                self.settings,
                 self.pipeline.name,
                 f"the topic `{self.pipeline.topic(self.settings)}` has {len(self.state.offsets)}"
                 f" partitions, the checkpoint knows {len(known)}. The new ones hold {width(added)}"
                 " messages. They are read from their beginning, so nothing is lost; but messages"
                 " of one key may now lie in two partitions, in no order.",
-                f"`{ACCEPT_PARTITIONS}` reads the new partitions too",
+                f"`{remedies.again(ACCEPT_PARTITIONS, self.settings)}` reads the new ones too",
             )
         ]

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+import remedies
 from settings import JobError, Settings
 from spark_jobs.findings import finding
 from spark_jobs.ledger import Document
@@ -53,13 +54,24 @@ def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document
         told = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
         raise JobError(
             finding(
+                settings,
                 pipeline.name,
                 f"{told}: two jobs would write every record twice.",
-                "start that job instead (`--sinks` and SINKS as they were for it)",
+                *(
+                    f"start that job instead: `{_start(each)}`"
+                    for each in sorted({*taken.values()})
+                ),
             )
         )
     free = tuple(m for m in pipeline.always if _feeder(pipeline, m, database) == pipeline.name)
     return replace(pipeline, always=free)
+
+
+def _start(feeder: str) -> str:
+    """The command that starts a job: its name tells the sinks that it feeds alone."""
+    family, _, sinks = feeder.partition("-")
+    options = ["--sinks", sinks.replace("-", ",")] if sinks else []
+    return remedies.job(family, None, *options)
 
 
 def _feeder(pipeline: Pipeline, sink: str, database: Database[Document]) -> str:

@@ -10,7 +10,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from settings import JobError
+import remedies
+from settings import JobError, Settings
 
 Ranges = Mapping[int, tuple[int, int]]
 ACCEPT_LOSS, ACCEPT_PARTITIONS, ACCEPT_CODE, ACCEPT_CLOCK = (
@@ -65,10 +66,13 @@ def accepted(options: Namespace) -> Accepted:
     )
 
 
-def finding(pipeline: str, problem: str, *choices: str) -> str:
+def finding(settings: Settings, pipeline: str, problem: str, *choices: str) -> str:
     """One finding as text; to start anew is always the last choice."""
     family = pipeline.partition("-")[0]
-    reset = f"`make reset PIPELINE={family}` deletes its checkpoint and stored data, reads anew"
+    reset = (
+        f"`{remedies.reset(family, settings)}` deletes its checkpoint and stored data; the next job"
+        " reads the topic from its beginning"
+    )
     listed = "".join(f"\n  - {choice};" for choice in choices)
     return f"Pipeline {pipeline}: {problem} Choose:{listed}\n  - {reset}."
 

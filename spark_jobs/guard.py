@@ -8,11 +8,12 @@ what an earlier one wrote. See doctor.py for the broker's part.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from settings import Settings
+import remedies
+from settings import SINK_MODULES, Settings
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.clock import Moment, in_words, tolerance
 from spark_jobs.doctor import BrokerCheck
@@ -123,18 +124,7 @@ class StartCheck:
             return
         present = self.pipeline.sink_names(self.settings, self.ledger.database)
         if set(self.entry.sinks) != set(present):
-            added = [name for name in present if name not in self.entry.sinks]
-            topic = self.pipeline.topic(self.settings)
-            yield self._finding(
-                f"what is stored went to `{','.join(self.entry.sinks)}`, SINKS is now"
-                f" `{','.join(present)}`. {self._stored()} would be missing in one of them.",
-                f"set SINKS to `{','.join(self.entry.sinks)}` again",
-                *(
-                    f"`millrace replay --topic {topic} --sink {name}` writes all that is stored"
-                    f" into {name} too"
-                    for name in added
-                ),
-            )
+            yield self._other_sinks(self.entry.sinks, present)
         key_id = self.pipeline.hash_key_id(self.settings)
         if key_id != self.entry.hash_key_id:
             yield self._finding(
@@ -143,6 +133,35 @@ class StartCheck:
                 " former ones; one person would get two digests.",
                 "set the former PII_HASH_KEY and PII_HASH_MODE again",
             )
+
+    def _other_sinks(self, before: Sequence[str], present: Sequence[str]) -> str:
+        """That sinks were added or dropped since the last batch, and the ways to go on."""
+        added = [name for name in present if name not in before]
+        dropped = [name for name in before if name not in present]
+        problem = f"what is stored went to `{','.join(before)}`, now it is `{','.join(present)}`."
+        if added:
+            problem += f" {' and '.join(added)} would lack the {self._stored()}."
+        if dropped:
+            problem += (
+                f" {' and '.join(dropped)} would be dropped: what is there of the {self._stored()}"
+                " stays, and nothing is added to it."
+            )
+        former = (
+            *(name for name in self.settings.sinks if name not in added),
+            *(name for name in SINK_MODULES if name in dropped),
+        )
+        command = remedies.with_sinks(self.settings, former)
+        choices = [
+            f"set SINKS to `{','.join(former)}` again" + (f": `{command}`" if command else "")
+        ]
+        if not dropped:
+            topic = self.pipeline.topic(self.settings)
+            for number, name in enumerate(added, start=1):
+                # One after the other: all other sinks of a replay have what is stored.
+                so_far = self.settings.model_copy(update={"sinks": (*former, *added[:number])})
+                command = remedies.replay(topic, name, so_far)
+                choices.append(f"`{command}` writes all that is stored into {name} too")
+        return self._finding(problem, *choices)
 
     def clock_ahead(self, now: Moment) -> Iterator[str]:
         """Whether the clock was set ahead since the last batch, as far as the uptime tells."""
@@ -155,8 +174,8 @@ class StartCheck:
                 f" {self._stored()} would be forgotten so much earlier, and their duplicates be"
                 " taken for new.",
                 "set the clock right",
-                f"`{ACCEPT_CLOCK}` where it is right: the machine stood still, or its clock was"
-                " wrong before",
+                f"`{remedies.again(ACCEPT_CLOCK, self.settings)}` where it is right: the machine"
+                " stood still, or its clock was wrong before",
             )
 
     def _without_ledger(self) -> Iterator[str]:
@@ -217,17 +236,14 @@ class StartCheck:
             )
 
     def _replay(self) -> str:
-        topic = self.pipeline.topic(self.settings)
-        return (
-            f"`millrace replay --topic {topic} --sink mongodb` makes ledger and aggregates again"
-            " from checkpoint and topic"
-        )
+        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
+        return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
 
     def _stored(self) -> str:
         return f"{self.ledger.totals().stored} stored records"
 
     def _finding(self, problem: str, *choices: str) -> str:
-        return finding(self.pipeline.name, problem, *choices)
+        return finding(self.settings, self.pipeline.name, problem, *choices)
 
 
 def _batch(committed: int | None) -> str:
@@ -259,6 +275,7 @@ def check_code(
         differs = f": {before.differences(present)}" if before else ""
         return [
             finding(
+                settings,
                 pipeline.name,
                 f"the checkpoint `{checkpoint.path}` was written by other code"
                 f" (`{known}`, now `{present}`{differs}), which kept the ids of"
@@ -274,13 +291,15 @@ def check_code(
         return []
     return [
         finding(
+            settings,
             pipeline.name,
             f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by other"
             f" code (`{known}`, now `{present}`) and may be half written: some sinks would hold"
             " what the former made of it, others what this one makes.",
-            "finish it with the former version (`--available-now`), then come back",
-            f"`{ACCEPT_CODE}` repeats it with this one: its rows are written over, aggregates that"
-            " have the batch keep what they have until `millrace rebuild aggregates`, then run"
-            " `make verify`",
+            f"finish it with the former version (`{remedies.job(pipeline.family, settings)}`), then"
+            " come back",
+            f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this one: its rows are"
+            " written over, aggregates that have the batch keep what they have until"
+            f" `{remedies.rebuild(settings)}`, then run `make verify`",
         )
     ]

@@ -14,6 +14,7 @@ import pymongo
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+import remedies
 from settings import JobError
 from spark_jobs.clock import Moment
 from spark_jobs.findings import Ranges
@@ -234,5 +235,6 @@ class Ledger:
                 f"Batch {entry.batch_id} of {self.pipeline} stands in the ledger with other"
                 " numbers: the repeated batch did not hold the same messages. Someone changed"
                 f" the topic `{entry.topic}` or the checkpoint. Run `make verify` to see what"
-                " differs; `make reset` starts anew."
+                f" differs; `{remedies.reset(self.pipeline.partition('-')[0])}` deletes what is"
+                " stored, to start from scratch."
             )

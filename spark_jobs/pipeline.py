@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+import remedies
 from settings import SINK_MODULES, JobError, MillraceError, Settings
 from spark_jobs.aggregates import BatchSummary, Row
 from spark_jobs.checkpoint import Checkpoint, checkpoint_at
@@ -317,6 +318,7 @@ class BatchWriter:
         if query_id is None:
             raise JobError(
                 f"The checkpoint `{self.checkpoint.path}` lost its `metadata` while the job ran."
-                " Restore the folder, or start anew with `make reset`."
+                " Restore the folder, or start from scratch with"
+                f" `{remedies.reset(self.pipeline.family, self.settings)}`."
             )
         return query_id

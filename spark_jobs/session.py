@@ -25,6 +25,7 @@ from settings import JobError, Settings
 from spark_jobs.class_archive import archive_options
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.jvm_classes import add_classes, remember_lookups
+from spark_jobs.masters import refuse_unreachable
 from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
 from spark_jobs.stopping import under_spark_submit
@@ -79,13 +80,14 @@ def build_session(
     caller ends it by `keep_archive`.
 
     Raises:
-        JobError: the driver did not start; names its log.
+        JobError: the driver did not start, or no master answers; names its log.
     """
     log_path = settings.millrace_home / "logs" / f"spark-{name}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     if under_spark_submit():
         SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
     else:
+        refuse_unreachable(settings)
         options = driver_options(settings, is_brief=is_brief)
         _launch_jvm(settings, log_path, options, may_archive=may_archive)
     write_trust_store(settings)
@@ -102,6 +104,11 @@ def build_session(
             f"Spark did not start on `{master}`: {type(error).__name__}. See"
             f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         ) from error
+    if spark.sparkContext._jsc.sc().isStopped():  # noqa: SLF001
+        raise JobError(
+            f"Spark's master `{master}` did not take this application. See `{log_path}`, and"
+            " SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
+        )
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
     remember_lookups(spark)

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed
 
+import remedies
 from settings import (
     LOOPBACK_HOSTS,
     POSTGRES_PORT,
@@ -245,8 +246,9 @@ def _unreachable(settings: Settings, error: psycopg.Error, timeout_seconds: int)
             " password, database, and `sslmode` (`require` wherever the host is not this machine,"
             " unless the address says otherwise)."
         )
+    up = remedies.up(settings, "postgres")
+    start = "Start it," if settings.stack == "external" else f"Start it with `{up}`,"
     return SinkUnavailable(
-        f"Cannot reach PostgreSQL at {place} within {timeout_seconds} s: {reason}. Start the stack"
-        " with `make up` (`SINKS` or `SERVICES=+postgres` ask for PostgreSQL), or correct"
-        " `POSTGRES_DSN`; the command can be run again."
+        f"Cannot reach PostgreSQL at {place} within {timeout_seconds} s: {reason}. {start} or"
+        " correct `POSTGRES_DSN`; the command can be run again."
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import remedies
 from settings import SinkRejected
 from spark_jobs.aggregates import Change, estimate, merge_sketches
 from spark_jobs.sinks.file_system import STATE, FileSystem, ReadableFiles
@@ -141,7 +142,7 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
         raise SinkRejected(
             f"Files: `{system.url(manifest_path(pipeline))}` cannot be read"
             f" ({type(error).__name__}): it was changed from outside. Restore it, or start anew"
-            f" with `make reset PIPELINE={pipeline}`."
+            f" with `{remedies.reset(pipeline)}`."
         ) from error
 
 

@@ -26,6 +26,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+import remedies
 from settings import Settings, SinkError, SinkRejected, SinkUnavailable
 from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import OUTAGE_PATTERN, Batch, Sink
@@ -101,10 +102,17 @@ class FilesSink:
             raise SinkRejected(
                 f"Files of {self.pipeline} under `{self.settings.output_path}` are"
                 f" {', '.join(manifest.formats)}, OUTPUT_FORMAT is"
-                f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to the former, set"
-                " another OUTPUT_PATH and fill it with `millrace replay --sink files`, or start"
-                f" anew with `make reset PIPELINE={self.pipeline}`."
+                f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to the former; or"
+                f" fill another OUTPUT_PATH and use that, `{self._fill_another()}`; or delete what"
+                f" is stored with `{remedies.reset(self.pipeline, self.settings)}`."
             )
+
+    def _fill_another(self) -> str:
+        """A command that writes all that is stored beside the present place."""
+        path = f"{self.settings.output_path}-{'-'.join(self.settings.output_format)}"
+        elsewhere = self.settings.model_copy(update={"output_path": path})
+        topic = getattr(self.settings, f"{self.pipeline}_topic")
+        return remedies.replay(topic, self.name, elsewhere)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Put the batch's files in place, then the snapshots that hold it."""

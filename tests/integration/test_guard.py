@@ -103,8 +103,29 @@ def test_other_sinks_than_before_are_refused(make_world: MakeWorld) -> None:
     world.process(sinks=("mongodb",))
     assert world.rows("tickets") == []
 
-    with pytest.raises(JobError, match="what is stored went to `mongodb`"):
+    with pytest.raises(JobError) as added:
         world.process()
+    told = str(added.value)
+    assert "what is stored went to `mongodb`, now it is `cassandra,mongodb`." in told
+    assert "cassandra would lack the 1 stored records." in told
+    assert "set SINKS to `mongodb` again" in told
+    assert f".venv/bin/millrace replay --topic {world.topic} --sink cassandra`" in told
+    assert "dropped" not in told
+
+
+def test_dropped_sink_is_told_as_that(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"))
+    world.process()
+
+    with pytest.raises(JobError) as dropped:
+        world.process(sinks=("mongodb",))
+
+    told = str(dropped.value)
+    assert "cassandra would be dropped: what is there of the 1 stored records stays" in told
+    assert "set SINKS to `mongodb,cassandra` again" in told
+    assert "would lack" not in told
+    assert "replay" not in told
 
 
 def test_aggregates_without_ledger_and_checkpoint_are_refused(make_world: MakeWorld) -> None:

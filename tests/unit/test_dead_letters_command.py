@@ -80,8 +80,8 @@ def test_all_faults_of_the_options_come_at_once() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 option(s) cannot be used:"
     for told in (
-        "--topic: `nowhere` is no pipeline's source topic; valid: client_tickets, users_profiles",
-        "--reason: there is no `unparsable`; valid: invalid_client_id,",
+        "--topic: `nowhere` is no pipeline's source topic. Valid: client_tickets, users_profiles",
+        "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
         "--since: `yesterday` is not an ISO 8601 time",
         "--partition: `-1` is not a whole number from 0",
         "--state: `lost` is not one of waiting, redriven, parked",
@@ -110,8 +110,10 @@ def test_note_tells_the_coordinates_of_any_topic_name() -> None:
 def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch) -> None:
     deleted: list[str] = []
     monkeypatch.setattr(reset, "locked", lambda *_: nullcontext())
-    monkeypatch.setattr(reset, "delete_stored", lambda *_: None)
-    monkeypatch.setattr(reset, "prepare_stores", lambda *_: None)
+    for needs_stores in ("delete_stored", "_see_stores", "prepare_stores"):
+        monkeypatch.setattr(reset, needs_stores, lambda *_: None)
+    monkeypatch.setattr(reset, "_with_sinks_of_before", lambda settings, *_: settings)
+    monkeypatch.setattr(reset, "_files_elsewhere", lambda *_: [])
     monkeypatch.setattr(reset, "delete_topics", lambda _, names: deleted.extend(names))
 
     reset.reset(Settings(), "tickets", topics=True, yes=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from settings import JobError
+from settings import JobError, Settings
 from spark_jobs.findings import finding, overlap, refuse, told, width
 
 RANGES = {2: (7, 8), 0: (5, 105), 1: (3, 3)}
@@ -20,7 +20,11 @@ def test_only_offsets_that_lie_in_both_overlap() -> None:
 
 
 def test_all_findings_stand_in_one_error_each_with_its_choices() -> None:
-    findings = [finding("tickets", "A is gone.", "bring A back"), finding("profiles", "B is gone.")]
+    settings = Settings(_env_file=None)
+    findings = [
+        finding(settings, "tickets", "A is gone.", "bring A back"),
+        finding(settings, "profiles-files", "B is gone."),
+    ]
 
     with pytest.raises(JobError) as refused:
         refuse(findings)
@@ -28,9 +32,11 @@ def test_all_findings_stand_in_one_error_each_with_its_choices() -> None:
     assert str(refused.value) == (
         "Pipeline tickets: A is gone. Choose:\n"
         "  - bring A back;\n"
-        "  - `make reset PIPELINE=tickets` deletes its checkpoint and stored data, reads anew.\n"
-        "Pipeline profiles: B is gone. Choose:\n"
-        "  - `make reset PIPELINE=profiles` deletes its checkpoint and stored data, reads anew.\n"
+        "  - `make reset PIPELINE=tickets` deletes its checkpoint and stored data; the next job"
+        " reads the topic from its beginning.\n"
+        "Pipeline profiles-files: B is gone. Choose:\n"
+        "  - `make reset PIPELINE=profiles` deletes its checkpoint and stored data; the next job"
+        " reads the topic from its beginning.\n"
         "Nothing was started and nothing was changed."
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from operations import reset as resets
 from operations.coverage import accepted_losses, coverage_faults
 from operations.logs import follow, log_path
 from operations.masking import MASK, masked_value
@@ -160,6 +161,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    monkeypatch.setattr(resets, "_with_sinks_of_before", lambda settings, *_: settings)
     settings = Settings(
         _env_file=None,
         millrace_home=tmp_path / "home",

@@ -58,15 +58,25 @@ def test_anything_else_is_no_place(text: str) -> None:
         parse_place(text)
 
 
+def test_replay_to_a_sink_that_is_not_named_says_how_to_name_it() -> None:
+    with pytest.raises(JobError) as caught:
+        understood(Settings(stack="external"), "client_tickets", "earliest", "latest", "postgres")
+
+    assert str(caught.value).endswith(
+        "To bring it up to date: `STACK=external SINKS=cassandra,mongodb,files,postgres"
+        " .venv/bin/millrace replay --topic client_tickets --sink postgres`"
+    )
+
+
 def test_all_that_is_wrong_in_a_request_is_told_at_once() -> None:
     with pytest.raises(JobError) as caught:
         understood(Settings(), "tickets", "sometime", "never", "postgres")
 
     assert str(caught.value).splitlines() == [
         "Nothing was replayed.",
-        "  --topic: `tickets` is no pipeline's; valid: client_tickets, users_profiles,"
-        " customers-raw",
-        "  --sink: `postgres` is none of SINKS; valid: cassandra, mongodb, files",
+        "  --topic: `tickets` is no pipeline's. Did you mean `client_tickets`? Valid:"
+        " client_tickets, users_profiles, customers-raw",
+        "  --sink: `postgres` is none of SINKS. Valid: cassandra, mongodb, files",
         "  --from: `sometime` is no place; valid: earliest, latest, an offset (120), offsets by"
         " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
         "  --to: `never` is no place; valid: earliest, latest, an offset (120), offsets by"

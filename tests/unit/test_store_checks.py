@@ -148,7 +148,10 @@ ROW = Shape(
     frozenset({"by_note"}),
     "010_x.cql",
 )
-ANEW = "`DROP TABLE k.t`, then `make reset` of its pipeline, which makes and fills it anew"
+ANEW = (
+    '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=k` makes it again, and the next job'
+    " fills it"
+)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +168,8 @@ ANEW = "`DROP TABLE k.t`, then `make reset` of its pipeline, which makes and fil
             {"k.t": replace(ROW, columns={"id": "text", "at": "timestamp"})},
             [
                 Difference(
-                    "k.t has no column note, which cql/010_x.cql has: `ALTER TABLE k.t ADD (note"
-                    " text)`"
+                    "k.t has no column note, which cql/010_x.cql has: `make cqlsh"
+                    ' CQL="ALTER TABLE k.t ADD (note text)"`'
                 )
             ],
             id="column-missing",
@@ -216,7 +219,8 @@ def test_copies_other_than_wanted_or_more_than_nodes_are_told() -> None:
     assert [fault.text for fault in replication_faults(one, 2, three)] == [
         "CASSANDRA_REPLICATION_FACTOR is 3, the cluster has 2 nodes: set it to 2 at most",
         "keyspace support keeps 1 copies, CASSANDRA_REPLICATION_FACTOR is 3: set it to 1, or"
-        " `ALTER KEYSPACE` and `nodetool repair`",
+        ' `make cqlsh CQL="ALTER KEYSPACE support WITH replication ='
+        " {'class': 'NetworkTopologyStrategy', 'datacenter1': 3}\"` and then `nodetool repair`",
     ]
 
 
@@ -261,7 +265,7 @@ def test_left_overs_of_a_rebuild_and_a_missing_index_are_told() -> None:
 
     assert index.by_itself
     assert "tickets_by_team__rebuild are left" in drafts.text
-    assert "`millrace rebuild aggregates`" in drafts.text
+    assert "`.venv/bin/millrace rebuild aggregates`" in drafts.text
 
 
 def test_absent_tables_of_postgresql_are_told_apart_from_others() -> None:

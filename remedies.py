@@ -1,0 +1,166 @@
+"""Commands that messages offer, so that they work as they are pasted in the project's folder.
+
+Commands that depend on no setting, such as `make up`, stand in the messages themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from settings import ENV_FILE_VARIABLE, EXTRA_SERVICES, PROJECT_ROOT, Settings, load_settings
+
+MILLRACE: Final = ".venv/bin/millrace"
+PYTHON: Final = ".venv/bin/python"
+# What decides on which data and stores a command acts.
+DECISIVE: Final = (
+    *("stack", "millrace_home", "checkpoint_path", "mongo_database"),
+    *("sinks", "output_path", "output_format"),
+    *("tickets_topic", "profiles_topic", "customers_topic"),
+    *("customers_usa_topic", "customers_alerts_topic"),
+)
+
+
+def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
+    """Brings all that is stored of a topic into a sink that lacks it.
+
+    Here and below, settings are those of this process's environment where none are given.
+    """
+    settings = settings or load_settings()
+    words = _words(settings, MILLRACE, "replay", "--topic", topic, "--sink", sink)
+    if sink in EXTRA_SERVICES and settings.stack == "embedded":
+        return f"{up(settings, sink)} && {words}"
+    return words
+
+
+def up(settings: Settings, service: str) -> str:
+    """Starts the services of this stack, one among them that has to be asked for."""
+    command = _words(settings, "make", "up")
+    return command if settings.starts(service) else f"SERVICES=+{service} {command}"
+
+
+def rebuild(settings: Settings | None = None) -> str:
+    """Makes the aggregates again from the records in Cassandra."""
+    return _words(settings, MILLRACE, "rebuild", "aggregates")
+
+
+def reset(pipeline: str, settings: Settings | None = None) -> str:
+    """Deletes what a pipeline has stored."""
+    return _words(settings, "make", "reset", f"PIPELINE={pipeline}")
+
+
+def verify(settings: Settings | None = None) -> str:
+    """Proves that nothing is lost or doubled."""
+    return _words(settings, "make", "verify")
+
+
+def show(what: str, settings: Settings | None = None) -> str:
+    """Shows a topic, a table, a collection or files."""
+    return _words(settings, "make", "show", f"WHAT={what}")
+
+
+def job(pipeline: str, settings: Settings | None = None, *options: str) -> str:
+    """Processes what waits on a pipeline's topic."""
+    return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now", *options)
+
+
+def run(option: str) -> str:
+    """Runs all pipelines, with one option."""
+    return _words(None, MILLRACE, "run", option)
+
+
+def again(option: str, settings: Settings | None = None) -> str:
+    """The command that runs now, with one option more.
+
+    The option alone where the command is none that could be pasted, as in a driver that
+    spark-submit has started.
+    """
+    words = _present_command()
+    return _words(settings, *words, *shlex.split(option)) if words else option
+
+
+def with_sinks(settings: Settings, sinks: tuple[str, ...]) -> str | None:
+    """The command that runs now with other sinks, None where it could not be pasted."""
+    if not (words := _present_command()):
+        return None
+    if any(word.split("=")[0] == "--sinks" for word in words):
+        words += ["--sinks", ",".join(sinks)]
+    return _words(settings.model_copy(update={"sinks": sinks}), *words)
+
+
+def _present_command() -> list[str]:
+    program, *words = sys.argv
+    if Path(program).name == "millrace":
+        return [MILLRACE, *words]
+    module = ".".join(Path(program).with_suffix("").parts[-2:])
+    is_ours = module.startswith(("producers.", "spark_jobs."))
+    if is_ours and "-m" in sys.orig_argv[1:]:
+        return [PYTHON, "-m", module, *words]
+    return []
+
+
+def cqlsh(statement: str, settings: Settings | None = None) -> str:
+    """Runs a CQL statement; it holds no double quote and no dollar."""
+    return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
+
+
+def exported(settings: Settings) -> str | None:
+    """Gives a shell what the settings have that a command would not find by itself, if anything."""
+    given = _given(settings)
+    return f"export {_assigned(given)}" if given else None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question that names what was probably meant, with a blank before it; else nothing."""
+    by_lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    if not found and len(name) > 2:
+        found = [each for each in by_lower if name.lower() in each][:1]
+    return f" Did you mean `{by_lower[found[0]]}`?" if found else ""
+
+
+def _words(settings: Settings | None, *words: str) -> str:
+    """A command line, before it what the settings have that it would not find by itself."""
+    given = _assigned(_given(settings or load_settings()))
+    return " ".join([*([given] if given else []), *map(shlex.quote, words)])
+
+
+def _assigned(given: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(text)}" for name, text in given.items())
+
+
+def _given(settings: Settings) -> dict[str, str]:
+    env_file = os.environ.get(ENV_FILE_VARIABLE)
+    try:
+        usual: Any = _Usual(_env_file=env_file or PROJECT_ROOT / ".env")
+    except ValidationError:
+        usual = None
+    given = {
+        name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+        for name in DECISIVE
+        if (value := getattr(settings, name)) != getattr(usual, name, None)
+    }
+    return given | ({ENV_FILE_VARIABLE: env_file} if env_file else {})
+
+
+class _Usual(Settings):
+    """The settings that a command has in a shell where none of them is set."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, dotenv_settings
