@@ -125,7 +125,7 @@ def test_an_object_on_s3_larger_than_a_page_arrives_whole(
 
     assert lines[0] == "customer source: `s3://imports/daily/customers.csv`"
     assert lines[-2:] == [
-        "rows read=200 sent=200 skipped=0; whole file done",
+        "customer rows: 200 read, 200 sent, 0 skipped; whole file done",
         "sent=200 delivered=200 failed=0",
     ]
     assert ids(settings, topic) == Counter(f"C{number}" for number in range(200))
