@@ -181,9 +181,9 @@ def test_blank_rows_are_no_customers_and_told_once(send: Send) -> None:
     assert "10 read, 2 sent, 8 skipped (blank: 8; see `" in sent.account
 
 
-def test_a_million_blank_rows_need_no_memory(tmp_path: Path) -> None:
+def test_any_number_of_blank_rows_need_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
-    path.write_text(f"{PLAIN}{',' * 10}\n" + f"{',' * 10}\n" * 99_999)
+    path.write_text(f"{PLAIN}{',' * 10}\n" + f"{',' * 10}\n" * 19_999)
     source = open_text(Settings(), str(path))
     progress = ProgressFile(tmp_path, source, "customers-raw")
     file = CustomerFile(source, progress, progress.read(from_start=False))
@@ -197,10 +197,10 @@ def test_a_million_blank_rows_need_no_memory(tmp_path: Path) -> None:
         file.confirmed(number)
 
     assert len(messages) == 2
-    assert after < 1_000_000
-    assert "100002 read, 2 sent, 100000 skipped (blank: 100000;" in file.close()[-1]
+    assert after < 500_000
+    assert "20002 read, 2 sent, 20000 skipped (blank: 20000;" in file.close()[-1]
     place = progress.read(from_start=False)
-    assert (place.delivered, place.skipped, place.complete) == (2, 100_000, True)
+    assert (place.delivered, place.skipped, place.complete) == (2, 20_000, True)
 
 
 def test_files_put_one_behind_the_other_are_read_as_one(send: Send) -> None:
@@ -370,6 +370,7 @@ def arrow() -> bytes:
         (b"Customers of 2024\n" + PLAIN.encode(), "has no header: line 1 names none"),
         (b"x" * (LONGEST_ROW_BYTES + 9), "has no header: line 1 is too long, or has an open quote"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_what_is_no_csv_is_refused_by_its_name(send: Send, content: bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
