@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from producers.csv_rows import DELIMITERS, Row, RowReader, Tell, lines
@@ -30,7 +31,12 @@ class Header:
     position: int
     line: int
 
-    @property
+    @cached_property
+    def again(self) -> list[str]:
+        """The header as a row in the middle of a file, to compare with."""
+        return [name.lower() for name in self.names]
+
+    @cached_property
     def widths(self) -> range:
         """How many fields a row may have; columns at the end that have no name may be left out."""
         named = max(number for number, name in enumerate(self.names, 1) if name)

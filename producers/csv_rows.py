@@ -159,7 +159,8 @@ class RowReader:
                     taken.append(line)
             complete = False
 
-        blanks = self._blank_before_quote.search(first.content or b"")
+        content = first.content or b""
+        blanks = b' "' in content and self._blank_before_quote.search(content)
         reader = csv.reader(
             feed(), delimiter=self._delimiter, strict=strict, skipinitialspace=bool(blanks),
             doublequote=not escaped, escapechar="\\" if escaped else None,

@@ -24,6 +24,9 @@ from schemas.contract import WHITE_SPACE
 KEY: Final = "customer_id"
 NULL: Final = r"\N"
 BLANK_ROW: Final = "skipped, blank"
+ALL_ROWS_HINT: Final = (
+    ", the surplus blank; if every row ends with a separator, let the header end with one too"
+)
 
 
 class Report:
@@ -55,12 +58,16 @@ class Report:
         )
 
     def close(self) -> list[str]:
-        """Lines that sum it up."""
+        """What was odd about rows that were sent, in a line if any."""
         if self._file is None:
             return []
         self._file.close()
-        kinds = "; ".join(f"{what} ({count})" for what, count in sorted(self.kinds.items()))
-        return [f"report: {kinds}. Line by line in `{self.path}`"]
+        kinds = "; ".join(
+            f"{what} ({count})"
+            for what, count in sorted(self.kinds.items())
+            if not what.startswith("skipped, ")
+        )
+        return [f"report: {kinds}. Line by line in `{self.path}`"] if kinds else []
 
 
 class CustomerFile:
@@ -140,17 +147,15 @@ def _no_customer(header: Header, fields: list[str]) -> str | None:
     """Why a row must not be sent, if so."""
     if is_blank(fields):
         return f"{BLANK_ROW}: this is the first row with separators only"
-    if [text.strip(WHITE_SPACE).lower() for text in fields] == [n.lower() for n in header.names]:
+    begin = fields[0].strip(WHITE_SPACE).lower()
+    if begin == header.again[0] and [t.strip(WHITE_SPACE).lower() for t in fields] == header.again:
         return "skipped, the header again"
-    if "".join(fields).lower() == "sep=":
+    if begin == "sep=" and is_blank(fields[1:]):
         return "skipped, a line `sep=`"
     surplus = fields[header.widths[0] :]
-    if len(fields) > len(header.names) or not is_blank(surplus):
+    if surplus and (len(fields) not in header.widths or not is_blank(surplus)):
         found = f"{len(fields)} fields for {header.widths[0]} columns"
-        hint = "" if not is_blank(surplus) else (
-            ", the last blank; if every row ends with a separator, let the header end with one too"
-        )  # fmt: skip
-        return f"skipped, too many fields: {found}{hint}"
+        return f"skipped, too many fields: {found}{ALL_ROWS_HINT if is_blank(surplus) else ''}"
     if len(fields) == 1 < header.widths[0] and any(
         d in fields[0] for d in DELIMITERS if d != header.delimiter
     ):

@@ -149,8 +149,8 @@ def test_a_row_with_any_surplus_field_is_skipped_with_its_line(send: Send) -> No
 
     assert sent.rows == [ANN, ZOE]
     assert sent.told == [
-        "line 3: skipped, too many fields: 12 fields for 11 columns, the last blank; if every row"
-        " ends with a separator, let the header end with one too",
+        "line 3: skipped, too many fields: 12 fields for 11 columns, the surplus blank; if every"
+        " row ends with a separator, let the header end with one too",
         "line 4: skipped, too many fields: 12 fields for 11 columns",
     ]
     assert sent.account.startswith(
@@ -265,8 +265,7 @@ def test_a_row_whose_columns_are_not_certain_is_skipped_alone(
     sent = send(f"{HEADER}\n{A}\n{row(written)}\n{Z}\n")
 
     assert sent.rows == [ANN, ZOE]
-    assert [line.removesuffix(", the last blank; if every row ends with a separator, let the header"
-            " end with one too") for line in sent.told] == [f"line 3: {told}"]  # fmt: skip
+    assert [line.partition(", the surplus blank;")[0] for line in sent.told] == [f"line 3: {told}"]
 
 
 def test_rows_with_another_separator_than_the_header_are_skipped(send: Send) -> None:

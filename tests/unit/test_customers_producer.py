@@ -63,7 +63,7 @@ def test_every_row_is_one_object_or_told_with_its_line(path: Path, tmp_path: Pat
         *(f"line 1: no column `{name}`" for name in columns),
         "line 4: not UTF-8, read as Windows-1252",
         "line 4: too few fields: 2 fields for 4 columns",
-        "line 6: skipped, too many fields: 6 fields for 4 columns, the last blank; if every row"
+        "line 6: skipped, too many fields: 6 fields for 4 columns, the surplus blank; if every row"
         " ends with a separator, let the header end with one too",
         "line 7: skipped, too many fields: 5 fields for 4 columns",
         "line 9: skipped, a quote not closed or not doubled",
