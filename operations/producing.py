@@ -51,7 +51,7 @@ class Producer:
         if code:
             last = "\n".join(lines[-FAILURE_LINES:])
             raise MillraceError(f"The {self.name} producer failed:\n{last}")
-        telling = [line for line in lines if "source:" in line]
+        telling = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
         return [f"{self.name}: {line}" for line in (*telling, *lines[-1:])]
 
     def end(self) -> int:

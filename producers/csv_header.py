@@ -1,12 +1,25 @@
-"""The header of a customer file: which columns there are, and whether they can be told apart."""
+"""The header of a customer file: its separator, which columns there are, and that they differ."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 from producers.csv_rows import DELIMITERS, Row, RowReader, Tell, lines
 from producers.csv_source import CsvSource, SourceError
 from schemas.contract import WHITE_SPACE, load_contract
+
+# Nothing: white space, the end mark of DOS, the gap that a crash leaves in a file, separators.
+BLANK: Final = WHITE_SPACE + "\x1a\0" + "".join(DELIMITERS)
+# Excel's first line, also as programs quote or pad it; `\t` is how people write a tab.
+SEP_LINE: Final = re.compile(
+    rb'\A(?:\xef\xbb\xbf)*"?sep=(?P<sep>\\t|\t|[^\w\s"\'\\\0\x80-\xff])"?'
+    rb"(?P=sep)* *(?:\r\n?|\n|\Z)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -18,36 +31,52 @@ class Header:
     position: int
     line: int
 
+    @cached_property
+    def again(self) -> list[str]:
+        """The header as a row in the middle of a file, to compare with."""
+        return [name.lower() for name in self.names]
+
+    @cached_property
+    def widths(self) -> range:
+        """How many fields a row may have; columns at the end that have no name may be left out."""
+        named = max(number for number, name in enumerate(self.names, 1) if name)
+        return range(named, len(self.names) + 1)
+
+
+def is_blank(fields: Sequence[str]) -> bool:
+    """Whether a row holds nothing but separators and quotes."""
+    return not any(field.strip(BLANK) for field in fields)
+
 
 def read_header(source: CsvSource, tell: Tell) -> Header:
-    """Read the first row; the delimiter is the one that finds most of the contract's columns.
+    """Read the first row; its separator is what `sep=` says, else the one that finds columns.
 
     Raises:
-        SourceError: the file is empty, has no header, or two columns of one name.
+        SourceError: the file is empty, has no header, one that can be read with several
+            separators, or two columns of one name.
     """
-    known = [field.name for field in load_contract("customer").fields]
-
     first_page = next(source.pages(0), b"")
+    sep_line = SEP_LINE.match(first_page)
+    start, line, said = 0, 1, None
+    if sep_line:
+        start, line = sep_line.end(), 2
+        said = sep_line["sep"].decode("latin-1").replace("\\t", "\t")
 
     def first_row(delimiter: str) -> Row | None:
-        content = lines([first_page], 1)
-        reader = RowReader(content, position=0, line=1, delimiter=delimiter, tell=_to_nobody)
-        return next(iter(reader), None)
+        reader = RowReader(
+            lines([first_page[start:]], line),
+            position=start, line=line, delimiter=delimiter, tell=_to_nobody,
+        )  # fmt: skip
+        return next((row for row in reader if row.fields is None or not is_blank(row.fields)), None)
 
-    rows = {delimiter: first_row(delimiter) for delimiter in DELIMITERS}
-    if not any(rows.values()):
+    rows = {d: row for d in (*DELIMITERS, *(said or ())) if (row := first_row(d))}
+    if not rows:
         raise SourceError(f"`{source.name}` is empty: it has neither a header nor rows.")
-    found = {d: _known(row, known) for d, row in rows.items()}
-    delimiter = max(found, key=lambda d: found[d])
+    delimiter = _delimiter(source.name, rows, said)
     row = rows[delimiter]
-    if row is None or row.fields is None or not found[delimiter]:
-        raise SourceError(
-            f"`{source.name}` has no header: line {row.line if row else 1} names none of the"
-            f" columns {', '.join(known)}. Put a line with their names before the rows."
-        )
-    names = tuple(name.strip(WHITE_SPACE) for name in row.fields)
+    names = tuple(name.strip(WHITE_SPACE) for name in row.fields or ())
     _refuse_same_names(source, row.line, names)
-    for name in (n for n in known if n not in {x.lower() for x in names}):
+    for name in (n for n in _known() if n not in {x.lower() for x in names}):
         tell(row.line, f"no column `{name}`")
     for number, name in enumerate(names, 1):
         if not name:
@@ -56,12 +85,47 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
 
 
 def _to_nobody(line: int, what: str) -> None:
-    """The header is read once for each delimiter: what is said of it is said later."""
+    """The header is read once for each separator: what is said of it is said later."""
 
 
-def _known(row: Row | None, known: list[str]) -> int:
-    names = row.fields if row and row.fields else []
-    return len({name.strip(WHITE_SPACE).lower() for name in names} & {*known})
+def _known() -> list[str]:
+    return [field.name for field in load_contract("customer").fields]
+
+
+def _delimiter(name: str, rows: dict[str, Row], said: str | None) -> str:
+    """The separator of a header, of which each has tried to read it."""
+    line = next(iter(rows.values())).line
+    fields = {d: row.fields for d, row in rows.items() if row.fields}
+    finds = {d for d, names in fields.items() if {*map(_plain, names)} & {*_known()}}
+    # A header of one column is the same with any.
+    able = sorted(d for d in finds if len(fields[d]) > 1) or sorted(finds & {said or ","})
+    if said and said not in able and able:
+        raise SourceError(
+            f"The line `sep=` of `{name}` says that {_shown(said)} separates fields, but the header"
+            f" is separated by {_shown(*able)}. Correct that line or remove it."
+        )
+    if len(able) > 1 and said is None:
+        raise SourceError(
+            f"Line {line} of `{name}` names columns whether it is separated by"
+            f" {_shown(*able)}. Put a line `sep=` with the right one before it."
+        )
+    if not able:
+        why = "names none of the" if fields else "is too long, or has an open quote, and names no"
+        raise SourceError(
+            f"`{name}` has no header: line {line} {why} columns {', '.join(_known())}. Put a line"
+            f" with their names before the rows, separated by {_shown(*DELIMITERS)}, or by what a"
+            " first line `sep=` says."
+        )
+    return said or able[0]
+
+
+def _plain(name: str) -> str:
+    return name.strip(WHITE_SPACE).lower()
+
+
+def _shown(*delimiters: str) -> str:
+    shown = [{"\t": "a tab"}.get(delimiter, f"`{delimiter}`") for delimiter in delimiters]
+    return " or ".join(shown)
 
 
 def _refuse_same_names(source: CsvSource, line: int, names: tuple[str, ...]) -> None:

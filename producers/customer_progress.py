@@ -29,7 +29,7 @@ LARGEST_QUEUE: Final = 1000
 class Place:
     """Where a file goes on: everything before is on the topic, or was told to be skipped.
 
-    `position` is in bytes; 0 is before the header.
+    `position` is in bytes of the text; 0 is before the header.
     """
 
     source: str
@@ -93,16 +93,20 @@ class Watermark:
     ) -> None:
         self.place = place
         self._file, self._clock, self._saved_at = file, clock, clock()
-        self._waiting = deque[tuple[int | None, int, int]]()
+        # The number of a message, or of rows skipped in a run; what comes after them.
+        self._waiting = deque[tuple[int, bool, int, int]]()
         self._confirmed: set[int] = set()
 
     def sent(self, number: int, next_position: int, next_line: int) -> None:
         """A row was sent as the message of that number; where the file goes on after it."""
-        self._waiting.append((number, next_position, next_line))
+        self._waiting.append((number, True, next_position, next_line))
 
     def skipped(self, next_position: int, next_line: int) -> None:
         """A row was told to be skipped."""
-        self._waiting.append((None, next_position, next_line))
+        run = 1
+        if self._waiting and not self._waiting[-1][1]:
+            run += self._waiting.pop()[0]
+        self._waiting.append((run, False, next_position, next_line))
 
     def confirmed(self, number: int) -> None:
         """The broker has the message of that number."""
@@ -114,10 +118,13 @@ class Watermark:
         """Write the note; at the end of the file, that it is complete if nothing is open."""
         position, line = self.place.position, self.place.line
         delivered, skipped = self.place.delivered, self.place.skipped
-        while self._waiting and self._is_settled(self._waiting[0][0]):
-            number, position, line = self._waiting.popleft()
-            delivered, skipped = delivered + (number is not None), skipped + (number is None)
-            self._confirmed.discard(number or 0)
+        while self._waiting and self._is_settled(*self._waiting[0][:2]):
+            number, is_message, position, line = self._waiting.popleft()
+            if is_message:
+                delivered += 1
+                self._confirmed.discard(number)
+            else:
+                skipped += number
         self.place = replace(
             self.place, position=position, line=line, delivered=delivered, skipped=skipped,
             complete=at_end and not self._waiting,
@@ -125,5 +132,5 @@ class Watermark:
         self._file.write(self.place)
         self._saved_at = self._clock()
 
-    def _is_settled(self, number: int | None) -> bool:
-        return number is None or number in self._confirmed
+    def _is_settled(self, number: int, is_message: bool) -> bool:
+        return not is_message or number in self._confirmed

@@ -1,8 +1,8 @@
-"""A customer file as messages: each row one JSON object, or told to be skipped.
+r"""A customer file as messages: each row one JSON object, or told to be skipped.
 
 A row with too few fields lacks the last columns' keys. One with more fields than columns is
-skipped, unless all that is too much is blank: nobody can say which comma was meant as text, and a
-row put together wrongly could pass for a valid one.
+skipped, also where all that is too much is blank: nobody can say which comma was meant as text,
+and a row put together wrongly could pass for a valid one. A field `\N` is null, as in MySQL.
 """
 
 from __future__ import annotations
@@ -14,14 +14,19 @@ from typing import Final, TextIO
 
 import orjson
 
-from producers.csv_header import Header, read_header
-from producers.csv_rows import Row, RowReader, lines
+from producers.csv_header import Header, is_blank, read_header
+from producers.csv_rows import DELIMITERS, Row, RowReader, lines
 from producers.csv_source import CsvSource
 from producers.customer_progress import Place, ProgressFile, Watermark
 from producers.messages import Message
 from schemas.contract import WHITE_SPACE
 
 KEY: Final = "customer_id"
+NULL: Final = r"\N"
+BLANK_ROW: Final = "skipped, blank"
+ALL_ROWS_HINT: Final = (
+    ", the surplus blank; if every row ends with a separator, let the header end with one too"
+)
 
 
 class Report:
@@ -34,19 +39,35 @@ class Report:
 
     def tell(self, line: int, what: str) -> None:
         """Note what is the matter with a line; never what is in it."""
+        kind = what.partition(":")[0]
+        self.kinds[kind] += 1
+        if kind == BLANK_ROW and self.kinds[kind] > 1:
+            return  # a spreadsheet may have written a million of them
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8")
         self._file.write(f"line {line}: {what}\n")
-        self.kinds[what.partition(":")[0]] += 1
+
+    @property
+    def skipped(self) -> str:
+        """Why rows were skipped, with a count of each reason."""
+        return ", ".join(
+            f"{kind.removeprefix('skipped, ')}: {count}"
+            for kind, count in sorted(self.kinds.items())
+            if kind.startswith("skipped, ")
+        )
 
     def close(self) -> list[str]:
-        """Lines that sum it up."""
+        """What was odd about rows that were sent, in a line if any."""
         if self._file is None:
             return []
         self._file.close()
-        kinds = "; ".join(f"{what} ({count})" for what, count in sorted(self.kinds.items()))
-        return [f"report: {kinds}. Line by line in `{self.path}`"]
+        kinds = "; ".join(
+            f"{what} ({count})"
+            for what, count in sorted(self.kinds.items())
+            if not what.startswith("skipped, ")
+        )
+        return [f"report: {kinds}. Line by line in `{self.path}`"] if kinds else []
 
 
 class CustomerFile:
@@ -73,6 +94,7 @@ class CustomerFile:
             line=line,
             delimiter=header.delimiter,
             tell=self.report.tell,
+            widths=header.widths,
         )
         for row in reader:
             self.read += 1
@@ -98,20 +120,44 @@ class CustomerFile:
             self._watermark.save(at_end=self._at_end)
         place = self._watermark.place
         end = "whole file done" if place.complete else f"goes on at line {place.line}"
-        account = f"rows read={self.read} sent={self.sent} skipped={self.skipped}; {end}"
-        return [*self.report.close(), account]
+        why = f" ({self.report.skipped}; see `{self.report.path}`)" if self.skipped else ""
+        account = f"customer rows: {self.read} read, {self.sent} sent, {self.skipped} skipped{why}"
+        return [*self.report.close(), f"{account}; {end}"]
 
     def _message(self, header: Header, row: Row) -> Message | None:
         if row.fields is None:
             return None
-        names, surplus = header.names, row.fields[len(header.names) :]
-        if any(text.strip(WHITE_SPACE) for text in surplus):
-            found = f"{len(row.fields)} fields for {len(names)} columns"
-            self.report.tell(row.line, f"skipped, too many fields: {found}")
+        fields, names, widths = row.fields, header.names, header.widths
+        if why := _no_customer(header, fields):
+            self.report.tell(row.line, why)
             return None
-        if len(row.fields) < len(names):
-            found = f"{len(row.fields)} fields for {len(names)} columns"
+        if len(fields) not in widths:
+            found = f"{len(fields)} fields for {widths[0]} columns"
             self.report.tell(row.line, f"too few fields: {found}")
-        record = {n: text for n, text in zip(names, row.fields, strict=False) if n}
-        key = next((text for name, text in record.items() if name.lower() == KEY), "")
+        record = {
+            name: None if text == NULL else text
+            for name, text in zip(names, fields, strict=False)
+            if name
+        }
+        key = next((text for name, text in record.items() if name.lower() == KEY), "") or ""
         return Message(key.strip(WHITE_SPACE).encode(), orjson.dumps(record))
+
+
+def _no_customer(header: Header, fields: list[str]) -> str | None:
+    """Why a row must not be sent, if so."""
+    if is_blank(fields):
+        return f"{BLANK_ROW}: this is the first row with separators only"
+    begin = fields[0].strip(WHITE_SPACE).lower()
+    if begin == header.again[0] and [t.strip(WHITE_SPACE).lower() for t in fields] == header.again:
+        return "skipped, the header again"
+    if begin == "sep=" and is_blank(fields[1:]):
+        return "skipped, a line `sep=`"
+    surplus = fields[header.widths[0] :]
+    if surplus and (len(fields) not in header.widths or not is_blank(surplus)):
+        found = f"{len(fields)} fields for {header.widths[0]} columns"
+        return f"skipped, too many fields: {found}{ALL_ROWS_HINT if is_blank(surplus) else ''}"
+    if len(fields) == 1 < header.widths[0] and any(
+        d in fields[0] for d in DELIMITERS if d != header.delimiter
+    ):
+        return "skipped, another separator than the header's"
+    return None

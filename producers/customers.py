@@ -10,7 +10,7 @@ from typing import Final
 
 import remedies
 from producers.command import chosen_seed, complain, deliver, ratio, say, settings_or_exit
-from producers.csv_source import open_source
+from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import LARGEST_QUEUE, ProgressFile
 from producers.customer_rows import CustomerFile
@@ -50,7 +50,7 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
     if place is None:
         path = settings.millrace_home / "customers.csv"
         note, place, count = f"{_generate(path, options)}; ", str(path), 0
-    source = open_source(settings, place)
+    source = open_text(settings, place)
     progress = ProgressFile(settings.millrace_home, source, settings.customers_topic)
     from_start = options.from_start or settings.customers_source is None
     start = progress.read(from_start=from_start)

@@ -8,7 +8,6 @@ letter.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -72,7 +71,7 @@ def _changed(
     key_path: tuple[str, ...],
 ) -> Fault:  # fmt: skip
     def apply(record: Record, names: Names, rng: Random) -> tuple[bytes | None, bytes]:
-        record = deepcopy(record)
+        record = orjson.loads(orjson.dumps(record))
         change(record, names, rng)
         return _key(record, key_path), orjson.dumps(record)
 

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from functools import cache
 from itertools import islice
 from random import Random
@@ -31,6 +30,7 @@ from schemas.contract import load_contract
 from settings import Settings
 
 Profile = dict[str, Any]
+Fields = dict[str, "Fields"]
 # How many earlier profiles can come again.
 MEMORY: Final = 2000
 
@@ -127,21 +127,36 @@ def profile_messages(
 
 
 def without_credentials(profile: Profile) -> Profile:
-    """A copy of the profile less every field that the contract never lets through."""
-    kept = deepcopy(profile)
-    for *parents, leaf in _never_sent():
-        parent: Any = kept
-        for part in parents:
-            parent = parent.get(part) if isinstance(parent, dict) else None
-        if isinstance(parent, dict):
-            parent.pop(leaf, None)
-    return kept
+    """A copy of the profile with the contract's fields, less those that it never lets through.
+
+    Only fields that are known are sent: a credential may come under any other name. An object or
+    array in the place of a value is emptied, so that the job still calls it invalid.
+    """
+    return _kept(profile, _sent_fields())
+
+
+def _kept(value: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    return {
+        name: _kept_value(child, fields[name]) for name, child in value.items() if name in fields
+    }
+
+
+def _kept_value(value: Any, fields: Fields) -> Any:
+    if isinstance(value, dict):
+        return _kept(value, fields)
+    return [] if isinstance(value, list) else value
 
 
 @cache
-def _never_sent() -> tuple[tuple[str, ...], ...]:
-    fields = load_contract("profile").fields
-    return tuple(field.path for field in fields if field.sensitivity == "never")
+def _sent_fields() -> Fields:
+    """Names of fields, each with those inside it."""
+    tree: Fields = {}
+    for field in load_contract("profile").fields:
+        if field.sensitivity != "never":
+            node = tree
+            for part in field.path:
+                node = node.setdefault(part, {})
+    return tree
 
 
 def _again(earlier: Profile, other: Profile, rng: Random) -> Profile:

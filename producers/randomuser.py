@@ -5,19 +5,27 @@ The service has habits that a client must know (github.com/RandomAPI/Randomuser.
 - `results` of 0, above 5,000 or not a whole number silently becomes 1, so the count is compared;
 - the limit is 20,000 *users* per address in five minutes, then HTTP 429;
 - an error can be a bare `{"error": …}`, with any status, 200 included;
+- numbers may have any size, texts lone surrogates: what JSON of 64-bit numbers and UTF-8 cannot
+  carry on to the topic is refused, never changed;
 - a seed repeats only with the same `results`; page n of a seed is another set than page m. One seed
   per run and ascending pages never repeat a user.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
 import requests
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader
+from urllib3.exceptions import TimeoutError as AnswerTimeout
+from urllib3.util import Retry
 
 import remedies
 from settings import DeliveryError
@@ -26,6 +34,10 @@ BASE_URL: Final = "https://randomuser.me/api/1.4/"
 LARGEST_PAGE: Final = 5000
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 READ_TIMEOUT_SECONDS: Final = 30.0
+# For a whole answer, however little of it comes at a time.
+ANSWER_SECONDS: Final = 120.0
+# 5,000 profiles are 6 MB.
+LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
 BUDGET_USERS: Final = 20_000
 BUDGET_SECONDS: Final = 300.0
 FIRST_DELAY_SECONDS: Final = 1.0
@@ -34,6 +46,8 @@ LARGEST_DELAY_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 330.0
 # Other troubles than the limit are given up sooner.
 ATTEMPTS: Final = 5
+# `-9223372036854775808` and `18446744073709551615`.
+LONGEST_INTEGER: Final = 20
 PROBE_SECONDS: Final = 4.0
 TOO_MANY_REQUESTS: Final = 429
 
@@ -156,8 +170,12 @@ class RandomUserClient:
             "results": results, "seed": self._seed, "page": number,
         }  # fmt: skip
         try:
-            answer = self._session.get(self._url, params=parameters, timeout=self._timeouts)
-        except requests.RequestException as error:
+            with self._session.get(
+                self._url, params=parameters, timeout=self._timeouts, stream=True
+            ) as answer:
+                body = self._body(answer)
+        # urllib3's own errors and ValueError: of redirects to what is no address, for one.
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise _Trouble(_why(error)) from error
         if answer.status_code == TOO_MANY_REQUESTS:
             raise _Trouble(
@@ -169,13 +187,26 @@ class RandomUserClient:
                 f"HTTP {answer.status_code}",
                 retry_after=_retry_after(answer.headers),
                 hopeless=answer.status_code < requests.codes.server_error
-                and not _is_bare_error(answer),
+                and not _is_bare_error(body),
             )
-        profiles = _profiles_of(answer)
+        profiles = _profiles_of(body)
         self._spent.append((self._clock(), len(profiles)))
         if len(profiles) != results:
             raise _Trouble(f"asked for {results} profiles, received {len(profiles)}")
+        if not all(_has_uuid(profile) for profile in profiles):
+            raise _Trouble("the answer holds a profile without the text `login.uuid`")
         return profiles
+
+    def _body(self, answer: requests.Response) -> bytes:
+        """The whole answer, unpacked; by what has come, as a slow service may drip for hours."""
+        body, end = bytearray(), self._clock() + ANSWER_SECONDS
+        while part := answer.raw.read1(65_536, decode_content=True):
+            body += part
+            if len(body) > LARGEST_ANSWER_BYTES:
+                raise _Trouble("the answer is larger than any page of profiles", hopeless=True)
+            if self._clock() > end:
+                raise _Trouble("the answer took too long")
+        return bytes(body)
 
 
 def api_profiles(
@@ -197,46 +228,82 @@ def api_profiles(
         given += len(page)
 
 
-def _is_bare_error(answer: requests.Response) -> bool:
+def _is_bare_error(body: bytes) -> bool:
     try:
-        body = answer.json()
-    except ValueError:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
         return False
-    return isinstance(body, dict) and "error" in body
+    return isinstance(content, dict) and "error" in content
 
 
-def _profiles_of(answer: requests.Response) -> list[Profile]:
-    """The profiles of an answer with status 200, which may be an error all the same."""
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _profiles_of(body: bytes) -> list[Profile]:
+    """The profiles of an answer with status 200, which may be an error all the same.
+
+    A fraction keeps the text that it came in; it is an `orjson.Fragment`.
+    """
     try:
-        body = answer.json()
-    except ValueError as error:
+        content = json.loads(
+            body, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant
+        )
+    except OverflowError as error:
+        raise _Trouble("the answer holds a number too large for 64 bits") from error
+    except (ValueError, RecursionError) as error:
         raise _Trouble("the answer is not JSON") from error
-    if not isinstance(body, dict):
+    if not isinstance(content, dict):
         raise _Trouble("the answer is not a JSON object")
-    profiles = body.get("results")
+    profiles = content.get("results")
     if not isinstance(profiles, list) or not all(isinstance(p, dict) for p in profiles):
-        if "error" in body:
+        if "error" in content:
             raise _Trouble("the service answered with an error instead of profiles")
         raise _Trouble("the answer holds no list `results` of profiles")
+    try:
+        orjson.dumps(profiles)
+    except orjson.JSONEncodeError as error:
+        raise _Trouble(f"the answer cannot be sent on unchanged: {error}") from error
     return profiles
 
 
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_INTEGER or not -(2**63) <= int(text) < 2**64:
+        raise OverflowError
+    return int(text)
+
+
+def _fraction(text: str) -> orjson.Fragment:
+    if not math.isfinite(float(text)):
+        raise OverflowError
+    return orjson.Fragment(text)
+
+
+def _has_uuid(profile: Profile) -> bool:
+    login = profile.get("login")
+    return isinstance(login, dict) and isinstance(login.get("uuid"), str) and bool(login["uuid"])
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header; the form with a date is treated as absent."""
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    """Seconds to wait by a Retry-After header, which has a number or a date; None if neither."""
+    try:
+        return Retry(retry_after_max=10**6).parse_retry_after(headers.get("Retry-After", ""))
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
 
 
-def _why(error: requests.RequestException) -> str:
+WHYS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]] = (
+    (requests.exceptions.ConnectTimeout, "no connection in time"),
+    ((requests.exceptions.Timeout, AnswerTimeout), "the answer took too long"),
+    (requests.exceptions.SSLError, "the TLS certificate was not accepted"),
+    (requests.exceptions.ProxyError, "the proxy did not let the request through"),
+    (requests.exceptions.TooManyRedirects, "the service redirects in a circle"),
+    (requests.exceptions.ConnectionError, "no connection"),
+    (DecodeError, "the answer is packed wrongly"),
+    (HTTPError, "the answer broke off"),
+)
+
+
+def _why(error: Exception) -> str:
     """One line for the usual causes; the library's own text runs over several."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "the answer took too long"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS certificate was not accepted"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy did not let the request through"
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "no connection"
-    return type(error).__name__
+    return next((why for kind, why in WHYS if isinstance(error, kind)), type(error).__name__)

@@ -61,6 +61,8 @@ def test_run_ends_with_balanced_tables_that_show_faults(first_run: str) -> None:
     # Rows with too many fields are reported by the producer, and not sent.
     of_customers = int(columns_of(first_run, "customers-raw")[1])
     assert 0.8 * CUSTOMERS < of_customers <= CUSTOMERS
+    skipped = CUSTOMERS - of_customers
+    assert f"{CUSTOMERS} read, {of_customers} sent, {skipped} skipped" in first_run
     assert f"Everything is accounted for: {450 + of_customers} messages." in first_run
     for topic, sent in (("client_tickets", TICKETS), ("users_profiles", PROFILES)):
         _, on_topic, read, stored, dead, filtered, duplicates, verdict = columns_of(

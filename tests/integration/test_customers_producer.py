@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from producers.csv_source import PAGE_BYTES, SourceError, open_source
+from producers.csv_text import open_text
 from producers.customer_progress import LARGEST_QUEUE
 from settings import Settings
 from tests.integration.test_producers import messages_of
@@ -125,7 +127,7 @@ def test_an_object_on_s3_larger_than_a_page_arrives_whole(
 
     assert lines[0] == "customer source: `s3://imports/daily/customers.csv`"
     assert lines[-2:] == [
-        "rows read=200 sent=200 skipped=0; whole file done",
+        "customer rows: 200 read, 200 sent, 0 skipped; whole file done",
         "sent=200 delivered=200 failed=0",
     ]
     assert ids(settings, topic) == Counter(f"C{number}" for number in range(200))
@@ -143,6 +145,20 @@ def test_an_object_that_changes_between_two_pages_is_noticed(
     put(s3, "changing.csv", b"9876543210")
     with pytest.raises(SourceError, match=r"`s3://imports/changing\.csv` was changed"):
         next(pages)
+
+
+def test_a_packed_object_is_unpacked_over_its_pages(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producers.csv_source.PAGE_BYTES", 64)
+    text = HEADER + "".join(f"C{number},Zoë,{number**7}\n" for number in range(500))
+    put(s3, "packed.csv", gzip.compress(("\ufeff" + text).encode("utf-16-le")))
+    settings = Settings(**{name.lower(): value for name, value in s3_settings(s3).items()})  # type: ignore[arg-type]
+
+    source = open_text(settings, "s3://imports/packed.csv")
+
+    assert b"".join(source.pages(0)) == text.encode()
+    assert b"".join(source.pages(1000)) == text.encode()[1000:]
 
 
 def test_an_object_that_is_not_there_is_named(s3: str) -> None:

@@ -8,6 +8,7 @@ queued: each answers one request.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ class Fault:
     body: bytes = b'{"error": "Uh oh, something has gone wrong."}'
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
+    # Seconds before each byte; 0 sends all at once.
+    drip_seconds: float = 0.0
 
 
 class RandomUserServer(ThreadingHTTPServer):
@@ -51,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.faults:
             fault = self.server.faults.popleft()
             time.sleep(fault.delay_seconds)
-            self._answer(fault.status, fault.body, fault.headers)
+            self._answer(fault.status, fault.body, fault.headers, fault.drip_seconds)
             return
         number = query.get("results", "1")
         results = int(number) if number.isdigit() and 1 <= int(number) <= 5000 else 1
@@ -64,19 +67,29 @@ class _Handler(BaseHTTPRequestHandler):
         info = {"seed": seed, "results": results, "page": page, "version": "1.4"}
         self._answer(200, json.dumps({"results": users, "info": info}).encode(), {})
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _answer(
+        self, status: int, body: bytes, headers: dict[str, str], drip_seconds: float = 0.0
+    ) -> None:
+        standard = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         try:
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
+            for name, value in {**standard, **headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            for part in [body[at : at + 1] for at in range(len(body))] if drip_seconds else [body]:
+                time.sleep(drip_seconds)
+                self.wfile.write(part)
         except ConnectionError:
             self.close_connection = True  # the client went away, as a time-out makes it do
 
     def log_message(self, format: str, *args: object) -> None:
         return
+
+
+def answer_of(*users: object) -> bytes:
+    """The body of an answer with these users; the text `@3e5@` stands for the number `3e5`."""
+    text = json.dumps({"results": users, "info": {"seed": "s", "version": "1.4"}})
+    return re.sub(r'"@([^"]+)@"', r"\1", text).encode()
 
 
 def user(seed: str, index: int) -> dict[str, object]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.csv_source import SourceError, open_source
+from producers.csv_source import SourceError
+from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import ProgressFile
 from producers.customer_rows import CustomerFile
@@ -16,7 +17,8 @@ CONTENT = (
     b"\xef\xbb\xbfCustomer_ID,First_Name,Email,Country\r\n"
     b'1,"Ada\nAugusta",ada@example.com,USA\r\n'
     b"2,Ren\xe9e\r\n"
-    b",Bob,b@example.com,USA,,\r\n"
+    b",Bob,b@example.com,USA\r\n"
+    b"3,Bo,b@example.com,USA,,\r\n"
     b"4,Eve,e@example.com,Main St,USA\r\n"
     b"\r\n"
     b'5,"open,x,y\r\n'
@@ -25,7 +27,7 @@ CONTENT = (
 
 
 def opened(path: Path, home: Path, *, from_start: bool = False) -> CustomerFile:
-    source = open_source(Settings(), str(path))
+    source = open_text(Settings(), str(path))
     progress = ProgressFile(home, source, "customers-raw")
     return CustomerFile(source, progress, progress.read(from_start=from_start))
 
@@ -52,14 +54,19 @@ def test_every_row_is_one_object_or_told_with_its_line(path: Path, tmp_path: Pat
                "Country": "USA"}),
         (b"6", {"Customer_ID": " 6 ", "First_Name": "Max", "Email": "", "Country": "US"}),
     ]  # fmt: skip
-    assert said[-1] == "rows read=6 sent=4 skipped=2; whole file done"
+    assert said[-1] == (
+        "customer rows: 7 read, 4 sent, 3 skipped (a quote not closed or not doubled: 1, too many"
+        f" fields: 2; see `{file.report.path}`); whole file done"
+    )
     columns = ("last_name", "phone", "address", "city", "state", "postal_code", "created_at")
     assert file.report.path.read_text().splitlines() == [
         *(f"line 1: no column `{name}`" for name in columns),
         "line 4: not UTF-8, read as Windows-1252",
         "line 4: too few fields: 2 fields for 4 columns",
-        "line 6: skipped, too many fields: 5 fields for 4 columns",
-        "line 8: skipped: a quote is not closed, or the row is too long",
+        "line 6: skipped, too many fields: 6 fields for 4 columns, the surplus blank; if every row"
+        " ends with a separator, let the header end with one too",
+        "line 7: skipped, too many fields: 5 fields for 4 columns",
+        "line 9: skipped, a quote not closed or not doubled",
     ]
 
 
@@ -119,7 +126,7 @@ def test_a_file_that_was_changed_is_noticed(path: Path, tmp_path: Path) -> None:
 
 
 def test_an_unreadable_note_is_an_error_not_a_new_start(path: Path, tmp_path: Path) -> None:
-    source = open_source(Settings(), str(path))
+    source = open_text(Settings(), str(path))
     progress = ProgressFile(tmp_path, source, "customers-raw")
     progress.path.parent.mkdir()
     progress.path.write_text("{")

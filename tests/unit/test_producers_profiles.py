@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+import orjson
 import pytest
 
 from producers.offline_profiles import offline_profiles
@@ -17,7 +18,7 @@ from producers.pacing import StopRequest
 from producers.profiles import profile_messages, profiles_from, without_credentials
 from producers.randomuser import ProfileSourceError
 from settings import Settings
-from tests.support.randomuser_server import Fault, randomuser_server, user
+from tests.support.randomuser_server import Fault, answer_of, randomuser_server, user
 
 pytestmark = pytest.mark.unit
 
@@ -103,6 +104,101 @@ def test_credentials_are_removed_and_the_rest_is_kept() -> None:
     assert paths(original) - paths(sent) == {f".login.{name}" for name in CREDENTIALS}
     assert sent["login"]["username"] == "yellowpeacock117"
     assert CREDENTIALS <= set(original["login"])  # type: ignore[call-overload]
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"login": {"uuid": "u", "Password": SECRET, "SALT": SECRET, "Sha256": SECRET}},
+        {"login": {"uuid": "u", "username": {"password": SECRET}, "extra": [{"md5": SECRET}]}},
+        {"login": [{"password": SECRET}]},
+        {"LOGIN": {"password": SECRET}},
+        {"user": {"password": SECRET, "salt": SECRET, "SSN": SECRET, "name": {"first": SECRET}}},
+        {"password": SECRET, "salt": SECRET, "md5": SECRET, "SSN": SECRET, "BSN": SECRET},
+        {"name": {"first": "A", "last": "B", "login": {"password": SECRET}}},
+        {"email": {"password": SECRET}, "phone": [SECRET, {"sha1": SECRET}]},
+        {"id": {"name": "SSN", "value": {"SSN": SECRET}, "TFN": SECRET}},
+        {"location": {"street": [[{"password": SECRET}]]}, "results": [user("s", 1)]},
+        {"pass\u0077ord": SECRET, "login.password": SECRET, "pаssword": SECRET},
+    ],
+)
+def test_no_credential_passes_at_any_depth_or_under_another_name(changes: dict[str, Any]) -> None:
+    [message] = profile_messages(
+        iter([{**user("s", 0), **changes}]), seed=1, invalid_ratio=0, duplicate_ratio=0
+    )
+
+    assert SECRET.encode() not in message.value
+    known = {path for path in paths(user("s", 0)) if path.rpartition(".")[2] not in CREDENTIALS}
+    sent = paths(json.loads(message.value))
+    assert all(any(path == k or k.startswith(f"{path}.") for k in known) for path in sent)
+
+
+def test_object_or_array_in_the_place_of_a_value_stays_one_without_content() -> None:
+    odd = {"email": {"a": 1}, "phone": [1], "location": [], "dob": {"date": [[]], "age": None}}
+
+    assert without_credentials(odd) == {
+        "email": {}, "phone": [], "location": [], "dob": {"date": [], "age": None},
+    }  # fmt: skip
+
+
+def test_numbers_arrive_with_the_digits_that_the_api_wrote(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    numbers = {"postcode": "@1.10@", "street": {"number": "@-0.50E+3@"}, "city": 2**64 - 1}
+    users = [{**user("s", number), "location": numbers} for number in range(3)]
+    with randomuser_server() as server:
+        server.faults.append(Fault(body=answer_of(*users)))
+        values = [
+            value
+            for _, value in profile_messages(
+                profiles_from(settings("api", 3), 5, StopRequest(), server.url),
+                seed=1, invalid_ratio=0, duplicate_ratio=0.5,
+            )
+        ]  # fmt: skip
+
+    assert len(values) == 3
+    expected = b'{"postcode":1.10,"street":{"number":-0.50E+3},"city":18446744073709551615}'
+    assert all(expected in value for value in values)
+    assert "profile source: api" in capsys.readouterr().out
+
+
+def test_profiles_with_fractions_can_be_broken_on_request() -> None:
+    users = [{**user("s", n), "location": {"postcode": orjson.Fragment("1.10")}} for n in range(50)]
+
+    messages = list(profile_messages(iter(users), seed=1, invalid_ratio=1, duplicate_ratio=0))
+
+    assert len(messages) == 50
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ({"postcode": 2**70}, "the answer holds a number too large for 64 bits"),
+        (
+            {"city": "\ud800"},
+            "the answer cannot be sent on unchanged: str is not valid UTF-8: surrogates not"
+            " allowed",
+        ),
+    ],
+    ids=["an integer above 64 bits", "a lone surrogate"],
+)
+def test_answer_that_cannot_be_sent_on_makes_auto_fall_back_and_api_end_with_a_message(
+    capsys: pytest.CaptureFixture[str], location: dict[str, Any], why: str
+) -> None:
+    with randomuser_server() as server:
+        server.faults.append(Fault(body=answer_of({**user("s", 0), "location": location})))
+        profiles = list(profiles_from(settings("auto"), 5, StopRequest(), server.url))
+        server.faults.extend([Fault(body=answer_of({**user("s", 0), "location": location}))] * 5)
+        stop = StopRequest()
+        stop.sleep = lambda seconds: None  # type: ignore[method-assign]
+        with pytest.raises(ProfileSourceError, match=f"{why}. Try again later, or use"):
+            list(profiles_from(settings("api", 1), 5, stop, server.url))
+
+    assert len(profiles) == 7
+    assert capsys.readouterr().out.splitlines()[0] == f"profile source: offline ({why})"
 
 
 @pytest.mark.parametrize("login", [None, "root", [], 5])

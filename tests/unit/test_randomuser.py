@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import pytest
 
 from producers.randomuser import ProfileSourceError, RandomUserClient, api_profiles
-from tests.support.randomuser_server import Fault, RandomUserServer, randomuser_server
+from tests.support.randomuser_server import (
+    Fault,
+    RandomUserServer,
+    answer_of,
+    randomuser_server,
+    user,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -50,6 +58,39 @@ def client(server: RandomUserServer, fake: FakeTime) -> Iterator[RandomUserClien
     client.close()
 
 
+def odd(**changes: object) -> bytes:
+    """Three users, the last with other values."""
+    return answer_of(user("s", 0), user("s", 1), {**user("s", 2), **changes})
+
+
+TOO_LARGE = "a number too large for 64 bits"
+# Each for a request of three profiles, and what is said of it.
+ANSWERS: dict[str, tuple[bytes, str]] = {
+    "70 bits": (odd(location={"postcode": 2**70}), TOO_LARGE),
+    "-70 bits": (odd(dob={"age": -(2**70)}), TOO_LARGE),
+    "5000 digits": (odd(id={"value": f"@{'9' * 5000}@"}), TOO_LARGE),
+    "1e999": (odd(location={"postcode": "@1e999@"}), TOO_LARGE),
+    "in an unknown field": (odd(extra=[{"n": 2**64}]), TOO_LARGE),
+    "NaN": (odd(location={"postcode": float("nan")}), "not JSON"),
+    "-Infinity": (odd(location={"postcode": float("-inf")}), "not JSON"),
+    "lone surrogate": (odd(email="a\ud800@example.com"), "surrogates not allowed"),
+    "surrogate in a name": (odd(**{"\udfff": 1}), "surrogates not allowed"),
+    "raw surrogate": (b'{"results": [{"email": "\xed\xa0\x80"}]}', "surrogates not allowed"),
+    "deep": (odd(id={"value": "@" + "[" * 100_000 + "]" * 100_000 + "@"}), "not JSON"),
+    "rather deep": (odd(id={"value": "@" + "[" * 300 + "]" * 300 + "@"}), "Recursion limit"),
+    "no UTF-8": (b'{"results": ["\xff"]}', "not JSON"),
+    "nothing": (b"", "not JSON"),
+    "HTML": (b"<!DOCTYPE html><title>Maintenance</title>", "not JSON"),
+    "no users": (answer_of(), "asked for 3 profiles, received 0"),
+    "object": (b'{"results": {"0": {}}}', "no list `results`"),
+    "numbers": (answer_of(1, 2, 3), "no list `results`"),
+    "nulls": (answer_of(None, None, None), "no list `results`"),
+    "login no object": (odd(login="root"), "a profile without the text `login.uuid`"),
+    "uuid no text": (odd(login={"uuid": 5}), "a profile without the text `login.uuid`"),
+    "old shape": (answer_of(*[{"user": {"password": "x"}}] * 3), "without the text `login.uuid`"),
+}
+
+
 def take(client: RandomUserClient, count: int, per_request: int) -> list[str]:
     profiles = api_profiles(client, count=count, per_request=per_request, pause_seconds=2)
     return [profile["login"]["uuid"] for profile in profiles]
@@ -74,6 +115,13 @@ def test_page_size_is_clamped_to_what_the_service_gives(
 ) -> None:
     assert len(take(client, count=5001, per_request=9000)) == 5001
     assert [request["results"] for request in server.requests] == ["5000", "1"]
+
+
+def test_integers_of_64_bits_are_taken(client: RandomUserClient, server: RandomUserServer) -> None:
+    numbers = {"postcode": 2**64 - 1, "number": -(2**63)}
+    server.faults.append(Fault(body=odd(location=numbers)))
+
+    assert client.page(1, 3)[2]["location"] == numbers
 
 
 @pytest.mark.parametrize("results", [0, 5001])
@@ -113,9 +161,15 @@ def test_limit_that_does_not_end_is_given_up_within_the_patience(
         (Fault(body=b'{"info": {}}'), "no list `results`"),
         (Fault(body=b'{"results": [{}]}'), "asked for 3 profiles, received 1"),
         (Fault(503), "HTTP 503"),
+        *((Fault(body=body), why) for body, why in ANSWERS.values()),
+        (Fault(body=b"x" * 60, headers={"Content-Encoding": "gzip"}), "is packed wrongly"),
+        (Fault(body=b"{}", headers={"Content-Length": "9"}), "the answer broke off|not JSON"),
     ],
-    ids=["bare error", "cut JSON", "array", "no results", "one user", "503"],
-)
+    ids=[
+        "bare error", "cut JSON", "array", "no results", "one user", "503", *ANSWERS, "gzip",
+        "cut off",
+    ],
+)  # fmt: skip
 def test_bad_answer_is_tried_again_and_then_given_up(
     client: RandomUserClient, server: RandomUserServer, fake: FakeTime, fault: Fault, why: str
 ) -> None:
@@ -155,6 +209,90 @@ def test_answers_that_always_take_too_long_are_given_up(
         client.page(1, 3)
     assert fake.slept == [1, 2, 4, 8]
     client.close()
+
+
+def test_answer_that_drips_for_hours_is_given_up(
+    client: RandomUserClient, server: RandomUserServer, fake: FakeTime
+) -> None:
+    def clock() -> float:
+        fake.now += 50
+        return fake.now
+
+    client._clock = clock  # noqa: SLF001
+    server.faults.extend([Fault(body=b"x" * 100_000, drip_seconds=0.001)] * 5)
+
+    with pytest.raises(ProfileSourceError, match="took too long"):
+        client.page(1, 3)
+
+
+def test_answer_that_never_ends_is_given_up_at_once(
+    client: RandomUserClient, server: RandomUserServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producers.randomuser.LARGEST_ANSWER_BYTES", 1_000_000)
+    bomb = gzip.compress(bytes(50_000_000))
+    server.faults.append(Fault(body=bomb, headers={"Content-Encoding": "gzip"}))
+
+    with pytest.raises(ProfileSourceError, match="is larger than any page of profiles"):
+        client.page(1, 3)
+    assert len(server.requests) == 1
+
+
+def test_packed_answer_is_read(client: RandomUserClient, server: RandomUserServer) -> None:
+    users = [user("s", number) for number in range(3)]
+    body = gzip.compress(answer_of(*users))
+    server.faults.append(Fault(body=body, headers={"Content-Encoding": "gzip"}))
+
+    assert client.page(1, 3) == users
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/api/1.4/", "redirects in a circle"),
+        ("http://[", "InvalidURL|ValueError|LocationParseError"),
+        ("file:///etc/passwd", "InvalidSchema"),
+        ("http://127.0.0.1:1/", "no connection"),
+    ],
+)
+def test_redirect_that_leads_nowhere_is_given_up(
+    client: RandomUserClient, server: RandomUserServer, place: str, why: str
+) -> None:
+    server.faults.extend([Fault(302, headers={"Location": place})] * 200)
+
+    with pytest.raises(ProfileSourceError, match=why):
+        client.page(1, 3)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_date_to_retry_after_is_waited_for(
+    client: RandomUserClient, server: RandomUserServer, fake: FakeTime, status: int
+) -> None:
+    date = formatdate(time.time() + 100, usegmt=True)
+    server.faults.append(Fault(status, headers={"Retry-After": date}))
+
+    assert len(client.page(1, 3)) == 3
+    assert fake.slept[0] == pytest.approx(100, abs=30)
+
+
+@pytest.mark.parametrize("text", ["soon", "", "-5", "Fri, 99 Feb 2026 99:99:99 GMT", "9" * 5000])
+def test_retry_after_that_says_nothing_is_ignored(
+    client: RandomUserClient, server: RandomUserServer, fake: FakeTime, text: str
+) -> None:
+    server.faults.append(Fault(503, headers={"Retry-After": text}))
+
+    assert len(client.page(1, 3)) == 3
+    assert fake.slept == [1]
+
+
+def test_wait_that_is_longer_than_the_patience_is_not_begun(
+    client: RandomUserClient, server: RandomUserServer, fake: FakeTime
+) -> None:
+    date = formatdate(time.time() + 86_400, usegmt=True)
+    server.faults.append(Fault(429, headers={"Retry-After": date}))
+
+    with pytest.raises(ProfileSourceError, match="limit is reached"):
+        client.page(1, 3)
+    assert fake.slept == []
 
 
 def test_refused_request_is_not_repeated(
