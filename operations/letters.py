@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from operations.pipelines import read_topic
 from settings import Settings, dead_letter_topic
+from spark_jobs.instants import instant_or_number
 from spark_jobs.sources.broker import existing_topics
 from spark_jobs.sources.topics import redriven_topic
 
 WAITING, REDRIVEN, PARKED = "waiting", "redriven", "parked"
 STATES = (WAITING, REDRIVEN, PARKED)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Coordinates = tuple[int, int]
 """Partition and offset of a message of the source topic."""
@@ -50,12 +50,9 @@ class DeadLetter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
-    def timestamp(self) -> datetime | None:
-        """Kafka's time of the source message; None if its sender gave it a year over 9999."""
-        try:
-            return EPOCH + timedelta(milliseconds=self.timestamp_ms)
-        except OverflowError:
-            return None
+    def timestamp(self) -> datetime | str:
+        """Kafka's time of the source message; its number where that is outside 1970-9999."""
+        return instant_or_number(self.timestamp_ms)
 
     @property
     def size(self) -> int:
