@@ -5,10 +5,11 @@ Raw messages are masked by the contract's sensitivity; stores hold no clear sens
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from cql.client import close, connect, select_rows
@@ -19,6 +20,7 @@ from schemas.contract import Contract
 from settings import MillraceError, Settings, dead_letter_topic
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
+from spark_jobs.instants import instant_or_number
 from spark_jobs.ledger import COLLECTION as LEDGER
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.file_reading import show_set
@@ -36,6 +38,7 @@ OPTIONS = {
 # Internals of the aggregates: the guard's memory and the sketch.
 HIDDEN_FIELDS = ("applied", "clients_sketch")
 LABELS = TICKET_COLLECTIONS | PROFILE_COLLECTIONS
+NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 Record = dict[str, Any]
 
 
@@ -127,7 +130,7 @@ def _messages_of(topic: str, contract: Contract) -> Show:
             yield {
                 "partition": message.partition(),
                 "offset": message.offset(),
-                "timestamp": _time(message.timestamp()[1]),
+                "timestamp": instant_or_number(message.timestamp()[1]),
                 "value (masked)": masked_value(message.value(), contract),
             }
 
@@ -146,7 +149,7 @@ def _dead_letters_of(topic: str, contract: Contract) -> Show:
             yield {
                 "source": f"{headers.get('source_topic')}/{headers.get('source_partition')}"
                 f"/{headers.get('source_offset')}",
-                "timestamp": _time(int(headers.get("source_timestamp", 0))),
+                "timestamp": _time(headers.get("source_timestamp")),
                 "reasons": headers.get("reasons"),
                 "redrives": headers.get("redrives"),
                 "value (masked)": masked_value(message.value(), contract),
@@ -217,5 +220,6 @@ def _last(messages: Iterable[Any], limit: int) -> list[Any]:
     return sorted(messages, key=lambda message: message.timestamp()[1], reverse=True)[:limit]
 
 
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+def _time(header: str | None) -> datetime | str | None:
+    """The time that a header tells; what is no number stands as it is."""
+    return instant_or_number(int(header)) if header and NUMBER.fullmatch(header) else header

@@ -20,9 +20,9 @@ INVALID_TIMESTAMP: Final = "invalid_kafka_timestamp"
 def message_columns(record_id: str) -> list[Column]:
     """Return the leading columns of a classified message; expects `outcome` and `reasons`.
 
-    `key`, `value` and `kafka_timestamp_ms` stay only with rejected messages, which are kept byte for
-    byte, `reasons` with alerts as well; `record_id` is the record's own id when it is valid, else coordinates, a form
-    that `record_id` of a valid record must not have.
+    `key`, `value` and `kafka_timestamp_ms` stay only with rejected messages, which are kept byte
+    for byte, `reasons` with alerts as well; `record_id` is the record's own id when it is valid,
+    else coordinates, a form that `record_id` of a valid record must not have.
     """
     coordinates = F.concat_ws("/", "kafka_partition", "kafka_offset")
     rejected = F.col("outcome") == REJECTED
