@@ -11,6 +11,9 @@ from pyspark.errors import PySparkException
 from settings import SinkRejected, SinkUnavailable
 from spark_jobs.sinks.base import OUTAGE_PATTERN
 
+# What Spark says where a number has more than 64 bits.
+OVERFLOW = "ArithmeticException"
+
 
 @contextmanager
 def explained_errors(what: str) -> Iterator[None]:
@@ -30,6 +33,11 @@ def explained_errors(what: str) -> Iterator[None]:
             raise SinkUnavailable(
                 f"{told} See that all services are up (`make status`); the command can be run"
                 " again."
+            ) from error
+        if OVERFLOW in kinds:
+            raise SinkRejected(
+                f"{told} A stored time is further away than Spark can count: `make verify` names"
+                " the rows of Cassandra that hold one. Delete or correct them."
             ) from error
         raise SinkRejected(
             f"{told} Compare Cassandra's tables with `cql/` (`make up` creates what is missing);"
