@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -31,6 +31,8 @@ PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 DDL_TIMEOUT_SECONDS: Final = 60.0
+TIMESTAMP: Final = "timestamp"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 
 # The driver logs each attempt and refused statement; what matters is in the errors raised here.
@@ -111,6 +113,9 @@ def select_rows(
 ) -> list[dict[str, Any]]:
     """Rows of a table whose columns equal `where`; texts are taken as the column's type.
 
+    Times are UTC without saying so; one that no `datetime` can be is its number of milliseconds
+    since 1970, as text.
+
     Raises:
         SinkRejected: the table cannot be asked that way, or a value does not fit its column.
     """
@@ -125,7 +130,8 @@ def select_rows(
         )
         return list(itertools.islice(rows, limit))
     conditions = " AND ".join(f"{column} = ?" for column in where)
-    text = f"SELECT * FROM {keyspace}.{table}"  # noqa: S608 - checked identifiers
+    columns = _columns_of(session, keyspace, table)
+    text = f"SELECT {_selected(columns)} FROM {keyspace}.{table}"  # noqa: S608 - checked identifiers
     text += f" WHERE {conditions} LIMIT ?" if where else " LIMIT ?"
     try:
         statement = session.prepare(text)
@@ -133,7 +139,7 @@ def select_rows(
             _as_type(value, column.type.typename, column.name)
             for value, column in zip(where.values(), statement.column_metadata, strict=False)
         ]
-        return list(session.execute(statement, [*values, limit]))
+        return [_as_read(row, columns) for row in session.execute(statement, [*values, limit])]
     except (InvalidRequest, Unauthorized) as error:
         raise SinkRejected(
             f"Cassandra refused to read {keyspace}.{table} by {', '.join(where) or 'nothing'}:"
@@ -163,8 +169,8 @@ def _partitions_of(
     types = {column.name: column.cql_type for column in key}
     if not where or not set(where) < set(types):
         return None
-    wanted = {name: _as_read(_as_type(value, types[name], name)) for name, value in where.items()}
-    statement = f"SELECT DISTINCT {', '.join(types)} FROM {keyspace}.{table}"  # noqa: S608
+    wanted = {name: _as_stored(_as_type(value, types[name], name)) for name, value in where.items()}
+    statement = f"SELECT DISTINCT {_selected(types)} FROM {keyspace}.{table}"  # noqa: S608
     try:
         found = [{name: row[name] for name in types} for row in session.execute(statement)]
     except (NoHostAvailable, DriverException) as error:
@@ -173,11 +179,39 @@ def _partitions_of(
     return sorted(matching, key=lambda partition: [partition[name] for name in types], reverse=True)
 
 
-def _as_read(value: object) -> object:
-    """A value as the driver gives it back: its times are UTC without saying so."""
-    if isinstance(value, datetime) and value.tzinfo:
-        return value.astimezone(UTC).replace(tzinfo=None)
-    return value
+def _columns_of(session: Session, keyspace: str, table: str) -> dict[str, str]:
+    """Columns of a table with their types; none where the driver knows no such table."""
+    metadata = session.cluster.metadata.keyspaces.get(keyspace)
+    columns = metadata.tables[table].columns if _has(metadata, table) else {}
+    return {name: column.cql_type for name, column in columns.items()}
+
+
+def _selected(columns: Mapping[str, str]) -> str:
+    """What to select: times as milliseconds, as the driver gives no row with a year above 9999."""
+    return ", ".join(
+        f"toUnixTimestamp({name}) AS {name}" if kind == TIMESTAMP else name
+        for name, kind in columns.items()
+    ) or "*"  # fmt: skip
+
+
+def _as_stored(value: object) -> object:
+    """A value as `_selected` gives it back."""
+    return (value - EPOCH) // timedelta(milliseconds=1) if isinstance(value, datetime) else value
+
+
+def _as_read(row: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """A row with its times as such."""
+    return {
+        name: _time(value) if columns.get(name) == TIMESTAMP and value is not None else value
+        for name, value in row.items()
+    }
+
+
+def _time(milliseconds: int) -> datetime | str:
+    try:
+        return (EPOCH + timedelta(milliseconds=milliseconds)).replace(tzinfo=None)
+    except OverflowError:
+        return str(milliseconds)
 
 
 def _has(metadata: Any, table: str) -> bool:
@@ -205,7 +239,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
     try:
         if type_name == "uuid":
             return UUID(value)
-        if type_name == "timestamp":
+        if type_name == TIMESTAMP:
             moment = datetime.fromisoformat(value)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return int(value) if type_name in {"int", "bigint"} else value

@@ -1,14 +1,15 @@
-"""Counts the rows of whole tables, in parts that no time-out cuts short."""
+"""Reads whole tables, in parts that no time-out cuts short."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent_with_args
 
-from cql.client import check_identifiers
+from cql.client import TIMESTAMP, check_identifiers
 from settings import SinkRejected, SinkUnavailable
 
 COUNT_SLICES: Final = 32
@@ -32,6 +33,32 @@ def count_rows(session: Session, keyspace: str, table: str) -> int:
         return sum(int(outcome.result_or_exc.one()["rows"]) for outcome in outcomes)
     except (NoHostAvailable, DriverException) as error:
         raise _unfinished("counting", keyspace, table, error) from error
+
+
+def ids_of_times_beyond(
+    session: Session, keyspace: str, table: str, id_column: str, most_ms: int
+) -> Iterator[str]:
+    """Ids of rows with a time further from 1970 than that many milliseconds; reads every row.
+
+    Raises:
+        SinkRejected: there is no such table.
+        SinkUnavailable: the cluster did not answer.
+    """
+    described = _table(session, keyspace, table)
+    key = ", ".join(column.name for column in described.partition_key)
+    times = [name for name, column in described.columns.items() if column.cql_type == TIMESTAMP]
+    numbers = ", ".join(f"toUnixTimestamp({name}) AS {name}" for name in times)
+    try:
+        statement = session.prepare(
+            f"SELECT {id_column}, {numbers} FROM {keyspace}.{table}"  # noqa: S608 - as described
+            f" WHERE token({key}) >= ? AND token({key}) <= ?"
+        )
+        for bounds in token_slices(COUNT_SLICES):
+            for row in session.execute(statement, bounds):
+                if any(abs(row[name] or 0) > most_ms for name in times):
+                    yield str(row[id_column])
+    except (NoHostAvailable, DriverException) as error:
+        raise _unfinished("reading", keyspace, table, error) from error
 
 
 def token_slices(count: int) -> list[tuple[int, int]]:

@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pymongo.database import Database
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from operations.account import Account, StoreCount
@@ -34,8 +36,9 @@ from operations.rejections import Rejections
 from operations.sink_accounts import account_of_sinks, has_other_sinks
 from operations.sink_contents import SinkReading
 from operations.snapshot import SETTLE_SECONDS, Snapshot, take_snapshot
-from operations.spark_errors import explained_errors
+from operations.spark_errors import OVERFLOW, explained_errors
 from operations.topic_accounts import account_of_topics
+from operations.unreadable import unreadable_rows
 from settings import Settings
 from spark_jobs.ledger import Counts
 from spark_jobs.locks import running_job
@@ -112,10 +115,8 @@ class _Accountant:
         with ExitStack() as kept:
             contents = None
             if "cassandra" in self.settings.sinks and self.pipeline.tables:
-                until = self.snapshot.read_until
-                reading = read_contents(self.spark, self.pipeline, until, self.offsets)
-                contents = kept.enter_context(reading)
-                details += self._tables(contents)
+                contents = self._contents(kept)
+                details += self._tables(contents) if contents else self.faults
             details += self._arrivals(contents)
             records = self._records(contents)
             if records is not None:
@@ -140,6 +141,20 @@ class _Accountant:
             self.notes,
             self.is_running,
         )
+
+    def _contents(self, kept: ExitStack) -> Contents | None:
+        """What the tables hold; None, and faults, where rows of theirs cannot be read."""
+        until = self.snapshot.read_until
+        try:
+            reading = read_contents(self.spark, self.pipeline, until, self.offsets)
+            return kept.enter_context(reading)
+        except (Py4JError, PySparkException) as error:
+            if OVERFLOW not in str(error):
+                raise
+            self.faults += unreadable_rows(self.settings, self.pipeline)
+            if not self.faults:
+                raise
+            return None
 
     def _ledger(self) -> list[str]:
         entries = self.snapshot.entries

@@ -14,6 +14,7 @@ from operations.letters import STATES, Selection
 from operations.pipelines import PIPELINES, contract_of
 from settings import MillraceError, Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP
 
 Value = TypeVar("Value")
 
@@ -117,7 +118,7 @@ def _pipelines(settings: Settings, topic: str | None, faults: list[str]) -> list
 def _reasons(
     wanted: Iterable[str], pipelines: Iterable[Pipeline], faults: list[str]
 ) -> frozenset[str]:
-    known = {"unparseable"} | {
+    known = {"unparseable", INVALID_TIMESTAMP} | {
         f"{kind}_{field.reason_suffix}"
         for pipeline in pipelines
         for field in contract_of(pipeline).fields

@@ -12,19 +12,25 @@ Memory: the coordinates of the letters that were read, never their bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from operations.pipelines import read_topic
 from settings import Settings, dead_letter_topic
+from spark_jobs.instants import instant_or_number
 from spark_jobs.sources.broker import existing_topics
 from spark_jobs.sources.topics import redriven_topic
 
 WAITING, REDRIVEN, PARKED = "waiting", "redriven", "parked"
 STATES = (WAITING, REDRIVEN, PARKED)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# As jobs and redrives write them; anybody may put other bytes there.
+NUMBER = re.compile(rb"-?\d{1,19}")
+NOTE = re.compile(rb".*/(\d{1,10})/(\d{1,19})", re.DOTALL)
+LARGEST = 2**63 - 1
 
 Coordinates = tuple[int, int]
 """Partition and offset of a message of the source topic."""
@@ -50,12 +56,9 @@ class DeadLetter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
-    def timestamp(self) -> datetime | None:
-        """Kafka's time of the source message; None if its sender gave it a year over 9999."""
-        try:
-            return EPOCH + timedelta(milliseconds=self.timestamp_ms)
-        except OverflowError:
-            return None
+    def timestamp(self) -> datetime | str:
+        """Kafka's time of the source message; its number where that is outside 1970-9999."""
+        return instant_or_number(self.timestamp_ms)
 
     @property
     def size(self) -> int:
@@ -110,7 +113,8 @@ def redriven_coordinates(settings: Settings, topic: str) -> set[Coordinates]:
     notes = redriven_topic(topic)
     if notes not in existing_topics(settings):
         return set()
-    return {note_coordinates(message.key()) for message in read_topic(settings, notes)}
+    found = (note_coordinates(message.key()) for message in read_topic(settings, notes))
+    return {coordinates for coordinates in found if coordinates is not None}
 
 
 def note_key(letter: DeadLetter) -> bytes:
@@ -118,10 +122,22 @@ def note_key(letter: DeadLetter) -> bytes:
     return letter.source.encode()
 
 
-def note_coordinates(key: bytes) -> Coordinates:
-    """Partition and offset that a note's key tells."""
-    _, partition, offset = key.rsplit(b"/", 2)
-    return int(partition), int(offset)
+def note_coordinates(key: bytes | None) -> Coordinates | None:
+    """Partition and offset that a note's key tells; None if no redrive wrote it."""
+    found = NOTE.fullmatch(key or b"")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _number(header: bytes) -> int:
+    """The number of 64 bits that a header holds.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    number = int(header) if NUMBER.fullmatch(header) else LARGEST + 1
+    if not -LARGEST - 1 <= number <= LARGEST:
+        raise ValueError
+    return number
 
 
 def _letter(
@@ -132,9 +148,9 @@ def _letter(
     try:
         if headers["source_topic"].decode() != topic:
             return None
-        place = int(headers["source_partition"]), int(headers["source_offset"])
-        timestamp_ms = int(headers["source_timestamp"])
-        redrives = int(headers["redrives"])
+        place = _number(headers["source_partition"]), _number(headers["source_offset"])
+        timestamp_ms = _number(headers["source_timestamp"])
+        redrives = _number(headers["redrives"])
         reasons = tuple(headers["reasons"].decode().split(","))
     except (KeyError, ValueError):
         return None

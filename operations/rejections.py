@@ -7,6 +7,7 @@ are never looked at. Summaries are read by `_id` alone, one after the other.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -82,9 +83,9 @@ class Rejections:
         """What the summaries in MongoDB hold."""
         kept = Kept(f"{self.database.name}.{SUMMARIES} ({self.topic})")
         batch_of = _batch_finder(self.snapshot.entries)
-        for partition, offset in self._summaries():
+        for place in self._summaries():
             kept.total += 1
-            batch_id = batch_of(partition, offset)
+            batch_id = batch_of(*place) if place else None
             if batch_id is not None:
                 kept.by_batch[batch_id] += 1
         return kept
@@ -122,7 +123,7 @@ class Rejections:
             found = self._origins().distinct()
         else:
             # Of the batches that differ only.
-            inside = [(p, o) for p, o in self._summaries() if _is_inside(p, o, ranges)]
+            inside = [place for place in self._summaries() if place and _is_inside(*place, ranges)]
             found = self.spark.createDataFrame(inside, COORDINATES)
         return _names(place, self.topic, rejected, found.filter(is_within(ranges)))
 
@@ -136,10 +137,12 @@ class Rejections:
             F.when(own, F.col("source_offset")).alias("kafka_offset"),
         )
 
-    def _summaries(self) -> Iterator[tuple[int, int]]:
+    def _summaries(self) -> Iterator[tuple[int, int] | None]:
+        """Source coordinates of the summaries, None where no job wrote one."""
+        own = re.compile(rf"{re.escape(self.topic)}/(\d+)/(\d+)", re.ASCII)
         for document in self.database[SUMMARIES].find({"source_topic": self.topic}, {"_id": 1}):
-            _, partition, offset = document["_id"].rsplit("/", 2)
-            yield int(partition), int(offset)
+            found = own.fullmatch(str(document["_id"]))
+            yield (int(found[1]), int(found[2])) if found else None
 
 
 def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:

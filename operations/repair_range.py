@@ -155,7 +155,8 @@ def _offsets_at(
     settings: Settings, topic: str, moment: datetime, on_broker: Ranges
 ) -> dict[int, int]:
     """The first offset of each partition whose message is not older; its end if all are."""
-    spec = OffsetSpec.for_timestamp(int(moment.timestamp() * 1000))
+    # Kafka has other meanings for numbers below 0, and no order among messages that hold one.
+    spec = OffsetSpec.for_timestamp(max(int(moment.timestamp() * 1000), 0))
     asked = {TopicPartition(topic, partition): spec for partition in on_broker}
     # The client must outlive its answers.
     admin = kafka_admin(settings)

@@ -5,10 +5,11 @@ Raw messages are masked by the contract's sensitivity; stores hold no clear sens
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import remedies
@@ -25,6 +26,7 @@ from schemas.contract import Contract
 from settings import SINK_MODULES, MillraceError, Settings, dead_letter_topic
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
+from spark_jobs.instants import instant_or_number
 from spark_jobs.ledger import COLLECTION as LEDGER
 from spark_jobs.sinks.arrow_files import arrow_files
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
@@ -43,6 +45,7 @@ OPTIONS = {
 # Internals of the aggregates: the guard's memory and the sketch.
 HIDDEN_FIELDS = ("applied", "clients_sketch")
 LABELS = TICKET_COLLECTIONS | PROFILE_COLLECTIONS
+NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 Record = dict[str, Any]
 
 
@@ -176,7 +179,7 @@ def _messages_of(topic: str, contract: Contract, what: str) -> Place:
             yield {
                 "partition": message.partition(),
                 "offset": message.offset(),
-                "timestamp": _time(message.timestamp()[1]),
+                "timestamp": instant_or_number(message.timestamp()[1]),
                 "value (masked)": masked_value(message.value(), contract),
             }
 
@@ -197,7 +200,7 @@ def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) ->
             yield {
                 "source": f"{headers.get('source_topic')}/{headers.get('source_partition')}"
                 f"/{headers.get('source_offset')}",
-                "timestamp": _time(int(headers.get("source_timestamp", 0))),
+                "timestamp": _time(headers.get("source_timestamp")),
                 "reasons": headers.get("reasons"),
                 "redrives": headers.get("redrives"),
                 "value (masked)": masked_value(message.value(), by_topic[message.topic()]),
@@ -271,5 +274,6 @@ def _by(columns: Collection[str]) -> str:
     return f"; {' '.join(OPTIONS[column] for column in columns)}" if columns else ""
 
 
-def _time(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+def _time(header: str | None) -> datetime | str | None:
+    """The time that a header tells; what is no number stands as it is."""
+    return instant_or_number(int(header)) if header and NUMBER.fullmatch(header) else header

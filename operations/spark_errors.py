@@ -14,6 +14,8 @@ from spark_jobs.sinks.base import OUTAGE_PATTERN
 UNLIKE_CQL = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 UNLIKE_SQL = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
 DAMAGED = "A file under OUTPUT_PATH is damaged or was changed from outside: restore it"
+# What Spark says where a number has more than 64 bits.
+OVERFLOW = "ArithmeticException"
 
 
 @contextmanager
@@ -34,6 +36,11 @@ def explained_errors(what: str, remedy: str = UNLIKE_CQL) -> Iterator[None]:
             raise SinkUnavailable(
                 f"{told} See that all services are up (`make status`); the command can be run"
                 " again."
+            ) from error
+        if OVERFLOW in kinds:
+            raise SinkRejected(
+                f"{told} A stored time is further away than Spark can count: `make verify` names"
+                " the rows of Cassandra that hold one. Delete or correct them."
             ) from error
         raise SinkRejected(
             f"{told} {remedy}; the logs `spark-*.log` under `MILLRACE_HOME/logs` have the details."

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from bson.datetime_ms import DatetimeMS
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -78,6 +79,8 @@ def _cell(value: Any) -> str:
         return f"{value:.2f}"
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
+    if isinstance(value, DatetimeMS):
+        return f"{int(value)}"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="milliseconds")
     if isinstance(value, Mapping | list | tuple):
@@ -90,4 +93,5 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return str(value)
+    # A time of MongoDB that no `datetime` can be.
+    return f"{int(value)}" if isinstance(value, DatetimeMS) else str(value)

@@ -14,7 +14,9 @@ MESSAGE_SCHEMA = T.StructType(
         T.StructField("kafka_topic", T.StringType()),
         T.StructField("kafka_partition", T.IntegerType()),
         T.StructField("kafka_offset", T.LongType()),
+        # Null where the number lies outside 1970-9999: a sender may write any.
         T.StructField("kafka_timestamp", T.TimestampType()),
+        T.StructField("kafka_timestamp_ms", T.LongType()),
         T.StructField("redrives", T.IntegerType()),
     ]
 )

@@ -21,17 +21,13 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 from pyspark.sql import DataFrame, SparkSession
 
+from schemas.spark import MESSAGE_SCHEMA
 from settings import JobError, Settings
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session import SHUFFLE_PARTITIONS, deduplication_partitions
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 
-# Columns as of `sources.kafka.stream_messages`.
-MESSAGES = (
-    "key binary, value binary, kafka_topic string, kafka_partition int, kafka_offset bigint,"
-    " kafka_timestamp timestamp, redrives int"
-)
 DUMMY_KEY = "fingerprint"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATE_PROVIDER = "spark.sql.streaming.stateStore.providerClass"
@@ -81,7 +77,7 @@ class Fingerprint:
 
 def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> Fingerprint:
     """The fingerprint of the code that runs now, on the pipeline's checkpoint."""
-    messages = spark.createDataFrame([], MESSAGES)
+    messages = spark.createDataFrame([], MESSAGE_SCHEMA)
     # Keys and modes have a check of their own (`hash_key_id`) and must not be part of a plan.
     fixed = settings.model_copy(
         update={"pii_hash_key": SecretStr(DUMMY_KEY), "pii_hash_mode": "hmac-sha256"}

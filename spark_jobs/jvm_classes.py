@@ -20,6 +20,7 @@ SOURCES: Final = resources.files("spark_jobs") / "jvm"
 STATE_STORE: Final = "millrace.spark.RocksDBStateStoreProvider"
 STATE_STORE_CONF: Final = "spark.sql.streaming.stateStore.providerClass"
 LOCAL_FILES: Final = "millrace.spark.LocalFiles"
+KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
 CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
 # Pipelines of one driver write at the same time.
@@ -32,7 +33,7 @@ def add_classes(spark: SparkSession, folder: Path) -> None:
     """Make the classes that every job needs known, and let this session use them."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
     context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public way
-    _make_known(spark, folder / "millrace.jar", STATE_STORE, LOCAL_FILES)
+    _make_known(spark, folder / "millrace.jar", STATE_STORE, LOCAL_FILES, KAFKA_MESSAGES)
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
     if str(spark.sparkContext.master).startswith("local["):
         _use_local_files(jvm, context.hadoopConfiguration())

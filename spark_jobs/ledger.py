@@ -116,8 +116,13 @@ class Entry:
             topic_id=document.get("topic_id"),
             plan=document.get("plan"),
             accepted_loss=_ranges(document.get("accepted_loss", [])),
-            moment=Moment(**clock) if (clock := document.get("clock")) else None,
+            moment=_moment(document.get("clock")),
         )
+
+
+def _moment(clock: Document | None) -> Moment | None:
+    """The clock of an entry; None without one, or where its time is none that Python can hold."""
+    return Moment(**clock) if clock and isinstance(clock["wall"], datetime) else None
 
 
 def _range_documents(ranges: Ranges) -> list[dict[str, int]]:

@@ -20,6 +20,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from settings import JobError, MillraceError, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.clock import Moment, earliest_clock, set_planned_batch_right
+from spark_jobs.culprit import first_failing
 from spark_jobs.findings import NOTHING, Accepted, Ranges, refuse
 from spark_jobs.fingerprint import Fingerprint
 from spark_jobs.guard import check_start
@@ -258,9 +259,19 @@ class PipelineRun:
                 " is repeated. See that all services are up (`make status`)."
             )
         return JobError(
-            f"Pipeline {name} stopped: {_class_of(text)}. Nothing is lost; its log"
+            f"Pipeline {name} stopped: {_class_of(text)}.{self._culprit()} Nothing is lost; its log"
             f" `{self.settings.millrace_home / 'logs'}` has the details (`make logs SERVICE=jobs`)."
         )
+
+    def _culprit(self) -> str:
+        """The message that the batch fails at, in words; nothing where no message is the cause."""
+        checkpoint = self.pipeline.checkpoint(self.settings)
+        planned = checkpoint.last_planned()
+        if planned is None or planned == checkpoint.last_committed():
+            return ""
+        ranges = checkpoint.ranges(planned)
+        found = first_failing(self.spark, self.settings, self.pipeline, ranges)
+        return f" The first message that fails is `{found}`." if found else ""
 
 
 def _class_of(text: str) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from psycopg import DataError
+from psycopg.abc import Buffer
 from psycopg.sql import SQL, Identifier
+from psycopg.types.datetime import TimestamptzLoader
 
 from settings import Settings
 from sql.client import SQL_FOLDER, transaction
@@ -28,6 +32,17 @@ SELECT has_table_privilege(to_regclass(%s), 'SELECT')
   AND has_table_privilege(to_regclass(%s), 'INSERT')
   AND has_table_privilege(to_regclass(%s), 'UPDATE')
 """
+
+
+class InstantOrText(TimestamptzLoader):
+    """Reads times; what no `datetime` can be stays the server's text."""
+
+    def load(self, data: Buffer) -> datetime | str:  # type: ignore[override]
+        """The value of a column."""
+        try:
+            return super().load(data)
+        except DataError:
+            return bytes(data).decode()
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,8 @@ def select_rows(
 ) -> list[dict[str, Any]]:
     """Rows of a table whose columns equal `where`, latest message first.
 
+    A time that no `datetime` can be is the server's text of it, such as `infinity`.
+
     Raises:
         SinkError: the database is away, has no such table or column, or a value does not fit.
     """
@@ -111,6 +128,7 @@ def select_rows(
     )
     where_all = SQL(" AND ").join([SQL("true"), *conditions])
     with transaction(settings, f"show rows of {table}") as work:
+        work.cursor.adapters.register_loader("timestamptz", InstantOrText)
         answer = work.execute(query.format(Identifier(table), where_all), [*where.values(), limit])
         names = [column.name for column in answer.description or ()]
         return [dict(zip(names, row, strict=True)) for row in answer]

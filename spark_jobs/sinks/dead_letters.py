@@ -12,7 +12,6 @@ Options: `max.request.size` follows the dead-letter topic's limit, which is abov
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -24,6 +23,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings, dead_letter_topic
+from spark_jobs.instants import instant_or_number
 from spark_jobs.sinks.base import sink_error
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
@@ -36,7 +36,7 @@ def select_dead_letters(rejected: DataFrame) -> DataFrame:
     """Rejected rows as messages of the dead-letter topic.
 
     Columns in: `key`, `value`, `reasons`, `kafka_topic`, `kafka_partition`, `kafka_offset`,
-        `kafka_timestamp`, `redrives`.
+        `kafka_timestamp_ms`, `redrives`.
     Columns out: `key` binary, `value` binary, `headers` array<struct<key string, value binary>>.
     Grain: one rejected message.
     Nulls: `key` and `value` as received.
@@ -47,7 +47,7 @@ def select_dead_letters(rejected: DataFrame) -> DataFrame:
         header("source_topic", F.col("kafka_topic")),
         header("source_partition", F.col("kafka_partition")),
         header("source_offset", F.col("kafka_offset")),
-        header("source_timestamp", F.unix_millis("kafka_timestamp")),
+        header("source_timestamp", F.col("kafka_timestamp_ms")),
         header("redrives", F.col("redrives")),
     )
     return rejected.select("key", "value", headers.alias("headers"))
@@ -77,8 +77,7 @@ def store_summaries(rejected: DataFrame, database: Database[Document], batch_id:
         "kafka_topic",
         "kafka_partition",
         "kafka_offset",
-        # As a number: PySpark would hand a timestamp over in the machine's own time zone.
-        F.unix_millis("kafka_timestamp").alias("timestamp_ms"),
+        "kafka_timestamp_ms",
         "reasons",
     )
     # In one partition, or each would be a job of its own.
@@ -111,7 +110,7 @@ def _summary(row: Any) -> Document:
         "_id": f"{row.kafka_topic}/{row.kafka_partition}/{row.kafka_offset}",
         "source_topic": row.kafka_topic,
         "reasons": list(row.reasons),
-        "source_timestamp": datetime.fromtimestamp(row.timestamp_ms / 1000, UTC),
+        "source_timestamp": instant_or_number(row.kafka_timestamp_ms),
     }
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -52,6 +53,8 @@ def connect_mongodb(settings: Settings, timeout_seconds: float = 10) -> MongoCli
         socketTimeoutMS=max(milliseconds, 30_000),
         retryWrites=False,
         tz_aware=True,
+        # Or one value that no `datetime` can be would keep all documents from being read.
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
         appname="millrace",
     )
 

@@ -27,7 +27,7 @@ from spark_jobs.faults import fault_point
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.copy_text import copy_lines, stream_blocks
 from sql.client import Transaction, login, transaction
-from sql.tables import faults
+from sql.tables import TYPE_NAMES, declared, faults
 
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
@@ -51,6 +51,10 @@ JDBC_DRIVER = "org.postgresql.Driver"
 ROWS_PER_PARTITION = 250_000
 MOST_PARTITIONS = 64
 FETCH_ROWS = 5_000
+LAST_OFFSET = 2**63 - 1
+# Around all times of records; what lies outside is another time, which no record has.
+READABLE = "'1000-01-01Z' AND '20000-01-01Z'"
+UNREADABLE = "'20000-01-01Z'"
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
     """All rows of a table, read over JDBC by ranges of `kafka_offset`.
 
     Columns out: the table's; uuid as string, timestamptz as timestamp, text[] as array<string>.
+        A time that is none of a record (`infinity`) is one in the year 20000.
     Grain: one row.
     Nulls: as stored.
     """
@@ -115,12 +120,23 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
     with transaction(settings, f"tell the offsets of {table.name}") as work:
         found = work.execute(query.format(Identifier(table.name))).fetchone() or (0, None, None)
     count, first, last = found
-    options = jdbc_options(settings) | {"dbtable": table.name, "fetchsize": str(FETCH_ROWS)}
+    options = jdbc_options(settings) | {"dbtable": _readable(table), "fetchsize": str(FETCH_ROWS)}
     if first is not None:
         options |= {"partitionColumn": "kafka_offset", "lowerBound": str(first)}
-        options |= {"upperBound": str(last + 1)}
+        options |= {"upperBound": str(min(last + 1, LAST_OFFSET))}
         options["numPartitions"] = str(min(ceil(count / ROWS_PER_PARTITION), MOST_PARTITIONS))
     return spark.read.format("jdbc").options(**options).load()
+
+
+def _readable(table: SqlTable) -> str:
+    """The table with times that Spark can hold, and with none in the place of `infinity`."""
+    columns = ", ".join(
+        f"CASE WHEN {name} NOT BETWEEN {READABLE} THEN {UNREADABLE} ELSE {name} END AS {name}"
+        if kind == TYPE_NAMES["timestamptz"]
+        else name
+        for name, kind in declared()[table.name].columns.items()
+    )
+    return f"(SELECT {columns} FROM {table.name}) AS readable"  # noqa: S608 - names of our files
 
 
 def jdbc_options(settings: Settings) -> dict[str, str]:

@@ -13,9 +13,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.jvm_classes import KAFKA_MESSAGES
 from spark_jobs.trust import pem_certificates
 
 REDRIVES_HEADER = "redrives"
+# Where KafkaMessages.java leaves a timestamp outside 1970-9999.
+TIMESTAMP_HEADER = "millrace-timestamp"
 # A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
 FETCH_MAX_WAIT_MILLISECONDS = "20"
 # Kafka's own 1 MiB of a partition and 500 messages at a time are twice the work for the broker.
@@ -78,12 +81,15 @@ def stream_messages(
     the batch that holds a loss which the user has accepted.
 
     Columns out: `key` binary, `value` binary, `kafka_topic` string, `kafka_partition` int,
-        `kafka_offset` bigint, `kafka_timestamp` timestamp, `redrives` int.
+        `kafka_offset` bigint, `kafka_timestamp` timestamp, `kafka_timestamp_ms` bigint,
+        `redrives` int.
     Grain: one message.
-    Nulls: `key` and `value` as on the topic; `redrives` is 0 where the header is absent.
+    Nulls: `key` and `value` as on the topic; `kafka_timestamp` where it lies outside 1970-9999;
+        `redrives` is 0 where the header is absent or no number.
+    Units: `kafka_timestamp_ms` is the timestamp as Kafka counts it, any 64-bit integer.
     """
     messages = (
-        spark.readStream.format("kafka")
+        spark.readStream.format(KAFKA_MESSAGES)
         .options(**kafka_options(settings))
         .option("subscribe", topic)
         .option("startingOffsets", starting_offsets)
@@ -137,7 +143,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
     first = {topic: {str(partition): start for partition, (start, _) in ranges.items()}}
     after_last = {topic: {str(partition): end for partition, (_, end) in ranges.items()}}
     return (
-        spark.read.format("kafka")
+        spark.read.format(KAFKA_MESSAGES)
         .options(**kafka_options(settings))
         .option("assign", json.dumps({topic: sorted(ranges)}))
         .option("startingOffsets", json.dumps(first))
@@ -157,12 +163,15 @@ def _header(name: str) -> Column:
 
 
 def _select_messages(messages: DataFrame) -> DataFrame:
+    sent, of_header = F.unix_millis("timestamp"), _header(TIMESTAMP_HEADER).cast("bigint")
+    is_instant = sent >= 0
     return messages.select(
         "key",
         "value",
         F.col("topic").alias("kafka_topic"),
         F.col("partition").alias("kafka_partition"),
         F.col("offset").alias("kafka_offset"),
-        F.col("timestamp").alias("kafka_timestamp"),
+        F.when(is_instant, F.col("timestamp")).alias("kafka_timestamp"),
+        F.when(is_instant, sent).otherwise(of_header).alias("kafka_timestamp_ms"),
         F.coalesce(_header(REDRIVES_HEADER).cast("int"), F.lit(0)).alias("redrives"),
     )

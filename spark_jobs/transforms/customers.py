@@ -2,7 +2,8 @@
 
 Columns in:  `schemas.spark.MESSAGE_SCHEMA`
 Columns out: `record_id`, `outcome` (`valid`: complete and of the USA, `filtered`: complete and of
-             elsewhere, `alert`: incomplete, `rejected`: not readable), `reasons` (of `alert` and
+             elsewhere, `alert`: incomplete, `rejected`: not readable,
+             or its Kafka timestamp outside 1970-9999), `reasons` (of `alert` and
              `rejected`), `key`, `value` (both only when rejected), the message's coordinates,
              `redrives`, then, null unless valid or alert: `customer_id`, `first_name`, `last_name`,
              `email`, `phone`, `address`, `city`, `state`, `country`, `postal_code` strings,
@@ -105,7 +106,7 @@ def _or_else(text: Column, default: str) -> Column:
 
 
 def _reasons(fields: tuple[FieldContract, ...]) -> Column:
-    """Gather all reasons, in the contract's order; `unparseable` alone without a record."""
+    """Gather all reasons, in the contract's order; what makes a dead letter stands alone."""
     given = [
         reason(field, F.col(f"sent_{field.name}"), F.col(field.name))
         for field in fields
@@ -114,16 +115,21 @@ def _reasons(fields: tuple[FieldContract, ...]) -> Column:
     is_unreadable = ~is_blank(F.col(f"sent_{CREATED_AT}")) & F.col(CREATED_AT).isNull()
     given.append(F.when(is_unreadable, F.lit(f"invalid_{CREATED_AT}")))
     return (
-        F.when(F.col("record").isNull(), F.array(F.lit("unparseable")))
+        F.when(outcomes.has_invalid_timestamp(), F.array(F.lit(outcomes.INVALID_TIMESTAMP)))
+        .when(F.col("record").isNull(), F.array(F.lit("unparseable")))
         .when(reduce(or_, (r.isNotNull() for r in given)), F.array_compact(F.array(*given)))
         .otherwise(outcomes.no_reasons())
     )
 
 
+def _is_dead_letter() -> Column:
+    return outcomes.has_invalid_timestamp() | F.col("record").isNull()
+
+
 def _outcome() -> Column:
     is_of_usa = F.lower("country").isin(*USA)
     return (
-        F.when(F.col("record").isNull(), F.lit(outcomes.REJECTED))
+        F.when(_is_dead_letter(), F.lit(outcomes.REJECTED))
         .when(F.size("reasons") > 0, F.lit(outcomes.ALERT))
         .when(is_of_usa, F.lit(outcomes.VALID))
         .otherwise(F.lit(outcomes.FILTERED))

@@ -13,14 +13,16 @@ FILTERED: Final = "filtered"
 # An incomplete customer: stored, once for each message, in a place of its own.
 ALERT: Final = "alert"
 STORED: Final = (VALID, ALERT)
+# Judged by its Kafka timestamp alone, whatever its content.
+INVALID_TIMESTAMP: Final = "invalid_kafka_timestamp"
 
 
 def message_columns(record_id: str) -> list[Column]:
     """Return the leading columns of a classified message; expects `outcome` and `reasons`.
 
-    `key` and `value` stay only with rejected messages, which are kept byte for byte, `reasons` with
-    alerts as well; `record_id` is the record's own id when it is valid, else coordinates, a form
-    that `record_id` of a valid record must not have.
+    `key`, `value` and `kafka_timestamp_ms` stay only with rejected messages, which are kept byte
+    for byte, `reasons` with alerts as well; `record_id` is the record's own id when it is valid,
+    else coordinates, a form that `record_id` of a valid record must not have.
     """
     coordinates = F.concat_ws("/", "kafka_partition", "kafka_offset")
     rejected = F.col("outcome") == REJECTED
@@ -32,8 +34,15 @@ def message_columns(record_id: str) -> list[Column]:
         F.when(rejected, F.col("key")).alias("key"),
         F.when(rejected, F.col("value")).alias("value"),
         *map(F.col, ("kafka_topic", "kafka_partition", "kafka_offset")),
-        *map(F.col, ("kafka_timestamp", "redrives")),
+        F.col("kafka_timestamp"),
+        F.when(rejected, F.col("kafka_timestamp_ms")).alias("kafka_timestamp_ms"),
+        F.col("redrives"),
     ]
+
+
+def has_invalid_timestamp() -> Column:
+    """Tell whether the message's Kafka timestamp lies outside 1970-9999."""
+    return F.col("kafka_timestamp").isNull()
 
 
 def when_valid(column: Column) -> Column:

@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas.contract import WHITE_SPACE, FieldContract
+from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP, has_invalid_timestamp
 
 # Of a character in UTF-8.
 MOST_OCTETS: Final = 4
@@ -76,10 +77,14 @@ def reason(field: FieldContract, sent: Column, value: Column) -> Column:
 
 
 def all_reasons(record: Column, values: Sequence[Column], reasons: Sequence[Column]) -> Column:
-    """Gather reason codes, in the order given; `unparseable` alone where there is no record."""
+    """Gather reason codes, in the order given; expects `kafka_timestamp`.
+
+    `invalid_kafka_timestamp` stands alone, and so does `unparseable` where there is no record.
+    """
     any_missing = reduce(or_, (value.isNull() for value in values))
     return (
-        F.when(record.isNull(), F.array(F.lit("unparseable")))
+        F.when(has_invalid_timestamp(), F.array(F.lit(INVALID_TIMESTAMP)))
+        .when(record.isNull(), F.array(F.lit("unparseable")))
         .when(any_missing, F.array_compact(F.array(*reasons)))
         .otherwise(F.array().cast("array<string>"))
     )

@@ -12,13 +12,14 @@ from tests.support.pipelines import MakeWorld
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COLUMNS = (
-    "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
+    "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp_ms bigint,"
     " reasons array<string>"
 )
 
 
 def _rejected(spark: SparkSession, **reasons: str) -> DataFrame:
-    rows = [("t", 0, int(name.removeprefix("at_")), NOON, [why]) for name, why in reasons.items()]
+    at = int(NOON.timestamp() * 1000)
+    rows = [("t", 0, int(name.removeprefix("at_")), at, [why]) for name, why in reasons.items()]
     return spark.createDataFrame(rows, COLUMNS)
 
 

@@ -66,6 +66,7 @@ def test_the_columns_are_these_in_this_order(frame: Frame) -> None:
         ("kafka_partition", "int"),
         ("kafka_offset", "bigint"),
         ("kafka_timestamp", "timestamp"),
+        ("kafka_timestamp_ms", "bigint"),
         ("redrives", "int"),
         ("identifiant", "string"),
         ("title", "string"),
@@ -228,7 +229,7 @@ def test_the_young_are_filtered_with_whatever_other_faults(frame: Frame) -> None
     assert (rows[0].age, rows[0].age_band) == (14, "14-17")
     filtered = rows[1:5]
     assert all(row.reasons == [] and row.key is None and row.value is None for row in filtered)
-    assert all(value is None for row in filtered for value in row[10:])
+    assert all(value is None for row in filtered for value in row[11:])
     assert [row.record_id for row in filtered] == ["0/1", "0/2", "0/3", "0/4"]
 
 

@@ -45,6 +45,7 @@ def test_a_valid_ticket_becomes_a_record_with_team_and_hour(frame: Frame) -> Non
         "kafka_partition": 2,
         "kafka_offset": 0,
         "kafka_timestamp": datetime(2026, 11, 22, 12, 0),  # noqa: DTZ001
+        "kafka_timestamp_ms": None,
         "redrives": 0,
         "ticket_id": "0b9a1c9e-4f0e-4a57-8b0a-6d5f2f3c1a77",
         "client_id": "CLIENT_42",
@@ -68,6 +69,7 @@ def test_the_columns_are_these_in_this_order(frame: Frame) -> None:
         ("kafka_partition", "int"),
         ("kafka_offset", "bigint"),
         ("kafka_timestamp", "timestamp"),
+        ("kafka_timestamp_ms", "bigint"),
         ("redrives", "int"),
         ("ticket_id", "string"),
         ("client_id", "string"),
@@ -89,7 +91,7 @@ def test_a_rejected_ticket_keeps_its_bytes_and_nothing_else(frame: Frame) -> Non
     assert [row.key for row in got] == [b"key"] * 3
     assert [row.value for row in got][:2] == [b"\xff\x00", None]
     assert [row.reasons for row in got] == [["unparseable"], ["unparseable"], ["invalid_priority"]]
-    assert all(value is None for row in got for value in row[10:])
+    assert all(value is None for row in got for value in row[11:])
 
 
 def test_missing_is_absent_null_or_blank(frame: Frame) -> None:

@@ -94,13 +94,14 @@ def message(
     *,
     offset: int = 0,
     partition: int = 0,
-    at: datetime = NOON,
+    at: datetime | int = NOON,
     topic: str = "client_tickets",
 ) -> tuple[Any, ...]:
-    """One row of `MESSAGE_SCHEMA`."""
+    """One row of `MESSAGE_SCHEMA`; a number as Kafka's timestamp is one outside 1970-9999."""
     value = payload(record)
     value = bytearray(value) if value is not None else None
-    return (bytearray(b"key"), value, topic, partition, offset, at, 0)
+    instant, number = (None, at) if isinstance(at, int) else (at, int(at.timestamp() * 1000))
+    return (bytearray(b"key"), value, topic, partition, offset, instant, number, 0)
 
 
 def messages(records: Sequence[Any], **options: Any) -> list[tuple[Any, ...]]:

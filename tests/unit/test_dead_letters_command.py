@@ -93,11 +93,13 @@ def test_all_faults_of_the_options_come_at_once() -> None:
         assert told in str(caught.value)
 
 
-def test_time_of_a_message_beyond_the_calendar_is_shown_as_none() -> None:
-    far = DeadLetter("t", 0, 0, 1_795_342_500_000_000, ("unparseable",), 0, "waiting", None, None)
+def test_time_of_a_message_beyond_the_calendar_is_shown_as_its_number() -> None:
+    reasons = ("invalid_kafka_timestamp",)
+    far = DeadLetter("t", 0, 0, 1_795_342_500_000_000, reasons, 0, "waiting", None, None)
 
-    assert far.timestamp is None
-    assert request_of("list", "--since", "2026-11-22").selection.takes(far)
+    assert far.timestamp == "1795342500000000"
+    request = request_of("list", "--since", "2026-11-22", "--reason", "invalid_kafka_timestamp")
+    assert request.selection.takes(far)
 
 
 def test_note_tells_the_coordinates_of_any_topic_name() -> None:
@@ -105,6 +107,11 @@ def test_note_tells_the_coordinates_of_any_topic_name() -> None:
 
     assert note_key(noted) == b"a/b/12/345"
     assert note_coordinates(b"a/b/12/345") == (12, 345)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"a/b", b"a/1/x", b"a/1/-5", b"a/1/" + b"9" * 40])
+def test_note_that_no_redrive_wrote_tells_nothing(key: bytes | None) -> None:
+    assert note_coordinates(key) is None
 
 
 def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch) -> None:
