@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 from local_stack.files import write_whole
 from local_stack.ports import loopback_port
 from local_stack.service import Service
+from local_stack.versions import installed_version
 from settings import StackError
 
 PROBE_TIMEOUT_MILLISECONDS: Final = 1000
@@ -46,7 +46,8 @@ class MongoDB(Service):
         """Flavour and version for people."""
         if mongod := self._mongod():
             return f"MongoDB {_mongod_version(mongod)}"
-        return f"SecantusDB {metadata.version('secantusdb')} (stand-in for mongod)"
+        version = installed_version("secantusdb") or "not installed"
+        return f"SecantusDB {version} (stand-in for mongod)"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Make the data folder of the flavour; the two do not read each other's files."""
@@ -63,8 +64,9 @@ class MongoDB(Service):
         stand_in = Path(sys.executable).with_name("secantusd-py")
         if not stand_in.exists():
             raise StackError(
-                f"Neither `mongod` nor its stand-in `{stand_in}` is there."
-                " Remove `.venv` and run the command again to repair the set-up."
+                "There is no `mongod` on PATH, and its stand-in SecantusDB is not installed"
+                f" (`{stand_in}`). Remove `.venv`, and the next `make` command makes it again with"
+                " the stand-in; where there is no `.venv`, `pip install -e '.[embedded]'` adds it."
             )
         command = [str(stand_in), "--config", str(self.data_path / "secantusd.toml")]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"]
