@@ -212,7 +212,7 @@ GROUPS = {
     ),
     "s3": ("org.apache.hadoop:hadoop-aws:3.3.4",),
     "hdfs": ("org.apache.hadoop:hadoop-client-minicluster:3.3.4",),
-    "cassandra": ("org.apache.cassandra:cassandra-all:5.0.6",),
+    "cassandra": ("org.apache.cassandra:cassandra-all:5.0.9",),
 }
 
 
