@@ -49,6 +49,19 @@ class MongoDB(Service):
         version = installed_version("secantusdb") or "not installed"
         return f"SecantusDB {version} (stand-in for mongod)"
 
+    def ensure_installed(self) -> None:
+        """Look for a server of either kind.
+
+        Raises:
+            StackError: there is none; the text says how one is installed.
+        """
+        if not self._mongod() and not _stand_in().exists():
+            raise StackError(
+                "There is no `mongod` on PATH, and its stand-in SecantusDB is not installed"
+                f" (`{_stand_in()}`). Remove `.venv`, and the next `make` command makes it again"
+                " with it; where there is no `.venv`, `pip install -e '.[embedded]'` adds it."
+            )
+
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Make the data folder of the flavour; the two do not read each other's files."""
         self._store_path().mkdir(parents=True, exist_ok=True)
@@ -61,14 +74,7 @@ class MongoDB(Service):
             command = [mongod, "--bind_ip", "127.0.0.1", "--port", str(self.port)]
             command += ["--dbpath", str(self._store_path()), "--nounixsocket", "--quiet"]
             return [*command, "--wiredTigerCacheSizeGB", str(CACHE_SIZE_MB / 1024)]
-        stand_in = Path(sys.executable).with_name("secantusd-py")
-        if not stand_in.exists():
-            raise StackError(
-                "There is no `mongod` on PATH, and its stand-in SecantusDB is not installed"
-                f" (`{stand_in}`). Remove `.venv`, and the next `make` command makes it again with"
-                " the stand-in; where there is no `.venv`, `pip install -e '.[embedded]'` adds it."
-            )
-        command = [str(stand_in), "--config", str(self.data_path / "secantusd.toml")]
+        command = [str(_stand_in()), "--config", str(self.data_path / "secantusd.toml")]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"]
         return [
             *command,
@@ -100,6 +106,10 @@ class MongoDB(Service):
         # folder frees the choice.
         kept = (self.data_path / "secantusdb").exists() and not (self.data_path / "mongod").exists()
         return None if kept else shutil.which("mongod")
+
+
+def _stand_in() -> Path:
+    return Path(sys.executable).with_name("secantusd-py")
 
 
 def _mongod_version(mongod: str) -> str:

@@ -129,7 +129,7 @@ def test_port_of_mongodb_comes_from_its_address(settings: Settings) -> None:
     assert MongoDB(moved).port == 27999
 
 
-def test_stack_without_mongod_and_stand_in_says_what_to_install(
+def test_stack_without_mongod_and_stand_in_says_what_to_install_and_starts_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local_stack.mongodb.shutil.which", lambda name: None)
@@ -138,7 +138,9 @@ def test_stack_without_mongod_and_stand_in_says_what_to_install(
 
     assert MongoDB(settings).state().version == "SecantusDB not installed (stand-in for mongod)"
     with pytest.raises(StackError, match=r"pip install -e '\.\[embedded\]'"):
-        MongoDB(settings).command()
+        up(settings)
+    assert not settings.jars.exists()
+    assert [each.name for each in settings.millrace_home.iterdir()] == ["run"]
 
 
 def test_started_service_is_recorded_and_stopped(sleeper: Sleeper) -> None:
