@@ -105,4 +105,5 @@ lock: ## write the lock files anew from pyproject.toml
 	@command -v uv >/dev/null 2>&1 || { \
 	  echo 'make lock needs `uv` (https://docs.astral.sh/uv): pip install uv' >&2; exit 1; }
 	@$(LOCK) -o requirements.lock
-	@$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) --extra embedded -c requirements.lock -o requirements-embedded.lock
+	@$(LOCK) --extra embedded --extra dev -c requirements-embedded.lock -o requirements-dev.lock

@@ -17,6 +17,12 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAMP_NAME = "millrace-stamp.json"
+# For the jobs; for the embedded stack too; for tests and linters too.
+JOBS_LOCK, LOCK, DEV_LOCK = LOCKS = (
+    "requirements.lock",
+    "requirements-embedded.lock",
+    "requirements-dev.lock",
+)
 # Measured: .venv 0.65 GB, PySpark's build and pip's cache 0.75 GB more; then Java 0.06, jars 0.2
 # (and as much in the Ivy cache), shells 0.4, and room for the services' data.
 VENV_BYTES = 1400 * 1000 * 1000
@@ -34,15 +40,20 @@ class BootstrapError(Exception):
 def main(arguments: "list[str]") -> int:
     """Set up the virtual environment; `--dev` adds what tests and linters need.
 
-    `--packages-only` leaves out the project itself: a layer of an image that lasts until the lock
-    files change.
+    `--jobs-only` leaves out what only the embedded stack starts. `--packages-only` leaves out the
+    project itself: a layer of an image that lasts until the lock file changes.
     """
+    lock = LOCK
+    if "--dev" in arguments:
+        lock = DEV_LOCK
+    elif "--jobs-only" in arguments:
+        lock = JOBS_LOCK
     try:
         ensure_python()
         if "--packages-only" in arguments:
-            install_packages(ROOT, dev="--dev" in arguments)
+            install_packages(ROOT, lock)
         else:
-            ensure_environment(dev="--dev" in arguments)
+            ensure_environment(lock)
     except BootstrapError as error:
         sys.stderr.write(f"set-up: {error}\n")
         return 1
@@ -106,44 +117,46 @@ def python_version(path: str) -> "tuple[int, int] | None":
     return int(major), int(minor)
 
 
-def ensure_environment(dev: bool, root: str = ROOT) -> None:
-    """Bring `.venv` to what the lock file says; a stamp tells that it is there already.
+def ensure_environment(lock: str, root: str = ROOT) -> None:
+    """Bring `.venv` to at least what the lock file says; a stamp says that it is there already.
 
     Raises:
         BootstrapError: no venv module, no space, or pip failed.
     """
-    if is_current(root, dev):
+    if is_current(root, lock):
         return
     # The folder itself is the lock: two commands at once must not write the same environment.
     descriptor = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if not is_current(root, dev):
-            _set_up(root, dev)
+        if not is_current(root, lock):
+            _set_up(root, lock)
     finally:
         os.close(descriptor)
 
 
-def is_current(root: str, dev: bool) -> bool:
-    """Whether the stamp in `.venv` is of this lock file, this place and at least this extent."""
+def is_current(root: str, lock: str) -> bool:
+    """Whether the stamp in `.venv` is of this place and of this lock file, or of a larger one."""
     try:
         with open(os.path.join(root, ".venv", STAMP_NAME), encoding="utf-8") as file:
             stamp = json.load(file)
     except (OSError, ValueError):
         return False
-    return stamp.get("hash") == fingerprint(root) and (stamp.get("dev") or not dev)
+    installed = stamp.get("lock")
+    covers = installed in LOCKS[LOCKS.index(lock) :]
+    return covers and stamp.get("hash") == fingerprint(root, installed)
 
 
-def fingerprint(root: str) -> str:
+def fingerprint(root: str, lock: str) -> str:
     """Hash of all that the environment follows from; scripts in it hold the checkout's path."""
     digest = hashlib.sha256(f"{STEPS_VERSION}\n{root}\n".encode())
-    for name in ("pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+    for name in ("pyproject.toml", lock):
         with open(os.path.join(root, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
 
 
-def _set_up(root: str, dev: bool) -> None:
+def _set_up(root: str, lock: str) -> None:
     started = time.time()
     venv = os.path.join(root, ".venv")
     python = os.path.join(venv, "bin", "python")
@@ -151,16 +164,16 @@ def _set_up(root: str, dev: bool) -> None:
     # Until the last step is done nothing may say that it is.
     if os.path.exists(stamp_path):
         os.unlink(stamp_path)
-    install_packages(root, dev)
+    install_packages(root, lock)
     say("installing the `millrace` command")
     pip(python, ["--no-deps", "--no-build-isolation", "-e", "."], root)
     with open(stamp_path + ".new", "w", encoding="utf-8") as file:
-        json.dump({"hash": fingerprint(root), "dev": dev}, file)
+        json.dump({"hash": fingerprint(root, lock), "lock": lock}, file)
     os.replace(stamp_path + ".new", stamp_path)
     say(f"done after {time.time() - started:.0f} s")
 
 
-def install_packages(root: str, dev: bool) -> None:
+def install_packages(root: str, lock: str) -> None:
     """Make `.venv` if need be and install what the lock file says.
 
     Raises:
@@ -173,7 +186,6 @@ def install_packages(root: str, dev: bool) -> None:
         check_space(root)
         say(f"making .venv with Python {dotted(sys.version_info[:2])}")
         make_venv(venv)
-    lock = "requirements-dev.lock" if dev else "requirements.lock"
     say(f"installing {lock} (the first time: 400 MB to fetch, some minutes)")
     # PySpark comes as source; its build takes the pinned setuptools instead of fetching any.
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:

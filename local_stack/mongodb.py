@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 from local_stack.files import write_whole
 from local_stack.ports import loopback_port
 from local_stack.service import Service
+from local_stack.versions import installed_version
 from settings import StackError
 
 PROBE_TIMEOUT_MILLISECONDS: Final = 1000
@@ -46,7 +46,21 @@ class MongoDB(Service):
         """Flavour and version for people."""
         if mongod := self._mongod():
             return f"MongoDB {_mongod_version(mongod)}"
-        return f"SecantusDB {metadata.version('secantusdb')} (stand-in for mongod)"
+        version = installed_version("secantusdb") or "not installed"
+        return f"SecantusDB {version} (stand-in for mongod)"
+
+    def ensure_installed(self) -> None:
+        """Look for a server of either kind.
+
+        Raises:
+            StackError: there is none; the text says how one is installed.
+        """
+        if not self._mongod() and not _stand_in().exists():
+            raise StackError(
+                "There is no `mongod` on PATH, and its stand-in SecantusDB is not installed"
+                f" (`{_stand_in()}`). Remove `.venv`, and the next `make` command makes it again"
+                " with it; where there is no `.venv`, `pip install -e '.[embedded]'` adds it."
+            )
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Make the data folder of the flavour; the two do not read each other's files."""
@@ -60,13 +74,7 @@ class MongoDB(Service):
             command = [mongod, "--bind_ip", "127.0.0.1", "--port", str(self.port)]
             command += ["--dbpath", str(self._store_path()), "--nounixsocket", "--quiet"]
             return [*command, "--wiredTigerCacheSizeGB", str(CACHE_SIZE_MB / 1024)]
-        stand_in = Path(sys.executable).with_name("secantusd-py")
-        if not stand_in.exists():
-            raise StackError(
-                f"Neither `mongod` nor its stand-in `{stand_in}` is there."
-                " Remove `.venv` and run the command again to repair the set-up."
-            )
-        command = [str(stand_in), "--config", str(self.data_path / "secantusd.toml")]
+        command = [str(_stand_in()), "--config", str(self.data_path / "secantusd.toml")]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"]
         return [
             *command,
@@ -98,6 +106,10 @@ class MongoDB(Service):
         # folder frees the choice.
         kept = (self.data_path / "secantusdb").exists() and not (self.data_path / "mongod").exists()
         return None if kept else shutil.which("mongod")
+
+
+def _stand_in() -> Path:
+    return Path(sys.executable).with_name("secantusd-py")
 
 
 def _mongod_version(mongod: str) -> str:

@@ -27,7 +27,7 @@ STEPS: Final = {"cqlsh": "steps-2"}
 PACKAGES: Final = "packages"
 INSTALL_TIMEOUT_SECONDS: Final = 900
 SYSTEM_CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-# cqlsh 6.2.2 prints this above the result of a statement; Cassandra 5.0.6 is the same line.
+# cqlsh 6.2.2, made for Cassandra 5.0, prints this above results of its later patches.
 CQLSH_VERSION_WARNING: Final = "WARNING: cqlsh was built against"
 # Usage data would otherwise go to the shell's makers.
 MONGOSH_CONFIG: Final = '{"enableTelemetry": false, "disableGreetingMessage": true}\n'

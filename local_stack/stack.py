@@ -95,6 +95,8 @@ def states(settings: Settings) -> list[ServiceState]:
 
 
 def _up_embedded(settings: Settings, report: Report) -> None:
+    # Everything else is fetched on the way.
+    MongoDB(settings).ensure_installed()
     java = find_java(settings, report)
     cancelled = threading.Event()
     with ThreadPoolExecutor(8) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
+from importlib import metadata
 from typing import Any
 
 from settings import PROJECT_ROOT, StackError
@@ -15,11 +16,26 @@ def _pyproject() -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def pinned_packages() -> dict[str, str]:
-    """Python package -> the one version of it that pyproject.toml pins."""
-    requirements: list[str] = _pyproject()["project"]["dependencies"]
+def pinned_packages(*extras: str) -> dict[str, str]:
+    """Python package -> the one version of it that pyproject.toml pins.
+
+    Args:
+        extras: Optional dependencies to add, such as `embedded`.
+    """
+    project = _pyproject()["project"]
+    requirements: list[str] = [*project["dependencies"]]
+    for extra in extras:
+        requirements += project["optional-dependencies"][extra]
     pairs = (requirement.partition("==") for requirement in requirements)
     return {name: version for name, _, version in pairs}
+
+
+def installed_version(name: str) -> str | None:
+    """The version of a Python package that is installed, None where it is not."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def pinned(section: str, name: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 from local_stack.bootstrap import dotted, supported_versions
 from local_stack.jars import is_complete
 from local_stack.java import JAVA_VERSION, java_at_hand
-from local_stack.versions import pinned, pinned_packages
+from local_stack.versions import installed_version, pinned, pinned_packages
 from operations.checkup import Fault, Line, line_of
 from settings import PROJECT_ROOT, Settings
 
@@ -32,21 +31,14 @@ def look_at_python(settings: Settings) -> list[Line]:
     here, supported = tuple(sys.version_info[:2]), supported_versions(text)
     wanted = " or ".join(dotted(version) for version in supported)
     fault = Fault(f"{dotted(here)}, Millrace needs {wanted}: {ANEW}")
-    packages = pinned_packages()
-    faults = list(package_faults(packages, {name: installed(name) for name in packages}))
+    packages = pinned_packages(*(["embedded"] if settings.stack == "embedded" else []))
+    found = {name: installed_version(name) for name in packages}
+    faults = list(package_faults(packages, found))
     version = dotted(tuple(sys.version_info[:3]))
     return [
         line_of("python", [] if here in supported else [fault], f"{version} in {sys.prefix}"),
         line_of("packages", faults, f"all {len(packages)} as pyproject.toml pins them"),
     ]
-
-
-def installed(name: str) -> str | None:
-    """The version of a package that is installed, None where it is not."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def package_faults(wanted: Mapping[str, str], found: Mapping[str, str | None]) -> Iterator[Fault]:

@@ -28,8 +28,8 @@ Usage = namedtuple("Usage", "total used free")
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
-    (tmp_path / "requirements.lock").write_text(LOCK)
-    (tmp_path / "requirements-dev.lock").write_text(LOCK)
+    for name in bootstrap.LOCKS:
+        (tmp_path / name).write_text(LOCK)
     return tmp_path
 
 
@@ -108,7 +108,7 @@ def test_too_little_space_is_refused_before_anything_is_made(
     monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: Usage(9e9, 8e9, 1e9))
 
     with pytest.raises(bootstrap.BootstrapError, match=r"1\.0 GB free .* 2\.5 GB needed"):
-        bootstrap.ensure_environment(dev=False, root=str(checkout))
+        bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
     assert commands == []
     assert not (checkout / ".venv").exists()
@@ -122,7 +122,7 @@ def test_missing_venv_module_names_the_debian_package(
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
     with pytest.raises(bootstrap.BootstrapError, match=f"apt install {package}"):
-        bootstrap.ensure_environment(dev=False, root=str(checkout))
+        bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
 
 def test_failure_of_pip_shows_its_last_lines_and_leaves_no_stamp(
@@ -137,16 +137,16 @@ def test_failure_of_pip_shows_its_last_lines_and_leaves_no_stamp(
     monkeypatch.setattr(bootstrap, "run_showing_progress", run)
 
     with pytest.raises(bootstrap.BootstrapError, match="No route to host"):
-        bootstrap.ensure_environment(dev=False, root=str(checkout))
+        bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
-    assert not bootstrap.is_current(str(checkout), dev=False)
+    assert not bootstrap.is_current(str(checkout), bootstrap.LOCK)
 
 
 def test_second_call_does_nothing(checkout: Path, commands: list[list[str]]) -> None:
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
     first = len(commands)
 
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
     assert first == 4  # venv, setuptools, the lock file, the checkout itself
     assert len(commands) == first
@@ -160,39 +160,81 @@ def test_packages_alone_leave_out_the_project_and_no_stamp_says_that_all_is_done
     status = bootstrap.main(["--packages-only"])
 
     assert status == 0
-    assert [command[-2:] for command in commands[2:]] == [["-r", "requirements.lock"]]
-    assert not bootstrap.is_current(str(checkout), dev=False)
+    assert [command[-2:] for command in commands[2:]] == [["-r", "requirements-embedded.lock"]]
+    assert not bootstrap.is_current(str(checkout), bootstrap.LOCK)
 
 
 def test_every_locked_package_is_installed_by_hash(
     checkout: Path, commands: list[list[str]]
 ) -> None:
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
     assert all("--require-hashes" in command for command in commands[1:3])
-    assert commands[2][-2:] == ["-r", "requirements.lock"]
+    assert commands[2][-2:] == ["-r", "requirements-embedded.lock"]
 
 
 def test_changed_lock_file_is_installed_again(checkout: Path, commands: list[list[str]]) -> None:
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
     first = len(commands)
 
-    (checkout / "requirements.lock").write_text(LOCK + "# changed\n")
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    (checkout / "requirements-embedded.lock").write_text(LOCK + "# changed\n")
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
     # The environment itself is kept: only the three installations come again.
     assert len(commands) - first == 3
 
 
 def test_tools_for_tests_are_added_once_and_kept(checkout: Path, commands: list[list[str]]) -> None:
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
-    bootstrap.ensure_environment(dev=True, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.DEV_LOCK, root=str(checkout))
     after_dev = len(commands)
 
-    bootstrap.ensure_environment(dev=False, root=str(checkout))
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
 
     assert ["-r", "requirements-dev.lock"] in [command[-2:] for command in commands]
     assert len(commands) == after_dev
+
+
+def test_jobs_alone_need_no_other_lock_file_and_what_is_larger_serves_them_too(
+    checkout: Path, commands: list[list[str]]
+) -> None:
+    root = str(checkout)
+    others = [checkout / bootstrap.LOCK, checkout / bootstrap.DEV_LOCK]
+    for path in others:
+        path.unlink()
+
+    bootstrap.ensure_environment(bootstrap.JOBS_LOCK, root=root)
+
+    assert commands[2][-2:] == ["-r", "requirements.lock"]
+    assert bootstrap.is_current(root, bootstrap.JOBS_LOCK)
+    assert not bootstrap.is_current(root, bootstrap.LOCK)
+    for path in others:
+        path.write_text(LOCK)
+    bootstrap.ensure_environment(bootstrap.LOCK, root=root)
+    assert bootstrap.is_current(root, bootstrap.JOBS_LOCK)
+    assert not bootstrap.is_current(root, bootstrap.DEV_LOCK)
+
+
+@pytest.mark.parametrize(
+    ("option", "lock"),
+    [
+        ([], "requirements-embedded.lock"),
+        (["--jobs-only"], "requirements.lock"),
+        (["--dev"], "requirements-dev.lock"),
+    ],
+)
+def test_option_chooses_the_lock_file(
+    checkout: Path,
+    commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    option: list[str],
+    lock: str,
+) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", str(checkout))
+
+    assert bootstrap.main([*option, "--packages-only"]) == 0
+
+    assert commands[-1][-2:] == ["-r", lock]
 
 
 def test_locked_requirement_comes_with_all_its_hashes() -> None:

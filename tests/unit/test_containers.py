@@ -373,6 +373,13 @@ def test_image_is_of_the_version_and_the_pins_of_the_project(loaded: Loaded) -> 
     assert SERVICES["s3"]["image"].rpartition(":")[2] == moto.rpartition("==")[2]
 
 
+def test_image_installs_what_jobs_need_and_nothing_of_the_embedded_stack() -> None:
+    set_ups = [rest for name, rest in instructions() if name == "RUN" and "bootstrap.py" in rest]
+
+    assert len(set_ups) == 2
+    assert all('"--jobs-only"' in rest for rest in set_ups)
+
+
 def test_image_runs_as_nobody_in_particular() -> None:
     users = [rest for name, rest in instructions() if name == "USER"]
 
@@ -386,7 +393,7 @@ def test_everything_that_the_image_copies_is_sent_to_the_build() -> None:
     sources = {s for sources in copied for s in sources if not s.startswith(("--", "/opt", "."))}
 
     assert sources == {
-        "pyproject.toml", "requirements.lock", "requirements-dev.lock", "local_stack/bootstrap.py",
+        "pyproject.toml", "requirements.lock", "local_stack/bootstrap.py",
     }  # fmt: skip
     assert sources <= sent
 
@@ -397,8 +404,7 @@ def test_only_the_code_is_sent_to_the_build() -> None:
 
     assert folders == {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
     assert {str(path) for path in sent if len(path.parts) == 1} == {
-        "README.md", "pyproject.toml", "remedies.py", "requirements.lock",
-        "requirements-dev.lock", "settings.py",
+        "README.md", "pyproject.toml", "remedies.py", "requirements.lock", "settings.py",
     }  # fmt: skip
     assert Path("spark_jobs/log4j2.properties") in sent
     assert not [path for path in sent if "__pycache__" in path.parts]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from local_stack import bootstrap
 from operations.environment_checks import CHECKS
 from operations.options import build_parser
 from settings import PROJECT_ROOT, Settings
@@ -111,12 +112,31 @@ def test_guarantees_explain_every_fault_point_in_order() -> None:
     assert tuple(rows) == FAULT_POINTS
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_lock_files_hold_the_pinned_versions_with_hashes(lock: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "extras"),
+    [
+        (bootstrap.JOBS_LOCK, []),
+        (bootstrap.LOCK, ["embedded"]),
+        (bootstrap.DEV_LOCK, ["embedded", "dev"]),
+    ],
+)
+def test_lock_files_hold_the_pinned_versions_with_hashes(lock: str, extras: list[str]) -> None:
     text = (PROJECT_ROOT / lock).read_text()
+    optional = PYPROJECT["project"]["optional-dependencies"]
+    wanted = [
+        *PYPROJECT["project"]["dependencies"],
+        *(requirement for extra in extras for requirement in optional[extra]),
+    ]
 
-    for requirement in PYPROJECT["project"]["dependencies"]:
+    # What comes with options of its own, `moto[server]`, is locked without them.
+    for requirement in (re.sub(r"\[.*?\]", "", each) for each in wanted):
         assert re.search(rf"^{re.escape(requirement)} .*\n +--hash=sha256:", text, re.MULTILINE)
+
+
+def test_jobs_do_without_what_only_the_embedded_stack_starts() -> None:
+    text = (PROJECT_ROOT / bootstrap.JOBS_LOCK).read_text()
+
+    assert not re.findall(r"^(?:secantusdb|shapely|s2sphere|future)==", text, re.MULTILINE)
 
 
 def test_compose_runs_the_versions_of_the_embedded_stack() -> None:

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from local_stack.stack import services
+from local_stack.versions import pinned_packages
 from operations.checkup import Check, Fault, Line, Look, Status, line_of, run_checks
 from operations.endpoints import Endpoint, absence
 from operations.environment_checks import checks_for, doctor, short_report, verdict
@@ -23,7 +24,7 @@ from operations.machine_checks import (
     port_faults,
 )
 from operations.place_checks import format_faults, hadoop_options, name_nodes
-from operations.version_checks import SparkJars, matrix_faults, package_faults
+from operations.version_checks import SparkJars, look_at_python, matrix_faults, package_faults
 from settings import Settings, SinkUnavailable, load_settings
 from spark_jobs.clock import Moment
 from spark_jobs.sinks.file_manifest import Manifest
@@ -211,7 +212,7 @@ GROUPS = {
     ),
     "s3": ("org.apache.hadoop:hadoop-aws:3.3.4",),
     "hdfs": ("org.apache.hadoop:hadoop-client-minicluster:3.3.4",),
-    "cassandra": ("org.apache.cassandra:cassandra-all:5.0.6",),
+    "cassandra": ("org.apache.cassandra:cassandra-all:5.0.9",),
 }
 
 
@@ -255,6 +256,19 @@ def test_package_of_another_version_or_missing_is_named() -> None:
     (fault,) = package_faults(wanted, {"pymongo": "4.19.0", "orjson": None, "rich": "15.0.0"})
 
     assert fault.text.startswith("pymongo 4.19.0, pinned 4.20.0; orjson is missing, pinned 3.13.0:")
+
+
+@pytest.mark.parametrize(("stack", "missing"), [("embedded", True), ("external", False)])
+def test_stand_in_for_mongodb_is_missed_by_the_embedded_stack_alone(
+    monkeypatch: pytest.MonkeyPatch, stack: str, missing: bool
+) -> None:
+    found = pinned_packages()
+    monkeypatch.setattr("operations.version_checks.installed_version", found.get)
+
+    (_, packages) = look_at_python(load_settings({"stack": stack}, NO_FILE))
+
+    assert ("secantusdb is missing" in packages.text) == missing
+    assert (packages.status is Status.FIX) == missing
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

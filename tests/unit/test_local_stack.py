@@ -129,6 +129,20 @@ def test_port_of_mongodb_comes_from_its_address(settings: Settings) -> None:
     assert MongoDB(moved).port == 27999
 
 
+def test_stack_without_mongod_and_stand_in_says_what_to_install_and_starts_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_stack.mongodb.shutil.which", lambda name: None)
+    monkeypatch.setattr("local_stack.mongodb.installed_version", lambda name: None)
+    monkeypatch.setattr("local_stack.mongodb.sys.executable", str(tmp_path / "python"))
+
+    assert MongoDB(settings).state().version == "SecantusDB not installed (stand-in for mongod)"
+    with pytest.raises(StackError, match=r"pip install -e '\.\[embedded\]'"):
+        up(settings)
+    assert not settings.jars.exists()
+    assert [each.name for each in settings.millrace_home.iterdir()] == ["run"]
+
+
 def test_started_service_is_recorded_and_stopped(sleeper: Sleeper) -> None:
     sleeper.start()
     sleeper.wait_ready(5)
