@@ -32,10 +32,11 @@ def next_steps(settings: Settings) -> str:
     ]
     if settings_of_run := remedies.exported(settings):
         hints.insert(0, (settings_of_run, "what the run had, for these commands"))
-    return "Look further:\n" + "\n".join(_line(*hint) for hint in hints)
+    return "Look further:\n" + "\n".join(hint_line(*hint) for hint in hints)
 
 
-def _line(command: str, what: str) -> str:
+def hint_line(command: str, what: str) -> str:
+    """A command with what it shows beside it, or above it where the line would be too long."""
     line = f"  {command:{COMMAND_WIDTH}}  # {what}"
     return line if len(line) <= LINE_WIDTH else f"  # {what}\n  {command}"
 

@@ -18,6 +18,7 @@ from spark_jobs.sinks.csv_text import csv_lines
 FORMATS = ("table", "csv", "json")
 # Where the output is not a terminal there is no width to ask for.
 WIDTH_OF_FILES = 160
+UNBOUNDED = 100_000
 
 Record = Mapping[str, Any]
 
@@ -48,9 +49,30 @@ def print_records(records: Iterable[Record], form: str, title: str = "") -> None
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; numbers to the right. Texts stand as they are, markup in them too."""
+    """Print a table; numbers to the right. Texts stand as they are, markup in them too.
+
+    Where the terminal is too narrow for it, the blanks go first; a single row is then turned.
+    """
     lines = [list(row) for row in rows]
-    table = Table()
+    out = console()
+    table = _table(columns, lines)
+    if _is_wider(table, out):
+        table = _table(columns, lines, padding=0)
+        if len(lines) == 1 and _is_wider(table, out):
+            table = _table(("field", "value"), list(zip(columns, lines[0], strict=True)))
+    # Apart from the table, in whose width a long title would be broken.
+    if title:
+        out.print(Text(title, style="italic"))
+    out.print(table)
+
+
+def _is_wider(table: Table, out: Console) -> bool:
+    unbounded = out.options.update(max_width=UNBOUNDED)
+    return out.measure(table, options=unbounded).maximum > out.width
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[Any]], padding: int = 1) -> Table:
+    table = Table(padding=(0, padding))
     for position, name in enumerate(columns):
         numeric = bool(lines) and all(
             isinstance(line[position], int | float | None) for line in lines
@@ -58,10 +80,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for line in lines:
         table.add_row(*(Text(_cell(value)) for value in line))
-    # Apart from the table, in whose width a long title would be broken.
-    if title:
-        console().print(Text(title, style="italic"))
-    console().print(table)
+    return table
 
 
 def _cell_of_csv(value: Any) -> str | None:

@@ -254,11 +254,59 @@ def test_shown_messages_hold_nothing_sensitive(
 
 
 def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
-    done = make("show")
+    output = make_ok("show")
 
-    assert done.returncode != 0
-    assert "support.tickets_by_team" in done.stderr
-    assert "mongodb.profile_metrics" in done.stderr
+    assert "support.tickets_by_team" in output
+    assert "mongodb.profile_metrics" in output
+
+
+def pasted(command: str) -> str:
+    """Run a command as a shell takes it; gives its standard output."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{command}\n"],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"MAKEFLAGS": f"PYTHON={sys.executable}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+# Tested by themselves, or without an end.
+NOT_PASTED = ("make verify", "make down", "make logs", "make status", "make pyspark")
+
+
+def commands_of_the_readme(heading: str) -> list[str]:
+    section = (PROJECT_ROOT / "README.md").read_text().split(f"\n## {heading}\n")[1]
+    block = section.split("```sh\n")[1].split("```")[0]
+    return [line.split("  # ")[0].strip() for line in block.splitlines()]
+
+
+def test_commands_at_the_end_of_a_run_find_something(first_run: str) -> None:
+    lines = first_run.split("\nLook further:\n")[1].splitlines()
+    commands = [c for line in lines if (c := line.split("  # ")[0].strip()) and c[0] not in "#["]
+
+    assert sum("HOUR=" in c for c in commands) == 1
+    assert sum("CLIENT=" in c for c in commands) == 1
+    assert sum("NATIONALITY=" in c for c in commands) == 1
+    assert sum("--since" in c for c in commands) == 1
+    for command in commands:
+        if not command.startswith(("export ", *NOT_PASTED)):
+            assert "nothing found" not in pasted(command), command
+
+
+def test_commands_of_the_readme_find_something_after_any_run(first_run: str) -> None:
+    looks = commands_of_the_readme("Look inside")
+    letters = commands_of_the_readme("Dead letters and repair")
+    commands = [c for c in looks if not c.startswith(NOT_PASTED)]
+    commands += [c for c in letters if "redrive" not in c or "--dry-run" in c]
+
+    assert len(commands) > 8
+    for command in commands:
+        assert "nothing found" not in pasted(command), command
 
 
 def test_make_alone_lists_the_commands() -> None:

@@ -14,7 +14,7 @@ from operations import reset as resets
 from operations.coverage import accepted_losses, coverage_faults
 from operations.logs import follow, log_path
 from operations.masking import MASK, masked_value
-from operations.pipelines import PIPELINES
+from operations.pipelines import PIPELINES, pipeline_named
 from operations.reset import reset
 from schemas.contract import load_contract
 from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
@@ -221,3 +221,31 @@ def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
 
     with pytest.raises(MillraceError, match=r"no log of `kafak`.*SERVICE= takes: jobs, kafka\."):
         follow(Settings(millrace_home=tmp_path), "kafak")
+
+
+def test_log_without_a_name_lists_those_that_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    for name in ("kafka", "jobs"):
+        (tmp_path / "logs" / f"{name}.log").write_text("")
+
+    assert follow(Settings(millrace_home=tmp_path), None) == 0
+
+    assert capsys.readouterr().out == "make logs SERVICE=…, one of: jobs, kafka\n"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("kafak", "kafka"), ("ticket", "tickets")])
+def test_mistyped_log_is_answered_by_the_one_that_was_meant(
+    name: str, meant: str, tmp_path: Path
+) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "kafka.log").write_text("")
+
+    with pytest.raises(MillraceError, match=f"Did you mean `{meant}`"):
+        follow(Settings(millrace_home=tmp_path), name)
+
+
+def test_mistyped_pipeline_is_answered_by_the_one_that_was_meant() -> None:
+    with pytest.raises(MillraceError, match=r"no pipeline `ticket`\. Did you mean `tickets`\?"):
+        pipeline_named("ticket")

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from operations import tables
 from operations.masking import MASK, UNREADABLE, masked_value
 from operations.show import Selection, show
 from operations.tables import print_records, print_table
@@ -27,6 +28,7 @@ from settings import PROJECT_ROOT, MillraceError, Settings
         ("dead-letters", {"created_hour": "2026-11-22T10:00:00Z"}, "HOUR= does not apply"),
         ("mongodb.tickets_by_team", {"client_id": "C1"}, "CLIENT= does not apply"),
         ("mongodb.batches", {"nationality": "FR"}, "NATIONALITY= does not apply"),
+        ("support.tickets", {"assigned_team": "Billing"}, "CLIENT= apply there"),
     ],
 )
 def test_option_that_does_not_apply_is_named_before_anything_is_read(
@@ -34,6 +36,41 @@ def test_option_that_does_not_apply_is_named_before_anything_is_read(
 ) -> None:
     with pytest.raises(MillraceError, match=named):
         show(Settings(), what, Selection(where, 5), "table")
+
+
+def test_without_a_name_all_names_are_listed_with_what_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert show(Settings(_env_file=None), "", Selection({}, 5), "table") == 0
+
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "make show WHAT=…, one of:"
+    listed = dict(line.split(maxsplit=1) for line in lines)
+    assert listed["client_tickets"] == "topic: tickets as they were sent"
+    assert listed["support.tickets_by_team"] == "rows in Cassandra; TEAM= HOUR="
+    assert listed["mongodb.tickets_by_type"] == "an aggregate of tickets in MongoDB"
+    assert "files.customers_usa" in listed
+    assert "postgres.tickets" not in listed
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("client_ticket", "Nothing is named `client_ticket`. Did you mean `client_tickets`?"),
+        ("Support.Tickets", "Did you mean `support.tickets`?"),
+        ("zebra", "Nothing is named `zebra`. WHAT= takes:"),
+        (
+            "postgres.tickets",
+            "If records were stored there: `SINKS=cassandra,mongodb,files,postgres make show"
+            " WHAT=postgres.tickets`.",
+        ),
+    ],
+)
+def test_name_that_is_none_is_answered_by_what_was_probably_meant(name: str, told: str) -> None:
+    with pytest.raises(MillraceError) as caught:
+        show(Settings(_env_file=None), name, Selection({}, 5), "table")
+
+    assert told in str(caught.value)
 
 
 def test_options_that_apply_are_named_beside_one_that_does_not() -> None:
@@ -90,6 +127,40 @@ def test_csv_tells_an_absent_value_from_an_empty_one(capsys: pytest.CaptureFixtu
 
     expected = ["n,value", "0,", '1,""', "2, ", '3,"a ""b"""', '4,"c,d"', '5,"e', 'f"', "6,7"]
     assert capsys.readouterr().out.split("\n") == [*expected, '7,"[""g"", """"]"', ""]
+
+
+def test_table_wider_than_the_terminal_loses_its_blanks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tables, "WIDTH_OF_FILES", 15)
+    print_table("", ("name", "amount"), [("ab", 1), ("abcdef", 22)])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "┏━━━━━━┳━━━━━━┓",
+        "┃name  ┃amount┃",
+        "┡━━━━━━╇━━━━━━┩",
+        "│ab    │     1│",
+        "│abcdef│    22│",
+        "└──────┴──────┘",
+    ]
+
+
+def test_single_row_wider_than_the_terminal_is_turned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tables, "WIDTH_OF_FILES", 20)
+    print_table("", ("one", "two", "three", "fourth"), [("abc", 12, "abc", None)])
+
+    assert capsys.readouterr().out.splitlines() == [
+        "┏━━━━━━━━┳━━━━━━━┓",
+        "┃ field  ┃ value ┃",
+        "┡━━━━━━━━╇━━━━━━━┩",
+        "│ one    │ abc   │",
+        "│ two    │ 12    │",
+        "│ three  │ abc   │",
+        "│ fourth │       │",
+        "└────────┴───────┘",
+    ]
 
 
 def test_title_longer_than_its_table_stays_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

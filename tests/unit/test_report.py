@@ -1,0 +1,69 @@
+"""The end of `make run`: what is left out is counted, what adds up to more is explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from operations import hints, report
+from operations.account import Account, Sample
+from settings import Settings
+from spark_jobs.ledger import Counts
+
+
+def account(letters: int, reasons: dict[str, int]) -> Account:
+    counts = Counts(read=10, stored=10 - letters, dead_lettered=letters, reasons=reasons)
+    return Account("tickets", "client_tickets", 10, counts, [])
+
+
+@pytest.fixture(autouse=True)
+def _without_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "next_steps", lambda _: "Look further:")
+
+
+def printed(capsys: pytest.CaptureFixture[str], *samples: Sample, **counts: Any) -> str:
+    accounts = [account(counts.get("letters", 0), counts.get("reasons", {}))]
+    report.print_results(Settings(_env_file=None), accounts, list(samples))
+    return capsys.readouterr().out
+
+
+def test_rows_that_are_left_out_are_counted_with_the_command_that_shows_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    team = {"count": 5, "day": "2026-11-26", "assigned_team": "Billing"}
+    domain = {"count": 5, "domain_name": "a.example"}
+    out = printed(
+        capsys,
+        Sample("tickets_by_team", [team] * 3, 4),
+        Sample("profiles_by_domain", [domain] * 3, 45),
+        Sample("tickets_by_type", [{"count": 1, "request_type": "billing"}], 1),
+        Sample("profile_metrics", [], 0),
+    )
+
+    assert "\n1 more: `make show WHAT=mongodb.tickets_by_team` shows all\n" in out
+    assert "\n42 more: `make show WHAT=mongodb.profiles_by_domain LIMIT=45` shows all\n" in out
+    assert out.count(" more: ") == 2
+    assert "┃ day        ┃ assigned_team ┃ count ┃" in out
+    assert "profile_metrics" not in out
+
+
+def test_reasons_that_are_more_than_the_letters_are_explained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = printed(capsys, letters=2, reasons={"missing_ticket_id": 2, "missing_priority": 1})
+
+    assert (
+        "client_tickets: 3 reasons for 2 dead letters, as a message is listed under each reason"
+        " that it has.\n" in out
+    )
+
+
+def test_reasons_as_many_as_the_letters_need_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "reasons for" not in printed(capsys, letters=2, reasons={"unparseable": 2})
+
+
+def test_hint_that_fits_has_its_text_beside_it_another_one_above() -> None:
+    assert hints.hint_line("make status", "services") == f"  {'make status':52}  # services"
+    long = "make show WHAT=tickets_by_team TEAM=Billing HOUR=2026-11-28T04:00:00Z"
+    assert hints.hint_line(long, "a partition") == f"  # a partition\n  {long}"
