@@ -42,13 +42,17 @@ def test_second_job_on_the_same_state_is_refused(make_world: MakeWorld) -> None:
 
 
 def test_executors_in_other_processes_get_what_they_need(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
+    world, foreign = make_world(TICKETS), make_world(TICKETS)
     send_tens(world)
+    # Executors must read it too: Spark alone stops at a timestamp in nanoseconds.
+    foreign.send(ticket("A"), timestamp_ms=2**63 - 1)
 
     # The classes of this project among it.
-    finish(world, SPARK_MASTER="local-cluster[2,1,1024]", CASSANDRA_WRITER="direct")
+    for each in (world, foreign):
+        finish(each, SPARK_MASTER="local-cluster[2,1,1024]", CASSANDRA_WRITER="direct")
 
     assert_exact(world)
+    assert foreign.totals().reasons == {"invalid_kafka_timestamp": 1}
 
 
 def test_store_that_is_away_for_a_while_only_delays(

@@ -20,6 +20,7 @@ from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.postgres import PostgresSink, SqlTable, jdbc_options, read_rows
 from spark_jobs.tickets import TICKETS
 from sql import client
+from sql.tables import select_rows
 from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash, die_at
 from tests.integration.test_profiles_pipeline import profile
@@ -406,3 +407,36 @@ def test_table_of_many_rows_is_read_in_parts_whole(
 
 def test_fault_points_of_the_sink_are_named() -> None:
     assert {"before-postgres", "in-postgres-transaction"} <= set(faults.FAULT_POINTS)
+
+
+def test_times_that_no_record_has_are_shown_and_read_without_an_error(
+    settings: Settings, job_spark: SparkSession
+) -> None:
+    far = "294276-01-01 00:00:00+00"
+    times = {"A": "infinity", "B": "-infinity", "C": far, "D": "9999-12-31 23:59:59.999+00"}
+    for name, at in times.items():
+        alter(
+            settings,
+            "INSERT INTO customers_usa (customer_id, first_name, last_name, email, country,"
+            " created_at, kafka_partition, kafka_offset, kafka_timestamp)"
+            f" VALUES ('{name}', 'a', 'b', 'c@d', 'USA', '{at}', 0, {2**63 - 1}, '{at}')",
+        )
+    alter(settings, "UPDATE customers_usa SET created_at = NULL WHERE customer_id = 'A'")
+
+    shown = {row["customer_id"]: row for row in select_rows(settings, "customers_usa")}
+    read = {
+        row.customer_id: (row.created, row.kafka)
+        for row in read_rows(job_spark, settings, USA)
+        .selectExpr("customer_id", "string(created_at) created", "string(kafka_timestamp) kafka")
+        .collect()
+    }
+
+    assert [shown[name]["kafka_timestamp"] for name in "ABC"] == ["infinity", "-infinity", far]
+    assert shown["D"]["kafka_timestamp"] == datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+    elsewhere = "+20000-01-01 00:00:00"
+    assert read == {
+        "A": (None, elsewhere),
+        "B": (elsewhere, elsewhere),
+        "C": (elsewhere, elsewhere),
+        "D": ("9999-12-31 23:59:59.999",) * 2,
+    }
