@@ -61,6 +61,8 @@ def _list(settings: Settings, request: Request) -> None:
     if request.form == "table":
         rows = [(*kind, number) for kind, number in sorted(kinds.items())]
         print_table("by reason", ("topic", "reason", "state", "dead letters"), rows)
+        if kinds.total() > states.total():
+            sys.stdout.write("A dead letter is counted under each reason that it has.\n")
         sys.stdout.write(f"{states.total()} dead letters: {total}\n")
         if request.limit and states.total() > request.limit:
             sys.stdout.write(f"The first {request.limit} are listed; --limit shows more.\n")
