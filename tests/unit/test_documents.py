@@ -7,6 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from operations.environment_checks import CHECKS
@@ -121,3 +122,14 @@ def test_connectors_are_built_for_the_scala_of_spark() -> None:
     for coordinate in PYPROJECT["tool"]["millrace"]["jars"]["spark"]:
         # The JDBC driver is Java alone.
         assert "_2.12:" in coordinate or coordinate.startswith("org.postgresql:postgresql:")
+
+
+def test_pre_commit_runs_what_make_lint_runs_and_downloads_nothing() -> None:
+    (recipe,) = re.findall(r"^lint: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    steps = [line.removeprefix("\t@") for line in recipe.splitlines()]
+    (source,) = yaml.safe_load((PROJECT_ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+
+    assert source["repo"] == "local"
+    assert [hook["entry"] for hook in source["hooks"]] == steps
+    assert {hook["language"] for hook in source["hooks"]} == {"system"}
+    assert len(steps) >= 4
