@@ -97,6 +97,7 @@ lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/python -m tests.support.vocabulary
 format: setup-dev ## put the code into the house format
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .

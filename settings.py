@@ -1,8 +1,8 @@
 """Settings: read once, all faults reported at once, secrets masked.
 
 Order of precedence: explicit overrides (command-line options), environment, `.env`, files of
-secrets, defaults. Names are the upper-case forms of the fields of `Settings`; README.md's table
-lists them all.
+secrets, defaults. Names are the upper-case forms of the fields of `Settings`; the
+table in docs/settings.md lists them all.
 
 Errors of the whole platform derive from `MillraceError`:
 
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         "embedded", description="where the services are: `embedded`, `docker` or `external`"
     )
     services: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="embedded services to start besides, such as `+postgres,+hdfs`"
+        (), description="more embedded services to start, such as `+postgres,+hdfs`"
     )
     millrace_home: Path = Field(
         Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         None, description="password (secret); for `SASL_…` protocols"
     )
     kafka_ssl_ca_location: Path | None = Field(
-        None, description="PEM file of the certificate authority, where the system's do not do"
+        None, description="PEM file of the certificate authority, if the system does not know it"
     )
     kafka_connect_timeout_seconds: float = Field(
         30, gt=0, le=3600, description="how long a producer or a job waits for the broker"
@@ -714,5 +714,5 @@ def _all_faults(faults: list[str]) -> str:
     return (
         f"{len(faults)} setting(s) cannot be used:\n{lines}\n"
         "Correct them in the environment, in `.env` or on the command line;"
-        " README.md, section Settings, lists what each one takes."
+        " docs/settings.md lists what each one takes."
     )

@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="millrace",
         description="Kafka to Cassandra and MongoDB through Spark, every record accounted for."
-        " Settings come from the environment and `.env`; README.md lists them.",
+        " Settings come from the environment and `.env`; docs/settings.md lists them.",
     )
     subparsers = parser.add_subparsers(metavar="command", required=True)
 

@@ -37,7 +37,7 @@ import org.apache.spark.sql.catalyst.InternalRow;
  * Two things make it cheaper than the connector's own writer. Spark's values become Cassandra's
  * bytes at once, with no object between them. And the rows of a task go out in the order in which
  * Cassandra keeps them: by token, in a partition by clustering columns; so a row is put beside the
- * one before. Figures: docs/performance.md.
+ * one before. Figures: docs/experiments.md.
  *
  * What the connector promises holds: unlogged batches, a bounded number of them in flight, nulls
  * not written, the task fails unless each batch was confirmed at the wanted consistency.

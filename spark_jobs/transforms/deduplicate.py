@@ -36,7 +36,7 @@ def select_first_arrivals(
     would shuffle once more, and the order would be lost.
     """
     clock = F.greatest(F.current_timestamp(), F.lit(not_before))
-    # As a lambda, which is never part of compiled code: see docs/performance.md.
+    # As a lambda, which is never part of compiled code: see docs/experiments.md.
     clock = F.transform(F.array(clock), lambda time: time)[0]
     return (
         records.withColumn(PROCESSED_AT, clock)

@@ -404,7 +404,8 @@ def test_only_the_code_is_sent_to_the_build() -> None:
 
     assert folders == {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
     assert {str(path) for path in sent if len(path.parts) == 1} == {
-        "README.md", "pyproject.toml", "remedies.py", "requirements.lock", "settings.py",
+        "LICENSE", "NOTICE", "README.md", "pyproject.toml", "remedies.py", "requirements.lock",
+        "settings.py",
     }  # fmt: skip
     assert Path("spark_jobs/log4j2.properties") in sent
     assert not [path for path in sent if "__pycache__" in path.parts]

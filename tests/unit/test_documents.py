@@ -1,4 +1,4 @@
-"""README, .env.example, lock files and compose say what the code says."""
+"""Pages, .env.example, lock files and compose say what the code says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tomllib
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from local_stack import bootstrap
@@ -15,7 +16,8 @@ from operations.options import build_parser
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.faults import FAULT_POINTS
 
-README = (PROJECT_ROOT / "README.md").read_text()
+SETTINGS_PAGE = (PROJECT_ROOT / "docs" / "settings.md").read_text()
+DOCTOR_PAGE = (PROJECT_ROOT / "docs" / "doctor.md").read_text()
 GUARANTEES = (PROJECT_ROOT / "docs" / "guarantees.md").read_text()
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
 PACKAGES = ("cql", "local_stack", "operations", "producers", "spark_jobs", "sql")
@@ -34,14 +36,13 @@ def shown_default(value: Any) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def test_settings_table_of_the_readme_is_the_code() -> None:
+def test_settings_table_is_the_code() -> None:
     expected = [
         f"| `{name.upper()}` | {shown_default(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
 
-    section = README.split("## Settings")[1].split("\n## ")[0]
-    found = [line for line in section.splitlines() if re.match(r"\| `[A-Z0-9_]+`", line)]
+    found = [line for line in SETTINGS_PAGE.splitlines() if re.match(r"\| `[A-Z0-9_]+`", line)]
     assert found == expected
 
 
@@ -56,20 +57,8 @@ def test_env_example_names_every_setting_with_its_default() -> None:
     assert found == expected
 
 
-def test_every_command_of_the_readme_is_a_target_or_a_module() -> None:
-    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE))
-    commands = re.findall(r"^(?:[A-Z_]+='?[^ ]+ )*make ?([a-z0-9-]*)", _code(), re.MULTILINE)
-    modules = re.findall(r"-m ((?:producers|spark_jobs)\.[a-z]+)", _code())
-
-    assert {"run", "test", "show", "cqlsh", "mongosh", "status", "verify"} <= set(commands)
-    assert {command for command in commands if command} <= targets
-    assert modules
-    for module in modules:
-        assert (PROJECT_ROOT / (module.replace(".", "/") + ".py")).is_file()
-
-
 def test_what_troubleshooting_quotes_is_what_the_code_says() -> None:
-    section = README.split("## Troubleshooting")[1].split("\n## ")[0]
+    section = DOCTOR_PAGE.split("## Troubleshooting")[1]
     cells = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
     quoted = [each for cell in cells for each in re.findall(r"`([^`]+)`", cell)]
     code = "\n".join(
@@ -81,8 +70,8 @@ def test_what_troubleshooting_quotes_is_what_the_code_says() -> None:
         assert part in code, part
 
 
-def test_readme_explains_every_line_of_the_doctor() -> None:
-    section = README.split("## Doctor")[1].split("\n## ")[0]
+def test_doctor_page_explains_every_line() -> None:
+    section = DOCTOR_PAGE.split("## Doctor\n")[1].split("\n## ")[0]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
 
     explained = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
@@ -155,5 +144,12 @@ def test_connectors_are_built_for_the_scala_of_spark() -> None:
         assert "_2.12:" in coordinate or coordinate.startswith("org.postgresql:postgresql:")
 
 
-def _code() -> str:
-    return "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", README, re.DOTALL))
+def test_pre_commit_runs_what_make_lint_runs_and_downloads_nothing() -> None:
+    (recipe,) = re.findall(r"^lint: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    steps = [line.removeprefix("\t@") for line in recipe.splitlines()]
+    (source,) = yaml.safe_load((PROJECT_ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+
+    assert source["repo"] == "local"
+    assert [hook["entry"] for hook in source["hooks"]] == steps
+    assert {hook["language"] for hook in source["hooks"]} == {"system"}
+    assert len(steps) >= 4
