@@ -6,7 +6,7 @@ Raw messages are masked by the contract's sensitivity; stores hold no clear sens
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -65,7 +65,9 @@ class Selection:
 Show = Callable[[Settings, Selection], Iterable[Record]]
 
 
-def show(settings: Settings, what: str, selection: Selection, form: str) -> int:
+def show(
+    settings: Settings, what: str, selection: Selection, form: str, columns: Sequence[str] = ()
+) -> int:
     """Print what `WHAT` names; gives the exit code.
 
     Raises:
@@ -74,11 +76,12 @@ def show(settings: Settings, what: str, selection: Selection, form: str) -> int:
     places = _places(settings)
     name = what if what in places else _full_name(what, places)
     records = list(places[name](settings, selection))
-    if form == "table" and not records:
+    readable = form in {"table", "vertical"}
+    if readable and not records:
         sys.stdout.write(f"{name}: nothing found\n")
         return 0
-    print_records(records, form, title=name)
-    if form == "table" and len(records) == selection.limit:
+    print_records(records, form, title=name, columns=columns)
+    if readable and len(records) == selection.limit:
         sys.stdout.write(f"The first {selection.limit}; LIMIT= shows more.\n")
     return 0
 
