@@ -9,7 +9,8 @@ MILLRACE := .venv/bin/millrace
 VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
   FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
-$(foreach name,$(VALUES),$(eval export ARG_$(name) := $$(value $(name))))
+# Shells may export the width of the terminal under this name: a command gets both.
+$(foreach name,$(VALUES) COLUMNS,$(eval export ARG_$(name) := $$(value $(name))))
 
 .PHONY: help
 help: ## list the commands
@@ -51,11 +52,12 @@ doctor: setup ## look at machine, versions, services, topics, tables: ok, or the
 	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
-show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT=)
+show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT= COLUMNS=)
 	@$(MILLRACE) show $${ARG_WHAT:+"$$ARG_WHAT"} $${ARG_TEAM:+--team "$$ARG_TEAM"} \
 	  $${ARG_HOUR:+--hour "$$ARG_HOUR"} $${ARG_CLIENT:+--client "$$ARG_CLIENT"} \
 	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} \
-	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"}
+	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"} \
+	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"}
 verify: setup ## prove that nothing is lost or doubled
 	@$(MILLRACE) verify
 chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)

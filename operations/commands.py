@@ -104,7 +104,11 @@ def show(settings: Settings, options: argparse.Namespace) -> int:
         "nationality": options.nationality,
     }
     where = {column: value for column, value in given.items() if value}
-    return shows.show(settings, options.what, shows.Selection(where, options.limit), options.format)
+    # A number alone is the width of the terminal, which shells may export under that name.
+    asked = "" if options.columns.isdecimal() else options.columns
+    columns = [name.strip() for name in asked.split(",") if name.strip()]
+    selection = shows.Selection(where, options.limit)
+    return shows.show(settings, options.what, selection, options.format, columns)
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def _list(settings: Settings, request: Request) -> None:
     for _ in letters:
         pass
     total = ", ".join(f"{states[state]} {state}" for state in STATES)
-    if request.form == "table":
+    if request.form in {"table", "vertical"}:
         rows = [(*kind, number) for kind, number in sorted(kinds.items())]
         print_table("by reason", ("topic", "reason", "state", "dead letters"), rows)
         if kinds.total() > states.total():
@@ -112,10 +112,10 @@ def _text(octets: bytes | None) -> str | None:
 
 def _print(title: str, records: Iterable[Record], request: Request) -> None:
     """Print records; lines of CSV and JSON as they come, a table when its widths are known."""
-    if request.form == "table":
+    if request.form in {"table", "vertical"}:
         rows = list(records)
         if rows:
-            print_records(rows, "table", title)
+            print_records(rows, request.form, title)
         else:
             sys.stdout.write(f"{title}: nothing found\n")
         return

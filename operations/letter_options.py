@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import remedies
 from operations.letters import STATES, Selection
 from operations.pipelines import PIPELINES, contract_of
+from operations.tables import FORMATS
 from settings import MillraceError, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP
@@ -81,12 +82,11 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
         to_offset=read("to_offset", _whole, whole),
         state=read("state", _one_of(STATES), f"one of {', '.join(STATES)}"),
     )
-    forms = ("table", "csv", "json")
     request = Request(
         action=options.action,
         pipelines=tuple(pipelines),
         selection=selection,
-        form=read("format", _one_of(forms), f"one of {', '.join(forms)}") or "table",
+        form=read("format", _one_of(FORMATS), f"one of {', '.join(FORMATS)}") or "table",
         limit=read("limit", _whole, whole) or 0,
         unmask=bool(given.get("unmask")),
         dry_run=bool(given.get("dry_run")),

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from operations import commands
+from operations.tables import FORMATS
 from settings import Settings
 from spark_jobs.findings import add_acceptance
 from spark_jobs.job_options import add_job_options
@@ -95,7 +96,8 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", help="tickets of one client")
     parser.add_argument("--nationality", help="partition of profiles_by_nationality")
     parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
-    parser.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--columns", default="", help="names with commas, or `all`")
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +135,7 @@ def _add_dead_letters(parser: argparse.ArgumentParser) -> None:
     listing = add("list", "a line for each dead letter, and how many there are of each kind")
     showing = add("show", "dead letters with their content, sensitive fields masked")
     for sub in (listing, showing):
-        sub.add_argument("--format", default="table", help="table (default), csv or json")
+        sub.add_argument("--format", default="table", help="table (default), vertical, csv or json")
         sub.add_argument("--limit", default="20", help="default: %(default)s; 0 = all")
     showing.add_argument("--unmask", action="store_true", help="show everything as it is")
     sub = add("redrive", "send waiting dead letters back to their source topic, each once")

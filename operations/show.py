@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,9 @@ class Place:
     newest_first: bool = False
 
 
-def show(settings: Settings, what: str, selection: Selection, form: str) -> int:
+def show(
+    settings: Settings, what: str, selection: Selection, form: str, columns: Sequence[str] = ()
+) -> int:
     """Print what `WHAT` names, or all names where it names nothing; gives the exit code.
 
     Raises:
@@ -97,12 +99,13 @@ def show(settings: Settings, what: str, selection: Selection, form: str) -> int:
     name = what if what in places else _full_name(what, places, settings)
     # One more than wanted tells whether there are more.
     wanted = replace(selection, limit=selection.limit + 1)
+    readable = form in {"table", "vertical"}
     records = list(places[name].show(settings, wanted))
-    if form == "table" and not records:
+    if readable and not records:
         sys.stdout.write(f"{name}: nothing found{_asked_for(selection)}.\n")
         return 0
-    print_records(records[: selection.limit], form, title=name)
-    if form == "table" and len(records) > selection.limit:
+    print_records(records[: selection.limit], form, title=name, columns=columns)
+    if readable and len(records) > selection.limit:
         which = "newest" if places[name].newest_first else "first"
         sys.stdout.write(f"The {which} {selection.limit}; there are more: LIMIT= shows them.\n")
     return 0

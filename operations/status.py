@@ -33,7 +33,7 @@ def show_status(settings: Settings) -> int:
     states = stack.states(settings)
     print_table(
         f"Services (STACK={settings.stack})",
-        ("service", "state", "pid", "address", "version", "log"),
+        ("service", "state", "pid", "address", "version"),
         [
             (
                 state.name,
@@ -41,10 +41,13 @@ def show_status(settings: Settings) -> int:
                 state.pid,
                 state.address,
                 state.version,
-                str(state.log_path or ""),
             )
             for state in states
         ],
+    )
+    logs = {str(state.log_path.parent) for state in states if state.log_path}
+    sys.stdout.write(
+        "".join(f"Logs: {folder} (`make logs SERVICE=kafka` follows one)\n" for folder in logs)
     )
     _print_jobs(settings)
     up = {state.name for state in states if state.running}
@@ -114,7 +117,7 @@ def _print_topics(settings: Settings) -> None:
             for partition, (low, high) in sorted(topic_offsets(settings, topic).items()):
                 done = max(read.get(partition, low), low)
                 rows.append((topic, partition, low, high, done, high - done))
-    columns = ("topic", "partition", "first offset", "end offset", "confirmed", "lag")
+    columns = ("topic", "partition", "first", "end", "confirmed", "lag")
     print_table("Topics", columns, rows)
 
 

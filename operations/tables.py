@@ -1,24 +1,39 @@
-"""Tables on the terminal, as CSV or as JSON lines."""
+"""Tables on the terminal that fit its width, the same vertically, as CSV or as JSON lines."""
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from bson.datetime_ms import DatetimeMS
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from settings import MillraceError
 from spark_jobs.sinks.csv_text import csv_lines
 
-FORMATS = ("table", "csv", "json")
+FORMATS = ("table", "vertical", "csv", "json")
+ALL_COLUMNS = "all"
 # Where the output is not a terminal there is no width to ask for.
 WIDTH_OF_FILES = 160
-UNBOUNDED = 100_000
+# What a table needs besides its cells: a line before each column and one at the end, and padding.
+LINES, PADDING = 1, 2
+# Texts narrower than this are wrapped into a column that nobody can read.
+NARROWEST_TEXT = 20
+# Columns that few people look for: where a record came from, keys and digests.
+RARELY_WANTED = re.compile(r"kafka_|hash_key_id$|batch_id$|updated_at$")
+UUID = re.compile(
+    r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE
+)
+DIGEST = re.compile(r"([0-9a-f]{8})[0-9a-f]{56}\Z")
 
 Record = Mapping[str, Any]
 
@@ -31,56 +46,167 @@ def say(text: str) -> None:
 
 def console() -> Console:
     """The console of standard output; wide enough for tables in files and pipes."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+    # `COLUMNS` in the environment is the width that a person or a program asks for.
+    asked = os.environ.get("COLUMNS", "").isdecimal()
+    known = sys.stdout.isatty() or asked
+    return Console(width=None if known else WIDTH_OF_FILES, highlight=False)
 
 
-def print_records(records: Iterable[Record], form: str, title: str = "") -> None:
-    """Print records in one of `FORMATS`; columns in the order in which they first appear."""
+def print_records(
+    records: Iterable[Record], form: str, title: str = "", columns: Sequence[str] = ()
+) -> None:
+    """Print records in one of `FORMATS`; columns in the order in which they first appear.
+
+    A table that is wider than the terminal shows the columns that fit and names the others. With
+    `columns` these are shown (`all` of them), vertically where they do not fit.
+
+    Raises:
+        MillraceError: `columns` names one that no record has.
+    """
     rows = [dict(record) for record in records]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    shown = _chosen(columns, names) if rows else names
     if form == "json":
         for row in rows:
-            sys.stdout.write(json.dumps(row, default=_plain, ensure_ascii=False) + "\n")
+            kept = {name: row[name] for name in shown if name in row}
+            sys.stdout.write(json.dumps(kept, default=_plain, ensure_ascii=False) + "\n")
     elif form == "csv":
-        cells = ([_cell_of_csv(row.get(name)) for name in columns] for row in rows)
-        sys.stdout.writelines(csv_lines([columns, *cells]))
+        cells = ([_cell_of_csv(row.get(name)) for name in shown] for row in rows)
+        sys.stdout.writelines(csv_lines([shown, *cells]))
     else:
-        print_table(title, columns, [[row.get(name) for name in columns] for row in rows])
+        lines = [[row.get(name) for name in shown] for row in rows]
+        if form == "vertical":
+            _print_vertically(title, shown, lines)
+        elif columns or _fits(shown, [[_cell(value) for value in line] for line in lines]):
+            print_table(title, shown, lines)
+        else:
+            _print_what_fits(title, shown, lines)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table; numbers to the right. Texts stand as they are, markup in them too.
 
-    Where the terminal is too narrow for it, the blanks go first; a single row is then turned.
+    No word is broken: what is wider than the terminal is printed closely, or else vertically.
     """
-    lines = [list(row) for row in rows]
-    out = console()
-    table = _table(columns, lines)
-    if _is_wider(table, out):
-        table = _table(columns, lines, padding=0)
-        if len(lines) == 1 and _is_wider(table, out):
-            table = _table(("field", "value"), list(zip(columns, lines[0], strict=True)))
+    values = [list(row) for row in rows]
+    cells = [[_cell(value) for value in line] for line in values]
+    for padding in (PADDING, 0):
+        if widths := _widths_that_fit(columns, cells, padding):
+            break
+    else:
+        _print_vertically(title, columns, values)
+        return
+    table = Table(padding=(0, padding // 2))
+    for position, name in enumerate(columns):
+        of_column = [line[position] for line in values]
+        numeric = bool(values) and all(isinstance(each, int | float | None) for each in of_column)
+        table.add_column(
+            Text(name),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            width=widths[position],
+        )
+    for line in cells:
+        table.add_row(*map(Text, line))
+    _print_title(title)
+    console().print(table)
+
+
+def _chosen(asked: Sequence[str], names: Sequence[str]) -> list[str]:
+    if not asked or list(asked) == [ALL_COLUMNS]:
+        return list(names)
+    for name in asked:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            guess = f" Did you mean `{near[0]}`?" if near else ""
+            raise MillraceError(
+                f"COLUMNS=: there is no column `{name}`.{guess} There are: {', '.join(names)};"
+                f" `COLUMNS={ALL_COLUMNS}` shows all of them."
+            )
+    return list(asked)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(cell_len(line) for text in (name, *of_column) for line in text.split("\n"))
+        for name, *of_column in zip(columns, *cells, strict=True)
+    ]
+
+
+def _needed(widths: Sequence[int], padding: int) -> int:
+    return sum(widths) + len(widths) * (LINES + padding) + LINES
+
+
+def _fits(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    return _needed(_widths(columns, cells), PADDING) <= console().width
+
+
+def _widths_that_fit(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], padding: int
+) -> list[int] | None:
+    """The width of each column, texts wrapped between words and none of them into a narrow column.
+
+    None where that is wider than the terminal.
+    """
+
+    def narrowest(name: str, texts: Sequence[str]) -> int:
+        words = [word for text in (name, *texts) for word in text.split()]
+        longest = max(map(cell_len, words), default=0)
+        text = max(map(cell_len, texts), default=0)
+        return max(longest, min(text, NARROWEST_TEXT))
+
+    widths = [narrowest(name, texts) for name, *texts in zip(columns, *cells, strict=True)]
+    spare = console().width - _needed(widths, padding)
+    if spare < 0:
+        return None
+    for position, wished in enumerate(_widths(columns, cells)):
+        more = min(spare, wished - widths[position])
+        widths[position] += more
+        spare -= more
+    return widths
+
+
+def _print_what_fits(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The columns that fit, ids and times cut short; the others are named."""
+    cells = [[_short(value) for value in line] for line in rows]
+    widths = dict(zip(columns, _widths(columns, cells), strict=True))
+    wanted = sorted(columns, key=lambda name: bool(RARELY_WANTED.match(name)))
+    kept: list[str] = []
+    for name in wanted:
+        if _needed([widths[each] for each in (*kept, name)], PADDING) <= console().width:
+            kept.append(name)
+    left_out = [name for name in columns if name not in kept]
+    if columns[0] in left_out:
+        _print_vertically(title, columns, rows)
+        return
+    chosen = [position for position, name in enumerate(columns) if name in kept]
+    print_table(title, [columns[p] for p in chosen], [[line[p] for p in chosen] for line in cells])
+    hint = (
+        f"Not shown: {', '.join(left_out)}. COLUMNS={left_out[0]},… or FORMAT=vertical shows them."
+    )
+    console().print(Text(hint))
+
+
+def _print_vertically(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A line for each value, below a line for each record."""
+    _print_title(title)
+    widest = max(map(cell_len, columns), default=0)
+    target = console()
+    for number, row in enumerate(rows, start=1):
+        head = f"─[ {number} ]"
+        target.print(Text(head + "─" * max(0, min(target.width, 80) - cell_len(head))))
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(min_width=widest, no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            grid.add_row(Text(name), Text(_cell(value)))
+        target.print(grid)
+
+
+def _print_title(title: str) -> None:
     # Apart from the table, in whose width a long title would be broken.
     if title:
-        out.print(Text(title, style="italic"))
-    out.print(table)
-
-
-def _is_wider(table: Table, out: Console) -> bool:
-    unbounded = out.options.update(max_width=UNBOUNDED)
-    return out.measure(table, options=unbounded).maximum > out.width
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[Any]], padding: int = 1) -> Table:
-    table = Table(padding=(0, padding))
-    for position, name in enumerate(columns):
-        numeric = bool(lines) and all(
-            isinstance(line[position], int | float | None) for line in lines
-        )
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(_cell(value)) for value in line))
-    return table
+        console().print(Text(title, style="italic"))
 
 
 def _cell_of_csv(value: Any) -> str | None:
@@ -105,6 +231,17 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, default=_plain, ensure_ascii=False)
     return str(value)
+
+
+def _short(value: Any) -> str:
+    """A cell with a time to the second, and a UUID or a digest by its first digits."""
+    if isinstance(value, datetime):
+        # What comes without a time zone is UTC.
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+    text = _cell(value)
+    found = UUID.match(text) or DIGEST.match(text)
+    return f"{found[1]}…" if found else text
 
 
 def _plain(value: Any) -> Any:

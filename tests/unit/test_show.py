@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from operations import tables
 from operations.masking import MASK, UNREADABLE, masked_value
 from operations.show import Selection, show
 from operations.tables import print_records, print_table
@@ -127,40 +126,6 @@ def test_csv_tells_an_absent_value_from_an_empty_one(capsys: pytest.CaptureFixtu
 
     expected = ["n,value", "0,", '1,""', "2, ", '3,"a ""b"""', '4,"c,d"', '5,"e', 'f"', "6,7"]
     assert capsys.readouterr().out.split("\n") == [*expected, '7,"[""g"", """"]"', ""]
-
-
-def test_table_wider_than_the_terminal_loses_its_blanks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(tables, "WIDTH_OF_FILES", 15)
-    print_table("", ("name", "amount"), [("ab", 1), ("abcdef", 22)])
-
-    assert capsys.readouterr().out.splitlines() == [
-        "┏━━━━━━┳━━━━━━┓",
-        "┃name  ┃amount┃",
-        "┡━━━━━━╇━━━━━━┩",
-        "│ab    │     1│",
-        "│abcdef│    22│",
-        "└──────┴──────┘",
-    ]
-
-
-def test_single_row_wider_than_the_terminal_is_turned(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(tables, "WIDTH_OF_FILES", 20)
-    print_table("", ("one", "two", "three", "fourth"), [("abc", 12, "abc", None)])
-
-    assert capsys.readouterr().out.splitlines() == [
-        "┏━━━━━━━━┳━━━━━━━┓",
-        "┃ field  ┃ value ┃",
-        "┡━━━━━━━━╇━━━━━━━┩",
-        "│ one    │ abc   │",
-        "│ two    │ 12    │",
-        "│ three  │ abc   │",
-        "│ fourth │       │",
-        "└────────┴───────┘",
-    ]
 
 
 def test_title_longer_than_its_table_stays_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
