@@ -69,7 +69,8 @@ def reader(read: DataFrameReader, form: str, schema: StructType) -> DataFrameRea
                 for f in schema
             ]
         )
-    return read.format(form).schema(schema).options(**READ_OPTIONS[form])
+    # Brackets, braces and stars of a folder's name stand for themselves.
+    return read.format(form).schema(schema).options(**READ_OPTIONS[form], __globPaths__="false")
 
 
 def unflattened(rows: DataFrame, schema: StructType) -> DataFrame:
