@@ -76,13 +76,12 @@ def _own_java(report: Callable[[str], object]) -> Java | None:
 
 def java_environment(java: Java) -> dict[str, str]:
     """Environment variables that make other launchers, such as PySpark's, use `java`."""
+    environment = {"JAVA_HOME": str(java.home)}
     given = for_java(os.environ).get("JAVA_TOOL_OPTIONS", "").split()
-    # Of options that are given twice the last counts.
-    others = [option for option in given if option not in java.options]
-    return {
-        "JAVA_HOME": str(java.home),
-        "JAVA_TOOL_OPTIONS": " ".join([*others, *java.options]),
-    }
+    # The language is on each command line.
+    if extra := [each for each in java.options if each not in (*JAVA_LOCALE, *given)]:
+        environment["JAVA_TOOL_OPTIONS"] = " ".join([*given, *extra])
+    return environment
 
 
 def probe(executable: Path) -> Java | None:

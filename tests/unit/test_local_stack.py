@@ -559,7 +559,7 @@ def test_java_17_of_java_home_comes_first(
     found = java.find_java(settings)
 
     assert found.executable == fake.executable
-    assert java.java_environment(found)["JAVA_HOME"] == str(fake.home)
+    assert java.java_environment(found) == {"JAVA_HOME": str(fake.home)}
 
 
 def test_wrong_java_is_said_and_passed_over(
