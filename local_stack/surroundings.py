@@ -123,7 +123,8 @@ def driver_environment(
         # Web pages and block transfers on the loopback interface only; the `python3` of PATH may
         # be another version or absent.
         found |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    return found | {"SPARK_HOME": str(spark_home)}
+    # Of the small Java that puts the command of the driver's together.
+    return found | {"SPARK_HOME": str(spark_home), "SPARK_LAUNCHER_OPTS": " ".join(JAVA_LOCALE)}
 
 
 def is_launcher_variable(name: str) -> bool:
