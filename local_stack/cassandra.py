@@ -42,6 +42,11 @@ batch_size_warn_threshold: 50KiB
 unlogged_batch_across_partitions_warn_threshold: 10000
 """
 
+# Java refuses to start with two, and JAVA_TOOL_OPTIONS may name another one.
+COLLECTOR: Final = (
+    *("-XX:+IgnoreUnrecognizedVMOptions", "-XX:-UseG1GC", "-XX:-UseSerialGC", "-XX:-UseZGC"),
+    *("-XX:-UseShenandoahGC", "-XX:+UseParallelGC"),
+)
 FOLDERS: Final = ("data", "commitlog", "saved_caches", "hints", "cdc_raw")
 
 LOGBACK: Final = r"""<configuration>
@@ -121,7 +126,7 @@ class Cassandra(Service):
         return [
             # On one machine throughput counts: G1, made for short pauses of large heaps, took a
             # quarter more of the processors for the same writes.
-            *("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC", "-XX:+HeapDumpOnOutOfMemoryError"),
+            *("-Xms512m", "-Xmx1g", *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:HeapDumpPath={self.data_path}",
             # Its JNA and Netty would otherwise unpack libraries into the system's temporary folder.
