@@ -2,7 +2,12 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-MILLRACE := .venv/bin/millrace
+# Modules of this checkout come before those of PYTHONPATH.
+MILLRACE := .venv/bin/python -m operations.cli
+# With it no virtual environment finds its packages; the others say that spark-submit runs.
+unexport PYTHONHOME PYSPARK_GATEWAY_PORT PYSPARK_GATEWAY_SECRET
+# Texts and file names are UTF-8 whatever the locale.
+export PYTHONUTF8 := 1
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
@@ -21,12 +26,12 @@ setup: ## make or repair .venv (every command does it by itself)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
-	@"$(PYTHON)" local_stack/bootstrap.py
+	@"$(PYTHON)" -E local_stack/bootstrap.py
 setup-dev: ## the same with the tools of tests and linters
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
-	@"$(PYTHON)" local_stack/bootstrap.py --dev
+	@"$(PYTHON)" -E local_stack/bootstrap.py --dev
 
 .PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)

@@ -23,12 +23,13 @@ import os
 import re
 import secrets
 import ssl
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -64,6 +65,11 @@ DEAD_LETTER_SUFFIX: Final = "-dead-letter"
 TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
 HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
 MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
+# What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
+# colon for the end of a class path's, and Hadoop replaces `${…}`.
+COMMA: Final = (",", "a comma, at which Spark takes it apart")
+COLON: Final = (":", "a colon, at which Java takes it apart")
+VARIABLE: Final = ("${", "`${`, which Hadoop takes for a variable")
 # Schemes of places that only Spark reaches, through Hadoop.
 HADOOP_SCHEMES: Final = frozenset({"s3a", "hdfs"})
 
@@ -345,6 +351,13 @@ class Settings(BaseSettings):
     def _below_the_project(cls, value: Path | None) -> Path | None:
         return None if value is None else (PROJECT_ROOT / value.expanduser()).resolve()
 
+    @field_validator("millrace_home", "jars_path", "output_path", "checkpoint_path")
+    @classmethod
+    def _usable_characters(cls, value: Any, info: ValidationInfo) -> Any:
+        if fault := _unusable_character(str(value), PATH_SIGNS[str(info.field_name)]):
+            raise ValueError(f"the path holds {fault}; expected one without")
+        return value
+
     @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _host_port_list(cls, value: str) -> str:
@@ -538,6 +551,25 @@ class Settings(BaseSettings):
         if self.kafka_ssl_ca_location:
             options["ssl.ca.location"] = str(self.kafka_ssl_ca_location)
         return options
+
+
+# What a path must not hold, by the setting.
+PATH_SIGNS: Final = {
+    "millrace_home": (COMMA, COLON, VARIABLE),
+    "jars_path": (COLON,),
+    "output_path": (VARIABLE,),
+    "checkpoint_path": (VARIABLE,),
+}
+
+
+def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
+    """What of a path cannot be handed on, in words; None where all can."""
+    for character in path:
+        if unicodedata.category(character) == "Cc":
+            return f"a control character (U+{ord(character):04X})"
+        if unicodedata.category(character) == "Cs":
+            return "bytes that are not UTF-8"
+    return next((name for sign, name in signs if sign in path), None)
 
 
 def kafka_advice(report: str) -> str | None:

@@ -27,6 +27,8 @@ JOBS_LOCK, LOCK, DEV_LOCK = LOCKS = (
 # (and as much in the Ivy cache), shells 0.4, and room for the services' data.
 VENV_BYTES = 1400 * 1000 * 1000
 LATER_BYTES = 1100 * 1000 * 1000
+# A virtual environment refuses `:`, setuptools replaces `$x` and `{x}`, the others end a quotation.
+UNUSABLE = ':${}"`\\'
 PROGRESS_SECONDS = 10
 FAILURE_LINES = 15
 # Raised when the steps below change, so that older set-ups are done again.
@@ -43,12 +45,16 @@ def main(arguments: "list[str]") -> int:
     `--jobs-only` leaves out what only the embedded stack starts. `--packages-only` leaves out the
     project itself: a layer of an image that lasts until the lock file changes.
     """
+    # Packages that are found there would count as installed here, and pip would run with them.
+    for name in ("PYTHONHOME", "PYTHONPATH"):
+        os.environ.pop(name, None)
     lock = LOCK
     if "--dev" in arguments:
         lock = DEV_LOCK
     elif "--jobs-only" in arguments:
         lock = JOBS_LOCK
     try:
+        check_place(ROOT)
         ensure_python()
         if "--packages-only" in arguments:
             install_packages(ROOT, lock)
@@ -115,6 +121,20 @@ def python_version(path: str) -> "tuple[int, int] | None":
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
     return int(major), int(minor)
+
+
+def check_place(root: str) -> None:
+    """Refuse a folder in whose name pip and virtual environments take characters for their own.
+
+    Raises:
+        BootstrapError: names them.
+    """
+    found = sorted({each for each in root if each in UNUSABLE or ord(each) < 32})
+    if found:
+        raise BootstrapError(
+            f"the checkout's folder {root!a} has {' '.join(map(ascii, found))} in its name,"
+            " with which pip and virtual environments do not work. Move it to another folder."
+        )
 
 
 def ensure_environment(lock: str, root: str = ROOT) -> None:
@@ -270,7 +290,6 @@ def run_showing_progress(
     """Run a command with its output held back; now and then say what it is at."""
     # A personal configuration may ask for --user, which no virtual environment allows.
     environment = dict(os.environ, PIP_USER="0", PYTHONUNBUFFERED="1")
-    environment.pop("PYTHONHOME", None)
     lines = []  # type: list[str]
     started = told = time.time()
     with subprocess.Popen(

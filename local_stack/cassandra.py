@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -29,17 +30,24 @@ seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
     parameters:
       - seeds: "127.0.0.1:{storage}"
-data_file_directories: ["{data}/data"]
-commitlog_directory: "{data}/commitlog"
-saved_caches_directory: "{data}/saved_caches"
-hints_directory: "{data}/hints"
-cdc_raw_directory: "{data}/cdc_raw"
+data_file_directories: [{data}]
+commitlog_directory: {commitlog}
+saved_caches_directory: {saved_caches}
+hints_directory: {hints}
+cdc_raw_directory: {cdc_raw}
 commitlog_sync: periodic
 commitlog_sync_period: 200ms
 auto_snapshot: false
 batch_size_warn_threshold: 50KiB
 unlogged_batch_across_partitions_warn_threshold: 10000
 """
+
+# Java refuses to start with two, and JAVA_TOOL_OPTIONS may name another one.
+COLLECTOR: Final = (
+    *("-XX:+IgnoreUnrecognizedVMOptions", "-XX:-UseG1GC", "-XX:-UseSerialGC", "-XX:-UseZGC"),
+    *("-XX:-UseShenandoahGC", "-XX:+UseParallelGC"),
+)
+FOLDERS: Final = ("data", "commitlog", "saved_caches", "hints", "cdc_raw")
 
 LOGBACK: Final = r"""<configuration>
   <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
@@ -97,9 +105,9 @@ class Cassandra(Service):
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Write the configuration."""
-        write_whole(
-            self._config("cassandra.yaml"), CONFIGURATION.format(data=self.data_path, **ports)
-        )
+        # A text of JSON is one of YAML.
+        folders = {name: json.dumps(str(self._config(name))) for name in FOLDERS}
+        write_whole(self._config("cassandra.yaml"), CONFIGURATION.format(**folders, **ports))
         write_whole(self._config("logback.xml"), LOGBACK)
         options = "\n".join(_quoted(option) for option in self._options())
         write_whole(self._config("java.options"), options + "\n")
@@ -118,14 +126,14 @@ class Cassandra(Service):
         return [
             # On one machine throughput counts: G1, made for short pauses of large heaps, took a
             # quarter more of the processors for the same writes.
-            *("-Xms512m", "-Xmx1g", "-XX:+UseParallelGC", "-XX:+HeapDumpOnOutOfMemoryError"),
+            *("-Xms512m", "-Xmx1g", *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:HeapDumpPath={self.data_path}",
             # Its JNA and Netty would otherwise unpack libraries into the system's temporary folder.
             f"-Djava.io.tmpdir={self._config('tmp', make=True)}",
-            f"-Dcassandra.config=file://{self._config('cassandra.yaml')}",
+            f"-Dcassandra.config={self._config('cassandra.yaml').as_uri()}",
             f"-Dcassandra.storagedir={self.data_path}",
-            f"-Dlogback.configurationFile={self._config('logback.xml')}",
+            f"-Dlogback.configurationFile={self._config('logback.xml').as_uri()}",
             *("-Dcassandra-foreground=yes", "-Djdk.attach.allowAttachSelf=true"),
             # A single node has nobody to wait for.
             *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),

@@ -7,6 +7,7 @@ same for both and for clients: `MILLRACE_HOME/data/hdfs/core-site.xml`.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import urllib.request
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from local_stack.jars import class_path
 from local_stack.java import Java
 from local_stack.ports import LOOPBACK
 from local_stack.service import Service
+from local_stack.surroundings import service_environment
 from local_stack.versions import pinned
 from settings import Settings, StackError
 
@@ -56,7 +58,8 @@ class _HadoopService(Service):
             raise StackError(f"{self.name} cannot start without Java; `up` finds one first.")
         scratch = self.data_path / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
-        path = f"{self.data_path}:{class_path(self.settings, 'hdfs')}"
+        # Its configuration, in the folder where it runs.
+        path = f".:{class_path(self.settings, 'hdfs')}"
         command = [str(self.java.executable), *self.java.options, "-Xmx256m"]
         return [*command, f"-Djava.io.tmpdir={scratch}", "-cp", path, *arguments]
 
@@ -107,6 +110,8 @@ class HdfsNameNode(_HadoopService):
             capture_output=True,
             text=True,
             timeout=FORMAT_TIMEOUT_SECONDS,
+            cwd=self.data_path,
+            env=service_environment(os.environ),
             check=False,
         )
         if outcome.returncode:

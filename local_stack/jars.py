@@ -10,6 +10,7 @@ network.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pyspark
 
 from local_stack.files import exclusive, write_whole
 from local_stack.java import Java, find_java
+from local_stack.surroundings import for_java
 from local_stack.versions import pinned
 from settings import MillraceError, Settings, StackError, load_settings
 
@@ -127,7 +129,7 @@ def _resolve(settings: Settings, java: Java, group: str, report: Report) -> None
         partial = settings.jars / f".{group}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _run_ivy(_ivy_command(java, group, partial), group, started, report)
+        _run_ivy(_ivy_command(java, group, partial), partial, group, started, report)
         jars = sorted(partial.glob("*.jar"))
         names = [" ".join(pinned("jars", group)), *(jar.name for jar in jars)]
         write_whole(partial / STAMP_NAME, "\n".join(names) + "\n")
@@ -163,7 +165,8 @@ def _ivy_command(java: Java, group: str, partial: Path) -> list[str]:
     pattern = "[artifact]-[revision](-[classifier]).[ext]"
     command = [str(java.executable), *java.options, "-jar", str(_ivy_jar())]
     command += ["-settings", str(partial / "ivysettings.xml"), "-ivy", str(partial / "ivy.xml")]
-    command += ["-confs", group, "-retrieve", f"{partial}/{pattern}", "-types", "jar", "bundle"]
+    # Relative to where it runs: brackets and parentheses of a path would be part of the pattern.
+    command += ["-confs", group, "-retrieve", pattern, "-types", "jar", "bundle"]
     return command
 
 
@@ -177,7 +180,7 @@ def _ivy_jar() -> Path:
     return jars[0]
 
 
-def _run_ivy(command: list[str], group: str, started: float, report: Report) -> None:
+def _run_ivy(command: list[str], partial: Path, group: str, started: float, report: Report) -> None:
     """Run Ivy; say now and then how far it is, as a first fetch takes a minute."""
     lines: list[str] = []
     done = threading.Event()
@@ -194,10 +197,12 @@ def _run_ivy(command: list[str], group: str, started: float, report: Report) -> 
     try:
         with subprocess.Popen(
             command,
+            cwd=partial,
+            env=for_java(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
         ) as process:
             assert process.stdout is not None  # noqa: S101 - for the type checker: PIPE is given

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from local_stack.files import exclusive
+from local_stack.surroundings import JAVA_LOCALE, LOCALE, for_java
 from local_stack.versions import installed_version, pinned
 from settings import Settings, StackError
 
@@ -40,7 +41,7 @@ class Java:
     home: Path
     executable: Path
     version: int
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = JAVA_LOCALE
 
 
 def find_java(settings: Settings, report: Callable[[str], object] = print) -> Java:
@@ -75,20 +76,24 @@ def _own_java(report: Callable[[str], object]) -> Java | None:
 def java_environment(java: Java) -> dict[str, str]:
     """Environment variables that make other launchers, such as PySpark's, use `java`."""
     environment = {"JAVA_HOME": str(java.home)}
-    if java.options:
-        given = os.environ.get("JAVA_TOOL_OPTIONS", "").split()
-        extra = [option for option in java.options if option not in given]
+    given = for_java(os.environ).get("JAVA_TOOL_OPTIONS", "").split()
+    # The language is on each command line.
+    if extra := [each for each in java.options if each not in (*JAVA_LOCALE, *given)]:
         environment["JAVA_TOOL_OPTIONS"] = " ".join([*given, *extra])
     return environment
 
 
 def probe(executable: Path) -> Java | None:
     """What a `java` command says of itself; None when it does not run."""
+    # Wrong options of the user's show where they are used: this is about the Java alone.
+    environment = {"PATH": os.environ.get("PATH", os.defpath)} | LOCALE
     try:
         answer = subprocess.run(
             [str(executable), "-XshowSettings:properties", "-version"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            env=environment,
             timeout=PROBE_TIMEOUT_SECONDS,
             check=True,
         )
@@ -132,6 +137,7 @@ def _complete_wheel(java: Java) -> None:
             subprocess.run(
                 [str(java.executable), "-Xshare:dump"],
                 capture_output=True,
+                env=for_java(os.environ),
                 timeout=PROBE_TIMEOUT_SECONDS,
                 check=False,
             )
@@ -147,7 +153,7 @@ def _probe_wheel(requirement: str) -> Java:
             f" Install Java {JAVA_VERSION} yourself (Debian: `apt install openjdk-17-jre-headless`)"
             " or set JAVA_HOME to one."
         )
-    return Java(java.home, executable, java.version, _trust_options())
+    return Java(java.home, executable, java.version, (*JAVA_LOCALE, *_trust_options()))
 
 
 def install_wheel(requirement: str, python: Path | None = None, target: Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -17,6 +18,7 @@ from local_stack.jars import class_path
 from local_stack.java import Java
 from local_stack.ports import loopback_port
 from local_stack.service import Service
+from local_stack.surroundings import service_environment
 from local_stack.versions import pinned
 from settings import Settings, StackError
 
@@ -33,7 +35,7 @@ listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{client}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
+log.dirs=log
 log.retention.ms=-1
 auto.create.topics.enable=false
 num.partitions=3
@@ -74,11 +76,14 @@ class Kafka(Service):
         return f"Apache Kafka {pinned('jars', 'kafka')[0].rpartition(':')[2]}"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
-        """Write the configuration; format the data folder once."""
-        data = self.data_path / "log"
-        write_whole(self._config("server.properties"), SERVER_PROPERTIES.format(data=data, **ports))
+        """Write the configuration; format the data folder once.
+
+        Paths in it are relative to the data folder, where the broker runs: it splits them at commas
+        and takes backslashes away.
+        """
+        write_whole(self._config("server.properties"), SERVER_PROPERTIES.format(**ports))
         write_whole(self._config("log4j.properties"), LOG4J_PROPERTIES)
-        if not (data / "meta.properties").exists():
+        if not (self.data_path / "log" / "meta.properties").exists():
             self._format()
 
     def command(self) -> list[str]:
@@ -102,6 +107,8 @@ class Kafka(Service):
             capture_output=True,
             text=True,
             timeout=FORMAT_TIMEOUT_SECONDS,
+            cwd=self.data_path,
+            env=service_environment(os.environ),
             check=False,
         )
         if outcome.returncode:
@@ -115,7 +122,7 @@ class Kafka(Service):
     def _java(self, *arguments: str | Path) -> list[str]:
         if self.java is None:
             raise StackError("kafka cannot start without Java; `up` finds one first.")
-        log_config = f"-Dlog4j.configuration=file:{self._config('log4j.properties')}"
+        log_config = f"-Dlog4j.configuration={self._config('log4j.properties').as_uri()}"
         scratch = self._config("tmp")
         scratch.mkdir(parents=True, exist_ok=True)
         command = [str(self.java.executable), *self.java.options, log_config]

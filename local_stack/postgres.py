@@ -6,6 +6,7 @@ ordinary owner of its database, as on Supabase; the superuser that `initdb` make
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from local_stack.ports import LOOPBACK, loopback_port
 from local_stack.run_as import Runner, runner_for
 from local_stack.service import FAST_STOP, Service
 from local_stack.shells import PACKAGES, installed
+from local_stack.surroundings import service_environment
 from local_stack.versions import pinned
 from settings import Settings, StackError
 from sql import client
@@ -133,6 +135,7 @@ class Postgres(Service):
             text=True,
             timeout=SETUP_TIMEOUT_SECONDS,
             cwd=self.data_path,
+            env=service_environment(os.environ),
             check=False,
         )
         if outcome.returncode:

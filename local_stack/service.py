@@ -22,6 +22,7 @@ import psutil
 
 from local_stack.files import last_lines, write_whole
 from local_stack.ports import ensure_free, free_port_near
+from local_stack.surroundings import service_environment
 from settings import Settings, StackError
 
 LOG_LINES_SHOWN: Final = 20
@@ -30,11 +31,6 @@ POLL_SECONDS: Final = 0.2
 CLEAN_STOP: Final = signal.SIGTERM
 # For servers that wait for their clients to leave when they get the other one.
 FAST_STOP: Final = signal.SIGINT
-# Settings may hold secrets in the environment; a service gets only what a process needs.
-PASSED_ON: Final = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
-    *("JAVA_TOOL_OPTIONS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-)
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ class Service(ABC):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.data_path,
-                env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                env=service_environment(os.environ),
                 # A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
                 start_new_session=True,
             )

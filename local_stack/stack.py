@@ -18,6 +18,7 @@ from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
+from local_stack.surroundings import raise_open_files, too_few_open_files
 from settings import MillraceError, Settings, StackError
 
 Report = Callable[[str], object]
@@ -95,6 +96,9 @@ def states(settings: Settings) -> list[ServiceState]:
 
 
 def _up_embedded(settings: Settings, report: Report) -> None:
+    raise_open_files()
+    if fault := too_few_open_files():
+        raise StackError(f"The services cannot start: {fault}.")
     # Everything else is fetched on the way.
     MongoDB(settings).ensure_installed()
     java = find_java(settings, report)

@@ -21,6 +21,7 @@ from operations.machine_checks import (
 )
 from operations.place_checks import look_at_master, look_at_output, look_at_source
 from operations.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from operations.surrounding_checks import look_at_environment, look_at_limits
 from operations.version_checks import look_at_java, look_at_python, look_at_versions
 from settings import Settings
 
@@ -29,6 +30,8 @@ CHECKS: Final = (
     Check(("python", "packages"), look_at_python),
     Check(("java",), look_at_java),
     Check(("versions",), look_at_versions),
+    Check(("environment",), look_at_environment),
+    Check(("limits",), look_at_limits),
     Check(("disk",), look_at_state),
     Check(("clock",), look_at_clock),
     Check(("key",), look_at_key),

@@ -20,6 +20,7 @@ import pyspark
 from pydantic import SecretStr
 
 from local_stack.java import Java, java_environment
+from local_stack.surroundings import for_java
 from operations.masking import MASK
 from operations.shipping import archive_path
 from settings import LOOPBACK_HOSTS, PROJECT_ROOT, JobError, Settings
@@ -103,7 +104,7 @@ def submission(
 def whole_environment(found: Submission, java: Java) -> dict[str, str]:
     """The environment of the command."""
     pools = {"MALLOC_ARENA_MAX": spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]}
-    return pools | os.environ | java_environment(java) | found.environment
+    return pools | for_java(os.environ) | java_environment(java) | found.environment
 
 
 def resources(settings: Settings) -> list[str]:

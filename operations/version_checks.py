@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,10 +90,9 @@ def look_at_versions(settings: Settings) -> list[Line]:
 
 
 def spark_jars() -> SparkJars | None:
-    """The Spark that jobs would start: of SPARK_HOME, else PySpark's own."""
+    """The Spark that jobs start: PySpark's own."""
     spec = find_spec("pyspark")
-    own = Path(str(spec and spec.origin)).parent
-    home = Path(os.environ.get("SPARK_HOME") or own)
+    home = Path(str(spec and spec.origin)).parent
     names = [path.name for path in (home / "jars").glob("*.jar")]
     core = next(filter(None, map(SPARK_CORE.fullmatch, names)), None)
     hadoop = next(filter(None, map(HADOOP_CLIENT.fullmatch, names)), None)
@@ -125,11 +123,10 @@ def matrix_faults(
         groups: Coordinates `group:artifact:version` by group of jars.
     """
     if spark is None:
-        yield Fault(f"no Spark with its jars is found: unset SPARK_HOME; else {ANEW}")
+        yield Fault(f"no Spark with its jars is found: {ANEW}")
         return
     if spark.version != wanted:
-        remedy = "unset SPARK_HOME" if os.environ.get("SPARK_HOME") else ANEW
-        yield Fault(f"Spark in {spark.home} is {spark.version}, pinned {wanted}: {remedy}")
+        yield Fault(f"Spark in {spark.home} is {spark.version}, pinned {wanted}: {ANEW}")
     for coordinate in (c for group in ("spark", "s3", "hdfs") for c in groups[group]):
         organisation, artifact, version = coordinate.split(":")
         fits = [

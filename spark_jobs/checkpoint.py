@@ -51,6 +51,11 @@ class Checkpoint:
     path: Path | str
 
     @property
+    def url(self) -> str:
+        """The folder as Spark wants it, on this machine with `file:` too."""
+        return self._files.url("")
+
+    @property
     def can_be_reached(self) -> bool:
         """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
         return can_be_reached(self._files)

@@ -37,7 +37,7 @@ LEAST_FREE_BYTES: Final = 1_000_000_000
 KEPT: Final = 2
 WRITE_TIMEOUT_SECONDS: Final = 120
 # Folders in the class path: Java archives classes of jars alone.
-FOLDERS: Final = ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH")
+FOLDERS: Final = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 
 
 def archive_options(

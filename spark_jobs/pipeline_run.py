@@ -140,7 +140,7 @@ class PipelineRun:
         )
         self.query = (
             arrivals.writeStream.queryName(name)
-            .option("checkpointLocation", str(checkpoint.path))
+            .option("checkpointLocation", checkpoint.url)
             .trigger(**trigger)
             .foreachBatch(self.writer.write)
             .start()

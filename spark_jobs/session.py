@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyspark
 from pyspark import SparkConf, SparkContext
@@ -19,15 +18,23 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from local_stack.jars import folder, is_complete
-from local_stack.java import find_java, java_environment
+from local_stack.java import Java, find_java, java_environment
+from local_stack.surroundings import driver_environment, raise_open_files, too_few_open_files
 from local_stack.versions import pinned
 from settings import JobError, Settings
 from spark_jobs.class_archive import archive_options
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
+from spark_jobs.foreign_conf import (
+    DEFAULT_FILES,
+    EXECUTOR_OPTIONS,
+    chosen_by_caller,
+    foreign_keys,
+)
 from spark_jobs.jvm_classes import add_classes, remember_lookups
 from spark_jobs.masters import refuse_unreachable
 from spark_jobs.scratch import scratch
 from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.sinks.file_system import LocalFiles
 from spark_jobs.stopping import under_spark_submit
 from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, store_conf, writes_to_s3
 from spark_jobs.trust import write_trust_store
@@ -38,7 +45,7 @@ PARTITIONS = "spark.sql.shuffle.partitions"
 SHUFFLE_PARTITIONS = int(spark_defaults()[PARTITIONS])
 MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
 # On driver and executors.
-JAVA_OPTIONS = tuple(spark_defaults()["spark.executor.extraJavaOptions"].split())
+JAVA_OPTIONS = tuple(spark_defaults()[EXECUTOR_OPTIONS].split())
 # For a driver that lives for a minute: a third of what it computes would be Java's second compiler.
 # Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
@@ -47,12 +54,11 @@ BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
 # The end of Spark's class path, by Spark's own name.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
+SPARK_HOME = Path(pyspark.__file__).parent
 # Up to so many records Spark is done before code that is compiled for speed would pay.
 BRIEF_RECORDS = 20_000
 # Only a JVM that is about to start takes them.
 AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
-# What whoever calls spark-submit may set otherwise; the rest is what jobs rely on.
-FREE_PREFIXES = ("spark.executor", "spark.driver", "spark.local.dir", "spark.cassandra.input")
 CONNECTOR_CLASSES = (
     "org.apache.spark.sql.kafka010.KafkaSourceProvider",
     "com.datastax.spark.connector.datasource.CassandraCatalog",
@@ -91,12 +97,8 @@ def build_session(
         options = driver_options(settings, is_brief=is_brief)
         _launch_jvm(settings, log_path, options, may_archive=may_archive)
     write_trust_store(settings)
-    conf = SparkConf()
-    # Under spark-submit the master is the one given there, and so is what executors get.
-    master = conf.get("spark.master") or settings.spark_master
-    for key, value in session_conf(settings, name, master).items():
-        if not (under_spark_submit() and key.startswith(FREE_PREFIXES) and conf.contains(key)):
-            conf.set(key, value)
+    conf = _conf(settings, name)
+    master = str(conf.get("spark.master"))
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
@@ -117,6 +119,28 @@ def build_session(
         tasks_at_a_time = spark.sparkContext.defaultParallelism
         spark.conf.set(PARTITIONS, str(min(SHUFFLE_PARTITIONS, tasks_at_a_time)))
     return spark
+
+
+def _conf(settings: Settings, name: str) -> SparkConf:
+    """What the session is built with, in the JVM that has started."""
+    jvm: Any = SparkContext._jvm  # noqa: SLF001 - PySpark has no public way
+    # Under spark-submit its options are the JVM's, which knows no language of this project then.
+    jvm.java.util.Locale.setDefault(jvm.java.util.Locale.US)
+    # Under spark-submit the master is the one given there, and so is what executors get.
+    given = dict(SparkConf().getAll())
+    master = given.get("spark.master") or settings.spark_master
+    own = session_conf(settings, name, master)
+    foreign = sorted(foreign_keys(given, own))
+    for key in foreign:
+        # Hadoop's configuration and the connectors look there too.
+        jvm.java.lang.System.clearProperty(key)
+    if foreign:
+        logger.warning("spark: not taken from its configuration: %s", ", ".join(foreign))
+    conf = SparkConf()
+    chosen = chosen_by_caller(given, own) if under_spark_submit() else {}
+    for key, value in (own | chosen).items():
+        conf.set(key, value)
+    return conf
 
 
 def driver_options(settings: Settings, *, is_brief: bool) -> tuple[str, ...]:
@@ -152,6 +176,7 @@ def launch_conf(
     java_options = [
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}",
         f"-Dmillrace.jvm.log={log_path}",
+        f"-Dmillrace.jvm.log.pattern={str(log_path).replace('%', '%%')}",
         *JAVA_OPTIONS,
         *more_options,
     ]
@@ -160,9 +185,15 @@ def launch_conf(
     return {
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.extraJavaOptions": " ".join(f'"{option}"' for option in java_options),
+        "spark.driver.extraJavaOptions": _quoted(java_options),
         **_connector_jars(settings),
     }
+
+
+def _quoted(options: Iterable[str]) -> str:
+    """Options for Java in one line, as Spark's launcher takes it apart."""
+    escaped = (option.replace("\\", "\\\\").replace('"', '\\"') for option in options)
+    return " ".join(f'"{option}"' for option in escaped)
 
 
 def _fetched_jars(settings: Settings) -> list[Path]:
@@ -201,14 +232,15 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
         **{key: value for key, value in spark_defaults().items() if key not in AT_LAUNCH},
         "spark.app.name": f"millrace-{name}",
         "spark.local.dir": str(scratch(settings, "local")),
-        "spark.sql.warehouse.dir": str(settings.millrace_home / "spark" / "warehouse"),
+        "spark.sql.warehouse.dir": LocalFiles(settings.millrace_home).url("spark/warehouse"),
+        **({} if master.startswith("yarn") else DEFAULT_FILES),
         **connector_conf(settings),
         **store_conf(settings),
     }
     if master.startswith("local"):
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         options = [*JAVA_OPTIONS, f"-Djava.io.tmpdir={scratch(settings, 'tmp')}"]
-        conf["spark.executor.extraJavaOptions"] = " ".join(f'"{o}"' for o in options)
+        conf[EXECUTOR_OPTIONS] = _quoted(options)
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
     if settings.spark_executor_cores:
@@ -219,26 +251,22 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
 def _home_for_workers(settings: Settings) -> Path:
     """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
     home = scratch(settings, "home")
-    for entry in Path(pyspark.__file__).parent.iterdir():
+    for entry in SPARK_HOME.iterdir():
         if entry.name != "work" and not (home / entry.name).exists():
             (home / entry.name).symlink_to(entry)
     return home
 
 
-@contextmanager
-def _class_path(jars: Sequence[Path]) -> Iterator[None]:
-    """Put jars behind Spark's own, of which some are newer versions of the same libraries."""
-    former = os.environ.get(CLASS_PATH)
-    paths = [*([former] if former else []), *map(str, jars)]
-    try:
-        if jars:
-            os.environ[CLASS_PATH] = os.pathsep.join(paths)
-        yield
-    finally:
-        # No child of this process is to have them twice.
-        os.environ.pop(CLASS_PATH, None)
-        if former is not None:
-            os.environ[CLASS_PATH] = former
+def _adopt_environment(settings: Settings, java: Java) -> None:
+    """Leave this process, and the JVM that it starts, nothing that leads Spark elsewhere."""
+    in_workers = settings.spark_master.startswith("local-cluster")
+    home = _home_for_workers(settings) if in_workers else SPARK_HOME
+    names = (name.upper() for name in Settings.model_fields)
+    wanted = driver_environment(os.environ, home, settings.spark_master, names)
+    wanted = {"MALLOC_ARENA_MAX": MALLOC_POOLS} | wanted | java_environment(java)
+    for name in {*os.environ} - {*wanted}:
+        del os.environ[name]
+    os.environ.update(wanted | hadoop_environment(settings))
 
 
 def _launch_jvm(
@@ -247,22 +275,19 @@ def _launch_jvm(
     """Start the JVM with its own output in the log."""
     if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public way
         return
+    raise_open_files()
+    if fault := too_few_open_files():
+        raise JobError(f"Spark cannot start: {fault}.")
     java = find_java(settings, logger.info)
     jars = _fetched_jars(settings) if _is_one_process(settings) else []
     if jars:
         archive = archive_options(settings, java, jars, may_write=may_archive)
         more_options = [*more_options, *archive]
     conf = launch_conf(settings, log_path, more_options)
-    if settings.spark_master.startswith("local"):
-        # Spark's web pages and block transfers on the loopback interface only.
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-        # Else Spark takes the `python3` of PATH, which may be another version or absent.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if settings.spark_master.startswith("local-cluster"):
-        os.environ["SPARK_HOME"] = str(_home_for_workers(settings))
-    os.environ.setdefault("MALLOC_ARENA_MAX", MALLOC_POOLS)
-    os.environ.update(java_environment(java))
-    os.environ.update(hadoop_environment(settings))
+    _adopt_environment(settings, java)
+    if jars:
+        # Behind Spark's own, of which some are newer versions of the same libraries.
+        os.environ[CLASS_PATH] = os.pathsep.join(map(str, jars))
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)
@@ -270,13 +295,16 @@ def _launch_jvm(
     with output_path.open("w") as output:
         popen_options = {"stdout": output, "stderr": output}
         try:
-            with _class_path(jars):
-                gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
+            gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
         except Exception as error:
             last_lines = "\n".join(output_path.read_text(errors="replace").splitlines()[-20:])
             raise JobError(
                 f"Spark's Java process did not start. Its last lines, from `{output_path}`:\n"
-                f"{last_lines}\nSee that Java 17 is found (`make status`) and that the connectors"
-                " could be fetched (network), then start again."
+                f"{last_lines}\nSee that Java 17 is found, that JAVA_TOOL_OPTIONS holds nothing it"
+                " refuses (`make doctor`), and that the connectors could be fetched (network), then"
+                " start again."
             ) from error
+        finally:
+            # No child of this process is to have them.
+            os.environ.pop(CLASS_PATH, None)
     SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public way

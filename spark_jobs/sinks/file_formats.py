@@ -90,6 +90,8 @@ def reader(read: DataFrameReader, form: str, schema: StructType) -> DataFrameRea
     if form == "csv":
         # Spark takes its null value for null within quotes too: one that no file can hold.
         options["nullValue"] = uuid.uuid4().hex
+    # Brackets, braces and stars of a folder's name stand for themselves.
+    options["__globPaths__"] = "false"
     return read.format(form).schema(as_kept(schema, form)).options(**options)
 
 

@@ -15,7 +15,6 @@ from local_stack.java import Java
 from settings import Settings
 from spark_jobs import class_archive
 from spark_jobs.class_archive import READING, WRITING, archive_options, keep_archive
-from spark_jobs.session import CLASS_PATH, _class_path
 from spark_jobs.stopping import StopRequest
 
 # A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
@@ -110,10 +109,10 @@ def test_archive_of_other_jars_or_another_java_is_not_read(
 def test_folders_in_the_class_path_do_without_as_java_archives_no_classes_of_theirs(
     settings: Settings, java: Java, jars: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SPARK_CONF_DIR", "/etc/spark")
+    monkeypatch.setenv("YARN_CONF_DIR", "/etc/hadoop")
     assert archive_options(settings, java, jars, may_write=True) == []
 
-    monkeypatch.delenv("SPARK_CONF_DIR")
+    monkeypatch.delenv("YARN_CONF_DIR")
     on_hdfs = settings.model_copy(update={"hadoop_conf_dir": Path("/etc/hadoop")})
     assert archive_options(on_hdfs, java, jars, may_write=True) == []
 
@@ -191,19 +190,3 @@ def test_nothing_is_said_or_waited_for_where_no_archive_is_written(
     assert not keep_archive(StopRequest(), said.append)
 
     assert not said
-
-
-def test_connectors_stand_behind_what_the_user_has_in_the_class_path_and_only_for_the_driver(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(CLASS_PATH, "/opt/own/*")
-
-    with _class_path([Path("/jars/a.jar"), Path("/jars/b.jar")]):
-        within = os.environ[CLASS_PATH]
-
-    assert within == "/opt/own/*:/jars/a.jar:/jars/b.jar"
-    assert os.environ[CLASS_PATH] == "/opt/own/*"
-    monkeypatch.delenv(CLASS_PATH)
-    with _class_path([]):
-        assert CLASS_PATH not in os.environ
-    assert CLASS_PATH not in os.environ

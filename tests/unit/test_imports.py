@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from settings import PROJECT_ROOT
 
+# Standard library alone, and first of all: anyone may import it.
+SURROUNDINGS = "local_stack.surroundings"
 PACKAGES = ("cql", "sql", "schemas", "producers", "spark_jobs", "local_stack", "operations")
 BASE = {"settings", "remedies"}
 # What each part may import of this project, besides itself.
@@ -56,8 +59,8 @@ def imported(source: str, module: str) -> set[str]:
 
 def faults(module: str, names: set[str]) -> list[str]:
     part = module.split(".")[0]
-    excepted = EXCEPTIONS.get(module, ())
-    names = {n for n in names if not n.startswith(excepted)} if excepted else names
+    excepted = (*EXCEPTIONS.get(module, ()), SURROUNDINGS)
+    names = {n for n in names if not n.startswith(excepted)}
     wrong = {
         name
         for name in names
@@ -82,6 +85,12 @@ def faults(module: str, names: set[str]) -> list[str]:
 )
 def test_imports_point_one_way(module: str, path: Path) -> None:
     assert faults(module, imported(path.read_text(encoding="utf-8"), module)) == []
+
+
+def test_surroundings_need_nothing_but_python() -> None:
+    names = imported((PROJECT_ROOT / "local_stack" / "surroundings.py").read_text(), SURROUNDINGS)
+
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(
