@@ -165,8 +165,13 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
     whole = replace(world, settings=settings)
     assert len(on_topic(whole, settings.customers_usa_topic)) == 1
     assert len(on_topic(whole, settings.customers_alerts_topic)) == 1
-    with pytest.raises(JobError, match="files is fed by `customers-files`, postgres is fed by"):
+    with pytest.raises(
+        JobError, match="files is fed by `customers-files`, postgres is fed by"
+    ) as refused:
         whole.process()
+    for sink in ("files", "postgres"):
+        command = f"-m spark_jobs.customers --available-now --sinks {sink}`"
+        assert command in str(refused.value)
 
     whole.sql("DELETE FROM customers_alerts RETURNING 1")
     (_, of_postgres) = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
