@@ -81,7 +81,7 @@ def spark_notes(settings: Settings, environment: Mapping[str, str]) -> Iterator[
         try:
             spark_home()
         except JobError as error:
-            yield f"for `millrace submit` only: {error}"
+            yield f"for submitting to a cluster only: {error}"
     folder = conf_folder(environment)
     path = folder / "spark-defaults.conf" if folder else None
     if path and path.is_file():

@@ -21,7 +21,7 @@ from tests.support.remedies import Offered, make_targets, offered, words_given_b
 OFFERED = list(offered())
 COMMANDS = [each for each in OFFERED if not each.text.startswith("--")]
 # Of spark-submit.
-OPTIONS_OF_OTHERS = {"--driver-memory"}
+OPTIONS_OF_OTHERS = {"--ulimit", "--driver-memory"}
 # Settings that no command finds by itself.
 OTHERWISE = {
     "SINKS": "cassandra,mongodb,files,postgres",
