@@ -40,8 +40,8 @@ def reset(settings: Settings, pipeline_name: str | None, *, topics: bool, yes: b
         raise MillraceError(EXTERNAL_RULE)
     pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
     if not yes and not _confirmed(settings, pipelines, topics=topics):
-        sys.stdout.write("nothing was changed\n")
-        return 1
+        sys.stdout.write("Nothing was changed.\n")
+        return 0
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
     with locked(parts, settings), ExitStack() as kept:
         if needs_spark(settings):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +97,7 @@ def build_session(
     for key, value in session_conf(settings, name, master).items():
         if not (under_spark_submit() and key.startswith(FREE_PREFIXES) and conf.contains(key)):
             conf.set(key, value)
+    handler = signal.getsignal(signal.SIGINT)
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
@@ -102,6 +105,9 @@ def build_session(
             f"Spark did not start on `{master}`: {type(error).__name__}. See"
             f" `{log_path}`, and SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        # PySpark has put one of its own in its place.
+        signal.signal(signal.SIGINT, handler)
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
     remember_lookups(spark)
