@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,25 @@ from spark_jobs.locks import open_locks
 # Beyond what a job waits for its batch: the end of Spark, and of a producer's queue.
 END_SECONDS: Final = 60.0
 AT_ONCE_SECONDS: Final = 10.0
+# By the names of their functions in `operations.commands`.
+COMMANDS: Final = frozenset(
+    {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
+)
+
+
+@contextmanager
+def seen_at_work(settings: Settings, command: str) -> Iterator[None]:
+    """Let `make down` see, within the block, that a command is using the services."""
+    with ExitStack() as kept:
+        if command in COMMANDS:
+            path = settings.millrace_home / "run" / f"command-{command}.{os.getpid()}.lock"
+            # Where nothing can be written the command itself says so.
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                kept.enter_context(path.open("w"))
+                # An open file is what is looked for: its name need not stay.
+                path.unlink()
+        yield
 
 
 @dataclass(frozen=True)
@@ -27,7 +47,8 @@ class AtWork:
 
     def __str__(self) -> str:
         """As it is shown: its id, its command, and what that holds."""
-        return f"process {self.process.pid} ({_command(self.process)}): {', '.join(self.does)}"
+        holds = f": {', '.join(self.does)}" if self.does else ""
+        return f"process {self.process.pid} ({_command(self.process)}){holds}"
 
 
 def processes_at_work(settings: Settings) -> list[AtWork]:
@@ -37,6 +58,8 @@ def processes_at_work(settings: Settings) -> list[AtWork]:
         kind, _, what = name.removesuffix(".lock").partition("-")
         if kind in {"job", "producer"}:
             does.setdefault(pid, []).append(f"{kind} {what.rpartition('.')[0] or what}")
+        elif kind == "command":
+            does.setdefault(pid, [])
     found = []
     for pid, parts in does.items():
         with suppress(psutil.NoSuchProcess):

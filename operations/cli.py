@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Namespace) -> int:
+    from operations.at_work import seen_at_work
     from operations.needs import require_services
     from settings import MillraceError, Settings, load_settings
 
@@ -73,7 +74,8 @@ def _run(options: Namespace) -> int:
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         command: Callable[[Settings, Namespace], int] = options.command
         require_services(settings, options)
-        return command(settings, options)
+        with seen_at_work(settings, command.__name__):
+            return command(settings, options)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

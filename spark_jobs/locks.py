@@ -8,10 +8,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from settings import JobError, Settings
-from spark_jobs.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from spark_jobs.pipeline import Pipeline
 
 DELETED = " (deleted)"
 NoteUi = Callable[[str | None], None]
