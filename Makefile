@@ -40,8 +40,10 @@ run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= C
 	  $${ARG_CUSTOMERS:+--customers "$$ARG_CUSTOMERS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 up: setup ## start and prepare the services
 	@$(MILLRACE) up
-down: setup ## stop the services; data stays
-	@$(MILLRACE) down
+down: setup ## stop the services; data stays (YES=1 ends jobs and producers first)
+	@case "$$ARG_YES" in ''|1) ;; *) \
+	  echo "down: YES=$$ARG_YES: only 1 means yes. Nothing was changed." >&2; exit 2;; esac
+	@$(MILLRACE) down $${ARG_YES:+--yes}
 secrets: setup ## make the files of keys and passwords that containers read (STACK=docker)
 	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)

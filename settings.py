@@ -154,6 +154,12 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", description="broker addresses, `host:port`, separated by commas"
     )
+    kafka_controller_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="second port of the embedded Kafka; port of the brokers + 10000 when absent",
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
     )
@@ -175,6 +181,12 @@ class Settings(BaseSettings):
         "127.0.0.1", description="host names or addresses, separated by commas"
     )
     cassandra_port: int = Field(9042, ge=1, le=65535, description="port of the CQL protocol")
+    cassandra_storage_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="second port of the embedded Cassandra; `CASSANDRA_PORT` + 10000 when absent",
+    )
     cassandra_local_datacenter: str = Field(
         "datacenter1", description="data centre that clients prefer"
     )
@@ -507,6 +519,27 @@ class Settings(BaseSettings):
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""
         return service in self.services or service in self.sinks
 
+    def ports_here(self) -> dict[str, int]:
+        """The ports that settings name for servers of this machine, by setting."""
+        ports: dict[str, int] = {"CASSANDRA_PORT": self.cassandra_port}
+        kafka = self.kafka_bootstrap_servers.split(",")
+        if len(kafka) == 1:
+            ports["KAFKA_BOOTSTRAP_SERVERS"] = int(kafka[0].rpartition(":")[2])
+        uri = self.mongo_uri.get_secret_value()
+        nodes = [] if uri.startswith("mongodb+srv:") else parse_uri(uri)["nodelist"]
+        if len(nodes) == 1:
+            ports["MONGO_URI"] = int(nodes[0][1])
+        if self.starts("postgres"):
+            parts = urlsplit(self.postgres_dsn.get_secret_value())
+            ports["POSTGRES_DSN"] = parts.port or POSTGRES_PORT
+        if self.starts("hdfs"):
+            ports |= {"HDFS_PORT": self.hdfs_port, "HDFS_DATANODE_PORT": self.hdfs_datanode_port}
+        if self.kafka_controller_port:
+            ports["KAFKA_CONTROLLER_PORT"] = self.kafka_controller_port
+        if self.cassandra_storage_port:
+            ports["CASSANDRA_STORAGE_PORT"] = self.cassandra_storage_port
+        return ports
+
     @property
     def customers_output_topics(self) -> tuple[str, str]:
         """The topics to which customers are split: those of the USA, and alerts."""
@@ -704,7 +737,7 @@ def _faults_between(settings: Settings) -> list[str]:
     faults += _unreadable_authorities(settings)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
-    return faults + _shared_topics(settings)
+    return faults + _shared_ports(settings) + _shared_topics(settings)
 
 
 def _unreadable_authorities(settings: Settings) -> list[str]:
@@ -726,6 +759,21 @@ def _uses_tls(settings: Settings, field: str) -> bool:
     if field.startswith("kafka"):
         return settings.kafka_security_protocol.endswith("SSL")
     return settings.cassandra_ssl
+
+
+def _shared_ports(settings: Settings) -> list[str]:
+    """A fault for each port that several servers of this machine would have."""
+    if settings.stack == "external":
+        return []
+    by_port: dict[int, list[str]] = {}
+    for name, port in settings.ports_here().items():
+        by_port.setdefault(port, []).append(name)
+    return [
+        f"{', '.join(sorted(names))}: port {port} for {'both' if len(names) == 2 else 'all'};"
+        " expected a port for each"
+        for port, names in by_port.items()
+        if len(names) > 1
+    ]
 
 
 def _shared_topics(settings: Settings) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cql import client as cql_client
@@ -85,6 +86,7 @@ class Cassandra(Service):
     name = "cassandra"
     port_setting = "CASSANDRA_PORT"
     inner_ports = ("storage",)
+    inner_port_settings = MappingProxyType({"storage": "CASSANDRA_STORAGE_PORT"})
     ready_timeout_seconds = 240
     stop_timeout_seconds = 60
 

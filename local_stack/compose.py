@@ -47,8 +47,7 @@ def down(settings: Settings, report: Report = print) -> None:
 
 
 def _compose(settings: Settings, *arguments: str, report: Report) -> None:
-    if reason := what_is_missing():
-        raise EngineMissing(_no_docker(reason))
+    check_engine()
     command = ["docker", "compose", "-f", str(COMPOSE_FILE), *arguments]
     environment = os.environ | compose_variables(settings)
     report(f"docker: docker compose {' '.join(arguments)}")
@@ -59,6 +58,16 @@ def _compose(settings: Settings, *arguments: str, report: Report) -> None:
             f"`docker compose` ended with {outcome.returncode}; its messages are above, the"
             " services' own in `docker compose -f docker/compose.yaml logs`."
         )
+
+
+def check_engine() -> None:
+    """See that Compose can be used here.
+
+    Raises:
+        EngineMissing: no Docker, no Compose or no engine; has the choices.
+    """
+    if reason := what_is_missing():
+        raise EngineMissing(_no_docker(reason))
 
 
 def what_is_missing(seconds: float = PROBE_SECONDS) -> str | None:

@@ -8,6 +8,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -60,6 +61,7 @@ class Kafka(Service):
     name = "kafka"
     port_setting = "KAFKA_BOOTSTRAP_SERVERS"
     inner_ports = ("controller",)
+    inner_port_settings = MappingProxyType({"controller": "KAFKA_CONTROLLER_PORT"})
 
     def __init__(self, settings: Settings, java: Java | None = None) -> None:
         super().__init__(settings)

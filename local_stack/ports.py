@@ -8,6 +8,7 @@ from typing import Final
 
 import psutil
 
+from local_stack.orphans import MARK
 from settings import StackError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -49,10 +50,20 @@ def holder(port: int) -> str:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
             if listens and connection.pid and tuple(connection.laddr)[1:] == (port,):
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+                process = psutil.Process(connection.pid)
+                return f"process {process.pid} ({process.name()}){_whose(process)}"
     except psutil.Error:
         pass
     return "another process"
+
+
+def _whose(process: psutil.Process) -> str:
+    """The data folder, of a server of another checkout or state folder."""
+    try:
+        folder = process.environ().get(MARK, "").partition(":")[2]
+    except psutil.Error:
+        return ""
+    return f" on `{folder}`" if folder else ""
 
 
 def free_port_near(client_port: int, remembered: int | None, taken: Collection[int]) -> int:

@@ -21,7 +21,8 @@ from typing import Any, ClassVar, Final
 import psutil
 
 from local_stack.files import last_lines, write_whole
-from local_stack.ports import ensure_free, free_port_near
+from local_stack.orphans import lost_its_folder, mark, servers_on
+from local_stack.ports import ensure_free, free_port_near, holder, is_free
 from local_stack.surroundings import service_environment
 from settings import Settings, StackError
 
@@ -69,6 +70,8 @@ class Service(ABC):
     port_setting: ClassVar[str]
     # Second ports that the service needs but no client uses: purpose of each.
     inner_ports: ClassVar[tuple[str, ...]] = ()
+    # Settings that give one of them exactly: its purpose -> the setting.
+    inner_port_settings: ClassVar[Mapping[str, str]] = {}
     ready_timeout_seconds: ClassVar[float] = 120
     stop_timeout_seconds: ClassVar[float] = 30
     stop_signal: ClassVar[signal.Signals] = CLEAN_STOP
@@ -114,7 +117,8 @@ class Service(ABC):
         """
         if self.process() is not None:
             return
-        ensure_free(self.name, self.port, self.port_setting)
+        for setting, port in self.set_ports().items():
+            ensure_free(self.name, port, setting)
         ports = {"client": self.port} | self._choose_inner_ports()
         self.data_path.mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +131,7 @@ class Service(ABC):
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.data_path,
-                env=service_environment(os.environ),
+                env=service_environment(os.environ) | mark(self.data_path),
                 # A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
                 start_new_session=True,
             )
@@ -163,7 +167,7 @@ class Service(ABC):
 
     def stop(self) -> bool:
         """End the process cleanly, by force when it does not obey; say whether there was one."""
-        process = self.process()
+        process = self.process() or self.abandoned()
         if process is not None:
             # Everything it started belongs to it.
             family = [process, *process.children(recursive=True)]
@@ -189,6 +193,36 @@ class Service(ABC):
             return None
         return process if same and alive else None
 
+    def abandoned(self) -> psutil.Process | None:
+        """A live server of this service whose record or data was deleted."""
+        process = self.process()
+        if process is None:
+            return servers_on(self.data_path.parent).get(self.data_path)
+        return process if lost_its_folder(process, self.data_path) else None
+
+    def set_ports(self) -> dict[str, int]:
+        """Setting -> the port that it gives, of those that have a value."""
+        inner = {
+            name: getattr(self.settings, name.lower()) for name in self.inner_port_settings.values()
+        }
+        return {self.port_setting: self.port} | {n: port for n, port in inner.items() if port}
+
+    def hindrances(self) -> list[str]:
+        """Why it cannot be started now, each with the remedy: ports of others, a server left."""
+        if left := self.abandoned():
+            return [
+                f"{self.name}: process {left.pid} still runs, though its files were deleted:"
+                " `make down YES=1` ends it"
+            ]
+        if self.process() is not None:
+            return []
+        return [
+            f"{port} of {self.name} is taken by {holder(port)}: stop it, or set {setting} to"
+            " another port"
+            for setting, port in self.set_ports().items()
+            if not is_free(port)
+        ]
+
     def died_unasked(self) -> bool:
         """Whether the service was started, never stopped, and is not there any more."""
         return "pid" in self.record() and self.process() is None
@@ -196,12 +230,14 @@ class Service(ABC):
     def state(self) -> ServiceState:
         """What is known of the service at this moment."""
         process = self.process()
+        left = self.abandoned()
         note = "ended without `make down`: see its log" if self.died_unasked() else ""
+        if left is not None:
+            note = f"process {left.pid} still runs, but its files were deleted: `make down` ends it"
         version = str(self.record().get("version", self.version)) if process else self.version
-        pid = process.pid if process else None
-        return ServiceState(
-            self.name, process is not None, pid, self.address, version, self.log_path, note
-        )
+        pid = left.pid if left else process.pid if process else None
+        running = process is not None and left is None
+        return ServiceState(self.name, running, pid, self.address, version, self.log_path, note)
 
     def record(self) -> dict[str, Any]:
         """What `start` wrote down; empty when there is nothing readable."""
@@ -219,7 +255,11 @@ class Service(ABC):
         remembered = self.record().get("ports", {})
         chosen: dict[str, int] = {}
         for purpose in self.inner_ports:
-            taken = {self.port, *chosen.values()}
+            if given := self.set_ports().get(self.inner_port_settings.get(purpose, "")):
+                chosen[purpose] = given
+                continue
+            # Others may be about to take the ports that settings give them.
+            taken = {self.port, *chosen.values(), *self.settings.ports_here().values()}
             chosen[purpose] = free_port_near(self.port, remembered.get(purpose), taken)
         return chosen
 

@@ -16,6 +16,7 @@ from local_stack.jars import ensure_jars
 from local_stack.java import Java, find_java
 from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
+from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
 from local_stack.surroundings import raise_open_files, too_few_open_files
@@ -29,6 +30,7 @@ EXTERNAL_NOTE: Final = "STACK=external: Millrace neither starts nor stops these 
 
 def services(settings: Settings, java: Java | None = None, report: Report = print) -> list[Service]:
     """The services of the embedded stack: the usual ones, then what settings ask for besides."""
+    running = servers_on(settings.millrace_home / "data")
     extra: list[Service] = [
         Postgres(settings, report),
         HdfsNameNode(settings, java),
@@ -40,9 +42,34 @@ def services(settings: Settings, java: Java | None = None, report: Report = prin
         *(
             each
             for each in extra
-            if settings.starts(each.name.partition("-")[0]) or "pid" in each.record()
+            if settings.starts(each.name.partition("-")[0])
+            or "pid" in each.record()
+            or each.data_path in running
         ),
     ]
+
+
+def check_start(settings: Settings) -> None:
+    """See that the services can be started, before anything is fetched or started.
+
+    Raises:
+        EngineMissing: STACK=docker, and there is no engine.
+        StackError: names every port that something else has; or a setting names another machine.
+    """
+    if settings.stack == "docker":
+        compose.check_engine()
+    if settings.stack != "embedded":
+        return
+    if found := [reason for each in services(settings) for reason in each.hindrances()]:
+        listed = "\n".join(f"  - {reason}" for reason in found)
+        raise StackError(f"The services cannot be started:\n{listed}\nNothing was started.")
+
+
+def left_behind(settings: Settings) -> list[ServiceState]:
+    """Servers of this state folder whose record or data was deleted, which `down` ends."""
+    if settings.stack != "embedded":
+        return []
+    return [each.state() for each in services(settings) if each.abandoned()]
 
 
 def up(settings: Settings, report: Report = print) -> None:
@@ -57,6 +84,7 @@ def up(settings: Settings, report: Report = print) -> None:
         compose.up(settings, report)
     else:
         with exclusive(settings.millrace_home / "run" / "stack.lock"):
+            check_start(settings)
             _up_embedded(settings, report)
 
 

@@ -4,21 +4,65 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from operations.options import Command, build_parser
-from settings import MillraceError, load_settings
+from spark_jobs.interrupts import end_on_interrupt
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+SERVICES_STAY = "what has started stays up (`make down` stops it)"
+# Command -> what Ctrl-C leaves, where that is more than nothing.
+CLOSINGS = {
+    "run": f"{SERVICES_STAY}, what was sent waits for the next run or job",
+    "stream": f"{SERVICES_STAY}, what was sent waits for the next run or job",
+    "up": SERVICES_STAY,
+    "down": "what has not stopped yet stays up; run it again",
+    **dict.fromkeys(("reset", "replay", "rebuild", "compact"), "it is safe to run it again"),
+}
+# They end what they have started, which takes longer.
+CLEAN_UP_SECONDS = {"chaos": 120.0, "bench": 120.0}
+# In shells Ctrl-C ends a query, not the shell; a submitted job gets it from its own handler.
+OWN_HANDLERS = ("cqlsh", "mongosh", "pyspark")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Errors are one text, never a traceback."""
-    options = build_parser().parse_args(arguments)
-    forgiving_output()
-    settings = None
+    words = sys.argv[1:] if arguments is None else arguments
+    name = next((word for word in words if not word.startswith("-")), "")
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    closing = f"interrupted: {CLOSINGS[name]}" if name in CLOSINGS else "interrupted"
+    # `make down` ends a run by the other signal.
+    also = (signal.SIGTERM,) if name in {"run", "stream"} else ()
+    end_on_interrupt(closing, (signal.SIGINT, *also), CLEAN_UP_SECONDS.get(name, 3.0))
+    try:
+        # Here, so that Ctrl-C finds its handler before a second of imports.
+        from operations.options import build_parser
+
+        options = build_parser().parse_args(arguments)
+        forgiving_output()
+        if name in OWN_HANDLERS:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return _run(options)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(options: Namespace) -> int:
+    from operations.at_work import seen_at_work
+    from operations.needs import require_services
+    from settings import MillraceError, Settings, load_settings
+
+    settings: Settings | None = None
     try:
         settings = load_settings()
         logging.basicConfig(
@@ -28,14 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The drivers report each attempt to reach a store that is away; the error says it once.
         for chatty in ("cassandra", "pymongo", "py4j"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
-        command: Command = options.command
-        return command(settings, options)
+        command: Callable[[Settings, Namespace], int] = options.command
+        require_services(settings, options)
+        with seen_at_work(settings, command.__name__):
+            return command(settings, options)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
     except Exception as error:
         # Here, so that `millrace logs` need not load the drivers.
         from spark_jobs.sinks.driver_errors import explained

@@ -43,11 +43,9 @@ def up(settings: Settings, options: argparse.Namespace) -> int:
 
 def down(settings: Settings, options: argparse.Namespace) -> int:
     """Stop the services."""
-    from local_stack import stack
-    from operations.tables import say
+    from operations import down as downs
 
-    stack.down(settings, say)
-    return 0
+    return downs.down(settings, yes=options.yes)
 
 
 def secrets(settings: Settings, options: argparse.Namespace) -> int:

@@ -68,6 +68,9 @@ def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
     place = ", ".join(f"{host}:{port}" for host, port in endpoint.addresses)
     if settings.stack == "embedded":
         own = [each for each in services(settings, report=_silent) if each.name == endpoint.service]
+        if own and (left := own[0].abandoned()):
+            ends = "`make down YES=1` ends it, then `make up`"
+            return Fault(f"process {left.pid} still runs, but its files were deleted: {ends}")
         if own and own[0].process() is None:
             ended = "has ended unasked" if own[0].died_unasked() else "not up"
             return Fault(f"{ended} at {place}: `make up` starts it", by_itself=True)

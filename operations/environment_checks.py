@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from local_stack import stack
 from operations.broker_checks import look_at_kafka
 from operations.checkup import Check, Line, Look, Status, run_checks
 from operations.machine_checks import (
@@ -23,7 +24,7 @@ from operations.place_checks import look_at_master, look_at_output, look_at_sour
 from operations.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
 from operations.surrounding_checks import look_at_environment, look_at_limits
 from operations.version_checks import look_at_java, look_at_python, look_at_versions
-from settings import Settings
+from settings import MillraceError, Settings
 
 # In the order in which they are told.
 CHECKS: Final = (
@@ -45,6 +46,10 @@ CHECKS: Final = (
     Check(("output",), look_at_output),
     Check(("source",), look_at_source),
 )
+
+# What a start neither makes nor mends, and what must be there without it.
+BEFORE_A_START: Final = (look_at_state, look_at_master, look_at_output, look_at_source)
+ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres)
 
 
 def checks_for(settings: Settings) -> list[Check]:
@@ -77,6 +82,23 @@ def verdict(lines: Sequence[Line]) -> str:
     if not to_fix:
         return f"doctor: {len(lines)} checks ok"
     return f"doctor: {to_fix} of {len(lines)} checks need a fix"
+
+
+def refuse_hindered(settings: Settings) -> None:
+    """See that nothing keeps a run from starting that can be seen before it starts anything.
+
+    Raises:
+        MillraceError: names all that does, each with the fix.
+    """
+    stack.check_start(settings)
+    looks = BEFORE_A_START + (ENDPOINTS if settings.stack == "external" else ())
+    needed = [check for check in checks_for(settings) if check.look in looks]
+    # Of an endpoint, the line of what it holds may be mended by the start itself.
+    firsts = {check.names[0] for check in needed}
+    lines = [line for line in run_checks(needed, settings) if line.name in firsts]
+    if wrong := [line for line in lines if line.status is Status.FIX and not line.by_itself]:
+        listed = "".join(f"  - {line.name}: {line.text}\n" for line in wrong)
+        raise MillraceError(f"This cannot be run yet:\n{listed}Nothing was started.")
 
 
 def looked_at_shortly(settings: Settings) -> list[str]:

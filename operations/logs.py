@@ -43,15 +43,12 @@ def follow(settings: Settings, service: str | None) -> int:
     sys.stdout.write(f"==> {path} (Ctrl-C ends)\n")
     with path.open(errors="replace") as log:
         sys.stdout.writelines(log.readlines()[-LINES_BEFORE:])
-        try:
-            while path.exists():
-                sys.stdout.flush()
-                if line := log.read():
-                    sys.stdout.write(line)
-                else:
-                    time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            pass
+        while path.exists():
+            sys.stdout.flush()
+            if line := log.read():
+                sys.stdout.write(line)
+            else:
+                time.sleep(POLL_SECONDS)
     return 0
 
 

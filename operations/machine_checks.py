@@ -17,7 +17,6 @@ import remedies
 from local_stack.bootstrap import LATER_BYTES
 from local_stack.compose import what_is_missing
 from local_stack.jars import is_complete
-from local_stack.ports import holder, is_free
 from local_stack.secret_files import secrets_folder
 from local_stack.service import Service
 from local_stack.stack import services
@@ -77,13 +76,9 @@ def look_at_ports(settings: Settings) -> list[Line]:
 
 
 def port_faults(everything: Sequence[Service]) -> Iterator[Fault]:
-    """Ports of services that are not up and that something else has."""
+    """What keeps services from being started: ports of others, servers left behind."""
     for service in everything:
-        if service.process() is None and not is_free(service.port):
-            yield Fault(
-                f"{service.port} of {service.name} is taken by {holder(service.port)}: stop it, or"
-                f" set {service.port_setting} to another port"
-            )
+        yield from map(Fault, service.hindrances())
 
 
 def look_at_docker(settings: Settings) -> list[Line]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from collections.abc import Callable
+from typing import NoReturn
 
 from operations import commands
 from operations.tables import FORMATS
@@ -14,9 +17,28 @@ from spark_jobs.job_options import add_job_options
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
+# Options that `make` gives under another name.
+NAMES_IN_MAKE = {"execute": ("CQL", "CODE")}
+GIVEN_BY_MAKE = "ARG_"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors name a value as it was given: `TICKETS=` where `make` passed it on."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and the message."""
+
+        def named(found: re.Match[str]) -> str:
+            names = NAMES_IN_MAKE.get(found[1], (found[1].upper().replace("-", "_"),))
+            given = [name for name in names if os.environ.get(GIVEN_BY_MAKE + name)]
+            return f"{given[0]}= ({found[0]})" if given else found[0]
+
+        super().error(re.sub(r"--([a-z-]+)", named, message, count=1))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line of `millrace`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="millrace",
         description="Kafka to Cassandra and MongoDB through Spark, every record accounted for."
         " Settings come from the environment and `.env`; docs/settings.md lists them.",
@@ -35,7 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, help="of the generated input (default: a new one)")
     add_acceptance(sub)
     add("up", commands.up, "start and prepare the services")
-    add("down", commands.down, "stop the services; data stays")
+    sub = add("down", commands.down, "stop the services; data stays")
+    sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
     add("secrets", commands.secrets, "make the files of keys and passwords that containers read")
     sub = add("reset", commands.reset, "delete checkpoints and stored data")
     sub.add_argument("--pipeline", help="only this pipeline's")
@@ -162,7 +185,7 @@ def _dead_letter_choice() -> argparse.ArgumentParser:
 def _at_least_one(text: str) -> int:
     number = _amount(text)
     if not number:
-        raise argparse.ArgumentTypeError("expected 1 or more")
+        raise argparse.ArgumentTypeError(f"expected 1 or more, not `{text}`")
     return number
 
 
@@ -172,5 +195,5 @@ def _amount(text: str) -> int:
     except ValueError:
         number = -1
     if number < 0:
-        raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not `{text}`")
     return number

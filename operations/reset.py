@@ -55,8 +55,8 @@ def reset(
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
     wider = _with_sinks_of_before(settings, parts, leave)
     if not yes and not _confirmed(wider, pipelines, topics=topics):
-        sys.stdout.write("nothing was changed\n")
-        return 1
+        sys.stdout.write("Nothing was changed.\n")
+        return 0
     with locked(parts, settings), ExitStack() as kept:
         # Before anything is deleted all stores must be there; Spark alone reaches HDFS and S3.
         _see_stores(wider, settings)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from threading import Thread
 
 from pyspark.sql import SparkSession
@@ -14,7 +15,7 @@ from pyspark.sql import SparkSession
 from local_stack import stack
 from local_stack.jars import ensure_jars
 from local_stack.java import find_java
-from operations.environment_checks import looked_at_shortly
+from operations.environment_checks import looked_at_shortly, refuse_hindered
 from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
@@ -23,7 +24,9 @@ from operations.verify import balance
 from settings import Settings, load_pii_hash_key
 from spark_jobs.class_archive import keep_archive
 from spark_jobs.findings import NOTHING, Accepted
-from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
+from spark_jobs.fingerprint import fingerprint, needs_spark
+from spark_jobs.job import RunOptions, check_pipelines, run_locked
+from spark_jobs.locks import NoteUi, locked
 from spark_jobs.main import start_logging
 from spark_jobs.session import BRIEF_RECORDS, build_session
 from spark_jobs.stopping import StopRequest, stop_spark
@@ -33,7 +36,8 @@ DUPLICATE_RATIO = "0.02"
 PRODUCERS = ("tickets", "profiles", "customers")
 # Producers that have an end of their own.
 ENDING = ("customers",)
-EXIT_INTERRUPTED = 130
+NOTHING_SENT = "The services are up; nothing was sent."
+SENT = "The services are up; what was sent waits on the topics."
 Say = Callable[[str], None]
 
 
@@ -53,76 +57,100 @@ class Amounts:
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
-    """The main job from nothing to a verified table of results; gives the exit code."""
-    options = RunOptions(available_now=True, accepted=accepted)
+    """The main job from nothing to a verified table of results; gives the exit code.
+
+    Raises:
+        MillraceError: it must not or cannot go on; says what was started and what was sent.
+    """
     say = _clock_say()
-    stop = _begin(settings)
-    say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
-    with ThreadPoolExecutor(1) as pool:
+    with ExitStack() as held:
+        note_ui = _begin(settings, held)
+        say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
+        pool = held.enter_context(ThreadPoolExecutor(1))
         # Beside the search for Java and jars, so that it costs hardly any time.
         looked = pool.submit(looked_at_shortly, settings)
         _fetch_connectors(settings, say)
         for line in looked.result():
             say(line)
         # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
-        produced = pool.submit(_prepare_and_produce, settings, amounts, options, stop, say)
+        session, stop = Future[SparkSession](), StopRequest()
+        options = RunOptions(available_now=True, accepted=accepted, when_refused=NOTHING_SENT)
+        produced = pool.submit(_prepare_and_produce, settings, amounts, options, session, stop, say)
         small = amounts.are_small
-        spark = _start_spark(settings, "run", say, is_brief=small, may_archive=True)
         try:
-            stop.on_signals()
+            spark = _start_spark(settings, "run", say, is_brief=small, may_archive=True)
+        except BaseException as error:
+            stop.ask()
+            session.set_exception(error)
+            raise
+        session.set_result(spark)
+        try:
+            note_ui(spark.sparkContext.uiWebUrl)
             for line in produced.result():
                 say(line)
-            if not stop:
-                say("jobs: processing what is on the topics")
-                run_pipelines(spark, PIPELINES, settings, options, stop, say)
+            say("jobs: processing what is on the topics")
+            options = replace(options, when_refused=SENT)
+            with stop.catching_signals():
+                run_locked(spark, PIPELINES, settings, options, stop, say)
+            held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job goes on there")
-                return EXIT_INTERRUPTED
+                return stop.exit_code
             accounts, samples = balance(settings, spark)
             say("accounts taken")
         finally:
             stop_spark(spark)
     print_results(settings, accounts, samples)
-    keep_archive(stop, say)
+    with stop.catching_signals():
+        keep_archive(stop, say)
     return 0 if all(account.balanced for account in accounts) else 1
 
 
 def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
-    """Producers at their rate and jobs, until Ctrl-C; gives the exit code."""
+    """Producers at their rate and jobs, until Ctrl-C; gives the exit code.
+
+    Raises:
+        MillraceError: it must not or cannot go on; says what was started and what was sent.
+    """
     say = _clock_say()
-    stop = _begin(settings)
-    _fetch_connectors(settings, say)
-    stack.up(settings, say)
-    prepare_stores(settings, say)
-    spark = _start_spark(settings, "stream", say)
-    stop.on_signals()
-    # Profiles have no rate of their own, and offline ones would come by the thousand.
-    rate = ["--rate", str(settings.tickets_rate)]
-    producers = [
-        Producer(settings, name, ["--count", "0", *rate, *_faults(name)]) for name in PRODUCERS
-    ]
-    for producer in producers:
-        say(f"{producer.name}: producer at work, log {producer.log_path}")
-    watcher = Thread(target=_watch, args=(producers, stop, say), daemon=True)
-    watcher.start()
-    say(f"jobs at work; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends all of it")
-    try:
-        options = RunOptions(accepted=accepted)
-        run_pipelines(spark, PIPELINES, settings, options, stop, say)
-    finally:
-        codes = [producer.end() for producer in producers]
-        stop_spark(spark)
+    with ExitStack() as held:
+        note_ui = _begin(settings, held)
+        _fetch_connectors(settings, say)
+        stack.up(settings, say)
+        prepare_stores(settings, say)
+        spark = _start_spark(settings, "stream", say)
+        note_ui(spark.sparkContext.uiWebUrl)
+        producers: list[Producer] = []
+        stop = StopRequest()
+
+        def produce() -> None:
+            # Profiles have no rate of their own, and offline ones would come by the thousand.
+            rate = ["--rate", str(settings.tickets_rate)]
+            for name in PRODUCERS:
+                options = ["--count", "0", *rate, *_faults(name)]
+                producers.append(Producer(settings, name, options))
+                say(f"{name}: producer at work, log {producers[-1].log_path}")
+            Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
+            say(f"jobs at work; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends all of it")
+
+        options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
+        with stop.catching_signals():
+            try:
+                run_locked(spark, PIPELINES, settings, options, stop, say, checked=produce)
+            finally:
+                codes = [producer.end() for producer in producers]
+                stop_spark(spark)
     say("producers and jobs have ended; the services are still up (`make down` stops them)")
-    return 0 if not any(codes) else 1
+    return stop.exit_code or int(any(codes))
 
 
-def _begin(settings: Settings) -> StopRequest:
-    """What must be right before anything starts: the log, the key, the signals."""
+def _begin(settings: Settings, held: ExitStack) -> NoteUi:
+    """See that a run may start, before anything is fetched, started or sent; holds the locks."""
+    refuse_hindered(settings)
+    note_ui = held.enter_context(locked(PIPELINES, settings))
     start_logging(settings, to_terminal=False)
     load_pii_hash_key(settings)
-    stop = StopRequest()
-    stop.on_signals()
-    return stop
+    return note_ui
 
 
 def _fetch_connectors(settings: Settings, say: Say) -> None:
@@ -131,12 +159,21 @@ def _fetch_connectors(settings: Settings, say: Say) -> None:
 
 
 def _prepare_and_produce(
-    settings: Settings, amounts: Amounts, options: RunOptions, stop: StopRequest, say: Say
+    settings: Settings,
+    amounts: Amounts,
+    options: RunOptions,
+    session: Future[SparkSession],
+    stop: StopRequest,
+    say: Say,
 ) -> list[str]:
     stack.up(settings, say)
     prepare_stores(settings, say)
     # Before anything is sent: a job that must not start would leave it waiting on the topics.
     check_pipelines(PIPELINES, settings, options)
+    if any(needs_spark(pipeline.checkpoint(settings)) for pipeline in PIPELINES):
+        spark = session.result()
+        codes = {each.name: fingerprint(each, settings, spark) for each in PIPELINES}
+        check_pipelines(PIPELINES, settings, options, codes)
     seeded = ["--rate", "0", "--seed", str(amounts.seed)]
     wanted = {name: getattr(amounts, name) for name in PRODUCERS}
     producers = [

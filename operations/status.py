@@ -37,7 +37,7 @@ def show_status(settings: Settings) -> int:
         [
             (
                 state.name,
-                "up" if state.running else "down",
+                "up" if state.running else "left behind" if state.pid else "down",
                 state.pid,
                 state.address,
                 state.version,
@@ -80,12 +80,12 @@ def print_notes(states: list[ServiceState]) -> None:
     for state in states:
         if state.note:
             sys.stdout.write(f"{state.name}: {state.note}\n")
-            if not state.running and state.log_path:
+            if state.pid is None and state.log_path:
                 sys.stdout.write(f"{log_excerpt(state.log_path)}\n")
 
 
 def _print_missing(states: list[ServiceState], stack: str) -> None:
-    down = [state.name for state in states if not state.running]
+    down = [state.name for state in states if not state.running and state.pid is None]
     remedy = {
         "embedded": "`make up` starts what is missing.",
         "docker": "`STACK=docker make up` starts what is missing.",

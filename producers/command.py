@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import IO, Any, Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -115,6 +116,7 @@ def deliver(
     stop.on_signals()
     say(note)
     counts, code = Counts(), 0
+    lock = _lock(settings, topic)
     try:
         confirmed = account.confirmed if account else None
         delivery = Delivery(settings, topic, stop=stop, options=options, confirmed=confirmed)
@@ -132,7 +134,21 @@ def deliver(
     for line in account.close() if account else ():
         say(line)
     say(str(counts))
-    return code if counts.complete else 1
+    if lock:
+        lock.close()
+    return (code or stop.exit_code) if counts.complete else 1
+
+
+def _lock(settings: Settings, topic: str) -> IO[str] | None:
+    """An open file by which `make down` sees that a producer is at work; no matter if it fails."""
+    path = settings.millrace_home / "run" / f"producer-{topic}.{os.getpid()}.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError:
+        return None
+    path.unlink()
+    return file
 
 
 def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -24,9 +24,15 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.times = 0
+        self._by: int | None = None
 
     def __bool__(self) -> bool:
         return self.times > 0
+
+    @property
+    def exit_code(self) -> int:
+        """130 where Ctrl-C asked for the end, else 0."""
+        return 128 + signal.SIGINT if self._by == signal.SIGINT else 0
 
     def request(self) -> None:
         """Ask for the end."""
@@ -35,7 +41,8 @@ class StopRequest:
     def on_signals(self) -> None:
         """Let Ctrl-C (SIGINT) and SIGTERM ask for the end, even where a shell ignored them."""
 
-        def handle(_number: int, _frame: FrameType | None) -> None:
+        def handle(number: int, _frame: FrameType | None) -> None:
+            self._by = number
             self.request()
 
         signal.signal(signal.SIGINT, handle)

@@ -79,7 +79,7 @@ def send_by_processes(
         if not (told and child.returncode == -signal.SIGTERM):
             code = code or abs(child.returncode)
     say(str(total))
-    return code if code else int(not total.complete)
+    return code or int(not total.complete) or stop.exit_code
 
 
 def _last_counts(child: subprocess.Popen[str]) -> Counts:

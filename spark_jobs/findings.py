@@ -77,14 +77,17 @@ def finding(settings: Settings, pipeline: str, problem: str, *choices: str) -> s
     return f"Pipeline {pipeline}: {problem} Choose:{listed}\n  - {reset}."
 
 
-def refuse(findings: Sequence[str]) -> None:
-    """Refuse to start where anything was found.
+NOTHING_STARTED = "Nothing was started and nothing was changed."
+
+
+def refuse(findings: Sequence[str], closing: str = NOTHING_STARTED) -> None:
+    """Refuse to start where anything was found; `closing` says how things stand then.
 
     Raises:
         JobError: names every finding with its choices.
     """
     if findings:
-        raise JobError("\n".join(findings) + "\nNothing was started and nothing was changed.")
+        raise JobError("\n".join([*findings, closing]))
 
 
 def width(ranges: Ranges) -> int:

@@ -17,12 +17,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 
+import pyspark
 from pydantic import SecretStr
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.spark import MESSAGE_SCHEMA
-from settings import JobError, Settings
+from settings import PROJECT_ROOT, JobError, Settings
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session import SHUFFLE_PARTITIONS, deduplication_partitions
@@ -38,6 +40,7 @@ ALL_FIELDS = 2**31 - 1
 RUNNING_NUMBERS = re.compile(r"#\d+|\blambda [a-z]+_\d+|\b[xyz]_\d+\b|plan_id=\d+")
 STATE_KEY = "record_id"
 FILE_NAME = "millrace-code.json"
+SOURCES = (".py", ".json", ".java", ".conf")
 HEX_DIGITS = 12
 
 
@@ -51,6 +54,7 @@ class Fingerprint:
         state_key: Column and type by which ids are remembered.
         state_provider: Class that keeps them.
         partitions: Over how many partitions they are spread.
+        sources: Digest of the source files; the same files give the same of all above.
     """
 
     rows: str
@@ -58,6 +62,7 @@ class Fingerprint:
     state_key: str
     state_provider: str
     partitions: int
+    sources: str = ""
 
     @property
     def state(self) -> str:
@@ -71,7 +76,8 @@ class Fingerprint:
     def differences(self, other: Fingerprint) -> str:
         """What of the state differs: `spark 3.5, now 4.0`."""
         mine, others = asdict(self), asdict(other)
-        names = [name for name in mine if name != "rows" and mine[name] != others[name]]
+        told = mine.keys() - {"rows", "sources"}
+        names = [name for name in mine if name in told and mine[name] != others[name]]
         return ", ".join(f"{name} {mine[name]}, now {others[name]}" for name in names)
 
 
@@ -94,7 +100,30 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
         state_key=f"{STATE_KEY} {classified.schema[STATE_KEY].dataType.simpleString()}",
         state_provider=str(spark.conf.get(STATE_PROVIDER)).rsplit(".", 1)[-1],
         partitions=checkpoint.shuffle_partitions() or deduplication_partitions(spark),
+        sources=sources_digest(),
     )
+
+
+@cache
+def sources_digest() -> str:
+    """Digest of all from which a fingerprint follows, but for the checkpoint."""
+    paths = [PROJECT_ROOT / "settings.py"]
+    for folder in ("schemas", "spark_jobs"):
+        paths += sorted(p for p in (PROJECT_ROOT / folder).rglob("*") if p.suffix in SOURCES)
+    digest = hashlib.sha256(pyspark.__version__.encode())
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:HEX_DIGITS]
+
+
+def needs_spark(checkpoint: Checkpoint) -> bool:
+    """Whether only Spark can tell if the code that wrote a checkpoint is the code that runs now."""
+    if not checkpoint.can_be_reached:
+        return True
+    if checkpoint.last_planned() is None:
+        return False
+    before = recorded(checkpoint)
+    return before is None or before.sources != sources_digest()
 
 
 def _plan_text(rows: DataFrame) -> str:

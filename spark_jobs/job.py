@@ -41,10 +41,22 @@ def run_pipelines(
     Raises:
         MillraceError: a pipeline must not start or cannot go on; the others were stopped first.
     """
-    with (
-        connect_mongodb(settings) as client,
-        locked(pipelines, settings, spark.sparkContext.uiWebUrl),
-    ):
+    with locked(pipelines, settings) as note_ui:
+        note_ui(spark.sparkContext.uiWebUrl)
+        run_locked(spark, pipelines, settings, options, stop, say)
+
+
+def run_locked(
+    spark: SparkSession,
+    pipelines: Sequence[Pipeline],
+    settings: Settings,
+    options: RunOptions,
+    stop: StopRequest,
+    say: Callable[[str], None],
+    checked: Callable[[], object] = lambda: None,
+) -> None:
+    """The same for a caller that holds the locks; `checked` is called when all may start."""
+    with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         pipelines = claimed(pipelines, settings, database)
         codes = {p.name: fingerprint(p, settings, spark) for p in pipelines}
@@ -59,6 +71,7 @@ def run_pipelines(
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
             run.code = codes[pipeline.name]
             runs.append(run)
+        checked()
         try:
             _run_until_done(runs, stop)
         except (Py4JError, ConnectionError, EOFError) as error:
@@ -141,7 +154,7 @@ def check_pipelines(
                 findings.append(str(error))
             else:
                 found[pipeline.name] = diagnosis
-    refuse(findings)
+    refuse(findings, options.when_refused)
     return found
 
 

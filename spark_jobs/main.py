@@ -14,6 +14,7 @@ from spark_jobs.class_archive import keep_archive
 from spark_jobs.faults import check_fault
 from spark_jobs.findings import accepted
 from spark_jobs.guard import Diagnosis
+from spark_jobs.interrupts import end_on_interrupt
 from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.job_options import add_job_options, settings_of
 from spark_jobs.pipeline import Pipeline
@@ -107,11 +108,13 @@ def _run(
 ) -> int:
     stop = StopRequest()
     stop.on_signals()
+    # Until the queries run there is nothing that would have to end cleanly.
+    end_on_interrupt("interrupted before the job began; nothing was changed")
     # Before the JVM, so that a service that is away or an account that does not fit shows at once.
     run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
     diagnoses = check_pipelines(pipelines, settings, run_options)
     if stop:
-        return 0
+        return stop.exit_code
     # A job that comes to its end by itself is in no hurry to be gone.
     ends = options.available_now
     is_brief = ends and _is_little(diagnoses.values())
@@ -122,7 +125,9 @@ def _run(
     finally:
         stop_spark(spark)
     keep_archive(stop, _say)
-    return 0
+    if stop.exit_code:
+        _say("ended by Ctrl-C; the next start goes on there")
+    return stop.exit_code
 
 
 def _is_little(diagnoses: Iterable[Diagnosis]) -> bool:

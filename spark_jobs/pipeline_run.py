@@ -21,7 +21,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from settings import JobError, MillraceError, Settings, SinkRejected, SinkUnavailable
 from spark_jobs.clock import Moment, earliest_clock, set_planned_batch_right
 from spark_jobs.culprit import first_failing
-from spark_jobs.findings import NOTHING, Accepted, Ranges, refuse
+from spark_jobs.findings import NOTHING, NOTHING_STARTED, Accepted, Ranges, refuse
 from spark_jobs.fingerprint import Fingerprint
 from spark_jobs.guard import check_start
 from spark_jobs.ledger import Document, Ledger
@@ -76,6 +76,8 @@ class RunOptions:
     available_now: bool = False
     starting_offsets: str = "earliest"
     accepted: Accepted = NOTHING
+    # How a refusal ends: what is true where a run has started services before.
+    when_refused: str = NOTHING_STARTED
 
 
 @dataclass

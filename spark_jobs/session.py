@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,7 @@ def build_session(
     write_trust_store(settings)
     conf = _conf(settings, name)
     master = str(conf.get("spark.master"))
+    handler = signal.getsignal(signal.SIGINT)
     try:
         spark = SparkSession.builder.config(conf=conf).getOrCreate()
     except Exception as error:
@@ -111,6 +114,9 @@ def build_session(
             f"Spark's master `{master}` did not take this application. See `{log_path}`, and"
             " SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         )
+    if threading.current_thread() is threading.main_thread():
+        # PySpark has put one of its own in its place.
+        signal.signal(signal.SIGINT, handler)
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
     remember_lookups(spark)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from subprocess import Popen, TimeoutExpired
 from threading import Thread
 from types import FrameType
@@ -31,6 +32,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._asked = False
+        self._by: int | None = None
 
     def __bool__(self) -> bool:
         return self._asked
@@ -38,6 +40,22 @@ class StopRequest:
     def ask(self) -> None:
         """Ask for a stop."""
         self._asked = True
+
+    @property
+    def exit_code(self) -> int:
+        """130 where Ctrl-C asked for it; else 0: it was asked to end, and did."""
+        return 128 + signal.SIGINT if self._by == signal.SIGINT else 0
+
+    @contextmanager
+    def catching_signals(self) -> Iterator[None]:
+        """Let signals ask for a clean end within the block, and do what they did after it."""
+        before = [(number, signal.getsignal(number)) for number in SIGNALS]
+        self.on_signals()
+        try:
+            yield
+        finally:
+            for number, handler in before:
+                signal.signal(number, handler)
 
     def on_signals(self) -> None:
         """Ctrl-C, SIGTERM and SIGHUP ask for a clean end; a second one ends at once.
@@ -48,9 +66,11 @@ class StopRequest:
         def handle(number: int, frame: FrameType | None) -> None:
             if self:
                 # Ends where it stands, which is safe: the batch in work comes again.
+                os.write(2, b"ended at once; the batch in work comes again\n")
                 kill_jvm()
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
+            self._by = number
             self.ask()
 
         for number in SIGNALS:

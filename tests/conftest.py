@@ -100,6 +100,8 @@ def free_ports(count: int) -> list[int]:
 # value in the environment wins over the user's `.env`; an empty one does not.
 WITHOUT_EFFECT = {
     "jars_path": ".millrace/jars",
+    "kafka_controller_port": "32001",
+    "cassandra_storage_port": "32002",
     "kafka_sasl_mechanism": "PLAIN",
     "kafka_sasl_username": "unused",
     "kafka_sasl_password": "unused",

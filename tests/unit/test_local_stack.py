@@ -57,7 +57,7 @@ class Sleeper(Service):
         return "Sleeper 1"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
-        pass
+        write_whole(self.data_path / "data", "")
 
     def command(self) -> list[str]:
         return [sys.executable, "-c", self.program]

@@ -173,7 +173,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     status = reset(settings, "tickets", topics=True, yes=False)
 
     printed = capsys.readouterr().out
-    assert status == 1
+    assert status == 0
     assert printed == (
         "This deletes for tickets:\n"
         f"  checkpoints in {tmp_path}/home/checkpoints\n"
@@ -182,7 +182,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
         "  rows: PostgreSQL db.example:5432/x\n"
         f"  files: {tmp_path}/output\n"
         "  topics, dead letters among them: Kafka 127.0.0.1:9092\n"
-        "Go on? [y/N] nothing was changed\n"
+        "Go on? [y/N] Nothing was changed.\n"
     )
 
 

@@ -1,0 +1,92 @@
+"""Jobs, producers and runs of this state folder: which there are, and their clean end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from settings import Settings
+from spark_jobs.locks import open_locks
+
+# Beyond what a job waits for its batch: the end of Spark, and of a producer's queue.
+END_SECONDS: Final = 60.0
+AT_ONCE_SECONDS: Final = 10.0
+# By the names of their functions in `operations.commands`.
+COMMANDS: Final = frozenset(
+    {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
+)
+
+
+@contextmanager
+def seen_at_work(settings: Settings, command: str) -> Iterator[None]:
+    """Let `make down` see, within the block, that a command is using the services."""
+    with ExitStack() as kept:
+        if command in COMMANDS:
+            path = settings.millrace_home / "run" / f"command-{command}.{os.getpid()}.lock"
+            # Where nothing can be written the command itself says so.
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                kept.enter_context(path.open("w"))
+                # An open file is what is looked for: its name need not stay.
+                path.unlink()
+        yield
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A process, and what it does here."""
+
+    process: psutil.Process
+    does: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """As it is shown: its id, its command, and what that holds."""
+        holds = f": {', '.join(self.does)}" if self.does else ""
+        return f"process {self.process.pid} ({_command(self.process)}){holds}"
+
+
+def processes_at_work(settings: Settings) -> list[AtWork]:
+    """Processes that would lose the services, without those that another one of them ends."""
+    does: dict[int, list[str]] = {}
+    for name, pid in sorted(open_locks(settings).items()):
+        kind, _, what = name.removesuffix(".lock").partition("-")
+        if kind in {"job", "producer"}:
+            does.setdefault(pid, []).append(f"{kind} {what.rpartition('.')[0] or what}")
+        elif kind == "command":
+            does.setdefault(pid, [])
+    found = []
+    for pid, parts in does.items():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if not any(parent.pid in does for parent in process.parents()):
+                found.append(AtWork(process, tuple(parts)))
+    return found
+
+
+def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
+    """Ask each to end, as Ctrl-C does; at once where that takes too long, which is safe too."""
+    waiting = [each.process for each in found]
+    for seconds in (settings.stop_timeout_seconds + END_SECONDS, AT_ONCE_SECONDS):
+        for process in waiting:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, waiting = psutil.wait_procs(waiting, timeout=seconds)
+    for process in waiting:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _command(process: psutil.Process) -> str:
+    """The command as people know it: `millrace stream`, `producers.tickets`."""
+    with suppress(psutil.Error):
+        _, *words = process.cmdline()
+        if words[:1] == ["-m"]:
+            return words[1]
+        return " ".join([Path(words[0]).name, *words[1:2]]) if words else process.name()
+    return "python"

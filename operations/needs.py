@@ -1,0 +1,74 @@
+"""Which services a command needs: looked for before Spark starts or a driver waits."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from settings import MillraceError, Settings
+
+Needs = Callable[[Settings, Namespace], Iterable[str]]
+FEEDS: Final = ("kafka", "mongodb")
+
+
+def require_services(settings: Settings, options: Namespace) -> None:
+    """See that the services which a command reads or writes are up.
+
+    Raises:
+        MillraceError: names those that are not, with what starts them.
+    """
+    needs = NEEDS.get(options.command.__name__)
+    if needs is None:
+        return
+    # They load drivers, which `millrace logs` does without.
+    from operations import endpoints
+
+    known = {
+        "kafka": endpoints.kafka_endpoint,
+        "cassandra": endpoints.cassandra_endpoint,
+        "mongodb": endpoints.mongodb_endpoint,
+        "postgres": endpoints.postgres_endpoint,
+    }
+    names = [name for name in known if name in {*needs(settings, options)}]
+    with ThreadPoolExecutor(len(known)) as pool:
+        faults = list(
+            pool.map(lambda name: endpoints.absence(known[name](settings), settings), names)
+        )
+    away = [f"{name}: {fault.text}" for name, fault in zip(names, faults, strict=True) if fault]
+    if away:
+        raise MillraceError("Not up, so nothing was done:\n" + "\n".join(f"  - {a}" for a in away))
+
+
+def _all(settings: Settings, options: Namespace) -> Iterable[str]:
+    return (*FEEDS, *settings.sinks)
+
+
+def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
+    """The store of a name that `show` takes; none where it is a set of files, or unknown."""
+    from operations.pipelines import PIPELINES
+    from settings import DEAD_LETTER_SUFFIX
+
+    store, _, name = options.what.rpartition(".")
+    topics = {*settings.customers_output_topics, *(p.topic(settings) for p in PIPELINES)}
+    if options.what.removesuffix(DEAD_LETTER_SUFFIX) in topics | {"dead-letters"}:
+        return ("kafka",)
+    if store in {"files", "mongodb", "postgres"}:
+        return (store,)
+    if any(name == table.name for p in PIPELINES for table in p.tables):
+        return ("cassandra",)
+    return ("mongodb",) if any(name in p.collections for p in PIPELINES) else ()
+
+
+NEEDS: Final[dict[str, Needs]] = {
+    "verify": _all,
+    "reset": _all,
+    "show": _shown,
+    "dead_letters": lambda settings, options: ("kafka",),
+    "replay": lambda settings, options: (*FEEDS, options.sink),
+    "rebuild": lambda settings, options: (*FEEDS, "cassandra"),
+    "compact": lambda settings, options: ("mongodb",),
+    "cqlsh": lambda settings, options: ("cassandra",),
+    "mongosh": lambda settings, options: ("mongodb",),
+}
