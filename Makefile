@@ -2,7 +2,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-MILLRACE := .venv/bin/millrace
+# While Python starts, Ctrl-C would end in a traceback: it is held back until Python can answer it.
+HELD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-signal=INT)
+MILLRACE := $(HELD) .venv/bin/millrace
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
@@ -20,12 +22,12 @@ setup: ## make or repair .venv (every command does it by itself)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
-	@"$(PYTHON)" local_stack/bootstrap.py
+	@$(HELD) "$(PYTHON)" local_stack/bootstrap.py
 setup-dev: ## the same with the tools of tests and linters
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
-	@"$(PYTHON)" local_stack/bootstrap.py --dev
+	@$(HELD) "$(PYTHON)" local_stack/bootstrap.py --dev
 
 .PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ def main(arguments: "list[str]") -> int:
     files change.
     """
     try:
+        # `make` has held Ctrl-C back until it ends in no traceback.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         ensure_python()
         if "--packages-only" in arguments:
             install_packages(ROOT, dev="--dev" in arguments)

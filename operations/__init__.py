@@ -1,1 +1,9 @@
 """What an operator runs around the pipelines: the `millrace` command and its parts."""
+
+import sys
+
+from spark_jobs.interrupts import end_on_interrupt
+
+# Its other imports take a second, in which Ctrl-C may come.
+if sys.argv[:1] and sys.argv[0].rpartition("/")[2] in {"millrace", "-m"}:
+    end_on_interrupt("interrupted: nothing was changed")

@@ -1,6 +1,6 @@
 """Ctrl-C where no micro-batch is in work: one closing line, then the end, wherever the code stands.
 
-Of the standard library alone, as it is wanted before the other imports, which take a second.
+Little is imported, as it is wanted before the other imports, which take a second.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 CLEAN_UP_SECONDS = 3.0
 
@@ -39,6 +41,8 @@ def end_on_interrupt(
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
+        import threading
+
         timer = threading.Timer(seconds, _end, (number,))
         timer.daemon = True
         timer.start()
@@ -46,6 +50,8 @@ def end_on_interrupt(
 
     for number in numbers:
         signal.signal(number, handle)
+    # `make` starts Python with Ctrl-C held back until it is answered here and by no traceback.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def _flush() -> None:
