@@ -5,6 +5,7 @@ Little is imported, as it is wanted before the other imports, which take a secon
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 CLEAN_UP_SECONDS = 3.0
+_asked: list[int] = []
 
 
 def end_on_interrupt(
@@ -29,6 +31,7 @@ def end_on_interrupt(
     """
 
     def handle(number: int, frame: FrameType | None) -> NoReturn:
+        _asked.append(number)
         for each in numbers:
             signal.signal(each, lambda number, frame: _end(number))
         if sys.stderr.isatty():
@@ -52,6 +55,14 @@ def end_on_interrupt(
         signal.signal(number, handle)
     # `make` starts Python with Ctrl-C held back until it is answered here and by no traceback.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
+@atexit.register
+def _finish() -> None:
+    """End with the signal's exit code, whatever became of the exception on its way out."""
+    # Registered before all others, so called after them.
+    if _asked:
+        _end(_asked[0])
 
 
 def _flush() -> None:
