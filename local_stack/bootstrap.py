@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ def main(arguments: "list[str]") -> int:
     elif "--jobs-only" in arguments:
         lock = JOBS_LOCK
     try:
+        # `make` has held Ctrl-C back until it ends in no traceback.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         check_place(ROOT)
         ensure_python()
         if "--packages-only" in arguments:

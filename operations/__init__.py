@@ -1,6 +1,14 @@
 """What an operator runs around the pipelines: the `millrace` command and its parts."""
 
+import sys
+
 from local_stack.surroundings import drop_shadows
 
 # Before anything that PYTHONPATH could hold another of.
 drop_shadows()
+
+from spark_jobs.interrupts import end_on_interrupt  # noqa: E402
+
+# Its other imports take a second, in which Ctrl-C may come.
+if sys.argv[:1] and sys.argv[0].rpartition("/")[2] in {"millrace", "-m"}:
+    end_on_interrupt("interrupted: nothing was changed")

@@ -88,5 +88,6 @@ def _command(process: psutil.Process) -> str:
         _, *words = process.cmdline()
         if words[:1] == ["-m"]:
             return words[1]
-        return " ".join([Path(words[0]).name, *words[1:2]]) if words else process.name()
+        if words and not words[0].startswith("-"):
+            return " ".join([Path(words[0]).name, *words[1:2]])
     return "python"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Thread
 
 from pyspark.sql import SparkSession
@@ -90,8 +91,10 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
                 say(line)
             say("jobs: processing what is on the topics")
             options = replace(options, when_refused=SENT)
-            with stop.catching_signals():
-                run_locked(spark, PIPELINES, settings, options, stop, say)
+            with ExitStack() as caught:
+                # From the first batch on there is something that has to end cleanly.
+                catch = partial(caught.enter_context, stop.catching_signals())
+                run_locked(spark, PIPELINES, settings, options, stop, say, checked=catch)
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job goes on there")
@@ -124,6 +127,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         stop = StopRequest()
 
         def produce() -> None:
+            held.enter_context(stop.catching_signals())
             # Profiles have no rate of their own, and offline ones would come by the thousand.
             rate = ["--rate", str(settings.tickets_rate)]
             for name in PRODUCERS:
@@ -134,12 +138,11 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
             say(f"jobs at work; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends all of it")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
-        with stop.catching_signals():
-            try:
-                run_locked(spark, PIPELINES, settings, options, stop, say, checked=produce)
-            finally:
-                codes = [producer.end() for producer in producers]
-                stop_spark(spark)
+        try:
+            run_locked(spark, PIPELINES, settings, options, stop, say, checked=produce)
+        finally:
+            codes = [producer.end() for producer in producers]
+            stop_spark(spark)
     say("producers and jobs have ended; the services are still up (`make down` stops them)")
     return stop.exit_code or int(any(codes))
 

@@ -16,3 +16,4 @@ if sys.argv[:1] == ["-m"]:
         os._exit(128 + number)
 
     signal.signal(signal.SIGINT, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

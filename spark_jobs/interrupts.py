@@ -1,18 +1,22 @@
 """Ctrl-C where no micro-batch is in work: one closing line, then the end, wherever the code stands.
 
-Of the standard library alone, as it is wanted before the other imports, which take a second.
+Little is imported, as it is wanted before the other imports, which take a second.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
-import threading
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 CLEAN_UP_SECONDS = 3.0
+_asked: list[int] = []
 
 
 def end_on_interrupt(
@@ -27,6 +31,7 @@ def end_on_interrupt(
     """
 
     def handle(number: int, frame: FrameType | None) -> NoReturn:
+        _asked.append(number)
         for each in numbers:
             signal.signal(each, lambda number, frame: _end(number))
         if sys.stderr.isatty():
@@ -39,6 +44,8 @@ def end_on_interrupt(
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
+        import threading
+
         timer = threading.Timer(seconds, _end, (number,))
         timer.daemon = True
         timer.start()
@@ -46,6 +53,16 @@ def end_on_interrupt(
 
     for number in numbers:
         signal.signal(number, handle)
+    # `make` starts Python with Ctrl-C held back until it is answered here and by no traceback.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
+@atexit.register
+def _finish() -> None:
+    """End with the signal's exit code, whatever became of the exception on its way out."""
+    # Registered before all others, so called after them.
+    if _asked:
+        _end(_asked[0])
 
 
 def _flush() -> None:

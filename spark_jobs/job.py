@@ -88,7 +88,8 @@ def run_locked(
 
 def _run_until_done(runs: Sequence[PipelineRun], stop: StopRequest) -> None:
     for run in runs:
-        run.start()
+        if not stop:
+            run.start()
     while not stop and not all(run.done for run in runs):
         for run in runs:
             run.poll()

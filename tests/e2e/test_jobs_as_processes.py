@@ -37,8 +37,10 @@ def test_second_job_on_the_same_state_is_refused(make_world: MakeWorld) -> None:
 
     assert second.wait(90) == 1
     assert "is running already on this state folder" in output_of(world)
+    assert f"process {first.pid}" in output_of(world)
     first.send_signal(signal.SIGINT)
-    assert first.wait(60) == 0
+    assert first.wait(60) == 130
+    assert "ended by Ctrl-C" in output_of(world)
 
 
 def test_executors_in_other_processes_get_what_they_need(make_world: MakeWorld) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from operations.pipelines import topic_offsets
 from settings import PROJECT_ROOT, Settings
 
 TICKETS, PROFILES, CUSTOMERS, SEED = 300, 150, 80, 20261122
@@ -102,6 +103,24 @@ def test_second_run_with_the_same_seed_stores_nothing_twice(first_run: str) -> N
         assert int(after[2]) == 2 * sent
         assert after[3] == before[3]
     assert store_count(output, "support.tickets") == store_count(first_run, "support.tickets")
+
+
+def test_run_over_a_checkpoint_of_other_code_sends_nothing(
+    first_run: str, settings: Settings
+) -> None:
+    (note,) = Path(settings.checkpoints, "tickets").rglob("millrace-code.json")
+    before = note.read_text()
+    on_topic = topic_offsets(settings, "client_tickets")
+    note.write_text(json.dumps(json.loads(before) | {"spark": "3.4", "sources": "other"}))
+    try:
+        done = make("run", *AMOUNTS)
+    finally:
+        note.write_text(before)
+
+    assert done.returncode != 0
+    assert "was written by other code" in done.stderr
+    assert "The services are up; nothing was sent." in done.stderr
+    assert topic_offsets(settings, "client_tickets") == on_topic
 
 
 def lags(output: str, topic: str) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -97,6 +98,69 @@ def test_taken_port_is_named_with_its_holder_and_its_setting(listener: socket.so
 
     assert f"127.0.0.1:{port}: process {os.getpid()} (" in str(caught.value)
     assert "set KAFKA_BOOTSTRAP_SERVERS to another port" in str(caught.value)
+
+
+def test_taken_ports_are_all_named_before_anything_is_fetched(
+    listener: socket.socket, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_stack.stack.find_java", lambda *_: pytest.fail("looked for Java"))
+    taken, (free,) = listener.getsockname()[1], free_ports(1)
+    own = settings.model_copy(
+        update={
+            "kafka_bootstrap_servers": f"127.0.0.1:{free}",
+            "kafka_controller_port": taken,
+            "cassandra_port": taken,
+        }
+    )
+
+    with pytest.raises(StackError) as caught:
+        up(own, lambda line: None)
+
+    told = str(caught.value)
+    for service, setting in (("kafka", "KAFKA_CONTROLLER_PORT"), ("cassandra", "CASSANDRA_PORT")):
+        assert f"{taken} of {service} is taken by process {os.getpid()} (" in told
+        assert f"set {setting} to another port" in told
+    assert told.endswith("Nothing was started.")
+
+
+@pytest.mark.parametrize("given", [None, 25_002])
+def test_second_port_is_the_one_that_is_set_and_none_that_a_setting_gives_away(
+    given: int | None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_stack.ports.is_free", lambda port: True)
+    # Ten thousand beyond Kafka's, where its second port would be.
+    own = settings.model_copy(
+        update={"cassandra_port": 19092, "kafka_controller_port": given, "sinks": ("files",)}
+    )
+
+    chosen = Kafka(own)._choose_inner_ports()  # noqa: SLF001 - what `start` asks for
+
+    assert chosen["controller"] == given if given else chosen["controller"] not in {9092, 19092}
+
+
+@pytest.mark.parametrize("deleted", [".", "data", "data/sleeper"])
+def test_server_whose_files_were_deleted_is_known_and_ended(
+    deleted: str, sleeper: Sleeper, settings: Settings, tmp_path: Path
+) -> None:
+    other = Sleeper(settings.model_copy(update={"millrace_home": tmp_path / "other"}))
+    other.start()
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+    assert sleeper.abandoned() is None
+
+    shutil.rmtree(settings.millrace_home / deleted)
+
+    state = sleeper.state()
+    assert (state.running, state.pid) == (False, process.pid)
+    assert f"process {process.pid} still runs, but its files were deleted" in state.note
+    assert sleeper.hindrances() == [
+        f"sleeper: process {process.pid} still runs, though its files were deleted:"
+        " `make down YES=1` ends it"
+    ]
+    assert sleeper.stop()
+    assert not process.is_running()
+    assert other.stop(), "that of another state folder was ended too"
 
 
 def test_inner_port_follows_the_clients_port(monkeypatch: pytest.MonkeyPatch) -> None:

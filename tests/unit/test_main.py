@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from operations import repair_session, verify
-from settings import Settings
+from operations import cli, repair_session, verify
+from settings import ENV_FILE_VARIABLE, Settings
 from spark_jobs import main as job
 from spark_jobs.guard import Diagnosis
 from spark_jobs.tickets import TICKETS
@@ -66,3 +67,65 @@ def test_only_a_proof_of_few_messages_does_without_compiling_for_speed(
         verify.verify(Settings(_env_file=None))
 
     assert seen["is_brief"] is is_little
+
+
+@pytest.mark.parametrize(
+    ("words", "services"),
+    [
+        (["verify"], {"kafka", "cassandra", "mongodb"}),
+        (["show", "client_tickets"], {"kafka"}),
+        (["show", "client_tickets-dead-letter"], {"kafka"}),
+        (["show", "support.tickets"], {"cassandra"}),
+        (["show", "tickets_by_team"], {"cassandra"}),
+        (["show", "ticket_metrics"], {"mongodb"}),
+        (["show", "mongodb.batches"], {"mongodb"}),
+        (["dead-letters", "list"], {"kafka"}),
+        (["rebuild", "aggregates"], {"kafka", "cassandra", "mongodb"}),
+        (["replay", "--topic", "client_tickets", "--sink", "postgres"], {"kafka", "mongodb"}),
+        (["compact"], {"mongodb"}),
+        (["cqlsh"], {"cassandra"}),
+        (["mongosh"], {"mongodb"}),
+        (["reset", "--yes"], {"kafka", "cassandra", "mongodb"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_command_names_the_services_that_are_down_before_it_does_anything(
+    words: list[str],
+    services: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(ENV_FILE_VARIABLE, str(tmp_path / "no.env"))
+
+    code = cli.main(words)
+
+    told = capsys.readouterr()
+    assert (code, told.out) == (1, "")
+    first, *lines = told.err.splitlines()
+    assert first == "Not up, so nothing was done:"
+    assert {line.split(":")[0].removeprefix("  - ") for line in lines} >= services
+    for service in services:
+        (line,) = [line for line in lines if line.startswith(f"  - {service}: ")]
+        assert "`make up` starts it" in line
+    assert not (tmp_path / "home").exists()
+
+
+def test_error_on_a_value_names_it_as_make_took_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given in ("abc", "-5"):
+        with pytest.raises(SystemExit):
+            cli.main(["run", "--tickets", given])
+        assert f"argument --tickets: expected a whole number, 0 or more, not `{given}`" in (
+            capsys.readouterr().err
+        )
+        with monkeypatch.context() as made:
+            made.setenv("ARG_TICKETS", given)
+            with pytest.raises(SystemExit):
+                cli.main(["run", "--tickets", given])
+        assert (
+            f"argument TICKETS= (--tickets): expected a whole number, 0 or more, not `{given}`"
+            in (capsys.readouterr().err)
+        )

@@ -95,6 +95,10 @@ def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.Monk
             {"MONGO_URI": "mongodb://me:hush@db/?tls=true&tlsCAFile=/no/file.pem"},
             "MONGO_URI: a file of its options cannot be read",
         ),
+        (
+            {"CASSANDRA_STORAGE_PORT": "9092", "MONGO_URI": "mongodb://127.0.0.1:9092"},
+            "CASSANDRA_STORAGE_PORT, KAFKA_BOOTSTRAP_SERVERS, MONGO_URI: port 9092 for all",
+        ),
         ({"CHECKPOINT_PATH": "s3://bucket/x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
         ({"CHECKPOINT_PATH": "hdfs:///x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
     ],
