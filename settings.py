@@ -355,7 +355,7 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_characters(cls, value: Any, info: ValidationInfo) -> Any:
         if fault := _unusable_character(str(value), PATH_SIGNS[str(info.field_name)]):
-            raise ValueError(f"the path holds {fault}; expected one without")
+            raise ValueError(f"{str(value)!r} holds {fault}; expected a path without")
         return value
 
     @field_validator("kafka_bootstrap_servers")
