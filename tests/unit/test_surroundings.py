@@ -244,6 +244,14 @@ def test_character_that_cannot_be_handed_on_is_named_at_once(
     assert told in str(caught.value)
 
 
+def test_quote_is_named_where_hdfs_would_be_below_it() -> None:
+    quoted = {"millrace_home": Path("/data/it's")}
+
+    with pytest.raises(SettingsError, match="holds a single quote, with which HDFS"):
+        load_settings(quoted | {"services": "+hdfs"}, NO_FILE)
+    assert load_settings(quoted, NO_FILE).millrace_home == Path("/data/it's")
+
+
 def test_every_other_character_of_a_path_is_taken(tmp_path: Path) -> None:
     folder = str(tmp_path / HARD_NAME)
 
