@@ -553,6 +553,8 @@ class Settings(BaseSettings):
         return options
 
 
+# Hadoop asks `df` by a shell with the path between quotes, and takes a path for a format.
+HDFS_SIGNS: Final = ("'", "%")
 # What a path must not hold, by the setting.
 PATH_SIGNS: Final = {
     "millrace_home": (COMMA, COLON, VARIABLE),
@@ -701,10 +703,10 @@ def _faults_between(settings: Settings) -> list[str]:
             f" {settings.cassandra_replication_factor} would let a read miss what was written;"
             " expected LOCAL_QUORUM, QUORUM or ALL"
         )
-    if settings.starts("hdfs") and "'" in str(settings.millrace_home):
-        # Hadoop asks `df` by a shell, with the path between quotes.
+    held = [sign for sign in HDFS_SIGNS if sign in str(settings.millrace_home)]
+    if settings.starts("hdfs") and held:
         faults.append(
-            f"MILLRACE_HOME: `{settings.millrace_home}` holds a single quote, with which HDFS"
+            f"MILLRACE_HOME: `{settings.millrace_home}` holds {' and '.join(held)}, with which HDFS"
             " (SERVICES=+hdfs) does not start"
         )
     faults += _unreadable_authorities(settings)

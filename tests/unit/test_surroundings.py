@@ -244,12 +244,13 @@ def test_character_that_cannot_be_handed_on_is_named_at_once(
     assert told in str(caught.value)
 
 
-def test_quote_is_named_where_hdfs_would_be_below_it() -> None:
-    quoted = {"millrace_home": Path("/data/it's")}
+@pytest.mark.parametrize(("folder", "told"), [("it's", "'"), ("50% off", "%"), ("'5%", "' and %")])
+def test_sign_is_named_with_which_hdfs_does_not_start(folder: str, told: str) -> None:
+    home = {"millrace_home": Path("/data") / folder}
 
-    with pytest.raises(SettingsError, match="holds a single quote, with which HDFS"):
-        load_settings(quoted | {"services": "+hdfs"}, NO_FILE)
-    assert load_settings(quoted, NO_FILE).millrace_home == Path("/data/it's")
+    with pytest.raises(SettingsError, match=f"holds {told}, with which HDFS"):
+        load_settings(home | {"services": "+hdfs"}, NO_FILE)
+    assert load_settings(home, NO_FILE).millrace_home == Path("/data") / folder
 
 
 def test_every_other_character_of_a_path_is_taken(tmp_path: Path) -> None:
