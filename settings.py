@@ -553,8 +553,6 @@ class Settings(BaseSettings):
         return options
 
 
-# Hadoop asks `df` by a shell with the path between quotes, and takes a path for a format.
-HDFS_SIGNS: Final = ("'", "%")
 # What a path must not hold, by the setting.
 PATH_SIGNS: Final = {
     "millrace_home": (COMMA, COLON, VARIABLE),
@@ -702,12 +700,6 @@ def _faults_between(settings: Settings) -> list[str]:
             "CASSANDRA_CONSISTENCY: LOCAL_ONE with CASSANDRA_REPLICATION_FACTOR"
             f" {settings.cassandra_replication_factor} would let a read miss what was written;"
             " expected LOCAL_QUORUM, QUORUM or ALL"
-        )
-    held = [sign for sign in HDFS_SIGNS if sign in str(settings.millrace_home)]
-    if settings.starts("hdfs") and held:
-        faults.append(
-            f"MILLRACE_HOME: `{settings.millrace_home}` holds {' and '.join(held)}, with which HDFS"
-            " (SERVICES=+hdfs) does not start"
         )
     faults += _unreadable_authorities(settings)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):

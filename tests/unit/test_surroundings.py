@@ -12,6 +12,7 @@ import pytest
 
 from local_stack import surroundings
 from local_stack.cassandra import Cassandra
+from local_stack.hdfs import HdfsDataNode
 from local_stack.java import JAVA_LOCALE, Java
 from local_stack.kafka import Kafka
 from local_stack.surroundings import driver_environment, for_java, service_environment
@@ -244,15 +245,6 @@ def test_character_that_cannot_be_handed_on_is_named_at_once(
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize(("folder", "told"), [("it's", "'"), ("50% off", "%"), ("'5%", "' and %")])
-def test_sign_is_named_with_which_hdfs_does_not_start(folder: str, told: str) -> None:
-    home = {"millrace_home": Path("/data") / folder}
-
-    with pytest.raises(SettingsError, match=f"holds {told}, with which HDFS"):
-        load_settings(home | {"services": "+hdfs"}, NO_FILE)
-    assert load_settings(home, NO_FILE).millrace_home == Path("/data") / folder
-
-
 def test_every_other_character_of_a_path_is_taken(tmp_path: Path) -> None:
     folder = str(tmp_path / HARD_NAME)
 
@@ -274,6 +266,22 @@ def test_brokers_configuration_holds_no_path_that_it_could_take_apart(
     kafka.prepare({"client": 1, "controller": 2})
 
     assert "log.dirs=log\n" in (kafka.data_path / "server.properties").read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [("plain", "file://{}/plain/data/hdfs-datanode/blocks"),
+     ("50% off", "file:///proc/self/cwd/blocks"), ("it's", "file:///proc/self/cwd/blocks")],
+)  # fmt: skip
+def test_hdfs_is_told_of_no_character_that_it_takes_for_its_own(
+    folder: str, place: str, tmp_path: Path
+) -> None:
+    node = HdfsDataNode(Settings(_env_file=None, millrace_home=tmp_path / folder))
+
+    node.prepare({"client": 1, "ipc": 2, "web": 3})
+
+    site = (node.data_path / "hdfs-site.xml").read_text(encoding="utf-8")
+    assert f"<value>{place.format(tmp_path)}</value>" in site
 
 
 def test_cassandras_configuration_has_paths_as_they_are(tmp_path: Path) -> None:
