@@ -701,6 +701,12 @@ def _faults_between(settings: Settings) -> list[str]:
             f" {settings.cassandra_replication_factor} would let a read miss what was written;"
             " expected LOCAL_QUORUM, QUORUM or ALL"
         )
+    if settings.starts("hdfs") and "'" in str(settings.millrace_home):
+        # Its NameNode asks `df` by a shell, with the path between such signs.
+        faults.append(
+            f"MILLRACE_HOME: `{settings.millrace_home}` holds `'`, with which HDFS (SERVICES=+hdfs)"
+            " does not start"
+        )
     faults += _unreadable_authorities(settings)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")

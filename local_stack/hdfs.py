@@ -66,11 +66,11 @@ class _HadoopService(Service):
     def _place(self, name: str) -> str:
         """A folder as its configuration has it.
 
-        Hadoop hands a path to a shell between quotes, and takes `%20` of one for a format. Where
-        this one has such signs it goes by the folder in which the process runs.
+        A DataNode takes `%20` of it for a format. Where this one would have such signs it goes by
+        the folder in which the process runs.
         """
         path = self.data_path / name
-        is_plain = path.as_uri() == f"file://{path}" and "'" not in str(path)
+        is_plain = path.as_uri() == f"file://{path}"
         return path.as_uri() if is_plain else f"file:///proc/self/cwd/{name}"
 
     def _configure(self, options: Mapping[str, str]) -> None:
