@@ -367,7 +367,7 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_characters(cls, value: Any, info: ValidationInfo) -> Any:
         if fault := _unusable_character(str(value), PATH_SIGNS[str(info.field_name)]):
-            raise ValueError(f"the path holds {fault}; expected one without")
+            raise ValueError(f"{str(value)!r} holds {fault}; expected a path without")
         return value
 
     @field_validator("kafka_bootstrap_servers")
@@ -733,6 +733,12 @@ def _faults_between(settings: Settings) -> list[str]:
             "CASSANDRA_CONSISTENCY: LOCAL_ONE with CASSANDRA_REPLICATION_FACTOR"
             f" {settings.cassandra_replication_factor} would let a read miss what was written;"
             " expected LOCAL_QUORUM, QUORUM or ALL"
+        )
+    if settings.starts("hdfs") and "'" in str(settings.millrace_home):
+        # Its NameNode asks `df` by a shell, with the path between such signs.
+        faults.append(
+            f"MILLRACE_HOME: `{settings.millrace_home}` holds `'`, with which HDFS (SERVICES=+hdfs)"
+            " does not start"
         )
     faults += _unreadable_authorities(settings)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):

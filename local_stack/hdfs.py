@@ -63,6 +63,16 @@ class _HadoopService(Service):
         command = [str(self.java.executable), *self.java.options, "-Xmx256m"]
         return [*command, f"-Djava.io.tmpdir={scratch}", "-cp", path, *arguments]
 
+    def _place(self, name: str) -> str:
+        """A folder as its configuration has it.
+
+        A DataNode takes `%20` of it for a format. Where this one would have such signs it goes by
+        the folder in which the process runs.
+        """
+        path = self.data_path / name
+        is_plain = path.as_uri() == f"file://{path}"
+        return path.as_uri() if is_plain else f"file:///proc/self/cwd/{name}"
+
     def _configure(self, options: Mapping[str, str]) -> None:
         common = {"fs.defaultFS": f"hdfs://{LOOPBACK}:{self.settings.hdfs_port}"}
         write_whole(self.data_path / "core-site.xml", _site(common))
@@ -88,7 +98,7 @@ class HdfsNameNode(_HadoopService):
         tree = self.data_path / "name"
         self._configure(
             {
-                "dfs.namenode.name.dir": tree.as_uri(),
+                "dfs.namenode.name.dir": self._place("name"),
                 "dfs.namenode.http-address": f"{LOOPBACK}:{ports['web']}",
                 "dfs.namenode.safemode.extension": "0",
                 "dfs.namenode.datanode.registration.ip-hostname-check": "false",
@@ -140,7 +150,7 @@ class HdfsDataNode(_HadoopService):
         """Write the configuration."""
         self._configure(
             {
-                "dfs.datanode.data.dir": (self.data_path / "blocks").as_uri(),
+                "dfs.datanode.data.dir": self._place("blocks"),
                 "dfs.datanode.address": f"{LOOPBACK}:{self.port}",
                 "dfs.datanode.ipc.address": f"{LOOPBACK}:{ports['ipc']}",
                 "dfs.datanode.http.address": f"{LOOPBACK}:{ports['web']}",

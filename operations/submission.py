@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pyspark
 from pydantic import SecretStr
@@ -30,6 +30,8 @@ from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
 
 KUBERNETES: Final = "k8s://"
 MASTERS: Final = re.compile(r"local(\[.+\]|-cluster\[.+\])?\Z|spark://\S+\Z|yarn\Z|k8s://\S+\Z")
+# Of lists of files, which Spark expands.
+GLOB_SIGNS: Final = "[]{}*?\\"
 SPARK_VERSION: Final = ".".join(pyspark.__version__.split(".")[:2])
 
 
@@ -85,9 +87,9 @@ def submission(
         *resources(settings),
         *("--driver-java-options", java_options),
         *_packages(settings),
-        *("--py-files", str(archive_path(settings))),
+        *("--py-files", as_word(archive_path(settings), GLOB_SIGNS)),
         *(word for pair in conf for word in ("--conf", pair)),
-        str(job_file(pipeline)),
+        as_word(job_file(pipeline)),
         *words,
     ]
     environment = {
@@ -123,6 +125,16 @@ def _packages(settings: Settings) -> list[str]:
         return []
     packages, unused = ",".join(connector_packages(settings)), ",".join(UNUSED_PACKAGES)
     return ["--packages", packages, "--exclude-packages", unused]
+
+
+def as_word(path: Path, escaped: str = "") -> str:
+    """A path as spark-submit takes it: as an address where it has signs of addresses or patterns.
+
+    `escaped`: signs that stand for themselves only behind a backslash.
+    """
+    if not {*str(path)} & {*GLOB_SIGNS, *"#%,"}:
+        return str(path)
+    return "file://" + quote("".join(f"\\{c}" if c in escaped else c for c in str(path)))
 
 
 def job_file(pipeline: str) -> Path:

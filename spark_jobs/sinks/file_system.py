@@ -258,7 +258,9 @@ def _hadoop_system(root: str, jvm_id: int) -> Any:
     conf = jvm.org.apache.hadoop.conf.Configuration(base)
     conf.set("ipc.client.connect.max.retries", CONNECT_RETRIES)
     conf.set("fs.s3a.attempts.maximum", CONNECT_RETRIES)
-    return jvm.org.apache.hadoop.fs.FileSystem.newInstance(jvm.java.net.URI(root), conf)
+    # Not `URI(root)`, which refuses blanks and brackets.
+    address = jvm.org.apache.hadoop.fs.Path(root).toUri()
+    return jvm.org.apache.hadoop.fs.FileSystem.newInstance(address, conf)
 
 
 def _rename(source: Path, target: Path) -> None:

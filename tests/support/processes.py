@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -15,8 +15,12 @@ from settings import PROJECT_ROOT
 from tests.support.pipelines import TEST_KEY
 from tests.support.world import World
 
+JOB_IN_KEYSPACE = (sys.executable, "-m", "tests.support.job_in_keyspace")
 
-def start_job(world: World, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+
+def start_job(
+    world: World, *options: str, launcher: Sequence[str] = JOB_IN_KEYSPACE, **environment: str
+) -> subprocess.Popen[bytes]:
     """Start the job of the world's pipeline; what it prints goes to a file of its state folder."""
     settings, name = world.settings, world.pipeline.name
     settings.millrace_home.mkdir(parents=True, exist_ok=True)
@@ -31,7 +35,7 @@ def start_job(world: World, *options: str, **environment: str) -> subprocess.Pop
         "MAX_RECORDS_PER_BATCH": "150",
         "SPARK_MASTER": "local[2]",
     }
-    command = [sys.executable, "-m", "tests.support.job_in_keyspace", world.keyspace, name]
+    command = [*launcher, world.keyspace, name]
     with (settings.millrace_home / "output.txt").open("ab") as output:
         return subprocess.Popen(
             [*command, *options],

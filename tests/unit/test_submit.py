@@ -18,7 +18,7 @@ import pytest
 
 from operations import cli
 from operations.shipping import code_archive
-from operations.submission import notes
+from operations.submission import GLOB_SIGNS, as_word, notes
 from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session import session_conf
@@ -261,6 +261,19 @@ def test_contracts_are_read_from_the_archive(tmp_path: Path) -> None:
     )
 
     assert done.stdout.split() == [f"{archive}/schemas/contract.py", "ticket"]
+
+
+@pytest.mark.parametrize(
+    ("path", "as_file", "as_pattern"),
+    [
+        ("/a b/é.zip", "/a b/é.zip", "/a b/é.zip"),
+        ("/C#/50%/a", "file:///C%23/50%25/a", "file:///C%23/50%25/a"),
+        ("/[1]/a,b", "file:///%5B1%5D/a%2Cb", "file:///%5C%5B1%5C%5D/a%2Cb"),
+    ],
+)
+def test_spark_takes_paths_as_they_are(path: str, as_file: str, as_pattern: str) -> None:
+    assert as_word(Path(path)) == as_file
+    assert as_word(Path(path), GLOB_SIGNS) == as_pattern
 
 
 def test_defaults_name_the_pinned_connectors() -> None:
