@@ -198,7 +198,7 @@ def sink_of(world: World, case: Case) -> Sink:
 def batch_of(world: World, *messages: Message, first_offset: int = 0) -> Batch:
     """A batch as the job makes it of messages."""
     rows = [
-        (key, value, world.topic, 0, offset, SENT, 0)
+        (key, value, world.topic, 0, offset, SENT, int(SENT.timestamp() * 1000), 0)
         for offset, (key, value) in enumerate(messages, first_offset)
     ]
     read = world.spark.createDataFrame(rows, MESSAGE_SCHEMA)
