@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import pyspark
 from pydantic import SecretStr
@@ -30,8 +30,8 @@ from spark_jobs.stores import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
 
 KUBERNETES: Final = "k8s://"
 MASTERS: Final = re.compile(r"local(\[.+\]|-cluster\[.+\])?\Z|spark://\S+\Z|yarn\Z|k8s://\S+\Z")
-# Of lists of files, which Spark expands.
-GLOB_SIGNS: Final = "[]{}*?\\"
+# In lists of files spark-submit takes them for patterns, and has no way to write them otherwise.
+PATTERN_SIGNS: Final = frozenset("[]{}*?\\")
 SPARK_VERSION: Final = ".".join(pyspark.__version__.split(".")[:2])
 
 
@@ -60,6 +60,11 @@ def check(settings: Settings, conf: Sequence[str]) -> None:
             "--master yarn: where the cluster is, stands in its configuration. Set HADOOP_CONF_DIR"
             " to the folder of `core-site.xml` and `yarn-site.xml`."
         )
+    if found := sorted(PATTERN_SIGNS & {*str(settings.millrace_home)}):
+        raise JobError(
+            f"MILLRACE_HOME: `{settings.millrace_home}` holds {' '.join(found)}, which spark-submit"
+            " takes for patterns of the code's archive there. Set it to another folder."
+        )
     for pair in conf:
         key, equals, _ = pair.partition("=")
         if not key.startswith("spark.") or not equals:
@@ -87,7 +92,7 @@ def submission(
         *resources(settings),
         *("--driver-java-options", java_options),
         *_packages(settings),
-        *("--py-files", as_word(archive_path(settings), GLOB_SIGNS)),
+        *("--py-files", as_word(archive_path(settings))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
         *words,
@@ -127,14 +132,9 @@ def _packages(settings: Settings) -> list[str]:
     return ["--packages", packages, "--exclude-packages", unused]
 
 
-def as_word(path: Path, escaped: str = "") -> str:
-    """A path as spark-submit takes it: as an address where it has signs of addresses or patterns.
-
-    `escaped`: signs that stand for themselves only behind a backslash.
-    """
-    if not {*str(path)} & {*GLOB_SIGNS, *"#%,"}:
-        return str(path)
-    return "file://" + quote("".join(f"\\{c}" if c in escaped else c for c in str(path)))
+def as_word(path: Path) -> str:
+    """A path as spark-submit takes it: as an address where it has signs of addresses."""
+    return path.as_uri() if {*str(path)} & {*"#%,"} else str(path)
 
 
 def job_file(pipeline: str) -> Path:

@@ -18,7 +18,7 @@ import pytest
 
 from operations import cli
 from operations.shipping import code_archive
-from operations.submission import GLOB_SIGNS, as_word, notes
+from operations.submission import as_word, notes
 from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session import session_conf
@@ -264,16 +264,21 @@ def test_contracts_are_read_from_the_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "as_file", "as_pattern"),
-    [
-        ("/a b/é.zip", "/a b/é.zip", "/a b/é.zip"),
-        ("/C#/50%/a", "file:///C%23/50%25/a", "file:///C%23/50%25/a"),
-        ("/[1]/a,b", "file:///%5B1%5D/a%2Cb", "file:///%5C%5B1%5C%5D/a%2Cb"),
-    ],
+    ("path", "word"),
+    [("/a b/[1] é.py", "/a b/[1] é.py"), ("/C#/50%/a,b", "file:///C%23/50%25/a%2Cb")],
 )
-def test_spark_takes_paths_as_they_are(path: str, as_file: str, as_pattern: str) -> None:
-    assert as_word(Path(path)) == as_file
-    assert as_word(Path(path), GLOB_SIGNS) == as_pattern
+def test_spark_takes_a_path_as_it_is(path: str, word: str) -> None:
+    assert as_word(Path(path)) == word
+
+
+def test_folder_whose_signs_spark_takes_for_patterns_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "a[1]"))
+
+    text = refused(capsys, "tickets", "--master", MASTER)
+
+    assert f"MILLRACE_HOME: `{tmp_path / 'a[1]'}` holds [ ], which spark-submit" in text
 
 
 def test_defaults_name_the_pinned_connectors() -> None:
