@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,10 +45,7 @@ def say(text: str) -> None:
 
 def console() -> Console:
     """The console of standard output; wide enough for tables in files and pipes."""
-    # `COLUMNS` in the environment is the width that a person or a program asks for.
-    asked = os.environ.get("COLUMNS", "").isdecimal()
-    known = sys.stdout.isatty() or asked
-    return Console(width=None if known else WIDTH_OF_FILES, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
 
 
 def print_records(

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
+from operations import tables
 from operations.tables import print_records, print_table
 from settings import MillraceError
 
@@ -26,7 +28,7 @@ TICKET: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(tables, "console", lambda: Console(width=80, highlight=False))
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -118,7 +120,8 @@ def test_a_table_that_nearly_fits_is_printed_closely(capsys: pytest.CaptureFixtu
 def test_without_a_terminal_a_table_is_as_wide_as_ever(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("COLUMNS")
+    monkeypatch.undo()
+    monkeypatch.setenv("COLUMNS", "80")
     wide = {f"column_{number}": "x" * 12 for number in range(9)}
 
     print_records([wide], "table")
