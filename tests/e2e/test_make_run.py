@@ -298,8 +298,8 @@ def pasted(command: str) -> str:
 NOT_PASTED = ("make verify", "make down", "make logs", "make status", "make pyspark")
 
 
-def commands_of_the_readme(heading: str) -> list[str]:
-    section = (PROJECT_ROOT / "README.md").read_text().split(f"\n## {heading}\n")[1]
+def commands_of(page: str, heading: str) -> list[str]:
+    section = (PROJECT_ROOT / page).read_text().split(f"\n## {heading}\n")[1]
     block = section.split("```sh\n")[1].split("```")[0]
     return [line.split("  # ")[0].strip() for line in block.splitlines()]
 
@@ -317,9 +317,9 @@ def test_commands_at_the_end_of_a_run_find_something(first_run: str) -> None:
             assert "nothing found" not in pasted(command), command
 
 
-def test_commands_of_the_readme_find_something_after_any_run(first_run: str) -> None:
-    looks = commands_of_the_readme("Look inside")
-    letters = commands_of_the_readme("Dead letters and repair")
+def test_commands_of_the_documents_find_something_after_any_run(first_run: str) -> None:
+    looks = commands_of("docs/operations.md", "Look inside")
+    letters = commands_of("docs/operations.md", "Dead letters")
     commands = [c for c in looks if not c.startswith(NOT_PASTED)]
     commands += [c for c in letters if "redrive" not in c or "--dry-run" in c]
 
