@@ -23,6 +23,9 @@ CLOSINGS = {
     "stream": f"{SERVICES_STAY}, what was sent waits for the next run or job",
     "up": SERVICES_STAY,
     "down": "what has not stopped yet stays up; run it again",
+    **dict.fromkeys(
+        ("chaos", "bench"), "stopping the services of its own; a second one leaves them"
+    ),
     **dict.fromkeys(("reset", "replay", "rebuild", "compact"), "it is safe to run it again"),
 }
 # They end what they have started, which takes longer.

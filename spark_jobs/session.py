@@ -114,8 +114,9 @@ def build_session(
             f"Spark's master `{master}` did not take this application. See `{log_path}`, and"
             " SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         )
-    if threading.current_thread() is threading.main_thread():
-        # PySpark has put one of its own in its place.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and handler is not signal.default_int_handler:
+        # PySpark has put one of its own in its place, which suits a shell.
         signal.signal(signal.SIGINT, handler)
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
