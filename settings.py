@@ -67,9 +67,9 @@ HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
 MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
 # What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
 # colon for the end of a class path's, and Hadoop replaces `${…}`.
-COMMA: Final = (",", "a comma, at which Spark takes it apart")
-COLON: Final = (":", "a colon, at which Java takes it apart")
-VARIABLE: Final = ("${", "`${`, which Hadoop takes for a variable")
+COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
+COLON: Final = (":", "holds a colon, at which Java takes it apart")
+VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
 # Schemes of places that only Spark reaches, through Hadoop.
 HADOOP_SCHEMES: Final = frozenset({"s3a", "hdfs"})
 
@@ -367,7 +367,7 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_characters(cls, value: Any, info: ValidationInfo) -> Any:
         if fault := _unusable_character(str(value), PATH_SIGNS[str(info.field_name)]):
-            raise ValueError(f"{str(value)!r} holds {fault}; expected a path without")
+            raise ValueError(f"{str(value)!r} {fault}; expected a path without")
         return value
 
     @field_validator("kafka_bootstrap_servers")
@@ -599,9 +599,9 @@ def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | No
     """What of a path cannot be handed on, in words; None where all can."""
     for character in path:
         if unicodedata.category(character) == "Cc":
-            return f"a control character (U+{ord(character):04X})"
+            return f"holds a control character (U+{ord(character):04X})"
         if unicodedata.category(character) == "Cs":
-            return "bytes that are not UTF-8"
+            return "holds bytes that are not UTF-8"
     return next((name for sign, name in signs if sign in path), None)
 
 

@@ -272,7 +272,7 @@ def _adopt_environment(settings: Settings, java: Java) -> None:
     wanted = driver_environment(os.environ, home, settings.spark_master, names)
     wanted = {"MALLOC_ARENA_MAX": MALLOC_POOLS} | wanted | java_environment(java)
     for name in {*os.environ} - {*wanted}:
-        del os.environ[name]
+        os.environ.pop(name, None)
     os.environ.update(wanted | hadoop_environment(settings))
 
 

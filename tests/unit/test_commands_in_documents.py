@@ -27,7 +27,7 @@ TARGETS = dict(
 VARIABLES = {name.upper() for name in Settings.model_fields} | {ENV_FILE_VARIABLE, SECRETS_VARIABLE}
 PAGES = [path for path in documents() if path.suffix == ".md"]
 # Options of other programs that the pages name.
-OPTIONS_OF_OTHERS = {"--deploy-mode", "--from-env-file", "--py-files"}
+OPTIONS_OF_OTHERS = {"--deploy-mode", "--from-env-file", "--properties-file", "--py-files"}
 PIPELINES = ("tickets", "profiles", "customers")
 
 
