@@ -210,7 +210,7 @@ def test_missing_rows_are_told_and_nothing_happens_without_a_ledger(
     make_world: MakeWorld,
 ) -> None:
     world = make_world(TICKETS)
-    assert rebuilt(world) == Rebuilt("tickets", None)
+    assert rebuilt(world) == Rebuilt("tickets", world.topic, None)
     world.send(ticket("A"), ticket("B"), timestamp_ms=SENT_MS)
     world.process()
     world.session.execute(f"DELETE FROM {world.keyspace}.tickets WHERE ticket_id = 'A'")
