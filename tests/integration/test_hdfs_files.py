@@ -221,7 +221,7 @@ def test_down_ends_hdfs_though_no_setting_names_it(hdfs: Settings, tmp_path: Pat
     for service in services:
         shutil.copy(service.record_path, tmp_path / "run")
 
-    done = make("down", MILLRACE_HOME=str(tmp_path))
+    done = make("down", "YES=1", MILLRACE_HOME=str(tmp_path))
 
     assert done.returncode == 0, done.stderr[-2000:]
     assert {"hdfs: stopped", "hdfs-datanode: stopped", "kafka: was not up"} <= {
