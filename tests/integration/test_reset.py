@@ -44,7 +44,7 @@ def test_sinks_that_only_the_ledger_names_are_emptied_too(
 ) -> None:
     assert rows_and_files(world) == (2, True)
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n")
-    assert reset.reset(without(world), "tickets", topics=False, yes=False) == 1
+    assert reset.reset(without(world), "tickets", topics=False, yes=False) == 0
     asked = capsys.readouterr().out
     assert "rows: PostgreSQL " in asked
     assert f"files: {world.settings.output_path}" in asked
