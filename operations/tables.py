@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+import remedies
 from settings import MillraceError
 from spark_jobs.sinks.csv_text import csv_lines
 
@@ -113,10 +113,9 @@ def _chosen(asked: Sequence[str], names: Sequence[str]) -> list[str]:
         return list(names)
     for name in asked:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            guess = f" Did you mean `{near[0]}`?" if near else ""
             raise MillraceError(
-                f"COLUMNS=: there is no column `{name}`.{guess} There are: {', '.join(names)};"
+                f"COLUMNS=: there is no column `{name}`.{remedies.nearest(name, names)}"
+                f" There are: {', '.join(names)};"
                 f" `COLUMNS={ALL_COLUMNS}` shows all of them."
             )
     return list(asked)
