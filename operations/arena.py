@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,18 +151,25 @@ class Arena:
                 job.wait()
 
 
-def kill_family(process: psutil.Process) -> None:
-    """`kill -9` of a process and of all that it started."""
-    for member in (*process.children(recursive=True), process):
+def kill_family(process: psutil.Process) -> list[psutil.Process]:
+    """`kill -9` of a process and of all that it started, and those processes."""
+    family, members = [], [process]
+    # Each stands still before its children are listed: it starts no other one meanwhile.
+    while members:
+        member = members.pop()
+        with suppress(psutil.NoSuchProcess):
+            member.suspend()
+            members += member.children()
+        family.append(member)
+    for member in family:
         kill(member)
+    return family
 
 
 def kill(process: psutil.Process) -> None:
     """`kill -9`, unless the process has just ended."""
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        return
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
 from settings import Settings, SinkRejected
@@ -236,10 +238,19 @@ def output_files(settings: Settings) -> FileSystem:
 
 
 def can_be_reached(system: FileSystem) -> bool:
-    """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
+    """Whether calls can be made now: HDFS and S3 want a driver that has their classes."""
+    if isinstance(system, LocalFiles):
+        return True
     context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public way
     # It is the active one before its JVM part is there.
-    return system.is_local or getattr(context, "_jsc", None) is not None
+    if getattr(context, "_jsc", None) is None:
+        return False
+    scheme = urlsplit(system.url("")).scheme
+    try:
+        _jvm().org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, _hadoop_conf())
+    except Py4JJavaError:
+        return False
+    return True
 
 
 def _jvm() -> Any:
@@ -249,13 +260,16 @@ def _jvm() -> Any:
     return context._jvm  # noqa: SLF001
 
 
+def _hadoop_conf() -> Any:
+    context = SparkContext._active_spark_context  # noqa: SLF001
+    return context._jsc.hadoopConfiguration()  # type: ignore[union-attr]  # noqa: SLF001
+
+
 @cache
 def _hadoop_system(root: str, jvm_id: int) -> Any:
     """One client for each address: with few attempts, so that an outage shows soon."""
     jvm = _jvm()
-    context = SparkContext._active_spark_context  # noqa: SLF001
-    base = context._jsc.hadoopConfiguration()  # type: ignore[union-attr]  # noqa: SLF001
-    conf = jvm.org.apache.hadoop.conf.Configuration(base)
+    conf = jvm.org.apache.hadoop.conf.Configuration(_hadoop_conf())
     conf.set("ipc.client.connect.max.retries", CONNECT_RETRIES)
     conf.set("fs.s3a.attempts.maximum", CONNECT_RETRIES)
     # Not `URI(root)`, which refuses blanks and brackets.

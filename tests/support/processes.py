@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
+from operations.arena import kill_family
 from operations.producing import end_with_parent
 from settings import PROJECT_ROOT
 from tests.support.pipelines import TEST_KEY
@@ -65,7 +66,6 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def kill_with_children(process: subprocess.Popen[bytes]) -> None:
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.kill()
-    process.kill()
+    family = kill_family(psutil.Process(process.pid))
     process.wait()
+    psutil.wait_procs(family)
