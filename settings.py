@@ -3,25 +3,12 @@
 Order of precedence: explicit overrides (command-line options), environment, `.env`, files of
 secrets, defaults. Names are the upper-case forms of the fields of `Settings`; the
 table in docs/settings.md lists them all.
-
-Errors of the whole platform derive from `MillraceError`:
-
-    MillraceError
-    ├── SettingsError      a setting is missing or wrong
-    ├── StackError         a service of the embedded stack cannot be prepared, started or stopped
-    ├── ContractError      a schema file breaks its own rules
-    ├── DeliveryError      a producer could not hand everything to the broker; its source failed
-    │                      (`ProfileSourceError`)
-    ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
-    └── SinkError          a store is away (`SinkUnavailable`) or refused a write (`SinkRejected`)
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import ssl
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -40,12 +27,16 @@ from pydantic_settings import SettingsError as UnreadableSource
 from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.uri_parser import parse_uri
 
+from errors import (
+    SettingsError,
+)
+
 PROJECT_ROOT: Final = Path(__file__).resolve().parent
 # Name -> the module that writes it, in the order in which a micro-batch goes to them. A further
 # sink is a module and a line here (docs/adding-a-sink.md).
 SINK_MODULES: Final = {
     "cassandra": "spark_jobs.sinks.cassandra",
-    "files": "spark_jobs.sinks.files",
+    "files": "spark_jobs.sinks.files.sink",
     "postgres": "spark_jobs.sinks.postgres",
     "mongodb": "spark_jobs.sinks.mongodb",
 }
@@ -81,54 +72,6 @@ KAFKA_REFUSALS: Final = {
     "unsupported sasl mechanism": "Correct KAFKA_SASL_MECHANISM.",
     "sasl authentication error": "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.",
 }
-
-
-class MillraceError(Exception):
-    """Root of all errors that Millrace raises for a user to read: what, why, what to do next.
-
-    Attributes:
-        exit_code: With which the `millrace` command ends.
-    """
-
-    exit_code: int = 1
-
-
-class SettingsError(MillraceError):
-    """One or more settings are missing or wrong; the text lists every one."""
-
-
-class StackError(MillraceError):
-    """A service of the embedded stack could not be prepared, started, reached or stopped."""
-
-
-class EngineMissing(StackError):
-    """STACK asks for something that this machine does not have: another choice is needed."""
-
-    exit_code = 2
-
-
-class ContractError(MillraceError):
-    """A schema file breaks the rules of its own format."""
-
-
-class DeliveryError(MillraceError):
-    """A producer could not hand everything to the broker."""
-
-
-class JobError(MillraceError):
-    """A job must not start, or had to stop, to keep the accounts right."""
-
-
-class SinkError(MillraceError):
-    """A store did not confirm a write; records are kept and the batch is repeated."""
-
-
-class SinkUnavailable(SinkError):
-    """The store cannot be reached: trying again later can help."""
-
-
-class SinkRejected(SinkError):
-    """The store refused the write: someone has to change something first."""
 
 
 class Settings(BaseSettings):
@@ -614,38 +557,6 @@ def kafka_advice(report: str) -> str | None:
         if sign in report.lower():
             return advice
     return None
-
-
-def load_pii_hash_key(settings: Settings) -> str | None:
-    """The key of the digests; the embedded stack makes one on first use.
-
-    None in mode `sha256`, which needs no key.
-
-    Raises:
-        SettingsError: no key is set and the stack is not the embedded one.
-    """
-    if settings.pii_hash_mode == "sha256":
-        return None
-    if settings.pii_hash_key is not None:
-        return settings.pii_hash_key.get_secret_value()
-    if settings.stack != "embedded":
-        raise SettingsError(
-            "PII_HASH_KEY: missing. Digests of e-mail, phone and address need a key that stays the"
-            " same; set it to a long random text, such as `openssl rand -hex 32` prints."
-        )
-    path = settings.millrace_home / "pii_hash_key"
-    with contextlib.suppress(FileExistsError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-    key = path.read_text(encoding="utf-8").rstrip("\r\n")
-    if not key:
-        raise SettingsError(
-            f"PII_HASH_KEY: the key file `{path}` is empty. Put the former key into it; if there"
-            " was none yet, delete the file and a new key is made."
-        )
-    return key
 
 
 def dead_letter_topic(topic: str) -> str:

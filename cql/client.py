@@ -23,7 +23,8 @@ from cassandra.protocol import ConfigurationException, SyntaxException
 
 from cql.access import login, profile, tls_context, unreachable
 from cql.statements import created_keyspace, split_statements, with_replication
-from settings import Settings, SinkRejected, SinkUnavailable
+from errors import SinkRejected, SinkUnavailable
+from settings import Settings
 
 CQL_FOLDER: Final = Path(__file__).resolve().parent
 # Version 5 is what Cassandra 4 and 5 speak; said outright, the driver need not try and warn.

@@ -10,7 +10,7 @@ from cassandra.cluster import NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from cql.client import TIMESTAMP, check_identifiers
-from settings import SinkRejected, SinkUnavailable
+from errors import SinkRejected, SinkUnavailable
 
 COUNT_SLICES: Final = 32
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable, Session
 
-import remedies
 from cql.client import CQL_FOLDER
 from cql.statements import split_statements
-from settings import SinkUnavailable
+from errors import SinkUnavailable
+from runtime import remedies
 
 KEYSPACE: Final = re.compile(r"CREATE KEYSPACE IF NOT EXISTS (\w+)")
 TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\.(\w+) \((.*)\n\)(.*)", re.DOTALL)

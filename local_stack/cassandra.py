@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Final
 
 from cql import client as cql_client
-from local_stack.files import write_whole
-from local_stack.jars import class_path
-from local_stack.java import Java
+from errors import StackError
 from local_stack.ports import loopback_port
 from local_stack.service import Service
-from local_stack.versions import pinned
-from settings import Settings, StackError
+from runtime.files import write_whole
+from runtime.jars import class_path
+from runtime.java import Java
+from runtime.versions import pinned
+from settings import Settings
 
 # Batches of several partitions are meant (see spark_jobs/sinks/cassandra.py): Cassandra would warn
 # of nearly each of them, in its log and in its answer. It refuses those over 50 KiB, as before.

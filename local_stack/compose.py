@@ -10,9 +10,10 @@ from typing import Final
 
 from pymongo import uri_parser
 
+from errors import EngineMissing, StackError
 from local_stack.ports import loopback_port
 from local_stack.secret_files import secrets_folder
-from settings import PROJECT_ROOT, EngineMissing, Settings, StackError
+from settings import PROJECT_ROOT, Settings
 
 COMPOSE_FILE: Final = PROJECT_ROOT / "docker" / "compose.yaml"
 # What `up` starts: programs of this machine use them. Spark, producers and jobs as containers have

@@ -14,14 +14,15 @@ from typing import Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from local_stack.files import write_whole
-from local_stack.jars import class_path
-from local_stack.java import Java
+from errors import StackError
 from local_stack.ports import loopback_port
 from local_stack.service import Service
-from local_stack.surroundings import service_environment
-from local_stack.versions import pinned
-from settings import Settings, StackError
+from runtime.files import write_whole
+from runtime.jars import class_path
+from runtime.java import Java
+from runtime.surroundings import service_environment
+from runtime.versions import pinned
+from settings import Settings
 
 PROBE_TIMEOUT_SECONDS: Final = 2
 FORMAT_TIMEOUT_SECONDS: Final = 120

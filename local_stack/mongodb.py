@@ -13,11 +13,11 @@ from typing import Final
 from pymongo import MongoClient, uri_parser
 from pymongo.errors import PyMongoError
 
-from local_stack.files import write_whole
+from errors import StackError
 from local_stack.ports import loopback_port
 from local_stack.service import Service
-from local_stack.versions import installed_version
-from settings import StackError
+from runtime.files import write_whole
+from runtime.versions import installed_version
 
 PROBE_TIMEOUT_MILLISECONDS: Final = 1000
 CACHE_SIZE_MB: Final = 256

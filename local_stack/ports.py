@@ -8,8 +8,8 @@ from typing import Final
 
 import psutil
 
+from errors import StackError
 from local_stack.orphans import MARK
-from settings import StackError
 
 LOOPBACK: Final = "127.0.0.1"
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost"})

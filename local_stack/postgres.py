@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from local_stack.files import write_whole
-from local_stack.java import install_wheel
+from errors import StackError
 from local_stack.ports import LOOPBACK, loopback_port
 from local_stack.run_as import Runner, runner_for
 from local_stack.service import FAST_STOP, Service
 from local_stack.shells import PACKAGES, installed
-from local_stack.surroundings import service_environment
-from local_stack.versions import pinned
-from settings import Settings, StackError
+from runtime.files import write_whole
+from runtime.java import install_wheel
+from runtime.surroundings import service_environment
+from runtime.versions import pinned
+from settings import Settings
 from sql import client
 from sql.client import Login, login
 

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from settings import StackError
+from errors import StackError
 
 USER: Final = "nobody"
 PROBE_TIMEOUT_SECONDS: Final = 30

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from local_stack.files import write_whole
+from runtime.files import write_whole
 from settings import POSTGRES_PORT, Settings
 
 SECRET_BYTES: Final = 32

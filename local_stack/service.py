@@ -20,11 +20,12 @@ from typing import Any, ClassVar, Final
 
 import psutil
 
-from local_stack.files import last_lines, write_whole
+from errors import StackError
 from local_stack.orphans import lost_its_folder, mark, servers_on
 from local_stack.ports import ensure_free, free_port_near, holder, is_free
-from local_stack.surroundings import service_environment
-from settings import Settings, StackError
+from runtime.files import last_lines, write_whole
+from runtime.surroundings import service_environment
+from settings import Settings
 
 LOG_LINES_SHOWN: Final = 20
 LOG_BYTES_KEPT: Final = 5_000_000
@@ -223,7 +224,7 @@ class Service(ABC):
             if not is_free(port)
         ]
 
-    def died_unasked(self) -> bool:
+    def crashed(self) -> bool:
         """Whether the service was started, never stopped, and is not there any more."""
         return "pid" in self.record() and self.process() is None
 
@@ -231,7 +232,7 @@ class Service(ABC):
         """What is known of the service at this moment."""
         process = self.process()
         left = self.abandoned()
-        note = "ended without `make down`: see its log" if self.died_unasked() else ""
+        note = "ended without `make down`: see its log" if self.crashed() else ""
         if left is not None:
             note = f"process {left.pid} still runs, but its files were deleted: `make down` ends it"
         version = str(self.record().get("version", self.version)) if process else self.version

@@ -16,10 +16,11 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from local_stack.files import exclusive, write_whole
-from local_stack.java import install_wheel
-from local_stack.versions import pinned
-from settings import Settings, StackError
+from errors import StackError
+from runtime.files import exclusive, write_whole
+from runtime.java import install_wheel
+from runtime.versions import pinned
+from settings import Settings
 
 STAMP_NAME: Final = "installed.txt"
 # Raised when the way of installing a tool changes, so that older installations are done again.

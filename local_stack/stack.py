@@ -8,19 +8,20 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Final
 
+from errors import MillraceError, StackError
 from local_stack import compose
 from local_stack.cassandra import Cassandra
-from local_stack.files import exclusive
 from local_stack.hdfs import HdfsDataNode, HdfsNameNode
-from local_stack.jars import ensure_jars
-from local_stack.java import Java, find_java
 from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
 from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
-from local_stack.surroundings import raise_open_files, too_few_open_files
-from settings import MillraceError, Settings, StackError
+from runtime.files import exclusive
+from runtime.jars import ensure_jars
+from runtime.java import Java, find_java
+from runtime.surroundings import raise_open_files, too_few_open_files
+from settings import Settings
 
 Report = Callable[[str], object]
 
@@ -153,7 +154,7 @@ def _bring_up(service: Service, java: Java, report: Report, cancelled: threading
         service.wait_ready(cancelled=cancelled)
         report(f"{service.name}: up already at {service.address}")
         return
-    if service.died_unasked():
+    if service.crashed():
         report(f"{service.name}: had ended without `make down`. {service.log_excerpt()}")
     group = service.name.partition("-")[0]
     if group in JAR_SERVICES:

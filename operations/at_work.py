@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 
 from settings import Settings
-from spark_jobs.locks import open_locks
+from spark_jobs.run.locks import open_locks
 
 # Beyond what a job waits for its batch: the end of Spark, and of a producer's queue.
 END_SECONDS: Final = 60.0

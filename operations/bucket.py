@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from errors import SinkRejected, SinkUnavailable
 from producers.s3 import s3_client
-from settings import Settings, SinkRejected, SinkUnavailable
-from spark_jobs.stores import places_on_s3
+from settings import Settings
+from spark_jobs.session.hadoop_conf import places_on_s3
 
 THERE_ALREADY = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 

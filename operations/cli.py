@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from spark_jobs.interrupts import end_on_interrupt
+from runtime.interrupts import end_on_interrupt
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -61,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Namespace) -> int:
+    from errors import MillraceError
     from operations.at_work import seen_at_work
     from operations.needs import require_services
-    from settings import MillraceError, Settings, load_settings
+    from settings import Settings, load_settings
 
     settings: Settings | None = None
     try:

@@ -9,7 +9,7 @@ import argparse
 import random
 
 from settings import Settings
-from spark_jobs.findings import accepted
+from spark_jobs.state.acceptance import accepted
 
 EXIT_FAILED = 1
 
@@ -79,7 +79,7 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:
     """Whether machine, services and what they hold are as the platform needs them."""
-    from operations import environment_checks
+    from operations.doctor import doctor as environment_checks
 
     return environment_checks.doctor(settings)
 
@@ -111,42 +111,42 @@ def show(settings: Settings, options: argparse.Namespace) -> int:
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Prove that nothing is lost or doubled."""
-    from operations import verify as proofs
+    from operations.verify import verify as proofs
 
     return proofs.verify(settings)
 
 
 def dead_letters(settings: Settings, options: argparse.Namespace) -> int:
     """List, show or redrive dead letters."""
-    from operations.dead_letters import run_dead_letters
+    from operations.dead_letters.dead_letters import run_dead_letters
 
     return run_dead_letters(settings, options)
 
 
 def rebuild(settings: Settings, options: argparse.Namespace) -> int:
     """Recompute the aggregates from the stored records."""
-    from operations.rebuild import rebuild_aggregates
+    from operations.repair.rebuild import rebuild_aggregates
 
     return rebuild_aggregates(settings, options.pipeline)
 
 
 def replay(settings: Settings, options: argparse.Namespace) -> int:
     """Apply a range of a topic to one sink again."""
-    from operations import replay as replays
+    from operations.repair import replay as replays
 
     return replays.replay(settings, options.topic, options.start, options.end, options.sink)
 
 
 def compact(settings: Settings, options: argparse.Namespace) -> int:
     """Merge small files of a day into large ones."""
-    from operations import compact as compaction
+    from operations.repair import compact as compaction
 
     return compaction.compact(settings, options.set, options.older_than)
 
 
 def chaos(settings: Settings, options: argparse.Namespace) -> int:
     """Crash tests on a stack of their own."""
-    from operations import chaos as crashes
+    from operations.chaos import chaos as crashes
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     return crashes.chaos(settings, options.rounds, seed)
@@ -154,7 +154,7 @@ def chaos(settings: Settings, options: argparse.Namespace) -> int:
 
 def submit(settings: Settings, options: argparse.Namespace) -> int:
     """A pipeline's job on a Spark cluster."""
-    from operations import submit as submits
+    from operations.submit import submit as submits
 
     return submits.submit(options)
 
@@ -168,12 +168,12 @@ def pyspark(settings: Settings, options: argparse.Namespace) -> int:
 
 def bench(settings: Settings, options: argparse.Namespace) -> int:
     """Measure the platform and its parts on a stack of their own."""
-    from operations import bench as benchmark
+    from operations.bench import bench as benchmark
 
     given = {"tickets": options.tickets, "profiles": options.profiles, "rounds": options.rounds}
     sizes = {name: number for name, number in given.items() if number is not None}
     if options.long:
-        from operations.bench_long import bench_long
+        from operations.bench.long import bench_long
 
         return bench_long(settings, options.tickets or 10_000_000)
     return benchmark.bench(settings, benchmark.Sizes(**sizes))

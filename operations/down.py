@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from errors import MillraceError
 from local_stack import stack
 from operations.at_work import end_cleanly, processes_at_work
 from operations.tables import say
-from settings import MillraceError, Settings
+from settings import Settings
 
 
 class Unanswered(MillraceError):

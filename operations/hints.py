@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
-import remedies
 from cql.client import close, connect, select_rows
+from errors import MillraceError
 from operations.show import DEAD_LETTERS
-from settings import MillraceError, Settings
+from runtime import remedies
+from settings import Settings
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import remedies
-from settings import MillraceError, Settings
+from errors import MillraceError
+from runtime import remedies
+from settings import Settings
 
 LINES_BEFORE = 50
 POLL_SECONDS = 0.3

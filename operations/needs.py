@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from settings import MillraceError, Settings
+from errors import MillraceError
+from settings import Settings
 
 Needs = Callable[[Settings, Namespace], Iterable[str]]
 FEEDS: Final = ("kafka", "mongodb")
@@ -23,7 +24,7 @@ def require_services(settings: Settings, options: Namespace) -> None:
     if needs is None:
         return
     # They load drivers, which `millrace logs` does without.
-    from operations import endpoints
+    from operations.doctor import endpoints
 
     known = {
         "kafka": endpoints.kafka_endpoint,

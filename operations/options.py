@@ -11,8 +11,8 @@ from typing import NoReturn
 from operations import commands
 from operations.tables import FORMATS
 from settings import Settings
-from spark_jobs.findings import add_acceptance
-from spark_jobs.job_options import add_job_options
+from spark_jobs.run.job_options import add_job_options
+from spark_jobs.state.acceptance import add_acceptance
 
 Command = Callable[[Settings, argparse.Namespace], int]
 

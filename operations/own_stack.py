@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 
+from errors import SettingsError
 from local_stack import stack
 from local_stack.ports import free_port_near
-from settings import ENV_FILE_VARIABLE, Settings, SettingsError, load_settings
+from settings import ENV_FILE_VARIABLE, Settings, load_settings
 
 
 def own_settings(settings: Settings, command: str, why: str, **others: str) -> Settings:

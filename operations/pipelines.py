@@ -8,14 +8,15 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from pymongo.database import Database
 
-import remedies
+from errors import JobError
+from runtime import remedies
 from schemas.contract import Contract, load_contract
-from settings import JobError, Settings
+from settings import Settings
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Document, Entry, Ledger
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.broker import existing_topics
+from spark_jobs.state.ledger import Document, Entry, Ledger
 from spark_jobs.tickets import TICKETS
 
 PIPELINES = (TICKETS, PROFILES, CUSTOMERS)

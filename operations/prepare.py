@@ -8,10 +8,10 @@ from cql.client import apply_tables, close, connect
 from operations.bucket import ensure_bucket
 from operations.pipelines import PIPELINES
 from settings import Settings
-from spark_jobs.ledger import Ledger
-from spark_jobs.sinks.customer_topics import ensure_output_topics
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.topics import ensure_output_topics
 from spark_jobs.sources.topics import ensure_topics
+from spark_jobs.state.ledger import Ledger
 from sql import client as sql_client
 
 Report = Callable[[str], object]

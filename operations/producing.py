@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from errors import MillraceError
 from producers.processes import end_with_parent as end_with_parent
-from settings import PROJECT_ROOT, MillraceError, Settings
-from spark_jobs.stopping import StopRequest
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.session.stopping import StopRequest
 
 END_SECONDS = 60
 POLL_SECONDS = 0.1

@@ -13,12 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from errors import MillraceError
 from operations.pipelines import PIPELINES, topic_offsets
-from operations.repair_session import repair_session
 from operations.shipping import code_archive
-from settings import MillraceError, Settings, load_settings
-from spark_jobs.sinks.file_reading import read_set
-from spark_jobs.sinks.file_rows import as_written
+from operations.spark_session import repair_session
+from settings import Settings, load_settings
+from spark_jobs.sinks.files.reading import read_set
+from spark_jobs.sinks.files.rows import as_written
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sinks.postgres import read_rows
 from spark_jobs.sources.kafka import read_messages

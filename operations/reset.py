@@ -6,22 +6,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-import remedies
 from cql.client import close, connect
+from errors import MillraceError
 from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
-from operations.repair_session import repair_session
-from settings import SINK_MODULES, MillraceError, Settings, dead_letter_topic
-from spark_jobs.checkpoint import checkpoint_at
-from spark_jobs.feeds import forget_feeds
-from spark_jobs.ledger import COLLECTION as LEDGER
-from spark_jobs.ledger import CONFIRMATIONS
-from spark_jobs.locks import locked
+from operations.spark_session import repair_session
+from runtime import remedies
+from settings import SINK_MODULES, Settings, dead_letter_topic
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.locks import locked
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_reading import delete_sets, has_files
+from spark_jobs.sinks.files.reading import delete_sets, has_files
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sources.topics import delete_topics, redriven_topic
+from spark_jobs.start_checks.sink_ownership import forget_feeds
+from spark_jobs.state.checkpoint import checkpoint_at
+from spark_jobs.state.ledger import COLLECTION as LEDGER
+from spark_jobs.state.ledger import CONFIRMATIONS
 from sql import client as sql_client
 from sql import tables as sql_tables
 

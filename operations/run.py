@@ -13,24 +13,25 @@ from threading import Thread
 
 from pyspark.sql import SparkSession
 
+from keys import load_pii_hash_key
 from local_stack import stack
-from local_stack.jars import ensure_jars
-from local_stack.java import find_java
-from operations.environment_checks import looked_at_shortly, refuse_hindered
+from operations.doctor.doctor import refuse_hindered, summary_of_checks
 from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
-from operations.report import print_results
-from operations.verify import balance
-from settings import Settings, load_pii_hash_key
-from spark_jobs.class_archive import keep_archive
-from spark_jobs.findings import NOTHING, Accepted
-from spark_jobs.fingerprint import fingerprint, needs_spark
-from spark_jobs.job import RunOptions, check_pipelines, run_locked
-from spark_jobs.locks import NoteUi, locked
-from spark_jobs.main import start_logging
-from spark_jobs.session import BRIEF_RECORDS, build_session
-from spark_jobs.stopping import StopRequest, stop_spark
+from operations.run_summary import print_results
+from operations.verify.verify import balance
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from settings import Settings
+from spark_jobs.run.command import start_logging
+from spark_jobs.run.job import RunOptions, check_pipelines, run_locked
+from spark_jobs.run.locks import NoteUi, locked
+from spark_jobs.session.class_archive import keep_archive
+from spark_jobs.session.session import BRIEF_RECORDS, build_session
+from spark_jobs.session.stopping import StopRequest, stop_spark
+from spark_jobs.start_checks.fingerprint import fingerprint, needs_spark
+from spark_jobs.state.acceptance import NOTHING, Accepted
 
 INVALID_RATIO = "0.03"
 DUPLICATE_RATIO = "0.02"
@@ -69,7 +70,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # Beside the search for Java and jars, so that it costs hardly any time.
-        looked = pool.submit(looked_at_shortly, settings)
+        looked = pool.submit(summary_of_checks, settings)
         _fetch_connectors(settings, say)
         for line in looked.result():
             say(line)

@@ -12,26 +12,27 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import remedies
 from cql import tables as cql_tables
 from cql.client import close, connect, select_rows
+from errors import MillraceError
+from operations.doctor.place_checks import place_faults
 from operations.masking import masked_value
 from operations.newest import newest_messages
 from operations.pipelines import PIPELINES, contract_of
-from operations.place_checks import place_faults
-from operations.repair_session import repair_session
-from operations.spark_errors import DAMAGED, explained_errors
+from operations.spark_session import repair_session
 from operations.tables import print_records
+from operations.verify.spark_errors import DAMAGED, explained_errors
+from runtime import remedies
 from schemas.contract import Contract
-from settings import SINK_MODULES, MillraceError, Settings, dead_letter_topic
+from settings import SINK_MODULES, Settings, dead_letter_topic
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.instants import instant_or_number
-from spark_jobs.ledger import COLLECTION as LEDGER
-from spark_jobs.sinks.arrow_files import arrow_files
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_rows import show_set
+from spark_jobs.sinks.files.arrow_files import arrow_files
+from spark_jobs.sinks.files.rows import show_set
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.state.instants import instant_or_number
+from spark_jobs.state.ledger import COLLECTION as LEDGER
 from sql import tables as sql_tables
 
 DEAD_LETTERS = "dead-letters"

@@ -10,18 +10,19 @@ from pymongo.database import Database
 
 from cql.client import close, connect
 from cql.scan import count_rows
+from errors import MillraceError
 from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
 from operations.pipelines import PIPELINES, present_parts, topic_offsets
 from operations.tables import print_table
-from settings import MillraceError, Settings, dead_letter_topic
-from spark_jobs.ledger import Document, Ledger
-from spark_jobs.locks import running_job
+from settings import Settings, dead_letter_topic
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.arrow_files import arrow_files
+from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.file_rows import as_written, count_set, other_formats
+from spark_jobs.sinks.files.arrow_files import arrow_files
+from spark_jobs.sinks.files.rows import as_written, count_set, other_formats
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.state.ledger import Document, Ledger
 from sql import tables as sql_tables
 
 # Store, place in it, how much is there; None where only Spark can tell.

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import remedies
-from settings import MillraceError
-from spark_jobs.sinks.csv_text import csv_lines
+from errors import MillraceError
+from runtime import remedies
+from spark_jobs.sinks.files.csv_text import csv_lines
 
 FORMATS = ("table", "vertical", "csv", "json")
 ALL_COLUMNS = "all"

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from local_stack.surroundings import drop_shadows
+from runtime.surroundings import drop_shadows
 
 # Before anything that PYTHONPATH could hold another of.
 drop_shadows()

@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
+from errors import MillraceError
 from producers.delivery import Delivery
 from producers.messages import Counts, Message
 from producers.pacing import StopRequest
-from settings import MillraceError, Settings, load_settings
+from settings import Settings, load_settings
 
 PROGRESS_SECONDS: Final = 5.0
 LARGEST_SEED: Final = 2**32

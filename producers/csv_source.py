@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-import remedies
+from errors import DeliveryError
 from producers.s3 import s3_client
-from settings import DeliveryError, Settings
+from runtime import remedies
+from settings import Settings
 
 PAGE_BYTES: Final = 8 * 1024 * 1024
 CHANGED_CODES: Final = frozenset(("PreconditionFailed", "412"))

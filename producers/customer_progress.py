@@ -17,8 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-import remedies
 from producers.csv_source import CsvSource, SourceError
+from runtime import remedies
 
 SAVE_SECONDS: Final = 0.2
 # Rows that may be on their way at once.

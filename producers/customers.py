@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import remedies
+from errors import MillraceError
 from producers.command import chosen_seed, complain, deliver, ratio, say, settings_or_exit
 from producers.csv_text import open_text
 from producers.customer_files import write_customers
@@ -16,7 +16,8 @@ from producers.customer_progress import LARGEST_QUEUE, ProgressFile
 from producers.customer_rows import CustomerFile
 from producers.messages import Counts, Message
 from producers.pacing import StopRequest
-from settings import MillraceError, Settings
+from runtime import remedies
+from settings import Settings
 
 GENERATED_ROWS: Final = 500
 FAULT_SHARE: Final = 0.2

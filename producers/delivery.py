@@ -19,9 +19,10 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
+from errors import DeliveryError
 from producers.messages import Counts, Message, Progress
 from producers.pacing import SLICE_SECONDS, Pacer, StopRequest
-from settings import DeliveryError, Settings, kafka_advice
+from settings import Settings, kafka_advice
 
 LOGGER: Final = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader
 from urllib3.exceptions import TimeoutError as AnswerTimeout
 from urllib3.util import Retry
 
-import remedies
-from settings import DeliveryError
+from errors import DeliveryError
+from runtime import remedies
 
 BASE_URL: Final = "https://randomuser.me/api/1.4/"
 LARGEST_PAGE: Final = 5000

@@ -26,7 +26,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
-from settings import ContractError
+from errors import ContractError
 
 ContractName = Literal["ticket", "profile", "customer"]
 Sensitivity = Literal["public", "personal", "hashed", "never"]

@@ -1,13 +1,17 @@
-"""Spark Structured Streaming jobs: sources -> transforms -> sinks."""
+"""Spark Structured Streaming jobs: sources -> transforms -> sinks.
+
+The three declarations (`tickets`, `profiles`, `customers`) and what a pipeline is; the rest lies in
+folders. Imports no service of the embedded stack and nothing of an operator.
+"""
 
 import sys
 
-from local_stack.surroundings import drop_shadows
+from runtime.surroundings import drop_shadows
 
 # Before anything that PYTHONPATH could hold another of.
 drop_shadows()
 
-from spark_jobs.interrupts import end_on_interrupt  # noqa: E402
+from runtime.interrupts import end_on_interrupt  # noqa: E402
 
 # `python -m spark_jobs.…`: its other imports take a second, in which Ctrl-C may come.
 if sys.argv[:1] == ["-m"]:

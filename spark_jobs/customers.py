@@ -18,11 +18,10 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType, Ti
 
 from settings import Settings
 from spark_jobs.aggregates import roll_up_customers
-from spark_jobs.main import main
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.customer_topics import FIELDS
-from spark_jobs.sinks.files import FileSet
-from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.run.command import main
+from spark_jobs.sinks.topics import FIELDS
+from spark_jobs.targets import FileSet, SqlTable
 from spark_jobs.transforms.customers import classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.summarise import summarise_customers
@@ -72,7 +71,7 @@ CUSTOMERS = Pipeline(
         FileSet("customers_usa", _select_usa, FILE_SCHEMA),
         FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA),
     ),
-    always=("spark_jobs.sinks.customer_topics",),
+    always=("spark_jobs.sinks.topics",),
     separable=("files", "postgres"),
 )
 

@@ -14,12 +14,12 @@ if __package__ in {None, ""}:  # spark-submit of this file: make the project imp
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from settings import Settings, load_pii_hash_key
+from keys import load_pii_hash_key
+from settings import Settings
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, BatchSummary, roll_up_profiles
-from spark_jobs.main import main
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import Table
-from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.run.command import main
+from spark_jobs.targets import SqlTable, Table
 from spark_jobs.transforms.profiles import SHARDS, classify_profiles
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.summarise import summarise_profiles

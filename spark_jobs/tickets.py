@@ -22,12 +22,9 @@ from spark_jobs.aggregates import (
     BatchSummary,
     roll_up_tickets,
 )
-from spark_jobs.main import main
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import Table
-from spark_jobs.sinks.file_manifest import Snapshot
-from spark_jobs.sinks.files import FileSet
-from spark_jobs.sinks.postgres import SqlTable
+from spark_jobs.run.command import main
+from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
 from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.summarise import summarise_tickets
 from spark_jobs.transforms.tickets import classify_tickets

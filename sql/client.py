@@ -19,16 +19,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg.sql import SQL, Composed
 
-import remedies
-from settings import (
-    LOOPBACK_HOSTS,
-    POSTGRES_PORT,
-    Settings,
-    SettingsError,
-    SinkError,
-    SinkRejected,
-    SinkUnavailable,
-)
+from errors import SettingsError, SinkError, SinkRejected, SinkUnavailable
+from runtime import remedies
+from settings import LOOPBACK_HOSTS, POSTGRES_PORT, Settings
 from sql.watch import watched
 
 Connection = psycopg.Connection[TupleRow]

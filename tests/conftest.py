@@ -155,9 +155,9 @@ def stack_settings() -> Iterator[Settings]:
         yield load_settings(env_file=Path("no.env"))
         return
     from local_stack import stack
-    from local_stack.jars import ensure_jars
-    from local_stack.java import find_java, java_environment
     from operations.prepare import prepare_stores
+    from runtime.jars import ensure_jars
+    from runtime.java import find_java, java_environment
 
     kafka_port, cassandra_port, mongodb_port = free_ports(3)
     home = TESTS_HOME / f"stack-{os.getpid()}"

@@ -1,1 +1,4 @@
-"""Stores that receive micro-batches: `check()` and `write_batch(batch, batch_id)`."""
+"""The stores that receive records and aggregates; `base` says what a sink is.
+
+Imports state, session and what a pipeline declares; checks and jobs import it.
+"""

@@ -18,7 +18,7 @@ Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +29,16 @@ from pyspark.sql import functions as F
 
 from cql.client import close, connect
 from cql.tables import declared
-from settings import Settings, SinkRejected
+from errors import SinkRejected
+from settings import Settings
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.connector import connector, forget_sessions, freed_when_blocked
-from spark_jobs.faults import fault_point
-from spark_jobs.jvm_classes import cassandra_writer
-from spark_jobs.scratch import scratch
-from spark_jobs.sinks.base import Batch, Sink, sink_error
-from spark_jobs.trust import tls_conf
+from spark_jobs.session.jvm_classes import cassandra_writer
+from spark_jobs.session.scratch import scratch
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
+from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.store_errors import sink_error
+from spark_jobs.targets import Table
 
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
@@ -58,37 +60,6 @@ DIRECT_BATCH_BYTES = 28_000
 # With fewer rows in a partition the batches would be small, with more partitions than the connector
 # keeps batches open (1,000) they would go out unfilled.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a pipeline and the projection that gives its columns.
-
-    Attributes:
-        partitions: In how many partitions a batch's rows lie at most, told from what they add up
-            to; None where every row has one of its own.
-    """
-
-    keyspace: str
-    name: str
-    rows: Callable[[DataFrame], DataFrame]
-    partitions: Callable[[BatchSummary], int] | None = None
-
-    def has_few_partitions(self, summary: BatchSummary) -> bool:
-        """Whether many of a batch's rows lie in each partition."""
-        most = self.partitions(summary) if self.partitions else 0
-        return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
-
-    def options(self, summary: BatchSummary) -> dict[str, str]:
-        """The connector's options for a batch."""
-        return WRITE_OPTIONS | (BY_PARTITION if self.has_few_partitions(summary) else {})
-
-    def in_order(self, rows: DataFrame) -> DataFrame:
-        """Rows of a task by partition, in a partition as Cassandra keeps them."""
-        (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{self.name}")]
-        return rows.sortWithinPartitions(
-            *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
-        )
 
 
 @dataclass(frozen=True)
@@ -173,10 +144,29 @@ class CassandraSink:
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
 
 
+def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
+    """The connector's options for a batch of a table."""
+    return WRITE_OPTIONS | (BY_PARTITION if _has_few_partitions(table, summary) else {})
+
+
+def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
+    """Rows of a task by partition, in a partition as Cassandra keeps them."""
+    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
+    return rows.sortWithinPartitions(
+        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
+    )
+
+
+def _has_few_partitions(table: Table, summary: BatchSummary) -> bool:
+    """Whether many of a batch's rows lie in each partition."""
+    most = table.partitions(summary) if table.partitions else 0
+    return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
+
+
 def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) -> None:
-    options = table.options(summary)
-    if table.has_few_partitions(summary):
-        rows = table.in_order(rows)
+    options = connector_options(table, summary)
+    if _has_few_partitions(table, summary):
+        rows = in_table_order(table, rows)
     (
         rows.write.format("org.apache.spark.sql.cassandra")
         .mode("append")
@@ -197,21 +187,3 @@ def _coordinates(table: Table) -> str:
 
 def _count_rows(session: Session, table: Table, at_most: int) -> int:
     return sum(1 for _ in session.execute(f"{_coordinates(table)} LIMIT {at_most}", timeout=60))
-
-
-def connector_conf(settings: Settings) -> dict[str, str]:
-    """Spark configuration by which the connector finds the store (may hold a password)."""
-    conf = {
-        "spark.cassandra.connection.host": settings.cassandra_contact_points,
-        "spark.cassandra.connection.port": str(settings.cassandra_port),
-        "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
-        "spark.cassandra.connection.keepAliveMS": "60000",
-        # What was written with the one is seen with the other.
-        "spark.cassandra.output.consistency.level": settings.cassandra_consistency,
-        "spark.cassandra.input.consistency.level": settings.cassandra_consistency,
-        **tls_conf(settings),
-    }
-    if settings.cassandra_username and settings.cassandra_password:
-        conf["spark.cassandra.auth.username"] = settings.cassandra_username
-        conf["spark.cassandra.auth.password"] = settings.cassandra_password.get_secret_value()
-    return conf

@@ -23,10 +23,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings, dead_letter_topic
-from spark_jobs.instants import instant_or_number
-from spark_jobs.sinks.base import sink_error
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
+from spark_jobs.state.instants import instant_or_number
+from spark_jobs.state.store_errors import sink_error
 
 COLLECTION = "dead_letters"
 BULK_SIZE = 1000

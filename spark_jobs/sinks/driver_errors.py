@@ -8,8 +8,9 @@ from cassandra.connection import ConnectionException
 from confluent_kafka import KafkaError, KafkaException
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from settings import MillraceError, Settings, SinkError, SinkRejected, SinkUnavailable
-from spark_jobs.file_errors import file_error
+from errors import MillraceError, SinkError, SinkRejected, SinkUnavailable
+from settings import Settings
+from spark_jobs.session.file_errors import file_error
 
 # Server error codes (MongoDB, error_codes.yml): a login is missing, lacks rights, or failed.
 LOGIN_CODES = frozenset({13, 18, 8000})

@@ -6,8 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
-from spark_jobs.sinks.base import sink_error
 from spark_jobs.sources.kafka import kafka_options
+from spark_jobs.state.store_errors import sink_error
 
 # Above any `max.message.bytes` in use; the topic's own limit is what decides.
 MAX_REQUEST_BYTES = 64 * 1024 * 1024

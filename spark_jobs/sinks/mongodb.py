@@ -25,11 +25,13 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.write_concern import WriteConcern
 
-from settings import Settings, SinkRejected
+from errors import SinkRejected
+from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
-from spark_jobs.faults import parts_around_fault
-from spark_jobs.sinks.base import Batch, Sink, sink_error
+from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.driver_errors import explained_mongodb
+from spark_jobs.state.fault_points import parts_around_fault
+from spark_jobs.state.store_errors import sink_error
 
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline

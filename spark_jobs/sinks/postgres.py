@@ -12,7 +12,6 @@ Options: rows go to a temporary table by COPY and from there into the table, whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,12 @@ from psycopg.sql import SQL, Identifier
 from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 
-from settings import Settings, SinkRejected
-from spark_jobs.faults import fault_point
+from errors import SinkRejected
+from settings import Settings
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.copy_text import copy_lines, stream_blocks
+from spark_jobs.state.fault_points import fault_point
+from spark_jobs.targets import SqlTable
 from sql.client import Transaction, login, transaction
 from sql.tables import TYPE_NAMES, declared, faults
 
@@ -55,15 +56,6 @@ LAST_OFFSET = 2**63 - 1
 # Around all times of records; what lies outside is another time, which no record has.
 READABLE = "'1000-01-01Z' AND '20000-01-01Z'"
 UNREADABLE = "'20000-01-01Z'"
-
-
-@dataclass(frozen=True)
-class SqlTable:
-    """One table of a pipeline, the projection that gives its columns, and its primary key."""
-
-    name: str
-    rows: Callable[[DataFrame], DataFrame]
-    key: tuple[str, ...]
 
 
 @dataclass(frozen=True)

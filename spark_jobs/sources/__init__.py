@@ -1,1 +1,4 @@
-"""Topics as DataFrames of messages."""
+"""Kafka's topics and Cassandra's tables as DataFrames.
+
+Imports settings and the session's TLS; knows no pipeline.
+"""

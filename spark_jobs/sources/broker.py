@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from settings import Settings, SinkError, SinkRejected, SinkUnavailable, kafka_advice
+from errors import SinkError, SinkRejected, SinkUnavailable
+from settings import Settings, kafka_advice
 
 # Between two looks at what the client library has reported: it tells a refusal by itself only.
 SLICE_SECONDS = 2.0

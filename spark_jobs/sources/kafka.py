@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from settings import Settings
-from spark_jobs.jvm_classes import KAFKA_MESSAGES
-from spark_jobs.trust import pem_certificates
+from spark_jobs.session.jvm_classes import KAFKA_MESSAGES
+from spark_jobs.session.tls import pem_certificates
 
 REDRIVES_HEADER = "redrives"
 # Where KafkaMessages.java leaves a timestamp outside 1970-9999.

@@ -22,7 +22,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from settings import JobError, Settings, SinkUnavailable, dead_letter_topic
+from errors import JobError, SinkUnavailable
+from settings import Settings, dead_letter_topic
 from spark_jobs.sources.broker import existing_topics, kafka_admin
 
 # Short enough for the longest topic name that the settings take.

@@ -1,1 +1,4 @@
-"""Pure `DataFrame -> DataFrame` functions; no session, settings, clock or I/O in here."""
+"""Pure functions from DataFrame to DataFrame: parse, validate, classify, summarise.
+
+Imports schemas only.
+"""

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from local_stack.mongodb import MongoDB
-from operations.accounts import take_accounts
+from operations.verify.accounts import take_accounts
 from settings import Settings
-from spark_jobs.ledger import Counts
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

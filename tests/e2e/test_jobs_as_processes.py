@@ -6,7 +6,7 @@ import signal
 
 from local_stack.mongodb import MongoDB
 from settings import Settings
-from spark_jobs.ledger import Counts
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

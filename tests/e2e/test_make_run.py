@@ -383,8 +383,8 @@ def test_reset_of_one_pipeline_reads_its_topic_anew(first_verify: str) -> None:
 
 def tickets_read(settings: Settings) -> int:
     """Tickets that the ledger has confirmed."""
-    from spark_jobs.ledger import Ledger
     from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+    from spark_jobs.state.ledger import Ledger
 
     with connect_mongodb(settings) as client:
         return Ledger(confirmed_database(client, settings), "tickets").totals().read
@@ -432,7 +432,7 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
 FINISH = """
 import sys
 from operations.pipelines import PIPELINES
-from spark_jobs.main import main
+from spark_jobs.run.command import main
 sys.exit(main(PIPELINES, ["--available-now"]))
 """
 

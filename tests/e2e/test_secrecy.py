@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 
 from local_stack.mongodb import MongoDB
 from settings import Settings
-from spark_jobs.ledger import Counts
-from spark_jobs.locks import running_job
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run.locks import running_job
+from spark_jobs.state.ledger import Counts
 from tests.support.leaks import (
     Places,
     command_lines,

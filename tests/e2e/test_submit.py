@@ -14,14 +14,14 @@ import pytest
 import requests
 from pyspark.sql import SparkSession
 
-from operations.account import Account
-from operations.accounts import take_accounts
 from operations.prepare import prepare_stores
 from operations.reset import reset
+from operations.verify.account import Account
+from operations.verify.accounts import take_accounts
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.ledger import Ledger
-from spark_jobs.locks import running_job
+from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 from tests.support.leaks import Places, command_lines, files_below, leaks, spark_ui
 from tests.support.processes import kill_with_children, wait_for

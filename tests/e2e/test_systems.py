@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from spark_jobs.session import connector_packages
+from spark_jobs.session.session import connector_packages
 from tests.support.s3 import s3_client, s3_endpoint, s3_settings
 from tests.support.user import MakeUser, User, make_user
 

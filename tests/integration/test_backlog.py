@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_jobs.ledger import Ledger
+from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

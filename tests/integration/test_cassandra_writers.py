@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from settings import SinkRejected
+from errors import SinkRejected
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink
-from spark_jobs.sinks.cassandra import Table
+from spark_jobs.targets import Table
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_sinks import CASES, NOTHING, QUERY, batch_of, sink_of

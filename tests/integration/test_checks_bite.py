@@ -8,10 +8,10 @@ import pytest
 from pymongo import UpdateOne
 from pyspark.sql import DataFrame
 
-from operations.accounts import take_accounts
-from spark_jobs import pipeline_run
+from operations.verify.accounts import take_accounts
 from spark_jobs.aggregates import Change
-from spark_jobs.pipeline import BatchWriter
+from spark_jobs.run import query as pipeline_run
+from spark_jobs.run.batch_writer import BatchWriter
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_fault_points import crash

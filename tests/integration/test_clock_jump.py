@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from operations.accounts import take_accounts
-from settings import JobError
-from spark_jobs.clock import Moment
-from spark_jobs.ledger import Counts
+from errors import JobError
+from operations.verify.accounts import take_accounts
+from spark_jobs.state.clock import Moment
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_doctor import run
 from tests.integration.test_tickets_pipeline import ticket

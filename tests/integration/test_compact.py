@@ -10,13 +10,13 @@ import duckdb
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.compact import compact_pipeline
+from operations.repair.compact import compact_pipeline
 from settings import Settings
-from spark_jobs.ledger import Ledger
-from spark_jobs.sinks import file_exchange
-from spark_jobs.sinks.file_exchange import Intent, read_intent
-from spark_jobs.sinks.file_reading import delete_sets, read_set
-from spark_jobs.sinks.file_system import output_files
+from spark_jobs.session.file_system import output_files
+from spark_jobs.sinks.files import exchange as file_exchange
+from spark_jobs.sinks.files.exchange import Intent, read_intent
+from spark_jobs.sinks.files.reading import delete_sets, read_set
+from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_files import batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as sent_ticket

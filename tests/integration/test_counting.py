@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from operations.verify import has_read_little
+from operations.verify.verify import has_read_little
 from spark_jobs import pipeline
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Counts, Ledger
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

@@ -12,7 +12,8 @@ from cassandra.cluster import Session
 
 from cql import client, scan
 from cql.statements import with_replication
-from settings import Settings, SinkRejected, SinkUnavailable
+from errors import SinkRejected, SinkUnavailable
+from settings import Settings
 
 KEYSPACE = "cql_test"
 RECORD_OF_A_TICKET = {

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from operations.accounts import take_accounts
+from errors import JobError
 from operations.pipelines import read_topic
-from settings import OUTPUT_FORMATS, JobError
+from operations.verify.accounts import take_accounts
+from settings import OUTPUT_FORMATS
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Counts
-from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.sinks.files.reading import read_set
+from spark_jobs.state.ledger import Counts
 from tests.integration.test_fault_points import crash
 from tests.support.builders import customer
 from tests.support.pipelines import MakeWorld

@@ -22,16 +22,17 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from operations import redrive, redrive_sender
-from operations.dead_letters import run_dead_letters
-from operations.letters import read_letters
+from errors import DeliveryError, SinkUnavailable
+from operations.dead_letters import redrive, redrive_sender
+from operations.dead_letters.dead_letters import run_dead_letters
+from operations.dead_letters.reader import read_letters
+from operations.dead_letters.redrive_sender import Sender, wait_until_readable
 from operations.options import build_parser
 from operations.pipelines import read_topic
-from operations.redrive_sender import Sender, wait_until_readable
 from producers.delivery import Delivery
-from settings import PROJECT_ROOT, DeliveryError, Settings, SinkUnavailable
-from spark_jobs.ledger import Counts
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.sources.broker import existing_topics
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.integration.test_verify import account_of

@@ -12,17 +12,18 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 from pyspark.sql import functions as F
 
-from settings import JobError
-from spark_jobs.findings import Accepted
-from spark_jobs.fingerprint import FILE_NAME, fingerprint
-from spark_jobs.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.ledger import Counts, Entry, Ledger
-from spark_jobs.pipeline import BatchWriter, Pipeline
+from errors import JobError
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run.batch_writer import BatchWriter
+from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
+from spark_jobs.session.stopping import StopRequest
 from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.sources.kafka import stream_messages
 from spark_jobs.sources.topics import delete_topics, ensure_topics
-from spark_jobs.stopping import StopRequest
+from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
+from spark_jobs.state.acceptance import Accepted
+from spark_jobs.state.ledger import Counts, Entry, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
@@ -140,7 +141,7 @@ def test_query_is_strict_again_once_the_accepted_loss_is_passed(
         strict.append(fail_on_data_loss)
         return stream_messages(*args, fail_on_data_loss=fail_on_data_loss, **options)
 
-    monkeypatch.setattr("spark_jobs.pipeline_run.stream_messages", noted)
+    monkeypatch.setattr("spark_jobs.run.query.stream_messages", noted)
     stop = StopRequest()
     with ThreadPoolExecutor(1) as pool:
         options = RunOptions(accepted=Accepted(loss=True))

@@ -15,17 +15,17 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from pydantic import SecretStr
 
 from cql.tables import Shape, declared, differences, present
-from operations.broker_checks import look_at_kafka
-from operations.checkup import Line, Status, run_checks
-from operations.environment_checks import checks_for, looked_at_shortly
-from operations.machine_checks import look_at_clock
-from operations.place_checks import look_at_output, look_at_source
-from operations.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from operations.doctor.broker_checks import look_at_kafka
+from operations.doctor.check import Line, Status, run_checks
+from operations.doctor.doctor import checks_for, summary_of_checks
+from operations.doctor.machine_checks import look_at_clock
+from operations.doctor.place_checks import look_at_output, look_at_source
+from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.clock import Moment
-from spark_jobs.ledger import Counts, Entry, Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import existing_topics, kafka_admin
+from spark_jobs.state.clock import Moment
+from spark_jobs.state.ledger import Counts, Entry, Ledger
 from sql import client as sql_client
 from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase
@@ -66,7 +66,7 @@ def test_running_stack_is_well_in_every_line(stack_settings: Settings) -> None:
     assert done.returncode == 0
     names = {line.split()[1] for line in lines}
     assert names >= {"python", "java", "versions", "kafka", "topics", "tables", "collections"}
-    assert looked_at_shortly(stack_settings) == [verdict]
+    assert summary_of_checks(stack_settings) == [verdict]
 
 
 def test_looking_creates_nothing(settings: Settings, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_jobs.session import deduplication_partitions
+from spark_jobs.session.session import deduplication_partitions
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 from tests.support.builders import NOON
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from operations.accounts import take_accounts
+from errors import JobError
 from operations.pipelines import read_topic
-from settings import SINK_MODULES, JobError
-from spark_jobs import faults
+from operations.verify.accounts import take_accounts
+from settings import SINK_MODULES
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Counts
+from spark_jobs.state import fault_points as faults
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.builders import customer, payload

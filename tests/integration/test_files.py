@@ -18,12 +18,13 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from errors import SinkRejected
 from schemas.spark import MESSAGE_SCHEMA
-from settings import PROJECT_ROOT, Settings, SinkRejected
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.file_reading import applied_batch, delete_sets, read_set, read_snapshot
-from spark_jobs.sinks.file_rows import count_set, show_set, snapshot_rows
-from spark_jobs.sinks.files import FilesSink, sink
+from spark_jobs.sinks.files.reading import applied_batch, delete_sets, read_set, read_snapshot
+from spark_jobs.sinks.files.rows import count_set, show_set, snapshot_rows
+from spark_jobs.sinks.files.sink import FilesSink, sink
 from spark_jobs.tickets import TICKETS
 from tests.support.builders import message, ticket
 

@@ -14,16 +14,17 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from cql.client import select_rows
-from operations.dead_letters import run_dead_letters
-from operations.letters import read_letters
+from errors import JobError
+from operations.dead_letters.dead_letters import run_dead_letters
+from operations.dead_letters.reader import read_letters
 from operations.options import build_parser
 from operations.show import Selection, show
-from settings import JobError, dead_letter_topic
+from settings import dead_letter_topic
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Counts
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.kafka import read_messages
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_replay import replayed
 from tests.integration.test_verify import account_of

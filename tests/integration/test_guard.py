@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from errors import JobError
 from operations import reset
-from settings import JobError
-from spark_jobs import pipeline_run
-from spark_jobs.guard import check_start
-from spark_jobs.ledger import Counts, Ledger
+from spark_jobs.run import query as pipeline_run
+from spark_jobs.start_checks.guard import check_start
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

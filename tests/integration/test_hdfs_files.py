@@ -17,17 +17,18 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from errors import JobError
 from local_stack.hdfs import HdfsDataNode, HdfsNameNode
 from operations import reset as resets
-from operations.compact import compact_pipeline
-from operations.place_checks import look_at_output
-from settings import PROJECT_ROOT, JobError, Settings
-from spark_jobs.checkpoint import checkpoint_at
+from operations.doctor.place_checks import look_at_output
+from operations.repair.compact import compact_pipeline
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.customers import CUSTOMERS
-from spark_jobs.ledger import Counts
-from spark_jobs.sinks.file_reading import delete_sets, read_set
-from spark_jobs.sinks.file_rows import snapshot_rows
-from spark_jobs.sinks.file_system import output_files
+from spark_jobs.session.file_system import output_files
+from spark_jobs.sinks.files.reading import delete_sets, read_set
+from spark_jobs.sinks.files.rows import snapshot_rows
+from spark_jobs.state.checkpoint import checkpoint_at
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash

@@ -17,7 +17,7 @@ import pytest
 
 from local_stack.secret_files import make_secret_files
 from settings import Settings
-from spark_jobs.ledger import Ledger
+from spark_jobs.state.ledger import Ledger
 from tests.conftest import free_ports
 from tests.support.containers import own_services
 from tests.support.image import Image, built_image

@@ -19,11 +19,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo import MongoClient, WriteConcern
 
 from cql import client as cql_client
+from errors import StackError
 from local_stack import shells, stack
-from local_stack.jars import ensure_jars
-from local_stack.java import find_java
 from local_stack.kafka import Kafka
-from settings import PROJECT_ROOT, Settings, StackError, load_settings
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from settings import PROJECT_ROOT, Settings, load_settings
 from tests.conftest import free_ports
 
 TOPIC = "survivors"

@@ -12,9 +12,10 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
-from operations.checkup import Check, Status, run_checks
-from operations.store_checks import look_at_mongodb
-from settings import Settings, SinkRejected, load_settings
+from errors import SinkRejected
+from operations.doctor.check import Check, Status, run_checks
+from operations.doctor.store_checks import look_at_mongodb
+from settings import Settings, load_settings
 from spark_jobs.sinks.mongodb import check_mongodb, connect_mongodb
 from tests.conftest import free_ports
 

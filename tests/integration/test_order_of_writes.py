@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from settings import JobError
-from spark_jobs.ledger import Counts
+from errors import JobError
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.mongodb import MongoAggregates
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld

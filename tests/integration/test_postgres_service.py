@@ -16,9 +16,10 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from errors import SinkRejected, SinkUnavailable
 from local_stack import run_as, stack
 from local_stack.postgres import Postgres
-from settings import PROJECT_ROOT, Settings, SinkRejected, SinkUnavailable
+from settings import PROJECT_ROOT, Settings
 from sql import client, tables
 from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase

@@ -11,13 +11,15 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from pyspark.sql import DataFrame, SparkSession
 
-from settings import JobError, Settings, SinkRejected, SinkUnavailable
-from spark_jobs import faults
+from errors import JobError, SinkRejected, SinkUnavailable
+from settings import Settings
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.ledger import Counts
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.postgres import PostgresSink, SqlTable, jdbc_options, read_rows
+from spark_jobs.sinks.postgres import PostgresSink, jdbc_options, read_rows
+from spark_jobs.state import fault_points as faults
+from spark_jobs.state.ledger import Counts
+from spark_jobs.targets import SqlTable
 from spark_jobs.tickets import TICKETS
 from sql import client
 from sql.tables import select_rows

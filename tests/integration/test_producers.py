@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from local_stack.java import find_java
+from errors import DeliveryError
 from local_stack.kafka import Kafka
 from producers.delivery import Delivery
 from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.pacing import StopRequest
-from settings import DeliveryError, Settings
+from runtime.java import find_java
+from settings import Settings
 
 pytestmark = pytest.mark.integration
 

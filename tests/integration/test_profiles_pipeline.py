@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from settings import JobError
-from spark_jobs.ledger import Counts
+from errors import JobError
 from spark_jobs.profiles import PROFILES
+from spark_jobs.state.ledger import Counts
 from tests.support.pipelines import TEST_KEY, MakeWorld
 
 # 2026-11-22T10:15:00Z

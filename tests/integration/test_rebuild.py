@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from operations.rebuild import Rebuilt, rebuild
-from settings import JobError
-from spark_jobs.ledger import Counts, Ledger
+from errors import JobError
+from operations.repair.rebuild import Rebuilt, rebuild
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.mongodb import connect_mongodb
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
-from operations.repair_apply import Replayed
-from operations.repair_range import understood
-from operations.replay import replay_request
-from settings import JobError
-from spark_jobs.ledger import Counts, Ledger
+from errors import JobError
+from operations.repair.apply import Replayed
+from operations.repair.range import understood
+from operations.repair.replay import replay_request
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.broker import kafka_admin
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from errors import MillraceError
 from operations import reset
-from settings import MillraceError, Settings
-from spark_jobs.sinks.file_reading import has_files
+from settings import Settings
+from spark_jobs.sinks.files.reading import has_files
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_tickets_pipeline import ticket

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import S3FileSystem
 
+from errors import MillraceError, SinkUnavailable
 from operations.bucket import ensure_bucket
 from operations.show import Selection, show
-from settings import PROJECT_ROOT, MillraceError, Settings, SinkUnavailable, load_settings
-from spark_jobs.ledger import Counts
+from settings import PROJECT_ROOT, Settings, load_settings
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.containers import compose
@@ -37,7 +38,7 @@ SET = "tickets_with_assignment"
 WRITE = """
 import sys
 from settings import load_settings
-from spark_jobs.session import build_session
+from spark_jobs.session.session import build_session
 from tests.integration.test_files import batch_of, files_sink
 from tests.support.builders import ticket
 settings = load_settings()
@@ -51,9 +52,9 @@ sink.write_batch(batch_of(spark, ticket(ticket_id="C")), 1)
 """
 # After it has said that files are merged it waits for a line, and then deletes what tickets have.
 REPAIR = """
-from operations.compact import compact
+from operations.repair.compact import compact
 from operations.reset import reset
-from spark_jobs.ledger import Counts, Entry, Ledger
+from spark_jobs.state.ledger import Counts, Entry, Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from tests.integration.test_files import QUERY
 with connect_mongodb(settings) as client:

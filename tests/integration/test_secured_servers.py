@@ -13,21 +13,16 @@ from pathlib import Path
 import pytest
 
 from cql.client import close, connect
+from errors import DeliveryError, SinkError
 from local_stack.shells import run_cqlsh, run_mongosh
-from operations.broker_checks import look_at_kafka
-from operations.store_checks import look_at_cassandra, look_at_mongodb
+from operations.doctor.broker_checks import look_at_kafka
+from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb
 from producers.delivery import Delivery
-from settings import (
-    ENV_FILE_VARIABLE,
-    PROJECT_ROOT,
-    DeliveryError,
-    Settings,
-    SinkError,
-)
-from spark_jobs.ledger import Counts, Ledger
-from spark_jobs.locks import running_job
+from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, Settings
+from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import existing_topics
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.support.leaks import Places, command_lines, leaks, spark_ui
 from tests.support.processes import wait_for

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.bench_pipelines import untuned
+from operations.bench.pipelines import untuned
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.session import SHUFFLE_PARTITIONS, deduplication_partitions
+from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
 
 
 def test_python_workers_are_the_python_of_the_job(job_spark: SparkSession) -> None:
@@ -62,9 +62,9 @@ def test_no_more_partitions_are_deduplicated_than_tasks_run_at_a_time(
 DRIVER = """
 from pathlib import Path
 from settings import load_settings
-from spark_jobs.class_archive import keep_archive
-from spark_jobs.session import build_session
-from spark_jobs.stopping import StopRequest, jvm_process, stop_spark
+from spark_jobs.session.class_archive import keep_archive
+from spark_jobs.session.session import build_session
+from spark_jobs.session.stopping import StopRequest, jvm_process, stop_spark
 
 spark = build_session(load_settings(), "archive", may_archive=True)
 spark.range(10).selectExpr("sum(id)").collect()
@@ -75,8 +75,8 @@ print("written" if keep_archive(StopRequest(), lambda line: None) else "not writ
 """
 FAILING = """
 from settings import load_settings
-from spark_jobs.session import build_session
-from spark_jobs.stopping import jvm_process, stop_spark
+from spark_jobs.session.session import build_session
+from spark_jobs.session.stopping import jvm_process, stop_spark
 
 spark = build_session(load_settings(), "failing", may_archive=True)
 print(jvm_process().pid, flush=True)

@@ -18,14 +18,17 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pymongo import MongoClient
 
+from errors import SinkRejected, SinkUnavailable
 from operations.pipelines import PIPELINES, read_topic
 from schemas.spark import MESSAGE_SCHEMA
-from settings import PROJECT_ROOT, SINK_MODULES, Settings, SinkRejected, SinkUnavailable
-from spark_jobs.connector import forget_sessions
+from settings import PROJECT_ROOT, SINK_MODULES, Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.cassandra import in_table_order
+from spark_jobs.sinks.cassandra_watchdog import forget_sessions
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import LIMIT, kafka_admin
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.outcomes import STORED
@@ -190,7 +193,7 @@ def sink_of(world: World, case: Case) -> Sink:
     settings = world.settings.model_copy(update={"sinks": (case.name,)} | case.changes)
     # The connector hears of tables that were made a moment ago only after a while.
     forget_sessions(world.spark)
-    made = {sink.name: sink for sink in world.pipeline.sinks(settings, world.database)}
+    made = {sink.name: sink for sink in sinks_of(world.pipeline, settings, world.database)}
     made[case.name].check()
     return made[case.name]
 
@@ -213,7 +216,7 @@ def batch_of(world: World, *messages: Message, first_offset: int = 0) -> Batch:
 def test_every_sink_takes_part_in_this_suite() -> None:
     everything = Settings(sinks=tuple(SINK_MODULES))
     with MongoClient[Any](connect=False) as client:
-        used = {s.name for p in PIPELINES for s in p.sinks(everything, client["unused"])}
+        used = {s.name for p in PIPELINES for s in sinks_of(p, everything, client["unused"])}
 
     assert {case.name for case in CASES.values()} == used
     assert used >= set(SINK_MODULES)
@@ -288,7 +291,7 @@ def test_rows_of_few_partitions_are_brought_into_the_order_of_their_table(
     )
     by_team = world.pipeline.tables[1]
 
-    rows = by_team.in_order(by_team.rows(batch.records).coalesce(1)).collect()
+    rows = in_table_order(by_team, by_team.rows(batch.records).coalesce(1)).collect()
 
     # By hour, then newest first, then by id.
     assert [row["ticket_id"] for row in rows] == ["T-d", "T-c", "T-a", "T-b"]
@@ -323,7 +326,7 @@ def _check_with(world: World, case: Case, settings: Any) -> None:
     with connect_mongodb(settings, timeout_seconds=1) as client:
         database = confirmed_database(client, settings)
         alone = settings.model_copy(update={"sinks": (case.name,)})
-        (sink,) = world.pipeline.sinks(alone, database)
+        (sink,) = sinks_of(world.pipeline, alone, database)
         sink.check()
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from spark_jobs.job import RunOptions, run_pipelines
-from spark_jobs.ledger import Counts
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run.job import RunOptions, run_pipelines
+from spark_jobs.session.stopping import StopRequest
 from spark_jobs.sinks.mongodb import MongoAggregates
-from spark_jobs.stopping import StopRequest
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import ticket

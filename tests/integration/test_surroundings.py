@@ -9,10 +9,10 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from local_stack.jars import class_path
+from runtime.jars import class_path
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.ledger import Counts
-from spark_jobs.sinks.file_reading import read_set
+from spark_jobs.sinks.files.reading import read_set
+from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.support.pipelines import MakeWorld

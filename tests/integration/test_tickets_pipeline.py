@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from settings import JobError
-from spark_jobs.ledger import Counts, Ledger
+from errors import JobError
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.support.pipelines import MakeWorld
 

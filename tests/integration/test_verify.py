@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from operations.account import Account
-from operations.accounts import take_accounts
+from operations.verify.account import Account
+from operations.verify.accounts import take_accounts
 from spark_jobs.profiles import PROFILES
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from operations import snapshot
-from settings import JobError
-from spark_jobs.ledger import Counts, Ledger
+from errors import JobError
+from operations.verify import snapshot
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.integration.test_verify import account_of

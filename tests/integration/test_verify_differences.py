@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from operations.account import Account
-from operations.accounts import take_accounts
+from operations.verify.account import Account
+from operations.verify.accounts import take_accounts
 from settings import dead_letter_topic
-from spark_jobs import pipeline, pipeline_run
+from spark_jobs import pipeline
+from spark_jobs.run import query as pipeline_run
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_doctor import age_out
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket

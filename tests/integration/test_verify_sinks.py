@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from operations.account import Account
-from operations.accounts import take_accounts
-from operations.compact import compact_pipeline
-from operations.repair_range import understood
-from operations.replay import replay_request
+from errors import JobError, SinkRejected
+from operations.repair.compact import compact_pipeline
+from operations.repair.range import understood
+from operations.repair.replay import replay_request
 from operations.status import show_status
-from settings import OUTPUT_FORMATS, JobError, Settings, SinkRejected
+from operations.verify.account import Account
+from operations.verify.accounts import take_accounts
+from settings import OUTPUT_FORMATS, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
-from spark_jobs.sinks.file_rows import show_set
+from spark_jobs.sinks.files.rows import show_set
 from spark_jobs.tickets import TICKETS
 from sql.client import transaction
 from tests.integration.test_profiles_pipeline import profile

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from local_stack.java import find_java, java_environment
+from runtime.java import find_java, java_environment
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
-from spark_jobs.jvm_classes import remember_lookups
+from spark_jobs.session.jvm_classes import remember_lookups
 from tests.support.builders import messages
 
 

@@ -9,10 +9,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from settings import Settings
-from spark_jobs.fingerprint import EPOCH
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.pipeline_run import first_arrivals
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run.query import deduplicated
+from spark_jobs.start_checks.fingerprint import EPOCH
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.deduplicate import PROCESSED_AT
 
@@ -31,7 +31,7 @@ def test_the_clock_of_a_batch_is_no_part_of_the_code_that_judges_messages(
     stream = spark.readStream.schema(batch.schema).parquet(str(tmp_path / "messages"))
     settings = Settings(millrace_home=tmp_path)
 
-    first_arrivals(stream, pipeline, settings, partitions=2, not_before=EPOCH).explain()
+    deduplicated(stream, pipeline, settings, partitions=2, not_before=EPOCH).explain()
 
     projections = [line for line in capsys.readouterr().out.splitlines() if "Project [" in line]
     judging = [line for line in projections if "outcome" in line and "CASE WHEN" in line]

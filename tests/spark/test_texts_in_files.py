@@ -16,18 +16,18 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from operations.compact import days_to_merge, merge
 from operations.pipelines import PIPELINES
+from operations.repair.compact import days_to_merge, merge
 from settings import OUTPUT_FORMATS, Settings
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.file_formats import small_file
-from spark_jobs.sinks.file_manifest import Snapshot
-from spark_jobs.sinks.file_reading import read_set, read_snapshot
-from spark_jobs.sinks.file_rows import count_set, show_set, snapshot_rows
-from spark_jobs.sinks.file_system import output_files
-from spark_jobs.sinks.files import FileSet, FilesSink, snapshot_path
+from spark_jobs.sinks.files.formats import small_file
+from spark_jobs.sinks.files.reading import read_set, read_snapshot
+from spark_jobs.sinks.files.rows import count_set, show_set, snapshot_rows
+from spark_jobs.sinks.files.sink import FilesSink, snapshot_path
+from spark_jobs.targets import FileSet, Snapshot
 from tests.support.texts import HARD_TEXTS, random_texts
 
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.arrivals import is_within, select_arrivals
-from operations.groups import group_profiles, group_tickets
-from operations.rejections import count_by_batch
-from operations.rows import differing_rows
+from operations.verify.arrivals import is_within, select_arrivals
+from operations.verify.dead_letters import count_by_batch
+from operations.verify.expected_aggregates import group_profiles, group_tickets
+from operations.verify.rows import differing_rows
 
 
 def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: SparkSession) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from local_stack.java import find_java, java_environment
+from runtime.java import find_java, java_environment
 from settings import Settings
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local_stack.hdfs import HdfsDataNode, HdfsNameNode
-from local_stack.jars import class_path, ensure_jars
-from local_stack.java import find_java
+from runtime.jars import class_path, ensure_jars
+from runtime.java import find_java
 from settings import Settings
 from tests.conftest import free_ports
 

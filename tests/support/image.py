@@ -22,7 +22,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from local_stack.java import find_java
+from runtime.java import find_java
 from settings import PROJECT_ROOT, Settings
 from tests.support.containers import copy_context, image_environment
 
@@ -124,7 +124,7 @@ def built_image(folder: Path, settings: Settings) -> Iterator[Image]:
     _make_environment(image.code)
     # The same command as in the Dockerfile, less the jars of S3: 280 MB.
     subprocess.run(
-        [str(image.code / ".venv" / "bin" / "python"), "-m", "local_stack.jars", "spark"],
+        [str(image.code / ".venv" / "bin" / "python"), "-m", "runtime.jars", "spark"],
         cwd=image.code,
         env=os.environ | {"JARS_PATH": str(image.code / "jars")},
         check=True,

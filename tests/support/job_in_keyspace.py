@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from operations.pipelines import pipeline_named
-from spark_jobs.main import main
+from spark_jobs.run.command import main
 from tests.support.world import in_keyspace
 
 if __name__ == "__main__":

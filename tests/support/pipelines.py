@@ -20,14 +20,14 @@ from tests.support.world import World, create_tables, in_keyspace
 
 MakeWorld = Callable[[Pipeline], World]
 TEST_KEY = "a key for tests only"
-# Read by spark_jobs/jvm/RocksDBStateStoreProvider.java.
+# Read by spark_jobs/session/jvm/RocksDBStateStoreProvider.java.
 PAUSE = "millrace.state.pause"
 
 
 @pytest.fixture(scope="session")
 def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
     """The session as jobs build it, connectors included."""
-    from spark_jobs.session import build_session
+    from spark_jobs.session.session import build_session
 
     spark = build_session(stack_settings.model_copy(update={"spark_master": "local[2]"}), "tests")
     yield spark

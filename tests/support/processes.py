@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
-from operations.arena import kill_family
 from operations.producing import end_with_parent
+from runtime.processes import kill_family
 from settings import PROJECT_ROOT
 from tests.support.pipelines import TEST_KEY
 from tests.support.world import World

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from settings import PROJECT_ROOT
 
-FOLDERS = ("cql", "local_stack", "operations", "producers", "schemas", "spark_jobs", "sql")
+FOLDERS = (
+    "cql", "local_stack", "operations", "producers", "runtime", "schemas", "spark_jobs", "sql",
+)  # fmt: skip
 BEGINS_LIKE_A_COMMAND = re.compile(
     r"(?:[A-Z_]+=\S* )*(?:\.venv/bin/|millrace\b|make\b|python\b|--[a-z])"
 )

@@ -19,11 +19,11 @@ from confluent_kafka.admin import (
 
 from cql.client import close, connect
 from local_stack.cassandra import Cassandra
-from local_stack.jars import ensure_jars
-from local_stack.java import Java, find_java
 from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
 from local_stack.service import Service
+from runtime.jars import ensure_jars
+from runtime.java import Java, find_java
 from settings import PROJECT_ROOT, Settings, load_settings
 from tests.conftest import free_ports
 from tests.support.authority import KEYSTORE_PASSWORD, Authority, ServerFiles

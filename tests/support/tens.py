@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_jobs.ledger import Counts
+from spark_jobs.state.ledger import Counts
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.world import World
 

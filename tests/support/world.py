@@ -17,10 +17,10 @@ from pyspark.sql import SparkSession
 from cql.statements import split_statements
 from operations.pipelines import read_topic
 from settings import PROJECT_ROOT, Settings, dead_letter_topic
-from spark_jobs.job import RunOptions, run_pipelines
-from spark_jobs.ledger import Counts, Ledger
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.stopping import StopRequest
+from spark_jobs.run.job import RunOptions, run_pipelines
+from spark_jobs.session.stopping import StopRequest
+from spark_jobs.state.ledger import Counts, Ledger
 from sql import client as sql_client
 
 Message = tuple[bytes | None, bytes | None]

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from errors import JobError
 from operations import run
 from operations.at_work import processes_at_work
 from operations.down import Unanswered, down
-from settings import JobError, Settings, load_settings
-from spark_jobs.locks import locked, running_job
+from settings import Settings, load_settings
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run.locks import locked, running_job
 from spark_jobs.tickets import TICKETS
 
 JOB = """
 import sys, time
 from settings import load_settings
-from spark_jobs.locks import locked
+from spark_jobs.run.locks import locked
 from spark_jobs.tickets import TICKETS
 with locked([TICKETS], load_settings({"millrace_home": sys.argv[1]})) as note:
     note("http://ui")

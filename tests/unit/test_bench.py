@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from operations.bench import in_turn, judge, series_limit
-from operations.bench_results import Results, Row, bar_chart, worse_than
+from operations.bench.bench import in_turn, judge, series_limit
+from operations.bench.results import Results, Row, bar_chart, worse_than
 from producers.processes import shares
 
 
@@ -138,7 +138,7 @@ def test_processes_share_a_count_evenly() -> None:
 
 
 def test_the_installed_command_finds_the_baseline_wherever_it_is_called(tmp_path: Path) -> None:
-    code = "from operations.bench_pipelines import baseline_module as b; print(b().TABLE)"
+    code = "from operations.bench.pipelines import baseline_module as b; print(b().TABLE)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )

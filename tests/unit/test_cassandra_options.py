@@ -8,7 +8,8 @@ import pytest
 
 from spark_jobs.aggregates import BatchSummary, Change
 from spark_jobs.profiles import PROFILES
-from spark_jobs.sinks.cassandra import Table
+from spark_jobs.sinks.cassandra import connector_options
+from spark_jobs.targets import Table
 from spark_jobs.tickets import TICKETS
 
 BY_TEAM = TICKETS.tables[1]
@@ -41,15 +42,15 @@ def summary(stored: int, collection: str, documents: int) -> BatchSummary:
 def test_rows_are_grouped_by_partition_where_many_lie_in_few(
     table: Table, collection: str, documents: int, stored: int, grouping: str
 ) -> None:
-    options = table.options(summary(stored, collection, documents))
+    options = connector_options(table, summary(stored, collection, documents))
 
     assert options["spark.cassandra.output.batch.grouping.key"] == grouping
     assert options["spark.cassandra.output.ignoreNulls"] == "true"
 
 
 def test_batches_of_several_partitions_stay_small_enough_for_nearly_empty_rows() -> None:
-    small = BY_TEAM.options(summary(10, "ticket_metrics", 1))
-    large = BY_TEAM.options(summary(100_000, "ticket_metrics", 1))
+    small = connector_options(BY_TEAM, summary(10, "ticket_metrics", 1))
+    large = connector_options(BY_TEAM, summary(100_000, "ticket_metrics", 1))
 
     sizes = [options["spark.cassandra.output.batch.size.bytes"] for options in (small, large)]
     assert sizes == ["8192", "16384"]

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from operations.chaos import Round, choose_faults, report
-from operations.strikes import FAULTS, PASSED_BY
-from settings import JobError, Settings
-from spark_jobs import faults
+from errors import JobError
+from operations.chaos.chaos import Round, choose_faults, report
+from operations.chaos.fault_actions import FAULTS, PASSED_BY
+from settings import Settings
+from spark_jobs.state import fault_points as faults
 
 
 @pytest.fixture

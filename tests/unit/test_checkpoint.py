@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from settings import JobError
-from spark_jobs.checkpoint import BatchPlan, Checkpoint
-from spark_jobs.clock import earliest_clock, refuse_dropped_rows
+from errors import JobError
+from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.clock import earliest_clock, refuse_dropped_rows
 
 
 def write_plan(folder: Path, batch_id: int, until: dict[str, int], **metadata: Any) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.java import Java
+from runtime.java import Java
 from settings import Settings
-from spark_jobs import class_archive
-from spark_jobs.class_archive import READING, WRITING, archive_options, keep_archive
-from spark_jobs.stopping import StopRequest
+from spark_jobs.session import class_archive
+from spark_jobs.session.class_archive import READING, WRITING, archive_options, keep_archive
+from spark_jobs.session.stopping import StopRequest
 
 # A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
 JVM = """

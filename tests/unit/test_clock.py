@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from settings import JobError
-from spark_jobs.checkpoint import BatchPlan, Checkpoint
-from spark_jobs.clock import (
+from errors import JobError
+from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.clock import (
     Moment,
     in_words,
     refuse_clock_ahead,

@@ -17,7 +17,7 @@ import pytest
 
 from operations.options import build_parser
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, SECRETS_VARIABLE, Settings
-from spark_jobs import main as jobs
+from spark_jobs.run import command as jobs
 from tests.support.vocabulary import documents
 
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()

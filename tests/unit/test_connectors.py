@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from settings import Settings, load_settings
-from spark_jobs.sinks.cassandra import connector_conf
+from spark_jobs.session.cassandra_conf import connector_conf
+from spark_jobs.session.hadoop_conf import store_conf
 from spark_jobs.sources.kafka import kafka_options
 from spark_jobs.sources.topics import new_topic
-from spark_jobs.stores import store_conf
 from tests.support.authority import Authority
 
 

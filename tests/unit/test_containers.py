@@ -23,14 +23,15 @@ import pyspark
 import pytest
 import yaml
 
+from keys import load_pii_hash_key
 from local_stack import compose as docker_stack
-from local_stack.java import JAVA_VERSION
 from local_stack.kafka import SERVER_PROPERTIES
 from local_stack.secret_files import make_secret_files
-from local_stack.versions import pinned
 from operations import commands
 from operations.options import build_parser
-from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_pii_hash_key, load_settings
+from runtime.java import JAVA_VERSION
+from runtime.versions import pinned
+from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
 from tests.support.containers import (
     COMPOSE_FILE,
     DOCKERFILE,
@@ -366,8 +367,8 @@ def test_image_is_of_the_version_and_the_pins_of_the_project(loaded: Loaded) -> 
     assert f"python{python}" in image_environment()["SPARK_HOME"]
     assert python in ("3.11", "3.12")
     assert str(settings.jars) == "/opt/millrace/jars"
-    fetching = [rest for _, rest in instructions() if "local_stack.jars" in rest]
-    assert fetching == ['[".venv/bin/python", "-m", "local_stack.jars", "spark", "s3"]']
+    fetching = [rest for _, rest in instructions() if "runtime.jars" in rest]
+    assert fetching == ['[".venv/bin/python", "-m", "runtime.jars", "spark", "s3"]']
     assert all(pinned("jars", group) for group in ("spark", "s3"))
     moto = next(d for d in PYPROJECT["project"]["optional-dependencies"]["dev"] if "moto" in d)
     assert SERVICES["s3"]["image"].rpartition(":")[2] == moto.rpartition("==")[2]
@@ -404,10 +405,10 @@ def test_only_the_code_is_sent_to_the_build() -> None:
 
     assert folders == {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
     assert {str(path) for path in sent if len(path.parts) == 1} == {
-        "LICENSE", "NOTICE", "README.md", "pyproject.toml", "remedies.py", "requirements.lock",
-        "settings.py",
+        "LICENSE", "NOTICE", "README.md", "pyproject.toml", "requirements.lock",
+        "errors.py", "keys.py", "settings.py",
     }  # fmt: skip
-    assert Path("spark_jobs/log4j2.properties") in sent
+    assert Path("spark_jobs/session/log4j2.properties") in sent
     assert not [path for path in sent if "__pycache__" in path.parts]
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from cql import client, scan
 from cql.statements import created_keyspace, split_statements, with_replication
-from settings import SinkRejected, SinkUnavailable, load_settings
+from errors import SinkRejected, SinkUnavailable
+from settings import load_settings
 from tests.conftest import free_ports
 
 

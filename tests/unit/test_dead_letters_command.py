@@ -7,8 +7,8 @@ from contextlib import nullcontext
 import pytest
 
 from operations import reset
-from operations.letter_options import OptionsError, Request, read_request
-from operations.letters import DeadLetter, note_coordinates, note_key
+from operations.dead_letters.options import OptionsError, Request, read_request
+from operations.dead_letters.reader import DeadLetter, note_coordinates, note_key
 from operations.options import build_parser
 from settings import Settings
 

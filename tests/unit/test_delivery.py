@@ -11,10 +11,11 @@ import time
 
 import pytest
 
+from errors import DeliveryError
 from producers.delivery import Delivery
 from producers.messages import Counts, Message
 from producers.pacing import Pacer, StopRequest
-from settings import DeliveryError, Settings
+from settings import Settings
 
 pytestmark = pytest.mark.unit
 

@@ -11,16 +11,16 @@ import yaml
 from pydantic import SecretStr
 
 from local_stack import bootstrap
-from operations.environment_checks import CHECKS
+from operations.doctor.doctor import CHECKS
 from operations.options import build_parser
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.faults import FAULT_POINTS
+from spark_jobs.state.fault_points import FAULT_POINTS
 
 SETTINGS_PAGE = (PROJECT_ROOT / "docs" / "settings.md").read_text()
 DOCTOR_PAGE = (PROJECT_ROOT / "docs" / "doctor.md").read_text()
 GUARANTEES = (PROJECT_ROOT / "docs" / "guarantees.md").read_text()
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
-PACKAGES = ("cql", "local_stack", "operations", "producers", "spark_jobs", "sql")
+PACKAGES = ("cql", "local_stack", "operations", "producers", "runtime", "spark_jobs", "sql")
 PYPROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
 
 

@@ -15,8 +15,9 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from errors import SinkRejected, SinkUnavailable
 from operations import cli, commands
-from settings import Settings, SinkRejected, SinkUnavailable
+from settings import Settings
 from spark_jobs.sinks.driver_errors import explained
 
 

@@ -11,24 +11,30 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from errors import SinkUnavailable
 from local_stack.stack import services
-from local_stack.versions import pinned_packages
-from operations.checkup import Check, Fault, Line, Look, Status, line_of, run_checks
-from operations.endpoints import Endpoint, absence
-from operations.environment_checks import checks_for, doctor, short_report, verdict
-from operations.machine_checks import (
+from operations.doctor.check import Check, Fault, Line, Look, Status, line_of, run_checks
+from operations.doctor.doctor import checks_for, doctor, short_report, verdict
+from operations.doctor.endpoints import Endpoint, absence
+from operations.doctor.machine_checks import (
     clock_faults,
     folder_faults,
     key_faults,
     look_at_key,
     port_faults,
 )
-from operations.place_checks import format_faults, hadoop_options, name_nodes
-from operations.version_checks import SparkJars, look_at_python, matrix_faults, package_faults
-from settings import Settings, SinkUnavailable, load_settings
-from spark_jobs.clock import Moment
-from spark_jobs.sinks.file_manifest import Manifest
-from spark_jobs.sinks.file_system import LocalFiles
+from operations.doctor.place_checks import format_faults, hadoop_options, name_nodes
+from operations.doctor.version_checks import (
+    SparkJars,
+    look_at_python,
+    matrix_faults,
+    package_faults,
+)
+from runtime.versions import pinned_packages
+from settings import Settings, load_settings
+from spark_jobs.session.file_system import LocalFiles
+from spark_jobs.sinks.files.manifest import Manifest
+from spark_jobs.state.clock import Moment
 
 NO_FILE = Path("no.env")
 
@@ -262,7 +268,7 @@ def test_stand_in_for_mongodb_is_missed_by_the_embedded_stack_alone(
     monkeypatch: pytest.MonkeyPatch, stack: str, missing: bool
 ) -> None:
     found = pinned_packages()
-    monkeypatch.setattr("operations.version_checks.installed_version", found.get)
+    monkeypatch.setattr("operations.doctor.version_checks.installed_version", found.get)
 
     (_, packages) = look_at_python(load_settings({"stack": stack}, NO_FILE))
 

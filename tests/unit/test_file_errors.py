@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.files import write_whole
 from operations.cli import main
-from spark_jobs.file_errors import file_error
+from runtime.files import write_whole
+from spark_jobs.session.file_errors import file_error
 
 
 def test_full_disk_and_missing_right_name_the_place_and_what_to_do() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from local_stack.jars import STAMP_NAME, folder
-from local_stack.versions import pinned
-from settings import PROJECT_ROOT, Settings, SettingsError, load_settings
-from spark_jobs.session import connector_packages, driver_options, launch_conf, session_conf
-from spark_jobs.sinks.file_formats import small_file
-from spark_jobs.sinks.file_manifest import with_batch, within
+from errors import SettingsError
+from runtime.jars import STAMP_NAME, folder
+from runtime.versions import pinned
+from settings import PROJECT_ROOT, Settings, load_settings
+from spark_jobs.session.session import connector_packages, driver_options, launch_conf, session_conf
+from spark_jobs.sinks.files.formats import small_file
+from spark_jobs.sinks.files.manifest import with_batch, within
 
 NO_FILE = Path("no.env")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from operations.differences import differences, excesses
-from operations.groups import profile_documents, ticket_documents
+from operations.verify.differences import differences, excesses
+from operations.verify.expected_aggregates import profile_documents, ticket_documents
 
 PLACE, SOURCE = "MongoDB m.tickets_by_team", "support.tickets"
 

@@ -1,47 +1,50 @@
-"""One way: settings, remedies <- schemas, cql, sql <- producers, jobs, stack <- operations."""
+"""Imports point one way: each room takes only from the rooms above it in `ROOMS`, and no circle."""
 
 from __future__ import annotations
 
 import ast
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from settings import PROJECT_ROOT
 
-# Standard library alone, and first of all: anyone may import it.
-SURROUNDINGS = "local_stack.surroundings"
-PACKAGES = ("cql", "sql", "schemas", "producers", "spark_jobs", "local_stack", "operations")
-BASE = {"settings", "remedies"}
-# What each part may import of this project, besides itself.
-ALLOWED: dict[str, set[str]] = {
-    "settings": set(),
-    "remedies": {"settings"},
-    "cql": BASE,
-    "sql": BASE,
-    "schemas": BASE,
-    "producers": BASE | {"schemas"},
-    "spark_jobs": BASE | {"schemas", "cql", "sql"},
-    "local_stack": BASE | {"schemas", "cql", "sql"},
-    "operations": BASE | {"schemas", "cql", "sql", "producers", "spark_jobs", "local_stack"},
-}
-# A driver needs Java and the connectors, which only the set-up can find or fetch.
-EXCEPTIONS = {
-    "spark_jobs.class_archive": ("local_stack.java",),
-    "spark_jobs.session": tuple(f"local_stack.{m}" for m in ("jars", "java", "versions")),
-    "spark_jobs.stores": ("local_stack.versions",),
+DECLARATIONS = ("spark_jobs.tickets", "spark_jobs.profiles", "spark_jobs.customers")
+# A room is a package, or one module that has a place of its own. Each may import those that stand
+# before it; `WITHOUT` says which of them it must not.
+ROOMS = (
+    *("errors", "settings", "keys", "runtime", "schemas", "cql", "sql", "producers", "local_stack"),
+    *("spark_jobs.transforms", "spark_jobs.session", "spark_jobs.sources"),
+    *("spark_jobs.state", "spark_jobs.aggregates", "spark_jobs.targets", "spark_jobs.pipeline"),
+    *("spark_jobs.sinks", "spark_jobs.start_checks", "spark_jobs.run", *DECLARATIONS),
+    *("operations", "operations.verify", "operations.doctor", "operations.show"),
+    *("operations.hints", "operations.needs", "operations.repair", "operations.dead_letters"),
+    *("operations.chaos", "operations.submit", "operations.bench", "operations.pyspark_shell"),
+    *("operations.reset", "operations.run_summary", "operations.run", "operations.commands"),
+    *("operations.options", "operations.cli"),
+)
+OUR_OWN = {room.split(".")[0] for room in ROOMS}
+# What a room must not import, though it stands before it.
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "schemas": ("cql", "sql"),
+    "sql": ("cql",),
+    "producers": ("cql", "sql", "schemas.spark", "pyspark", "py4j"),
+    "local_stack": ("producers", "pyspark", "py4j"),
+    # Pure functions on DataFrames.
+    "spark_jobs.transforms": ("settings", "errors", "keys", "runtime", "cql", "sql"),
+    "spark_jobs.targets": ("spark_jobs.session", "spark_jobs.state", "spark_jobs.sources"),
+    "spark_jobs.pipeline": ("spark_jobs.session",),
 }
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    for name in ("settings", "remedies"):
-        yield name, PROJECT_ROOT / f"{name}.py"
-    for package in PACKAGES:
-        for path in sorted((PROJECT_ROOT / package).rglob("*.py")):
-            parts = path.relative_to(PROJECT_ROOT).with_suffix("").parts
-            yield ".".join(part for part in parts if part != "__init__"), path
+    roots = [PROJECT_ROOT / f"{name}.py" for name in ("errors", "keys", "settings")]
+    folders = {PROJECT_ROOT / room.split(".")[0] for room in ROOMS}
+    for path in [*roots, *sorted(p for f in folders if f.is_dir() for p in f.rglob("*.py"))]:
+        parts = path.relative_to(PROJECT_ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
 
 
 def imported(source: str, module: str) -> set[str]:
@@ -57,27 +60,32 @@ def imported(source: str, module: str) -> set[str]:
     return names
 
 
+def below(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def room_of(name: str) -> str | None:
+    """The narrowest room that a module, or a name in it, belongs to."""
+    return max((room for room in ROOMS if below(name, room)), key=len, default=None)
+
+
 def faults(module: str, names: set[str]) -> list[str]:
-    part = module.split(".")[0]
-    excepted = (*EXCEPTIONS.get(module, ()), SURROUNDINGS)
-    names = {n for n in names if not n.startswith(excepted)}
-    wrong = {
+    room = room_of(module)
+    if room is None:  # a package's own page
+        return sorted(name for name in names if room_of(name) not in (None, "runtime"))
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    barred = [*WITHOUT.get(room, ())]
+    if room == "local_stack" or room.startswith("spark_jobs"):
+        barred += ["producers", "operations"]
+    if room.startswith("spark_jobs"):
+        barred.append("local_stack")
+    return sorted(
         name
         for name in names
-        if name.split(".")[0] in ALLOWED and name.split(".")[0] not in ALLOWED[part] | {part}
-    }
-    if part == "producers":
-        wrong |= {n for n in names if n.startswith(("schemas.spark", "pyspark", "py4j"))}
-    if module == "schemas.contract":
-        wrong |= {name for name in names if name.startswith(("pyspark", "schemas.spark"))}
-    if module.startswith("spark_jobs.transforms"):
-        ours = ("schemas", "spark_jobs.transforms")
-        wrong |= {
-            name
-            for name in names
-            if name.split(".")[0] in ALLOWED and name != "spark_jobs" and not name.startswith(ours)
-        }
-    return sorted(wrong)
+        if (name.split(".")[0] in OUR_OWN and name not in OUR_OWN and room_of(name) not in allowed)
+        or (name in OUR_OWN and name in ROOMS and name not in allowed)
+        or any(below(name, each) for each in barred)
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,10 +95,17 @@ def test_imports_point_one_way(module: str, path: Path) -> None:
     assert faults(module, imported(path.read_text(encoding="utf-8"), module)) == []
 
 
-def test_surroundings_need_nothing_but_python() -> None:
-    names = imported((PROJECT_ROOT / "local_stack" / "surroundings.py").read_text(), SURROUNDINGS)
-
-    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    found = dict(modules())
+    graph = {
+        module: {name for name in imported(path.read_text(), module) if name in found} - {module}
+        for module, path in found.items()
+        if path.name != "__init__.py"
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize(
@@ -99,14 +114,16 @@ def test_surroundings_need_nothing_but_python() -> None:
         ("producers.tickets", "from schemas import spark", ["schemas.spark"]),
         ("producers.tickets", "def f():\n    import pyspark.sql", ["pyspark.sql"]),
         (
-            "spark_jobs.session",
+            "spark_jobs.session.session",
             "from local_stack.stack import up",
             ["local_stack.stack", "local_stack.stack.up"],
         ),
-        ("spark_jobs.job", "import local_stack.java", ["local_stack.java"]),
+        ("spark_jobs.run.job", "import local_stack.kafka", ["local_stack.kafka"]),
+        ("spark_jobs.run.job", "import runtime.java", []),
+        ("runtime.java", "import local_stack.ports", ["local_stack.ports"]),
         ("schemas.spark", "import producers.tickets", ["producers.tickets"]),
         ("settings", "import schemas", ["schemas"]),
-        ("spark_jobs.job", "from operations import cli", ["operations", "operations.cli"]),
+        ("spark_jobs.run.job", "from operations import cli", ["operations", "operations.cli"]),
         ("spark_jobs.transforms.age", "import settings", ["settings"]),
         (
             "spark_jobs.transforms.age",
@@ -114,7 +131,10 @@ def test_surroundings_need_nothing_but_python() -> None:
             ["spark_jobs.session", "spark_jobs.session.build"],
         ),
         ("spark_jobs.transforms.age", "from spark_jobs.transforms import parse", []),
-        ("operations.cli", "import producers.tickets, spark_jobs.job, rich", []),
+        ("spark_jobs.pipeline", "import spark_jobs.sinks.base", ["spark_jobs.sinks.base"]),
+        ("spark_jobs.sinks.base", "import spark_jobs.tickets", ["spark_jobs.tickets"]),
+        ("operations.verify.rows", "import operations.repair.plan", ["operations.repair.plan"]),
+        ("operations.cli", "import producers.tickets, spark_jobs.run.job, rich", []),
     ],
 )
 def test_a_wrong_import_is_found(module: str, source: str, expected: list[str]) -> None:

@@ -12,10 +12,10 @@ from bson.datetime_ms import DatetimeMS
 from operations.show import _time
 from operations.tables import print_records
 from settings import Settings
-from spark_jobs.clock import Moment
-from spark_jobs.instants import instant_or_number
-from spark_jobs.ledger import Counts, Entry
 from spark_jobs.sinks.mongodb import connect_mongodb
+from spark_jobs.state.clock import Moment
+from spark_jobs.state.instants import instant_or_number
+from spark_jobs.state.ledger import Counts, Entry
 
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 FAR_MS = 9_404_654_400_000_000

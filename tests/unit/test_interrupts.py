@@ -16,7 +16,7 @@ MILLRACE = str(PROJECT_ROOT / ".venv" / "bin" / "millrace")
 BUSY = """
 import sys, time, threading
 from concurrent.futures import ThreadPoolExecutor
-from spark_jobs.interrupts import end_on_interrupt
+from runtime.interrupts import end_on_interrupt
 end_on_interrupt("closed", seconds=0.5)
 with ThreadPoolExecutor(1) as pool:
     pool.submit(time.sleep, 600)

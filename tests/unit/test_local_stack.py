@@ -16,27 +16,22 @@ from uuid import UUID
 import psutil
 import pytest
 
-from local_stack import compose, jars, java, shells
+from errors import StackError
+from local_stack import compose, shells
 from local_stack.cassandra import Cassandra
-from local_stack.files import last_lines, write_whole
 from local_stack.kafka import Kafka, new_cluster_id
 from local_stack.mongodb import MongoDB
 from local_stack.ports import ensure_free, free_port_near, loopback_port
 from local_stack.secret_files import make_secret_files
 from local_stack.service import Service
 from local_stack.stack import down, states, up
-from local_stack.versions import pinned
 from operations import cli
-from operations.machine_checks import look_at_docker
+from operations.doctor.machine_checks import look_at_docker
 from operations.status import print_notes
-from settings import (
-    ENV_FILE_VARIABLE,
-    PROJECT_ROOT,
-    SECRETS_VARIABLE,
-    Settings,
-    StackError,
-    load_settings,
-)
+from runtime import jars, java
+from runtime.files import last_lines, write_whole
+from runtime.versions import pinned
+from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
 from tests.conftest import free_ports
 
 
@@ -295,7 +290,7 @@ def test_service_found_dead_is_noted(sleeper: Sleeper) -> None:
     process.kill()
     process.wait(5)
 
-    assert sleeper.died_unasked()
+    assert sleeper.crashed()
     assert "ended without `make down`" in sleeper.state().note
 
 
@@ -344,7 +339,7 @@ def test_broken_record_counts_as_none(sleeper: Sleeper) -> None:
     write_whole(sleeper.record_path, '{"pid": 12')
 
     assert sleeper.process() is None
-    assert not sleeper.died_unasked()
+    assert not sleeper.crashed()
 
 
 def test_long_log_is_put_aside_at_the_next_start(sleeper: Sleeper) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from operations import cli, repair_session, verify
+from operations import cli
+from operations import spark_session as repair_session
+from operations.verify import verify
 from settings import ENV_FILE_VARIABLE, Settings
-from spark_jobs import main as job
-from spark_jobs.guard import Diagnosis
+from spark_jobs.run import command as job
+from spark_jobs.start_checks.guard import Diagnosis
 from spark_jobs.tickets import TICKETS
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from errors import JobError
 from operations import cli
-from settings import JobError, Settings
-from spark_jobs.masters import refuse_unreachable, unreachable
+from settings import Settings
+from spark_jobs.session.masters import refuse_unreachable, unreachable
 from tests.conftest import free_ports
 
 Answer = Callable[[socket.socket], None]

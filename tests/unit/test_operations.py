@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from errors import MillraceError, SinkRejected, SinkUnavailable
 from operations import reset as resets
-from operations.coverage import accepted_losses, coverage_faults
 from operations.logs import follow, log_path
 from operations.masking import MASK, masked_value
 from operations.pipelines import PIPELINES, pipeline_named
 from operations.reset import reset
+from operations.verify.coverage import accepted_losses, coverage_faults
 from schemas.contract import load_contract
-from settings import MillraceError, Settings, SinkRejected, SinkUnavailable
-from spark_jobs.ledger import Counts, Entry
-from spark_jobs.sinks.base import sink_error
+from settings import Settings
+from spark_jobs.state.ledger import Counts, Entry
+from spark_jobs.state.store_errors import sink_error
 
 
 def entry(batch_id: int, offsets: dict[int, tuple[int, int]], **others: Any) -> Entry:

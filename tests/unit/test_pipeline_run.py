@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from settings import JobError, MillraceError, Settings, SinkRejected, SinkUnavailable
-from spark_jobs.pipeline_run import PipelineRun, RunOptions
+from errors import JobError, MillraceError, SinkRejected, SinkUnavailable
+from settings import Settings
+from spark_jobs.run.query import PipelineRun, RunOptions
 from spark_jobs.tickets import TICKETS
 
 

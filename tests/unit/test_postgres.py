@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from settings import Settings, SettingsError, SinkRejected, SinkUnavailable
+from errors import SettingsError, SinkRejected, SinkUnavailable
+from settings import Settings
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.postgres import jdbc_options
 from spark_jobs.tickets import TICKETS

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import remedies
 from operations.options import build_parser
+from runtime import remedies
 from settings import PROJECT_ROOT, Settings, load_settings
-from spark_jobs.main import _parser as job_parser
+from spark_jobs.run.command import _parser as job_parser
 from tests.support.remedies import Offered, make_targets, offered, words_given_by_make
 
 OFFERED = list(offered())
@@ -89,7 +89,10 @@ def known_options() -> set[str]:
     sources = (
         *(PROJECT_ROOT / "producers").glob("*.py"),
         PROJECT_ROOT / "operations" / "options.py",
-        *(PROJECT_ROOT / "spark_jobs" / f"{name}.py" for name in ("findings", "job_options")),
+        *(
+            PROJECT_ROOT / "spark_jobs" / f"{name}.py"
+            for name in ("state/acceptance", "run/job_options")
+        ),
     )
     return {option for path in sources for option in re.findall(r'"(--[a-z-]+)"', path.read_text())}
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from operations.repair_batches import Batch, one_query, unledgered_batches
-from operations.repair_range import parse_place, understood
-from settings import JobError, Settings
-from spark_jobs.checkpoint import Checkpoint
-from spark_jobs.findings import overlap
-from spark_jobs.ledger import Counts, Entry
+from errors import JobError
+from operations.repair.batches import Batch, one_query, unledgered_batches
+from operations.repair.range import parse_place, understood
+from settings import Settings
+from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.ledger import Counts, Entry
+from spark_jobs.state.offset_ranges import overlap
 from tests.unit.test_checkpoint import write_plan
 
 

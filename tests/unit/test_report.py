@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from operations import hints, report
-from operations.account import Account, Sample
+from operations import hints, run_summary
+from operations.verify.account import Account, Sample
 from settings import Settings
-from spark_jobs.ledger import Counts
+from spark_jobs.state.ledger import Counts
 
 
 def account(letters: int, reasons: dict[str, int]) -> Account:
@@ -19,12 +19,12 @@ def account(letters: int, reasons: dict[str, int]) -> Account:
 
 @pytest.fixture(autouse=True)
 def _without_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "next_steps", lambda _: "Look further:")
+    monkeypatch.setattr(run_summary, "next_steps", lambda _: "Look further:")
 
 
 def printed(capsys: pytest.CaptureFixture[str], *samples: Sample, **counts: Any) -> str:
     accounts = [account(counts.get("letters", 0), counts.get("reasons", {}))]
-    report.print_results(Settings(_env_file=None), accounts, list(samples))
+    run_summary.print_results(Settings(_env_file=None), accounts, list(samples))
     return capsys.readouterr().out
 
 

@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 from pyspark.sql import types as T
 
+from errors import ContractError
 from schemas import contract as contracts
 from schemas.contract import WHITE_SPACE, contract_from, load_contract
 from schemas.spark import record_schema
-from settings import ContractError
 from tests.support.builders import customer, french_ticket, profile, ticket
 
 NAMES = ("ticket", "profile", "customer")

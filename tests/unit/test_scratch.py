@@ -12,7 +12,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from settings import Settings
-from spark_jobs.scratch import scratch
+from spark_jobs.session.scratch import scratch
 print(scratch(Settings(millrace_home=Path(sys.argv[1])), "local"), flush=True)
 sys.stdin.read()
 """

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from settings import (
-    PROJECT_ROOT,
-    SECRETS_VARIABLE,
-    Settings,
-    SettingsError,
-    kafka_advice,
-    load_pii_hash_key,
-    load_settings,
-)
+from errors import SettingsError
+from keys import load_pii_hash_key
+from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, kafka_advice, load_settings
 
 NO_FILE = Path("no.env")
 

@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
+from errors import MillraceError
 from operations.masking import MASK, UNREADABLE, masked_value
 from operations.show import Selection, show
 from operations.tables import print_records, print_table
 from schemas.contract import load_contract
-from settings import PROJECT_ROOT, MillraceError, Settings
+from settings import PROJECT_ROOT, Settings
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pymongo.errors import AutoReconnect, WriteError, WTimeoutError
 
-from settings import SinkRejected, SinkUnavailable
-from spark_jobs.sinks.base import sink_error
+from errors import SinkRejected, SinkUnavailable
+from spark_jobs.state.store_errors import sink_error
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 
-from operations.spark_errors import explained_errors
-from settings import MillraceError, SinkRejected, SinkUnavailable
+from errors import MillraceError, SinkRejected, SinkUnavailable
+from operations.verify.spark_errors import explained_errors
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cql.tables import Difference, Shape, declared, differences
-from operations.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
-from operations.store_checks import (
+from operations.doctor.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
+from operations.doctor.store_checks import (
     collection_faults,
     node_faults,
     replication_faults,

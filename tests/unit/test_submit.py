@@ -18,10 +18,10 @@ import pytest
 
 from operations import cli
 from operations.shipping import code_archive
-from operations.submission import as_word, notes
+from operations.submit.submission import as_word, notes
 from settings import PROJECT_ROOT, Settings, load_settings
-from spark_jobs.defaults import DEFAULTS_FILE, spark_defaults
-from spark_jobs.session import session_conf
+from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
+from spark_jobs.session.session import session_conf
 from tests.support.processes import wait_for
 
 MASTER = "spark://host.example:7077"
@@ -315,7 +315,7 @@ sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
 """
 PROGRAM = """
 import subprocess, sys
-from operations import submit
+from operations.submit import submit
 job, submitter = sys.argv[1:]
 process = subprocess.Popen([sys.executable, submitter, job], start_new_session=True)
 submit._hand_signals_on(process, job)
@@ -363,7 +363,7 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
 
 ORPHAN = """
 import pathlib, sys
-from spark_jobs.stopping import jvm_is_gone
+from spark_jobs.session.stopping import jvm_is_gone
 folder = pathlib.Path(sys.argv[1])
 folder.joinpath(f"before-{jvm_is_gone()}").touch()
 folder.joinpath(f"after-{jvm_is_gone(within_seconds=30)}").touch()

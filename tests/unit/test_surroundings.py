@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import surroundings
+from errors import SettingsError
 from local_stack.cassandra import Cassandra
 from local_stack.hdfs import HdfsDataNode
-from local_stack.java import JAVA_LOCALE, Java
 from local_stack.kafka import Kafka
-from local_stack.surroundings import driver_environment, for_java, service_environment
-from operations import surrounding_checks
-from operations.checkup import Status
-from operations.surrounding_checks import look_at_environment, look_at_limits
-from settings import PROJECT_ROOT, Settings, SettingsError, load_settings
-from spark_jobs.checkpoint import Checkpoint
-from spark_jobs.foreign_conf import EXECUTOR_OPTIONS, chosen_by_caller, foreign_keys
-from spark_jobs.session import launch_conf, session_conf
+from operations.doctor import surrounding_checks
+from operations.doctor.check import Status
+from operations.doctor.surrounding_checks import look_at_environment, look_at_limits
+from runtime import surroundings
+from runtime.java import JAVA_LOCALE, Java
+from runtime.surroundings import driver_environment, for_java, service_environment
+from settings import PROJECT_ROOT, Settings, load_settings
+from spark_jobs.session.foreign_conf import EXECUTOR_OPTIONS, chosen_by_caller, foreign_keys
+from spark_jobs.session.session import launch_conf, session_conf
+from spark_jobs.state.checkpoint import Checkpoint
 
 NO_FILE = Path("no.env")
 TURKISH = "-Duser.language=tr -Duser.country=TR"

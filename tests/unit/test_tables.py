@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from errors import MillraceError
 from operations import tables
 from operations.tables import print_records, print_table
-from settings import MillraceError
 
 TICKET: dict[str, Any] = {
     "ticket_id": "0b8f5f3e-7a52-4b0e-9d55-0b7f3f1c2a10",

@@ -1,0 +1,61 @@
+"""All errors that Millrace raises for a user to read.
+
+MillraceError
+├── SettingsError      a setting is missing or wrong
+├── StackError         a service of the embedded stack cannot be prepared, started or stopped
+├── ContractError      a schema file breaks its own rules
+├── DeliveryError      a producer could not hand everything to the broker; its source failed
+│                      (`ProfileSourceError`)
+├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
+└── SinkError          a store is away (`SinkUnavailable`) or refused a write (`SinkRejected`)
+"""
+
+from __future__ import annotations
+
+
+class MillraceError(Exception):
+    """Root of all errors that Millrace raises for a user to read: what, why, what to do next.
+
+    Attributes:
+        exit_code: With which the `millrace` command ends.
+    """
+
+    exit_code: int = 1
+
+
+class SettingsError(MillraceError):
+    """One or more settings are missing or wrong; the text lists every one."""
+
+
+class StackError(MillraceError):
+    """A service of the embedded stack could not be prepared, started, reached or stopped."""
+
+
+class EngineMissing(StackError):
+    """STACK asks for something that this machine does not have: another choice is needed."""
+
+    exit_code = 2
+
+
+class ContractError(MillraceError):
+    """A schema file breaks the rules of its own format."""
+
+
+class DeliveryError(MillraceError):
+    """A producer could not hand everything to the broker."""
+
+
+class JobError(MillraceError):
+    """A job must not start, or had to stop, to keep the accounts right."""
+
+
+class SinkError(MillraceError):
+    """A store did not confirm a write; records are kept and the batch is repeated."""
+
+
+class SinkUnavailable(SinkError):
+    """The store cannot be reached: trying again later can help."""
+
+
+class SinkRejected(SinkError):
+    """The store refused the write: someone has to change something first."""

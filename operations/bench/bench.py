@@ -1,0 +1,251 @@
+"""`make bench`: what the platform does in a second, beside what its parts could do at most.
+
+On a stack of its own: `MILLRACE_HOME/bench`, other ports. Variants run in turn (A B A B) in one
+warm session, so that a slow hour of the machine meets all of them; then jobs as processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from local_stack import stack
+from operations.bench.jobs import latency, peak_memory, start_up
+from operations.bench.pipelines import Warm
+from operations.bench.results import Results, Row, committed, save, worse_than
+from operations.bench.topics import Topics, produce, produce_by_command, produce_ready_bytes
+from operations.own_stack import own_settings
+from operations.prepare import prepare_stores
+from operations.tables import print_table, say
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.profiles import PROFILES
+from spark_jobs.session.session import build_session
+from spark_jobs.session.stopping import stop_spark
+from spark_jobs.tickets import TICKETS
+
+SINKS = ("cassandra", "mongodb", "files")
+CEILING, BASELINE = "ready bytes in a loop", "baseline"
+WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
+DIRECT = ", direct writer"
+WHOLE_DIRECT, LIMIT_DIRECT = f"{WHOLE}{DIRECT}", f"{LIMIT}{DIRECT}"
+PROFILES_WHOLE = "profiles: whole pipeline"
+PARSED = "read, parse, judge; to nothing"
+DEDUPLICATED = "read, parse, judge, deduplicate; to nothing"
+TABLES = tuple(table.name for table in TICKETS.tables)
+WARM_UPS = 2
+LATENCY_SECONDS = 20
+SMALL_BACKLOG, LARGE_BACKLOG = 300_000, 3_000_000
+# The large backlog is not worked off: what bounds memory shows long before.
+MEMORY_SECONDS = 30
+COLUMNS = ("group", "row", "median", "unit", "range", "ratio", "of")
+Measure = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    # Two full batches and one; with a round number rounding leaves another, of a message or two.
+    tickets: int = 199_900
+    profiles: int = 99_900
+    rounds: int = 2
+    jobs: bool = True
+
+
+def bench(settings: Settings, sizes: Sizes) -> int:
+    """Measure, print, compare with the committed results, and write them; gives the exit code."""
+    started = time.monotonic()
+    own = own_settings(settings, "bench", "measures", SINKS=",".join((*SINKS, "postgres")))
+    ensure_jars(own, ["spark"], say, find_java(own, say))
+    try:
+        stack.up(own, say)
+        prepare_stores(own, say)
+        rows = [*_producers(own, sizes), *_pipelines(own, sizes)]
+        if sizes.jobs:
+            rows += _jobs(own, sizes)
+    finally:
+        stack.down(own, say)
+    amounts = {"tickets": sizes.tickets, "profiles": sizes.profiles, "rounds": sizes.rounds}
+    results = Results("Millrace: make bench", amounts, tuple(rows))
+    report(results, "bench")
+    for line in judge(results):
+        say(line)
+    say(f"took {(time.monotonic() - started) / 60:.1f} minutes")
+    return 0
+
+
+def report(results: Results, name: str) -> None:
+    """Print the table and what got worse, and write the files."""
+    print_table(results.title, COLUMNS, results.lines())
+    former = committed(name)
+    if former is None:
+        say("no committed results to compare with")
+    elif former["sizes"] != results.sizes:
+        say(f"not compared with the committed results, which are of {former['sizes']}")
+    else:
+        worse = worse_than(former, results.document())
+        for line in worse:
+            say(f"WORSE  {line}")
+        if not worse:
+            say("nothing is worse than the committed results by more than 15 %")
+    paths = ", ".join(str(path.relative_to(PROJECT_ROOT)) for path in save(results, name))
+    say(f"written: {paths}")
+
+
+def in_turn(rounds: int, variants: Sequence[tuple[Row, Measure]]) -> list[Row]:
+    """Measure each row once in each round: in the order given, then backwards, and so on.
+
+    So no row always comes after the same other one, whatever that leaves behind.
+    """
+    for number in range(1, rounds + 1):
+        for row, measure in variants if number % 2 else reversed(variants):
+            row.values.append(measure())
+            say(f"{number}/{rounds} {row.group}: {row.name}: {row.values[-1]:,.2f} {row.unit}")
+    return [row for row, _ in variants]
+
+
+def _producers(own: Settings, sizes: Sizes) -> list[Row]:
+    count, group = sizes.tickets, "produce"
+    command = "command with --processes 2, start included"
+    say("a first run warms the broker up")
+    produce_ready_bytes(own, count)
+    produce(own, count)
+    return in_turn(
+        sizes.rounds,
+        [
+            (Row(CEILING, group), partial(produce_ready_bytes, own, count)),
+            (Row("one process", group, reference=CEILING), partial(produce, own, count)),
+            (Row(command, group, reference=CEILING), partial(produce_by_command, own, 5 * count)),
+        ],
+    )
+
+
+def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
+    topics = Topics(own)
+    topics.fill(TICKETS, sizes.tickets)
+    topics.fill(PROFILES, sizes.profiles)
+    spark = build_session(own, "bench")
+    try:
+        warm = Warm(own, spark, topics)
+        say("first runs of each warm the session up")
+        for _, measure in WARM_UPS * _wholes(warm):
+            measure()
+        variants = in_turn(sizes.rounds, _variants(warm))
+        # Not first, as these are what the aims are about: Java compiles the code of plans, of the
+        # baseline's too, for many minutes. The ceilings have it compiled, lest they look low.
+        rows = [*in_turn(sizes.rounds + 1, _wholes(warm)), *variants]
+        rows += in_turn(sizes.rounds, [*_reading(warm), *_sinks(warm)])
+        warm.forget()
+    finally:
+        stop_spark(spark)
+    return [*rows, series_limit(rows, LIMIT), series_limit(rows, LIMIT_DIRECT, DIRECT)]
+
+
+def _wholes(warm: Warm) -> list[tuple[Row, Measure]]:
+    return [
+        (Row(BASELINE, "tickets"), partial(warm.baseline, TICKETS)),
+        (Row(WHOLE, "tickets", reference=BASELINE), partial(warm.whole, TICKETS)),
+        (
+            Row(WHOLE_DIRECT, "tickets", reference=BASELINE),
+            partial(warm.whole, TICKETS, writer="direct"),
+        ),
+        (Row(PROFILES_WHOLE, "profiles", reference=WHOLE), partial(warm.whole, PROFILES)),
+    ]
+
+
+def _variants(warm: Warm) -> list[tuple[Row, Measure]]:
+    return _beside_baseline(
+        "tickets",
+        {
+            "whole pipeline and files": partial(warm.whole, TICKETS, SINKS),
+            "without deduplication": partial(warm.without_deduplication, TICKETS),
+            "without ledger": partial(warm.without_ledger, TICKETS),
+            "without second table": partial(warm.without_second_table, TICKETS),
+        },
+    )
+
+
+def _reading(warm: Warm) -> list[tuple[Row, Measure]]:
+    return _beside_baseline(
+        "tickets",
+        {
+            PARSED: partial(warm.parse, TICKETS),
+            DEDUPLICATED: partial(warm.deduplicate, TICKETS),
+        },
+    )
+
+
+def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
+    rows = {
+        **{f"cassandra {name}": partial(warm.sink, TICKETS, "cassandra", name) for name in TABLES},
+        **{
+            f"cassandra {name}{DIRECT}": partial(
+                warm.sink, TICKETS, "cassandra", name, writer="direct"
+            )
+            for name in TABLES
+        },
+        "mongodb, aggregates": partial(warm.sink, TICKETS, "mongodb"),
+        "files, all sets": partial(warm.sink, TICKETS, "files"),
+        "postgres": partial(warm.sink, TICKETS, "postgres"),
+    }
+    return _beside_baseline("one sink, cached rows", rows)
+
+
+def _beside_baseline(group: str, variants: Mapping[str, Measure]) -> list[tuple[Row, Measure]]:
+    return [(Row(name, group, reference=BASELINE), measure) for name, measure in variants.items()]
+
+
+def series_limit(rows: Sequence[Row], name: str, writer: str = "") -> Row:
+    """What a pipeline could do that did nothing but its parts, one after the other.
+
+    Reading, judging and deduplicating, then each table at the rate that it takes alone.
+    """
+    medians = {row.name: row.median for row in rows}
+    parts = [DEDUPLICATED, *(f"cassandra {table}{writer}" for table in TABLES)]
+    limit = 1 / sum(1 / medians[part] for part in parts)
+    return Row(name, "tickets", reference=BASELINE, values=[limit])
+
+
+def _jobs(own: Settings, sizes: Sizes) -> list[Row]:
+    group = "a job as a process"
+    rows = []
+    for rate in (200, 2000):
+        told = latency(own, rate, LATENCY_SECONDS)  # once: most of it is warming up
+        rows += [
+            Row(f"latency at {rate}/s, p50", group, "s", values=[told.p50]),
+            Row(f"latency at {rate}/s, p99", group, "s", values=[told.p99]),
+        ]
+        say(f"{group}: latency at {rate}/s: {told}")
+    start = Row("from command to first committed batch", group, "s")
+    rows += in_turn(sizes.rounds, [(start, partial(start_up, own, 1000))])
+    for backlog in (SMALL_BACKLOG, LARGE_BACKLOG):
+        row = Row(f"peak memory, backlog of {backlog}", group, "MB")
+        rows += in_turn(1, [(row, partial(peak_memory, own, backlog, MEMORY_SECONDS))])
+    return rows
+
+
+def judge(results: Results) -> list[str]:
+    """Whether the aims are met, a line for each."""
+    rows = {row.name: row.median for row in results.rows if row.values}
+    aims = [
+        ("whole pipeline / baseline", WHOLE, BASELINE, 1.5),
+        ("whole pipeline, direct writer / baseline", WHOLE_DIRECT, BASELINE, 1.5),
+        ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
+        ("the same, direct writer", WHOLE_DIRECT, LIMIT_DIRECT, 0.75),
+        ("profiles / tickets", PROFILES_WHOLE, WHOLE, 0.5),
+        ("producer / ready bytes", "one process", CEILING, 0.4),
+    ]
+    lines = [
+        f"{'met' if rows[part] / rows[whole] >= least else 'NOT MET'}: {text}:"
+        f" {rows[part] / rows[whole]:.2f}, wanted {least} or more"
+        for text, part, whole, least in aims
+    ]
+    for name, most in (("latency at 200/s, p50", 1.0), ("latency at 200/s, p99", 2.0)):
+        if name in rows:
+            told = "met" if rows[name] < most else "NOT MET"
+            lines.append(f"{told}: {name}: {rows[name]:.2f} s, wanted less than {most} s")
+    return lines

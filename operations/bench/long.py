@@ -1,0 +1,121 @@
+"""`make bench-long`: what holds for hours: millions of tickets, and thousands of small batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+
+import psutil
+from pymongo.database import Database
+
+from local_stack import stack
+from operations.bench.bench import report
+from operations.bench.jobs import Job, Probes, job_on, megabytes, steady_load
+from operations.bench.results import Results, Row
+from operations.own_stack import own_settings
+from operations.prepare import prepare_stores
+from operations.tables import say
+from producers.generate import TicketGenerator
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from settings import Settings
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.state.ledger import Document, Entry, Ledger
+from spark_jobs.tickets import TICKETS
+
+SAMPLE_SECONDS = 1.0
+PART = 1_000_000
+SMALL_BATCHES, SMALL_RATE = 2000, 30
+# Of the small batches: how many are compared, at the beginning (warm by then) and at the end.
+WARM_BATCHES, COMPARED_BATCHES = 300, 300
+
+
+def bench_long(settings: Settings, tickets: int) -> int:
+    """Measure, print, compare with the committed results, and write them; gives the exit code."""
+    own = own_settings(settings, "bench", "measures", SINKS="cassandra,mongodb")
+    ensure_jars(own, ["spark"], say, find_java(own, say))
+    try:
+        stack.up(own, say)
+        prepare_stores(own, say)
+        rows = [*_backlog(own, tickets), *_small_batches(own, SMALL_BATCHES)]
+    finally:
+        stack.down(own, say)
+    sizes = {"tickets": tickets, "small_batches": SMALL_BATCHES}
+    report(Results("Millrace: make bench-long", sizes, tuple(rows)), "bench-long")
+    return 0
+
+
+def _backlog(own: Settings, tickets: int) -> list[Row]:
+    """A job works off a large backlog: rows per second in its parts, and the memory it takes."""
+    group = f"backlog of {tickets}"
+    first = f"rows 1 to {PART}"
+    rates = Row(first, group)
+    last = Row(f"the last {PART}", group, reference=first)
+    whole = Row("all", group, reference=first)
+    memory = Row("peak memory", group, "MB")
+    early = Row(f"peak memory up to {PART} rows", group, "MB")
+    with (
+        job_on(own, "long", before=tickets, options=["--available-now"]) as job,
+        connect_mongodb(own) as client,
+    ):
+        database = confirmed_database(client, job.settings)
+        peaks = _watch(job, database, tickets)
+        entries = Ledger(database, TICKETS.name).entries()
+    rates.values.append(_rate(entries, 0, PART))
+    last.values.append(_rate(entries, tickets - PART, tickets))
+    whole.values.append(_rate(entries, 0, tickets))
+    early.values.append(max(mb for read, mb in peaks if read <= PART))
+    memory.values.append(max(mb for _, mb in peaks))
+    return [rates, last, whole, early, memory]
+
+
+def _watch(job: Job, database: Database[Document], tickets: int) -> list[tuple[int, float]]:
+    """Messages read and megabytes held, now and then until the job ends."""
+    seen: list[tuple[int, float]] = []
+    said, ledger = 0, Ledger(database, TICKETS.name)
+    while job.runs():
+        last = ledger.last()
+        read = 0 if last is None else sum(end for _, end in last.offsets.values())
+        try:
+            seen.append((read, megabytes(job.process)))
+        except psutil.NoSuchProcess:
+            break
+        if read >= said + PART:
+            said = read
+            say(f"{read} of {tickets} read, {seen[-1][1]:.0f} MB")
+        time.sleep(SAMPLE_SECONDS)
+    return seen
+
+
+def _rate(entries: Sequence[Entry], start: int, end: int) -> float:
+    """Rows per second between two numbers of messages, by when the ledger got its entries."""
+    read, marks = 0, []
+    for entry in entries:
+        read += entry.counts.read
+        if entry.moment:
+            marks.append((read, entry.moment.uptime_seconds))
+    # From the end of a batch, as the first one includes the start of the job.
+    inside = [(count, at) for count, at in marks if start < count <= end]
+    (first, began), (final, ended) = inside[0], inside[-1]
+    return (final - first) / (ended - began)
+
+
+def _small_batches(own: Settings, batches: int) -> list[Row]:
+    """A job takes thousands of batches of a few tickets: is a late one as quick as an early one."""
+    group = f"{batches} small batches"
+    early, late = Row("early batches", group, "s"), Row("late batches", group, "s")
+    with job_on(own, "small", environment={"TRIGGER_INTERVAL_SECONDS": "0"}) as job:
+        tickets = Probes(TicketGenerator(1).messages(0), every=SMALL_RATE)
+        with steady_load(job.settings, tickets, SMALL_RATE), connect_mongodb(own) as client:
+            ledger = Ledger(confirmed_database(client, job.settings), TICKETS.name)
+            while (last := ledger.last()) is None or last.batch_id < batches:
+                time.sleep(SAMPLE_SECONDS)
+            entries = ledger.entries()
+    moments = [entry.moment.uptime_seconds for entry in entries if entry.moment]
+    seconds = [after - before for before, after in pairwise(moments)]
+    early.values.append(median(seconds[WARM_BATCHES:][:COMPARED_BATCHES]))
+    late.values.append(median(seconds[-COMPARED_BATCHES:]))
+    late.reference = early.name
+    return [early, late]

@@ -1,0 +1,274 @@
+"""Variants of a benchmark that run in one warm Spark session: whole pipelines and their parts.
+
+What a promise costs is told by a run without it. There is no setting that switches one off: it is
+patched out here, in the benchmark's own process.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psutil
+from pymongo.database import Database
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from cql.client import close, connect
+from errors import MillraceError
+from local_stack import stack
+from operations.bench.topics import Topics
+from settings import PROJECT_ROOT, SINK_MODULES, Settings
+from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.run import query as pipeline_run
+from spark_jobs.run.batch_writer import BatchWriter
+from spark_jobs.run.query import PipelineRun, RunOptions, deduplicated
+from spark_jobs.session.defaults import spark_defaults
+from spark_jobs.session.session import deduplication_partitions
+from spark_jobs.sinks.base import Batch
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.sources.kafka import read_messages, stream_messages
+from spark_jobs.sources.topics import topic_state
+from spark_jobs.start_checks.fingerprint import EPOCH, fingerprint
+from spark_jobs.state.ledger import Confirmations, Document, Ledger
+from spark_jobs.transforms.outcomes import STORED
+from sql.tables import truncate
+
+POLL_SECONDS = 0.02
+# All services together take less than this share of one processor when nobody asks them anything.
+QUIET_SHARE, QUIET_PAUSE_SECONDS, QUIET_SECONDS = 0.1, 0.5, 10
+KEPT = ("spark.sql.redaction.options.regex", "spark.sql.session.timeZone")
+STORES = ("cassandra", "mongodb")
+
+
+class BenchError(MillraceError):
+    """A variant did not do its work, so its time means nothing."""
+
+
+@dataclass
+class Warm:
+    """One warm session on the benchmark's stack, and the topics that wait to be processed."""
+
+    settings: Settings
+    spark: SparkSession
+    topics: Topics
+    _number: int = 0
+    _cached: dict[str, tuple[DataFrame, BatchSummary]] = field(default_factory=dict)
+
+    def whole(
+        self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES, *, writer: str = "connector"
+    ) -> float:
+        """Rows per second of a pipeline with every guarantee, from nothing to the topic's end."""
+        with self._fresh(pipeline, sinks, writer) as (own, database):
+            seconds = self._work_off(pipeline, own, database)
+            self._must_be_complete(pipeline, own, database)
+            return self.topics.records(pipeline) / seconds
+
+    def without_deduplication(self, pipeline: Pipeline) -> float:
+        """The same, with every arrival stored."""
+        with patch.object(pipeline_run, "select_first_arrivals", lambda records, **_: records):
+            return self.whole(pipeline)
+
+    def without_second_table(self, pipeline: Pipeline) -> float:
+        """The same, with the first table only."""
+        return self.whole(replace(pipeline, tables=pipeline.tables[:1]))
+
+    def without_ledger(self, pipeline: Pipeline) -> float:
+        """The same without confirmations and ledger: a crash would double the aggregates' batch."""
+        with ExitStack() as patches, self._fresh(pipeline, STORES) as (own, database):
+            nothing: Any = lambda *_: None  # noqa: E731
+            patches.enter_context(patch.object(BatchWriter, "_confirm", nothing))
+            patches.enter_context(patch.object(Confirmations, "add", nothing))
+            patches.enter_context(patch.object(Confirmations, "sinks", lambda _: frozenset()))
+            return self.topics.records(pipeline) / self._work_off(pipeline, own, database)
+
+    def baseline(self, pipeline: Pipeline) -> float:
+        """Rows per second of the baseline: see tests/benchmarks/baseline.py."""
+        variant = baseline_module()
+        session = connect(self.settings)
+        try:
+            variant.create_table(session)
+        finally:
+            close(session)
+        with self._fresh(pipeline, STORES) as (own, database):
+            servers, checkpoint = own.kafka_bootstrap_servers, own.millrace_home / "baseline"
+            spark = untuned(self.spark)
+            started = time.monotonic()
+            variant.run_baseline(spark, servers, pipeline.topic(own), checkpoint, database)
+            return self.topics.records(pipeline) / (time.monotonic() - started)
+
+    def parse(self, pipeline: Pipeline) -> float:
+        """Rows per second of reading, parsing and judging alone."""
+        classified = self._classified(pipeline)
+        started = time.monotonic()
+        classified.write.format("noop").mode("overwrite").save()
+        return self.topics.records(pipeline) / (time.monotonic() - started)
+
+    def deduplicate(self, pipeline: Pipeline) -> float:
+        """Rows per second of a stream that reads, parses, judges and drops later arrivals."""
+        with self._fresh(pipeline, STORES) as (own, _):
+            partitions = deduplication_partitions(self.spark)
+            arrivals = stream_messages(self.spark, own, pipeline.topic(own)).transform(
+                deduplicated, pipeline, own, partitions=partitions, not_before=EPOCH
+            )
+            started = time.monotonic()
+            query = (
+                arrivals.writeStream.format("noop")
+                .option("checkpointLocation", str(own.millrace_home / "noop"))
+                .trigger(availableNow=True)
+                .start()
+            )
+            query.awaitTermination()
+            return self.topics.records(pipeline) / (time.monotonic() - started)
+
+    def sink(self, pipeline: Pipeline, name: str, *tables: str, writer: str = "connector") -> float:
+        """Rows per second that one sink takes of rows that lie in memory; all or some tables."""
+        records, summary = self._cache(pipeline)
+        counted = pipeline
+        if tables:
+            chosen = tuple(table for table in pipeline.tables if table.name in tables)
+            pipeline = replace(pipeline, tables=chosen)
+        with self._fresh(pipeline, (name,), writer) as (own, database):
+            sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
+            started = time.monotonic()
+            if name == "mongodb":  # which gets what the rows add up to
+                summary = summarised(counted, records)
+            sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
+            return self.topics.records(pipeline) / (time.monotonic() - started)
+
+    def forget(self) -> None:
+        """Let go of the rows in memory."""
+        for records, _ in self._cached.values():
+            records.unpersist()
+        self._cached.clear()
+
+    def _classified(self, pipeline: Pipeline) -> DataFrame:
+        topic = pipeline.topic(self.settings)
+        ranges = self.topics.ranges(pipeline)
+        return read_messages(self.spark, self.settings, topic, ranges).transform(
+            pipeline.classify, self.settings
+        )
+
+    def _cache(self, pipeline: Pipeline) -> tuple[DataFrame, BatchSummary]:
+        if pipeline.name not in self._cached:
+            self.forget()
+            records = self._classified(pipeline).filter(F.col("outcome").isin(*STORED)).persist()
+            self._cached[pipeline.name] = (records, summarised(pipeline, records))
+        return self._cached[pipeline.name]
+
+    @contextmanager
+    def _fresh(
+        self, pipeline: Pipeline, sinks: tuple[str, ...], writer: str = "connector"
+    ) -> Iterator[tuple[Settings, Database[Document]]]:
+        """Settings and database of a job that has stored nothing yet, over empty tables."""
+        self._number += 1
+        home = self.settings.millrace_home / "runs" / str(self._number)
+        own = fresh_settings(self.settings, home, sinks, writer)
+        empty_tables(own, pipeline)
+        with connect_mongodb(own) as client:
+            database = confirmed_database(client, own)
+            Ledger(database, pipeline.name).prepare()
+            wait_until_quiet(self.settings)
+            yield own, database
+            client.drop_database(own.mongo_database)
+
+    def _work_off(self, pipeline: Pipeline, own: Settings, database: Database[Document]) -> float:
+        """Seconds that the pipeline's query takes for all that is on the topic."""
+        options = RunOptions(available_now=True)
+        run = PipelineRun(pipeline, own, self.spark, database, options)
+        run.topic_id = topic_state(own, pipeline.topic(own)).topic_id
+        run.code = fingerprint(pipeline, own, self.spark)
+        started = time.monotonic()
+        run.start()
+        while not run.done:
+            run.poll()
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - started
+
+    def _must_be_complete(
+        self, pipeline: Pipeline, own: Settings, database: Database[Document]
+    ) -> None:
+        read = Ledger(database, pipeline.name).totals().read
+        if read != self.topics.records(pipeline):
+            raise BenchError(
+                f"{pipeline.name}: the ledger has {read} messages, the topic"
+                f" {self.topics.records(pipeline)}. See {own.millrace_home / 'logs'}."
+            )
+
+
+def untuned(spark: SparkSession) -> SparkSession:
+    """A session in the same JVM with Spark's own defaults in the place of the platform's."""
+    session = spark.newSession()
+    for key in spark_defaults():
+        # Secrets stay hidden, and without the zone the rows would be others on other machines.
+        if key.startswith("spark.sql.") and key not in KEPT and session.conf.isModifiable(key):
+            session.conf.unset(key)
+    return session
+
+
+def baseline_module() -> Any:
+    """The baseline, which lies with the tests: the installed command does not find those."""
+    if str(PROJECT_ROOT) not in sys.path:
+        sys.path.append(str(PROJECT_ROOT))
+    return import_module("tests.benchmarks.baseline")
+
+
+def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:
+    """What rows add up to."""
+    return pipeline.roll_up(row.asDict() for row in pipeline.summarise(records).collect())
+
+
+def fresh_settings(
+    settings: Settings, home: Path, sinks: tuple[str, ...], writer: str = "connector"
+) -> Settings:
+    """Settings of a job with a state folder, a database and an output folder of its own."""
+    home.mkdir(parents=True)
+    for name in ("jars", "tools"):
+        (home / name).symlink_to((settings.millrace_home / name).resolve())
+    return settings.model_copy(
+        update={
+            "millrace_home": home,
+            "mongo_database": f"bench_{home.name}",
+            "sinks": sinks,
+            "cassandra_writer": writer,
+            "output_path": str(home / "output"),
+        }
+    )
+
+
+def wait_until_quiet(settings: Settings) -> None:
+    """Wait, up to a limit, until the services have done what the variant before has left them.
+
+    Cassandra writes rows from memory to disk for seconds after it was given them.
+    """
+    services = [psutil.Process(state.pid) for state in stack.states(settings) if state.pid]
+    deadline = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < deadline:
+        before = _processor_seconds(services)
+        time.sleep(QUIET_PAUSE_SECONDS)
+        if _processor_seconds(services) - before < QUIET_SHARE * QUIET_PAUSE_SECONDS:
+            return
+
+
+def _processor_seconds(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
+    """Delete all rows of a pipeline's tables."""
+    session = connect(settings)
+    try:
+        for table in pipeline.tables:
+            session.execute(f"TRUNCATE {table.keyspace}.{table.name}", timeout=60)
+    finally:
+        close(session)
+    if "postgres" in settings.sinks:
+        truncate(settings, [table.name for table in pipeline.sql_tables], [pipeline.name])

@@ -1,0 +1,127 @@
+"""The load of a benchmark: topics filled once, and how fast they could be filled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+from confluent_kafka import Producer
+
+from operations.pipelines import topic_offsets
+from producers.delivery import TUNING, Delivery
+from producers.generate import TicketGenerator
+from producers.messages import Message
+from producers.offline_profiles import offline_profiles
+from producers.profiles import profile_messages
+from settings import PROJECT_ROOT, Settings, dead_letter_topic
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sources.kafka import OffsetRanges
+from spark_jobs.sources.topics import delete_topics, ensure_topics
+from spark_jobs.state.offset_ranges import width
+
+# As `make run` has them: some records are broken, some ids come again.
+INVALID, DUPLICATE = 0.01, 0.02
+SEED = 6
+READY_MESSAGES = 20_000
+
+
+@dataclass
+class Topics:
+    """Topics of the pipelines under the names that the settings have, filled and then left."""
+
+    settings: Settings
+    _ranges: dict[str, OffsetRanges] = field(default_factory=dict)
+
+    def fill(self, pipeline: Pipeline, count: int) -> None:
+        """Put records of every kind on a pipeline's topic."""
+        topic = pipeline.topic(self.settings)
+        delivery = Delivery(self.settings, topic)
+        delivery.connect()
+        delivery.send_all(messages(pipeline.name, count))
+        delivery.close()
+        self._ranges[pipeline.name] = topic_offsets(self.settings, topic)
+
+    def ranges(self, pipeline: Pipeline) -> OffsetRanges:
+        """What is on a pipeline's topic."""
+        return self._ranges[pipeline.name]
+
+    def records(self, pipeline: Pipeline) -> int:
+        """How many messages that is."""
+        return width(self._ranges[pipeline.name])
+
+
+def messages(name: str, count: int, seed: int = SEED) -> Iterator[Message]:
+    """Generated records of a pipeline."""
+    if name == "profiles":
+        profiles = islice(offline_profiles(seed), count)
+        return profile_messages(
+            profiles, seed=seed, invalid_ratio=INVALID, duplicate_ratio=DUPLICATE
+        )
+    return TicketGenerator(seed, invalid_ratio=INVALID, duplicate_ratio=DUPLICATE).messages(count)
+
+
+def produce_ready_bytes(settings: Settings, count: int) -> float:
+    """Messages per second of the ceiling: bytes made beforehand, handed over in a bare loop."""
+    ready = [(m.key, m.value) for m in TicketGenerator(SEED).messages(min(count, READY_MESSAGES))]
+    with _own_topic(settings, "ready") as topic:
+        producer = Producer({**TUNING, **settings.kafka_client_options()})
+        rounds = max(1, count // len(ready))
+        started = time.monotonic()
+        for _ in range(rounds):
+            for number, (key, value) in enumerate(ready):
+                while True:
+                    try:
+                        producer.produce(topic, value, key)
+                        break
+                    except BufferError:
+                        producer.poll(0.1)
+                if not number % 1024:
+                    producer.poll(0)
+        producer.flush()
+        seconds = time.monotonic() - started
+        # A call for each delivery would cost a part of what is measured.
+        delivered = width(topic_offsets(settings, topic))
+    if delivered != rounds * len(ready):
+        raise RuntimeError(f"Of {rounds * len(ready)} messages {delivered} were delivered.")
+    return delivered / seconds
+
+
+def produce(settings: Settings, count: int) -> float:
+    """Messages per second of the ticket producer in one process, generation included."""
+    with _own_topic(settings, "produced") as topic:
+        started = time.monotonic()
+        delivery = Delivery(settings, topic)
+        delivery.connect()
+        delivery.send_all(TicketGenerator(SEED).messages(count))
+        delivery.close()
+        return count / (time.monotonic() - started)
+
+
+def produce_by_command(settings: Settings, count: int, processes: int = 2) -> float:
+    """Messages per second of the ticket producer's command, its start included."""
+    with _own_topic(settings, f"produced-{processes}") as topic:
+        words = ["--count", str(count), "--rate", "0", "--topic", topic, "--seed", str(SEED)]
+        started = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "producers.tickets", *words, "--processes", str(processes)],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            check=True,
+        )
+        return count / (time.monotonic() - started)
+
+
+@contextmanager
+def _own_topic(settings: Settings, name: str) -> Iterator[str]:
+    """A topic that is deleted afterwards."""
+    topic = f"bench-{name}-{time.monotonic_ns()}"
+    ensure_topics(settings, [topic])
+    try:
+        yield topic
+    finally:
+        delete_topics(settings, [topic, dead_letter_topic(topic)])

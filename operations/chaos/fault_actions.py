@@ -1,0 +1,222 @@
+"""What a crash test does to a job, a producer or a service, and how the job must take it."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import psutil
+
+from local_stack.service import Service
+from operations.chaos.chaos_stack import Arena, ChaosError, wait_until
+from operations.producing import Producer
+from runtime.processes import kill, kill_family
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.state.fault_points import FAULT_POINTS, VARIABLE
+
+ALL = ("tickets", "profiles", "customers")
+# Customers have no tables in Cassandra and no aggregates, and each row of a file is an object.
+WITH_TABLES = ("tickets", "profiles")
+# Whose batches pass a point; of points that are not named here, those of all.
+PASSED_BY = {
+    "before-cassandra": WITH_TABLES,
+    "between-tables": WITH_TABLES,
+    "before-files": ("tickets", "customers"),
+    "in-files-publish": ("tickets", "customers"),
+    "between-files-and-snapshots": ("tickets",),
+    "before-topics": ("customers",),
+    "between-topics-and-confirmation": ("customers",),
+    "before-dead-letters": WITH_TABLES,
+    "between-dead-letters-and-summaries": WITH_TABLES,
+    "between-cassandra-and-mongodb": WITH_TABLES,
+    "in-mongodb-bulk": WITH_TABLES,
+}
+PAUSE_SECONDS = 30
+AWAY_SECONDS = 3.0
+# Slow starts included: a job on two cores that others use as well.
+FIRST_BATCH_SECONDS = 120
+
+
+@dataclass
+class Scene:
+    """A pipeline's job and producer at work."""
+
+    arena: Arena
+    pipeline: Pipeline
+    job: psutil.Process
+    producer: Producer
+    chance: random.Random
+    batches_before: int
+
+    def wait_for_batches(self, most: int) -> None:
+        """Wait for one to `most` more batches, or the job's end, and a moment more."""
+        wanted = self.batches_before + self.chance.randint(1, most)
+        wait_until(
+            lambda: (
+                not self.job.is_running()
+                or self.job.status() == psutil.STATUS_ZOMBIE
+                or self.arena.confirmed_batches(self.pipeline) >= wanted
+            ),
+            FIRST_BATCH_SECONDS,
+            "batch",
+        )
+        time.sleep(self.chance.uniform(0, 1.2))
+
+
+Strike = Callable[[Scene], None]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of crash.
+
+    Attributes:
+        name: As the report names it.
+        strike: What is done while the job works.
+        ends_job: Whether the job ends by it; otherwise it must go on by itself.
+        environment: What the job's environment has besides.
+        kills_producer: Whether the producer is among what is killed.
+        pipelines: Those that it can strike.
+    """
+
+    name: str
+    strike: Strike
+    ends_job: bool = True
+    environment: dict[str, str] = field(default_factory=dict)
+    kills_producer: bool = False
+    pipelines: tuple[str, ...] = ALL
+
+
+def wait_for_the_point(scene: Scene) -> None:
+    """Nothing to do: the job dies by itself at its fault point."""
+
+
+def kill_job(scene: Scene) -> None:
+    """The driver: Python and JVM at once."""
+    scene.wait_for_batches(3)
+    kill_family(scene.job)
+
+
+def kill_jvm(scene: Scene) -> None:
+    """The driver's JVM; Python is left to notice."""
+    scene.wait_for_batches(3)
+    for child in scene.job.children():
+        kill(child)
+
+
+def kill_python(scene: Scene) -> None:
+    """The driver's Python; the JVM is left to notice, and must not stay."""
+    scene.wait_for_batches(3)
+    left = scene.job.children(recursive=True)
+    kill(scene.job)
+    wait_until(lambda: not any(each.is_running() for each in left), 30, "end of the orphaned JVM")
+
+
+def kill_executor(scene: Scene) -> None:
+    """One of two executors, which are processes of their own here."""
+    scene.wait_for_batches(3)
+    executors = [
+        each
+        for each in scene.job.children(recursive=True)
+        if "CoarseGrainedExecutorBackend" in " ".join(_command(each))
+    ]
+    if not executors:
+        raise ChaosError("There was no executor to kill.")
+    kill(scene.chance.choice(executors))
+
+
+def kill_producer(scene: Scene) -> None:
+    """The producer, in the middle of what it sends."""
+    scene.wait_for_batches(2)
+    kill_family(psutil.Process(scene.producer.process.pid))
+    scene.producer.process.wait()
+
+
+def outage_of(*names: str) -> Strike:
+    """The services named are killed and come back after a few seconds."""
+
+    def strike(scene: Scene) -> None:
+        everything = scene.arena.services()
+        chosen = [everything[name] for name in names]
+        scene.wait_for_batches(3)
+        for service in chosen:
+            kill_family(_process_of(service))
+        time.sleep(scene.chance.uniform(0.5, AWAY_SECONDS))
+        start_again(chosen)
+
+    return strike
+
+
+def start_again(chosen: Sequence[Service]) -> None:
+    """Start services that were killed, and wait until they answer."""
+    for service in chosen:
+        wait_until(partial(_has_ended, service), 30, f"end of the killed {service.name}")
+        service.start()
+    for service in chosen:
+        service.wait_ready()
+
+
+def _process_of(service: Service) -> psutil.Process:
+    process = service.process()
+    if process is None:
+        raise ChaosError(f"{service.name} was not up to be struck. {service.log_excerpt()}")
+    return process
+
+
+def _has_ended(service: Service) -> bool:
+    return service.process() is None
+
+
+def pause_mongodb(scene: Scene) -> None:
+    """MongoDB hangs: it neither answers nor refuses."""
+    process = _process_of(scene.arena.services()["mongodb"])
+    scene.wait_for_batches(3)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(PAUSE_SECONDS)
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+FAULTS = (
+    *(
+        Fault(
+            f"at {point}",
+            wait_for_the_point,
+            environment={VARIABLE: point},
+            pipelines=PASSED_BY.get(point, ALL),
+        )
+        for point in FAULT_POINTS
+    ),
+    Fault("kill -9 of the driver", kill_job),
+    Fault("kill -9 of the driver's JVM", kill_jvm),
+    Fault("kill -9 of the driver's Python", kill_python),
+    Fault(
+        "kill -9 of an executor",
+        kill_executor,
+        ends_job=False,
+        environment={"SPARK_MASTER": "local-cluster[2,1,1024]"},
+    ),
+    Fault("kill -9 of the producer", kill_producer, ends_job=False, kills_producer=True),
+    Fault("Kafka killed", outage_of("kafka"), ends_job=False),
+    Fault("Cassandra killed", outage_of("cassandra"), ends_job=False, pipelines=WITH_TABLES),
+    Fault("MongoDB killed", outage_of("mongodb"), ends_job=False),
+    Fault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
+    Fault(
+        "all stores killed",
+        outage_of("kafka", "cassandra", "mongodb", "postgres"),
+        ends_job=False,
+    ),
+    Fault(f"MongoDB paused for {PAUSE_SECONDS} s", pause_mongodb, ends_job=False),
+)  # fmt: skip
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

@@ -1,0 +1,118 @@
+"""`make doctor`: everything around the pipelines, looked at in seconds and left as it is.
+
+Each start compares a pipeline with its own checkpoint and ledger (`spark_jobs/start_checks`);
+here it is the machine, the services and what they should hold.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from errors import MillraceError
+from local_stack import stack
+from operations.doctor.broker_checks import look_at_kafka
+from operations.doctor.check import Check, Line, Look, Status, run_checks
+from operations.doctor.machine_checks import (
+    look_at_clock,
+    look_at_docker,
+    look_at_key,
+    look_at_ports,
+    look_at_state,
+)
+from operations.doctor.place_checks import look_at_master, look_at_output, look_at_source
+from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from operations.doctor.surrounding_checks import look_at_environment, look_at_limits
+from operations.doctor.version_checks import look_at_java, look_at_python, look_at_versions
+from settings import Settings
+
+# In the order in which they are told.
+CHECKS: Final = (
+    Check(("python", "packages"), look_at_python),
+    Check(("java",), look_at_java),
+    Check(("versions",), look_at_versions),
+    Check(("environment",), look_at_environment),
+    Check(("limits",), look_at_limits),
+    Check(("disk",), look_at_state),
+    Check(("clock",), look_at_clock),
+    Check(("key",), look_at_key),
+    Check(("ports",), look_at_ports),
+    Check(("docker",), look_at_docker),
+    Check(("spark",), look_at_master),
+    Check(("kafka", "topics"), look_at_kafka),
+    Check(("cassandra", "tables"), look_at_cassandra),
+    Check(("mongodb", "collections"), look_at_mongodb),
+    Check(("postgres", "sql tables"), look_at_postgres),
+    Check(("output",), look_at_output),
+    Check(("source",), look_at_source),
+)
+
+# What a start neither makes nor mends, and what must be there without it.
+BEFORE_A_START: Final = (look_at_state, look_at_master, look_at_output, look_at_source)
+ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres)
+
+
+def checks_for(settings: Settings) -> list[Check]:
+    """The checks that these settings call for."""
+    clustered = settings.spark_master.startswith(("spark://", "yarn"))
+    wanted: dict[Look, bool] = {
+        look_at_ports: settings.stack == "embedded",
+        look_at_docker: settings.stack == "docker",
+        look_at_master: clustered,
+        look_at_cassandra: "cassandra" in settings.sinks,
+        look_at_postgres: "postgres" in settings.sinks,
+        look_at_output: "files" in settings.sinks,
+        look_at_source: bool(settings.customers_source),
+    }
+    return [check for check in CHECKS if wanted.get(check.look, True)]
+
+
+def doctor(settings: Settings) -> int:
+    """Print a line for each check; gives 0 only if all are ok."""
+    lines = run_checks(checks_for(settings), settings)
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{verdict(lines)}\n")
+    return 0 if all(line.status is Status.OK for line in lines) else 1
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """The last line of all."""
+    to_fix = sum(line.status is Status.FIX for line in lines)
+    if not to_fix:
+        return f"doctor: {len(lines)} checks ok"
+    return f"doctor: {to_fix} of {len(lines)} checks need a fix"
+
+
+def refuse_hindered(settings: Settings) -> None:
+    """See that nothing keeps a run from starting that can be seen before it starts anything.
+
+    Raises:
+        MillraceError: names all that does, each with the fix.
+    """
+    stack.check_start(settings)
+    looks = BEFORE_A_START + (ENDPOINTS if settings.stack == "external" else ())
+    needed = [check for check in checks_for(settings) if check.look in looks]
+    # Of an endpoint, the line of what it holds may be mended by the start itself.
+    firsts = {check.names[0] for check in needed}
+    lines = [line for line in run_checks(needed, settings) if line.name in firsts]
+    if wrong := [line for line in lines if line.status is Status.FIX and not line.by_itself]:
+        listed = "".join(f"  - {line.name}: {line.text}\n" for line in wrong)
+        raise MillraceError(f"This cannot be run yet:\n{listed}Nothing was started.")
+
+
+def summary_of_checks(settings: Settings) -> list[str]:
+    """What `make run` says before it starts anything."""
+    return short_report(run_checks(checks_for(settings), settings))
+
+
+def short_report(lines: Sequence[Line]) -> list[str]:
+    """The lines that a run does not mend itself, or one where there are none."""
+    wrong = [line for line in lines if line.status is Status.FIX and not line.by_itself]
+    if wrong:
+        return [f"doctor: {line}" for line in wrong]
+    ok = sum(line.status is Status.OK for line in lines)
+    later = len(lines) - ok
+    rest = f"; {later} more of what this run starts or makes" if later else ""
+    return [f"doctor: {ok} checks ok{rest}"]

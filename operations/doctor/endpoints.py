@@ -1,0 +1,110 @@
+"""Endpoints that settings name: where they are, whether somebody listens, how to start them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pymongo.uri_parser import parse_uri
+
+from local_stack.stack import services
+from operations.doctor.check import Fault
+from settings import Settings
+from sql.client import login
+
+CONNECT_SECONDS: Final = 2.0
+KAFKA_PORT: Final = 9092
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A service as settings name it; `service` is its name in the embedded stack."""
+
+    service: str
+    setting: str
+    addresses: tuple[Address, ...]
+
+
+def kafka_endpoint(settings: Settings) -> Endpoint:
+    """The brokers."""
+    servers = settings.kafka_bootstrap_servers.split(",")
+    return Endpoint("kafka", "KAFKA_BOOTSTRAP_SERVERS", tuple(map(split_address, servers)))
+
+
+def cassandra_endpoint(settings: Settings) -> Endpoint:
+    """The contact points."""
+    hosts = [host.strip() for host in settings.cassandra_contact_points.split(",")]
+    addresses = tuple((host, settings.cassandra_port) for host in hosts)
+    return Endpoint("cassandra", "CASSANDRA_CONTACT_POINTS and CASSANDRA_PORT", addresses)
+
+
+def mongodb_endpoint(settings: Settings) -> Endpoint:
+    """The nodes; none where only DNS knows them (`mongodb+srv:`)."""
+    uri = settings.mongo_uri.get_secret_value()
+    nodes = [] if uri.startswith("mongodb+srv:") else parse_uri(uri)["nodelist"]
+    return Endpoint("mongodb", "MONGO_URI", tuple(nodes))
+
+
+def postgres_endpoint(settings: Settings) -> Endpoint:
+    """The server, or the pooler before it."""
+    access = login(settings)
+    return Endpoint("postgres", "POSTGRES_DSN", ((access.host, access.port),))
+
+
+def split_address(server: str, default_port: int = KAFKA_PORT) -> Address:
+    """Host and port of `host:port`."""
+    host, _, port = server.strip().rpartition(":")
+    return (host.strip("[]"), int(port)) if host else (server.strip(), default_port)
+
+
+def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
+    """Why the service cannot be asked, and how to start it; None where somebody listens.
+
+    Of the embedded stack it is the process that counts: somebody else may listen there.
+    """
+    place = ", ".join(f"{host}:{port}" for host, port in endpoint.addresses)
+    if settings.stack == "embedded":
+        own = [each for each in services(settings, report=_silent) if each.name == endpoint.service]
+        if own and (left := own[0].abandoned()):
+            ends = "`make down YES=1` ends it, then `make up`"
+            return Fault(f"process {left.pid} still runs, but its files were deleted: {ends}")
+        if own and own[0].process() is None:
+            ended = "has ended unasked" if own[0].crashed() else "not up"
+            return Fault(f"{ended} at {place}: `make up` starts it", by_itself=True)
+    reasons = unreached(endpoint.addresses)
+    if not endpoint.addresses or len(reasons) < len(endpoint.addresses):
+        return None
+    by_itself = settings.stack != "external"
+    return Fault(f"{'; '.join(reasons)}: {how_to_start(endpoint, settings)}", by_itself)
+
+
+def _silent(text: str) -> None:
+    """Nothing is started here, so there is nothing to report."""
+
+
+def how_to_start(endpoint: Endpoint, settings: Settings) -> str:
+    """What to do where nobody answers."""
+    return {
+        "embedded": f"it may be starting; `make logs SERVICE={endpoint.service}` says more",
+        "docker": f"`STACK=docker make up` starts it, or correct {endpoint.setting}",
+        "external": f"start it, or correct {endpoint.setting}",
+    }[settings.stack]
+
+
+def unreached(addresses: Sequence[Address], seconds: float = CONNECT_SECONDS) -> list[str]:
+    """A reason for each address at which nobody takes a connection."""
+    reasons = []
+    for host, port in addresses:
+        try:
+            socket.create_connection((host, port), seconds).close()
+        except socket.gaierror:
+            reasons.append(f"`{host}` is no known host name")
+        except TimeoutError:
+            reasons.append(f"no answer from {host}:{port} within {seconds:g} s")
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            reasons.append(f"cannot connect to {host}:{port} ({reason})")
+    return reasons

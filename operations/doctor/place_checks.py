@@ -1,0 +1,164 @@
+"""Checks of the places of files, and of the Spark that jobs run on: disk, S3, HDFS, master."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from errors import JobError
+from operations.doctor.check import Fault, Line, line_of
+from operations.doctor.endpoints import Address, Endpoint, absence, split_address, unreached
+from operations.doctor.machine_checks import folder_faults
+from operations.pipelines import PIPELINES
+from producers.s3 import s3_client
+from settings import Settings
+from spark_jobs.session.masters import unreachable
+from spark_jobs.sinks.files.rows import as_written, other_formats
+
+S3_SECONDS: Final = 3
+HDFS_PORT: Final = 8020
+HDFS_SETTING: Final = "OUTPUT_PATH or HADOOP_CONF_DIR"
+S3_REMEDIES: Final = {
+    "403": "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or what they may do there",
+    "404": "create it, or correct the name",
+    "301": "it is in another region: correct AWS_REGION",
+}
+
+
+def look_at_output(settings: Settings) -> list[Line]:
+    """Whether files can be put where OUTPUT_PATH says, as far as looking tells."""
+    place = settings.output_path
+    if "://" in place:
+        faults = list(place_faults(settings)) or list(format_faults(settings))
+        return [line_of("output", faults, place)]
+    faults = [*folder_faults(Path(place), "OUTPUT_PATH"), *format_faults(settings)]
+    return [line_of("output", faults, place)]
+
+
+def place_faults(settings: Settings) -> Iterator[Fault]:
+    """What S3 or HDFS says against OUTPUT_PATH, within seconds; nothing of a folder."""
+    if settings.output_path.startswith("s3a:"):
+        yield from s3_faults(settings, settings.output_path)
+    elif "://" in settings.output_path:
+        yield from hdfs_faults(settings)
+
+
+def format_faults(settings: Settings) -> Iterator[Fault]:
+    """Pipelines whose files on this machine or on S3 have other formats than the setting says.
+
+    Raises:
+        SinkRejected: a manifest was changed from outside.
+    """
+    for pipeline in PIPELINES:
+        if told := other_formats(settings, pipeline):
+            formats = ",".join(as_written(settings, pipeline).output_format)
+            yield Fault(f"{told}: set it to {formats}, or another OUTPUT_PATH")
+
+
+def look_at_source(settings: Settings) -> list[Line]:
+    """Whether the file of CUSTOMERS_SOURCE can be read."""
+    place = settings.customers_source or ""
+    if place.startswith("s3:"):
+        return [line_of("source", list(s3_faults(settings, place)), place)]
+    path = Path(place).expanduser().resolve()
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        fault = Fault(f"cannot read `{path}` ({reason}): correct CUSTOMERS_SOURCE")
+        return [line_of("source", [fault], "")]
+    return [line_of("source", [], str(path))]
+
+
+def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
+    """What S3 says against a bucket (`s3a://bucket/…`) or an object (`s3://bucket/key`)."""
+    # They take a moment to load, and few need them.
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    parts = urlsplit(place)
+    try:
+        client = s3_client(
+            settings,
+            connect_timeout=S3_SECONDS,
+            read_timeout=S3_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
+        if parts.scheme == "s3":
+            client.head_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+        else:
+            client.list_objects_v2(Bucket=parts.netloc, MaxKeys=1)
+    except ClientError as error:
+        status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+        code = str(error.response.get("Error", {}).get("Code", "unknown"))
+        remedy = S3_REMEDIES.get(status, "correct AWS_REGION, S3_ENDPOINT_URL or the credentials")
+        # On AWS it is the owner who makes buckets.
+        is_made = (
+            code == "NoSuchBucket" and parts.scheme == "s3a" and bool(settings.s3_endpoint_url)
+        )
+        made = "`make up` creates it, or correct the name"
+        yield Fault(f"S3 refuses `{place}` ({code}): {made if is_made else remedy}", is_made)
+    except NoCredentialsError:
+        yield Fault("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    except (BotoCoreError, OSError) as error:
+        where = settings.s3_endpoint_url or "AWS"
+        yield Fault(
+            f"S3 at {where} does not answer ({type(error).__name__}): start it, or correct"
+            " S3_ENDPOINT_URL and AWS_REGION"
+        )
+
+
+def hdfs_faults(settings: Settings) -> Iterator[Fault]:
+    """What speaks against `hdfs://`: no configuration, nobody at the NameNode's address."""
+    folder = settings.hadoop_conf_dir
+    if folder is not None and not folder.is_dir():
+        yield Fault(f"HADOOP_CONF_DIR: there is no folder `{folder}`: correct it")
+        return
+    addresses = name_nodes(urlsplit(settings.output_path).netloc, hadoop_options(folder))
+    here = {("127.0.0.1", settings.hdfs_port), ("localhost", settings.hdfs_port)}
+    if settings.stack == "embedded" and settings.starts("hdfs") and set(addresses) & here:
+        away = absence(Endpoint("hdfs", "HDFS_PORT", addresses), settings)
+        if away:
+            yield away
+        return
+    reasons = unreached(addresses)
+    if len(reasons) == len(addresses):
+        yield Fault(f"{'; '.join(reasons)}: start HDFS, or correct {HDFS_SETTING}")
+
+
+def hadoop_options(folder: Path | None) -> dict[str, str]:
+    """Options of `hdfs-site.xml`, where there is one."""
+    path = folder / "hdfs-site.xml" if folder else None
+    if path is None or not path.is_file():
+        return {}
+    # The user's own file, no input from elsewhere.
+    tree = ET.parse(path)  # noqa: S314
+    pairs = ((each.findtext("name"), each.findtext("value")) for each in tree.iter("property"))
+    return {name.strip(): (value or "").strip() for name, value in pairs if name}
+
+
+def name_nodes(authority: str, options: Mapping[str, str]) -> tuple[Address, ...]:
+    """Addresses of a NameNode, or of all that stand behind the name of a high-available one."""
+    if nodes := options.get(f"dfs.ha.namenodes.{authority}"):
+        keys = [f"dfs.namenode.rpc-address.{authority}.{node.strip()}" for node in nodes.split(",")]
+        return tuple(split_address(options[key], HDFS_PORT) for key in keys if key in options)
+    return (split_address(authority, HDFS_PORT),)
+
+
+def look_at_master(settings: Settings) -> list[Line]:
+    """Whether a master of Spark's own cluster manager is there, or YARN's configuration."""
+    master = settings.spark_master
+    if master == "yarn":
+        fault = Fault("SPARK_MASTER=yarn needs HADOOP_CONF_DIR: set it to YARN's configuration")
+        if settings.hadoop_conf_dir is None or not settings.hadoop_conf_dir.is_dir():
+            return [line_of("spark", [fault], "")]
+        master = f"yarn, {settings.hadoop_conf_dir}"
+    try:
+        reasons = unreachable(settings)
+    except JobError as error:
+        return [line_of("spark", [Fault(f"{error} Correct SPARK_MASTER.")], master)]
+    fault = Fault(f"{'; '.join(reasons)}: start it, or correct SPARK_MASTER")
+    return [line_of("spark", [fault] if reasons else [], master)]

@@ -1,0 +1,223 @@
+"""Checks of the stores: endpoint, login, tables and collections as the code expects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from cassandra import AuthenticationFailed
+from pymongo.errors import PyMongoError
+
+from cql import tables as cql_tables
+from cql.access import UNTRUSTED, advice
+from cql.client import close, connect
+from errors import SinkUnavailable
+from local_stack.mongodb import MongoDB
+from operations.doctor.check import Fault, Line, line_of, not_yet
+from operations.doctor.endpoints import (
+    absence,
+    cassandra_endpoint,
+    mongodb_endpoint,
+    postgres_endpoint,
+)
+from operations.doctor.version_checks import OLDEST_CASSANDRA
+from runtime import remedies
+from settings import Settings
+from spark_jobs.sinks.mongodb import (
+    DRAFT_SUFFIX,
+    check_mongodb,
+    confirmed_database,
+    connect_mongodb,
+)
+from spark_jobs.state.ledger import COLLECTION as LEDGER
+from sql import client as sql_client
+from sql import tables as sql_tables
+
+ASK_SECONDS: Final = 4.0
+LEDGER_INDEX: Final = [("pipeline", 1), ("batch_id", -1)]
+# What the jobs do in the database, in the words of MongoDB's privileges.
+MONGODB_ACTIONS: Final = frozenset({"find", "insert", "update", "remove", "createIndex"})
+
+
+def look_at_cassandra(settings: Settings) -> list[Line]:
+    """Whether Cassandra answers this login, and its tables are those of `cql/`."""
+    if away := absence(cassandra_endpoint(settings), settings):
+        return [line_of("cassandra", [away], ""), *not_yet("tables", because="Cassandra is away")]
+    try:
+        # Without a data centre: which there is, is to be found out.
+        anywhere = settings.model_copy(update={"cassandra_local_datacenter": ""})
+        session = connect(anywhere, ASK_SECONDS)
+    except SinkUnavailable as error:
+        fault = _refused_by_cassandra(error, settings)
+        return [line_of("cassandra", [fault], ""), *not_yet("tables", because="see cassandra")]
+    try:
+        local = session.execute("SELECT release_version, data_center FROM system.local").one()
+        peers = list(session.execute("SELECT data_center FROM system.peers"))
+        centres = [local["data_center"], *(peer["data_center"] for peer in peers)]
+        node = list(node_faults(local["release_version"], centres, settings))
+        where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
+        told = f"{local['release_version']} at {where}, data centre {local['data_center']}"
+        wanted = cql_tables.declared()
+        rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
+        factors = {row["keyspace_name"]: dict(row["replication"]) for row in rows}
+        differing = cql_tables.differences(wanted, cql_tables.present(session, wanted))
+    finally:
+        close(session)
+    tables = [
+        *(Fault(each.text, each.is_absent) for each in differing),
+        *replication_faults(factors, len(centres), settings),
+    ]
+    return [
+        line_of("cassandra", node, told),
+        line_of("tables", tables, f"{len(wanted)} as cql/ declares them"),
+    ]
+
+
+def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:
+    causes = getattr(error.__cause__, "errors", None) or {}
+    if any(isinstance(cause, AuthenticationFailed) for cause in causes.values()):
+        return Fault(
+            f"{settings.cassandra_contact_points}:{settings.cassandra_port} refused the login:"
+            " correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD"
+        )
+    reason = "; ".join(str(cause) for cause in causes.values())
+    if UNTRUSTED in reason.lower():
+        where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
+        return Fault(f"{where} is not trusted. {advice(reason)}")
+    kinds = sorted({type(cause).__name__ for cause in causes.values()})
+    return Fault(
+        f"{settings.cassandra_contact_points}:{settings.cassandra_port} does not answer by CQL"
+        f" within {ASK_SECONDS:g} s ({', '.join(kinds) or type(error.__cause__).__name__}): see"
+        " that it is Cassandra and not overloaded, or correct CASSANDRA_CONTACT_POINTS,"
+        " CASSANDRA_PORT and CASSANDRA_SSL"
+    )
+
+
+def node_faults(version: str, centres: list[str], settings: Settings) -> Iterator[Fault]:
+    """What is wrong with a cluster of this version and these data centres."""
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CASSANDRA:
+        yield Fault(f"it is Cassandra {version}: the tables need 5.0 or later")
+    if settings.cassandra_local_datacenter not in centres:
+        yield Fault(
+            f"it has no data centre `{settings.cassandra_local_datacenter}`: set"
+            f" CASSANDRA_LOCAL_DATACENTER={centres[0]}"
+        )
+
+
+def replication_faults(
+    found: Mapping[str, Mapping[str, str]], nodes: int, settings: Settings
+) -> Iterator[Fault]:
+    """Keyspaces with another number of copies than wanted, or with more than there are nodes."""
+    factor = settings.cassandra_replication_factor
+    if factor > nodes:
+        yield Fault(
+            f"CASSANDRA_REPLICATION_FACTOR is {factor}, the cluster has {nodes} nodes: set it to"
+            f" {nodes} at most"
+        )
+    centre = settings.cassandra_local_datacenter
+    for keyspace in (name for name in cql_tables.keyspaces() if name in found):
+        options = found[keyspace]
+        copies = options.get(centre, options.get("replication_factor"))
+        if copies is None:
+            yield Fault(
+                f"keyspace {keyspace} keeps no copies in data centre `{centre}`:"
+                f" `{_replicated(keyspace, centre, factor)}`, or correct CASSANDRA_LOCAL_DATACENTER"
+            )
+        elif copies != str(factor):
+            yield Fault(
+                f"keyspace {keyspace} keeps {copies} copies, CASSANDRA_REPLICATION_FACTOR is"
+                f" {factor}: set it to {copies}, or"
+                f" `{_replicated(keyspace, centre, factor)}` and then `nodetool repair`"
+            )
+
+
+def _replicated(keyspace: str, centre: str, factor: int) -> str:
+    options = f"{{'class': 'NetworkTopologyStrategy', '{centre}': {factor}}}"
+    return remedies.cqlsh(f"ALTER KEYSPACE {keyspace} WITH replication = {options}")
+
+
+def look_at_mongodb(settings: Settings) -> list[Line]:
+    """Whether MongoDB answers this login with the rights that jobs need, and what it holds."""
+    if away := absence(mongodb_endpoint(settings), settings):
+        because = "MongoDB is away"
+        return [line_of("mongodb", [away], ""), *not_yet("collections", because=because)]
+    with connect_mongodb(settings, ASK_SECONDS) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        rights = list(right_faults(_privileges(client), settings.mongo_database))
+        names = database.list_collection_names()
+        has_index = LEDGER in names and any(
+            list(index["key"].items()) == LEDGER_INDEX for index in database[LEDGER].list_indexes()
+        )
+        version = str(client.server_info()["version"])
+    flavour = MongoDB(settings).version if settings.stack == "embedded" else f"MongoDB {version}"
+    return [
+        line_of("mongodb", rights, f"{flavour} at {settings.mongo_address}"),
+        line_of(
+            "collections",
+            list(collection_faults(names, has_index=has_index)),
+            f"{len(names)} in {settings.mongo_database}, the ledger indexed",
+        ),
+    ]
+
+
+def _privileges(client: Any) -> list[dict[str, Any]] | None:
+    """What the user may do; None where logins are off, or the server does not tell."""
+    try:
+        answer = client.admin.command("connectionStatus", showPrivileges=True)
+    except PyMongoError:
+        return None
+    told = answer.get("authInfo", {})
+    return told.get("authenticatedUserPrivileges") if told.get("authenticatedUsers") else None
+
+
+def right_faults(privileges: list[dict[str, Any]] | None, database: str) -> Iterator[Fault]:
+    """Rights in the database that the user lacks; none are told where logins are off."""
+    granted: set[str] = set()
+    for privilege in privileges or []:
+        resource = privilege.get("resource", {})
+        # An empty name stands for all databases, an empty collection for all of one.
+        is_ours = resource.get("db") in {"", database} and resource.get("collection") == ""
+        if is_ours or resource.get("anyResource"):
+            granted |= {*privilege.get("actions", [])}
+    missing = MONGODB_ACTIONS - granted
+    if privileges and missing and "anyAction" not in granted:
+        yield Fault(
+            f"the user of MONGO_URI lacks {', '.join(sorted(missing))} in `{database}`: grant the"
+            " role `readWrite` there"
+        )
+
+
+def collection_faults(names: list[str], *, has_index: bool) -> Iterator[Fault]:
+    """What is not as the jobs leave and need it; most collections are made when they are filled."""
+    if not has_index:
+        yield Fault(f"`{LEDGER}` has no index: `make up` creates it", by_itself=True)
+    if drafts := sorted(name for name in names if name.endswith(DRAFT_SUFFIX)):
+        yield Fault(
+            f"{', '.join(drafts)} are left of a rebuild that was interrupted:"
+            f" `{remedies.rebuild()}` does it again"
+        )
+
+
+def look_at_postgres(settings: Settings) -> list[Line]:
+    """Whether PostgreSQL answers this login, and its tables are those of `sql/`."""
+    if away := absence(postgres_endpoint(settings), settings):
+        because = "PostgreSQL is away"
+        return [line_of("postgres", [away], ""), *not_yet("sql tables", because=because)]
+    with sql_client.connect(settings, int(ASK_SECONDS)) as connection:
+        version = connection.info.server_version // 10_000
+    wanted = [*sql_tables.declared()]
+    faults = list(sql_faults(sql_tables.faults(settings, wanted)))
+    return [
+        line_of("postgres", [], f"PostgreSQL {version} at {settings.postgres_address}"),
+        line_of("sql tables", faults, f"{len(wanted)} as sql/ declares them"),
+    ]
+
+
+def sql_faults(found: Sequence[str]) -> Iterator[Fault]:
+    """What is absent, which is created, and what differs, which is not."""
+    absent = [text for text in found if text.startswith("no table ")]
+    if absent:
+        yield Fault(f"{', '.join(absent)}: `make up` creates what is absent", by_itself=True)
+    if differing := [text for text in found if text not in absent]:
+        yield Fault(f"{', '.join(differing)}: alter them as sql/ has it, or drop them first")

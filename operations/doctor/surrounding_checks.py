@@ -1,0 +1,152 @@
+"""Checks of what this process was started with: variables, locale, limits, others' configuration.
+
+Values are never shown, as an option may hold a password: a variable's name says enough.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import resource
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from errors import JobError
+from operations.doctor.check import Fault, Line, Status, line_of
+from runtime.java import PROBE_TIMEOUT_SECONDS, java_at_hand
+from runtime.surroundings import (
+    LAST_JAVA_OPTIONS,
+    LOCALE,
+    SHADOWS,
+    conf_folder,
+    for_java,
+    is_launcher_variable,
+    too_few_open_files,
+)
+from settings import Settings
+from spark_jobs.session.defaults import properties
+from spark_jobs.session.foreign_conf import foreign_keys
+from spark_jobs.session.spark_home import spark_home
+
+NAME: Final = "environment"
+JAVA_VARIABLES: Final = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", LAST_JAVA_OPTIONS)
+LOCALE_VARIABLES: Final = ("LC_ALL", "LC_CTYPE", "LANG")
+DEFAULT_FILES: Final = ("fs.defaultFS", "fs.default.name")
+# Languages in which letters, digits and dates are those that Millrace runs its programs in.
+USUAL_LANGUAGES: Final = ("C", "POSIX", "en")
+
+
+def look_at_environment(settings: Settings) -> list[Line]:
+    """A line for each thing that this process inherits, with what becomes of it."""
+    environment = dict(os.environ)
+    notes = [*python_notes(environment), *spark_notes(settings, environment)]
+    notes += [*java_notes(environment), *locale_notes(environment), *hadoop_notes(environment)]
+    faults = [*java_faults(environment), *encoding_faults()]
+    lines = [Line(NAME, Status.FIX, fault.text) for fault in faults]
+    lines += [Line(NAME, Status.OK, note) for note in notes]
+    return lines or [line_of(NAME, [], "nothing inherited that concerns Python, Java or Spark")]
+
+
+def look_at_limits(settings: Settings) -> list[Line]:
+    """Whether servers and drivers may open enough files."""
+    reason = too_few_open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    told = "without limit" if hard == resource.RLIM_INFINITY else f"up to {hard}"
+    faults = [Fault(reason)] if reason else []
+    return [line_of("limits", faults, f"open files: {soft}, raised where needed {told}")]
+
+
+def python_notes(environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables of Python that lead to other modules."""
+    for entry, names in SHADOWS.items():
+        first = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        yield f"PYTHONPATH: `{entry}` is left out, as it has another {first}"
+    if "PYTHONHOME" in environment:
+        yield "PYTHONHOME: `make` takes it away; unset it for commands without `make`"
+
+
+def spark_notes(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables of Spark's launchers, and the configuration that they lead to."""
+    known = {name.upper() for name in Settings.model_fields}
+    names = sorted(n for n in environment if is_launcher_variable(n) and n not in known)
+    if names:
+        yield (
+            f"{', '.join(names)}: of Spark's launchers; no driver on this machine takes them"
+            " (spark-submit does)"
+        )
+    if environment.get("SPARK_HOME"):
+        try:
+            spark_home()
+        except JobError as error:
+            yield f"for submitting to a cluster only: {error}"
+    folder = conf_folder(environment)
+    path = folder / "spark-defaults.conf" if folder else None
+    if path and path.is_file():
+        keys = ", ".join(sorted(foreign_keys(properties(path), {}))) or "nothing of results"
+        yield f"`{path}` sets {keys}: no driver on this machine reads it, none keeps those"
+
+
+def java_notes(environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables of Java: they hold, below what Millrace sets itself."""
+    names = [name for name in JAVA_VARIABLES if environment.get(name)]
+    if names:
+        yield f"{', '.join(names)}: every Java that is started has it; language and encoding stay"
+
+
+def java_faults(environment: Mapping[str, str]) -> Iterator[Fault]:
+    """Options for every Java with which none starts."""
+    names = [name for name in JAVA_VARIABLES if environment.get(name)]
+    java = java_at_hand(lambda text: None) if names else None
+    if java is None:
+        return
+    outcome = subprocess.run(
+        [str(java.executable), *java.options, "-version"],
+        env=for_java(environment),
+        capture_output=True,
+        timeout=PROBE_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if outcome.returncode:
+        yield Fault(f"Java does not start with {', '.join(names)}: correct or unset it")
+
+
+def locale_notes(environment: Mapping[str, str]) -> Iterator[str]:
+    """A language in which letters or numbers are others."""
+    name = next((name for name in LOCALE_VARIABLES if environment.get(name)), None)
+    value = environment[name] if name else "C"
+    if value.partition(".")[0].partition("_")[0] not in USUAL_LANGUAGES:
+        yield f"{name}={value}: services and Spark run in {LOCALE['LC_ALL']}"
+
+
+def encoding_faults() -> Iterator[Fault]:
+    """An encoding in which names of files are others than for Java."""
+    if not sys.flags.utf8_mode and locale.getencoding().lower() not in {"utf-8", "utf8"}:
+        yield Fault(
+            f"texts are {locale.getencoding()} here: set PYTHONUTF8=1, as `make` does, or a"
+            " UTF-8 locale"
+        )
+
+
+def hadoop_notes(environment: Mapping[str, str]) -> Iterator[str]:
+    """A configuration of Hadoop by which paths without a scheme would be elsewhere."""
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"):
+        place = default_files(Path(environment[name])) if environment.get(name) else None
+        if place and not place.startswith("file:"):
+            yield f"{name}: fs.defaultFS is {place}; paths without a scheme stay on this machine"
+
+
+def default_files(folder: Path) -> str | None:
+    """`fs.defaultFS` of a folder's `core-site.xml`."""
+    try:
+        # The user's own file, no input from elsewhere.
+        tree = ET.parse(folder / "core-site.xml")  # noqa: S314
+    except (OSError, ET.ParseError):
+        return None
+    found = (
+        p.findtext("value") for p in tree.iter("property") if p.findtext("name") in DEFAULT_FILES
+    )
+    return next(found, None)

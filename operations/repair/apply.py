@@ -1,0 +1,231 @@
+"""Carries out a replay: chooses the messages that were stored, and writes them again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from pymongo.database import Database
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from operations.repair.batches import Batch, hull
+from operations.repair.checks import (
+    OutcomesByBatch,
+    checkable_before,
+    refuse_differing,
+    refuse_gaps,
+)
+from operations.repair.plan import ReplayPlan
+from operations.verify.on_spark import KEPT, batch_session
+from operations.verify.spark_errors import explained_errors
+from settings import Settings
+from spark_jobs.aggregates import BatchSummary
+from spark_jobs.sinks.base import Batch as SinkBatch
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.dead_letters import store_summaries
+from spark_jobs.sinks.mongodb import MongoAggregates
+from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.sources.kafka import count_messages, read_messages
+from spark_jobs.state.ledger import Counts, Document, Entry, Ledger, forget_confirmations
+from spark_jobs.state.offset_ranges import width
+from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
+from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED, VALID
+
+RANGE_COLUMNS = "batch_id bigint, partition int, first_offset bigint, until bigint"
+PLACE = ("kafka_partition", "kafka_offset")
+
+
+@dataclass
+class Replayed:
+    """What a replay did.
+
+    Attributes:
+        batches: How many were applied, in whole or in part.
+        messages: How many offsets were replayed.
+        written: What went to the sink, in words, and how many of it.
+    """
+
+    batches: int = 0
+    messages: int = 0
+    written: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Replay:
+    plan: ReplayPlan
+    settings: Settings
+    spark: SparkSession
+    database: Database[Document]
+    say: Callable[[str], None]
+
+    @property
+    def topic(self) -> str:
+        return self.plan.pipeline.topic(self.settings)
+
+    def classified(self, batches: list[Batch]) -> DataFrame:
+        """What stands on the topic between the batches' first and last offsets."""
+        messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
+        return messages.transform(self.plan.pipeline.classify, self.settings)
+
+    def deduplicated(self) -> DataFrame:
+        """Batch, place and outcome of each message that passed the deduplication."""
+        return (
+            self.classified(self.plan.history)
+            .select("record_id", "outcome", "kafka_timestamp", *PLACE)
+            .transform(with_batch_ids, self.ranges(self.plan.history))
+            .transform(select_first_of_batches)
+        )
+
+    def ranges(self, batches: list[Batch]) -> DataFrame:
+        rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
+        return self.spark.createDataFrame(rows, RANGE_COLUMNS)
+
+    def to_cassandra(self, chosen: DataFrame) -> dict[str, int]:
+        places = (
+            chosen.filter(F.col("outcome") == VALID)
+            .drop("batch_id")
+            .transform(with_batch_ids, self.ranges(self.plan.replayed))
+            .select(*PLACE)
+            .persist(KEPT)
+        )
+        try:
+            records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
+            sink = CassandraSink(self.settings, self.plan.pipeline.tables)
+            sink.check()
+            # The number is only for what an error says.
+            batch = SinkBatch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
+            sink.write_batch(batch, self.plan.replayed[-1].batch_id)
+            return {"rows in each table": places.count()}
+        finally:
+            places.unpersist()
+
+    def to_sink(self, chosen: DataFrame) -> dict[str, int]:
+        """Give each batch whole, under its own number, to a sink that knows batches by it."""
+        pipeline, written = self.plan.pipeline, Counter[str]()
+        sinks = sinks_of(pipeline, self.settings, self.database)
+        sink = next(each for each in sinks if each.name == self.plan.sink)
+        sink.check()
+        for batch in self.plan.replayed:
+            rows = self.arrived([batch], chosen).persist(KEPT)
+            try:
+                summary = self._summary(rows)
+                records = rows.filter(F.col("outcome").isin(*STORED))
+                if summary.stored:
+                    given = SinkBatch(records, summary, self.plan.query_id)
+                    sink.write_batch(given, batch.batch_id)
+            finally:
+                rows.unpersist()
+            written["batches, written or found there"] += 1
+            self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
+        # It has all of them now, or was known to have had them before.
+        Ledger(self.database, pipeline.name).add_sink(self.plan.sink)
+        return dict(written)
+
+    def to_mongodb(self, chosen: DataFrame) -> dict[str, int]:
+        written: Counter[str] = Counter()
+        for batch in self.plan.replayed:
+            rows = self.arrived([batch], chosen).persist(KEPT)
+            try:
+                summary = self._apply(rows, batch.batch_id)
+            finally:
+                rows.unpersist()
+            if batch.entry is None:
+                Ledger(self.database, self.plan.pipeline.name).confirm(self._entry(batch, summary))
+                written["batches entered into the ledger"] += 1
+            written["changes of documents, or found applied"] += len(summary.changes)
+            written["summaries of dead letters"] += summary.outcomes[REJECTED]
+            self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
+        return dict(written)
+
+    def arrived(self, batches: list[Batch], chosen: DataFrame) -> DataFrame:
+        """The classified messages of neighbouring batches that passed the deduplication."""
+        first, last = batches[0].batch_id, batches[-1].batch_id
+        places = chosen.filter(F.col("batch_id").between(first, last)).select(*PLACE)
+        return self.classified(batches).join(places, [*PLACE], "left_semi")
+
+    def summary_of(self, batches: list[Batch], chosen: DataFrame) -> BatchSummary:
+        """Counts and changes of neighbouring batches together."""
+        return self._summary(self.arrived(batches, chosen))
+
+    def _summary(self, rows: DataFrame) -> BatchSummary:
+        collected = self.plan.pipeline.summarise(rows).collect()
+        return self.plan.pipeline.roll_up(row.asDict() for row in collected)
+
+    def _apply(self, rows: DataFrame, batch_id: int) -> BatchSummary:
+        summary = self._summary(rows)
+        if summary.outcomes[REJECTED]:
+            rejected = rows.filter(F.col("outcome") == REJECTED)
+            store_summaries(rejected, self.database, batch_id)
+        if "mongodb" in self.settings.sinks:
+            MongoAggregates(self.database, self.plan.query_id).apply(summary.changes, batch_id)
+        return summary
+
+    def _entry(self, batch: Batch, summary: BatchSummary) -> Entry:
+        outcomes = summary.outcomes
+        read = count_messages(self.spark, self.settings, self.topic, batch.read)
+        entry = Entry(
+            pipeline=self.plan.pipeline.name,
+            topic=self.topic,
+            query_id=self.plan.query_id,
+            batch_id=batch.batch_id,
+            offsets=batch.offsets,
+            counts=Counts(
+                read=read,
+                stored=sum(outcomes[outcome] for outcome in STORED),
+                dead_lettered=outcomes[REJECTED],
+                filtered=outcomes["filtered"],
+                duplicates=read - outcomes.total(),
+                alerts=outcomes[ALERT],
+                reasons=dict(sorted(summary.reasons.items())),
+            ),
+            sinks=sink_names(self.plan.pipeline, self.settings, self.database),
+            hash_key_id=self.plan.pipeline.hash_key_id(self.settings),
+        )
+        before = self.plan.last_entry
+        # Topic and code were the same, or the job would not have gone on.
+        return replace(entry, topic_id=before.topic_id, plan=before.plan) if before else entry
+
+
+def apply_replay(
+    plan: ReplayPlan,
+    settings: Settings,
+    spark: SparkSession,
+    database: Database[Document],
+    say: Callable[[str], None],
+) -> Replayed:
+    """Write the planned batches again; interrupted at any moment it can be run again.
+
+    Raises:
+        JobError: the topic does not give what the ledger says; nothing was written.
+        SinkError: a store did not confirm everything.
+    """
+    with explained_errors(f"what was sent to `{plan.pipeline.topic(settings)}`"):
+        messages = sum(width(batch.read) for batch in plan.history)
+        return _applied(_Replay(plan, settings, batch_session(spark, messages), database, say))
+
+
+def _applied(run: _Replay) -> Replayed:
+    plan, settings, database = run.plan, run.settings, run.database
+    # The batch in work may have been written before the store was changed.
+    forget_confirmations(database, plan.pipeline.name, plan.sink)
+    chosen = run.deduplicated().persist(KEPT)
+    try:
+        groups = chosen.groupBy("batch_id", "outcome").count().collect()
+        found: OutcomesByBatch = {batch.batch_id: Counter() for batch in plan.history}
+        for row in groups:
+            found[row.batch_id][row.outcome] = row["count"]
+        refuse_differing(plan, found)
+        if plan.sink == "cassandra":
+            written = run.to_cassandra(chosen)
+        elif plan.sink != "mongodb":
+            written = run.to_sink(chosen)
+        else:
+            if "mongodb" in settings.sinks and (earlier := checkable_before(plan, found)):
+                refuse_gaps(database, plan, run.summary_of(earlier, chosen).changes)
+            written = run.to_mongodb(chosen)
+    finally:
+        chosen.unpersist()
+    messages = sum(width(batch.read) for batch in plan.replayed)
+    return Replayed(len(plan.replayed), messages, written)

@@ -1,0 +1,123 @@
+"""The batches of a pipeline, from the ledger and, where that is older, from the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from errors import JobError
+from operations.repair.range import Ranges
+from runtime import remedies
+from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.ledger import Entry
+from spark_jobs.state.offset_ranges import width
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One complete micro-batch.
+
+    Attributes:
+        batch_id: Spark's number of it.
+        offsets: What it covers.
+        read: What it read: its offsets without those whose loss was accepted.
+        entry: Its account; None where the checkpoint has committed it and the ledger lacks it.
+    """
+
+    batch_id: int
+    offsets: Ranges
+    read: Ranges
+    entry: Entry | None = None
+
+    @classmethod
+    def of(cls, entry: Entry) -> Batch:
+        """A batch of the ledger."""
+        offsets = dict(entry.offsets)
+        read = {p: _without(span, entry.accepted_loss.get(p)) for p, span in offsets.items()}
+        return cls(entry.batch_id, offsets, read, entry)
+
+
+def _without(span: tuple[int, int], lost: tuple[int, int] | None) -> tuple[int, int]:
+    """A span without its lost part, which is at its beginning: brokers delete from there."""
+    return span if lost is None else (min(max(span[0], lost[1]), span[1]), span[1])
+
+
+def hull(batches: Iterable[Batch]) -> Ranges:
+    """Partition -> (lowest offset read, highest offset after it); without empty ones."""
+    found: Ranges = {}
+    for batch in batches:
+        for partition, (start, end) in batch.read.items():
+            if end > start:
+                before = found.get(partition, (start, end))
+                found[partition] = (min(before[0], start), max(before[1], end))
+    return found
+
+
+def one_query(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> str:
+    """The id of the query whose batches these are.
+
+    Raises:
+        JobError: there is none, or ledger and checkpoint name different ones.
+    """
+    found = {entry.query_id for entry in entries}
+    own = checkpoint.query_id()
+    if own is None or found - {own}:
+        if own is None and not entries:
+            raise JobError(
+                f"Pipeline {pipeline}: there is neither a checkpoint `{checkpoint.path}` nor a"
+                " ledger, so no batch is confirmed that could be replayed. Correct MILLRACE_HOME"
+                " and MONGO_DATABASE if they name other places than the job's."
+            )
+        state = "is gone" if own is None else "belongs to another query than the ledger's batches"
+        raise JobError(
+            f"Pipeline {pipeline}: the checkpoint `{checkpoint.path}` {state}, so no batch can be"
+            " told from another. Bring the right checkpoint back; without it only"
+            f" `{remedies.reset(pipeline)}` gives right accounts again."
+        )
+    return own
+
+
+def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> list[Batch]:
+    """Batches that Spark has committed and the ledger lacks, as after an older backup of it.
+
+    Raises:
+        JobError: the checkpoint no longer keeps their plans, or the two do not fit together.
+    """
+    committed = checkpoint.last_committed()
+    first = entries[-1].batch_id + 1 if entries else 0
+    if committed is None or committed < first:
+        return []
+    reached = {p: end for entry in entries for p, (_, end) in sorted(entry.offsets.items())}
+    # Batches without a message are committed without an entry.
+    until = checkpoint.plan(committed).until
+    if all(end <= reached.get(partition, 0) for partition, end in until.items()):
+        return []
+    plans = _plans(checkpoint, range(first, committed + 1), pipeline)
+    start = reached
+    if not entries:
+        start = {p: low for p, (low, _) in checkpoint.ranges(0).items()}
+    batches = []
+    for plan in plans:
+        if any(plan.until.get(partition, 0) < end for partition, end in start.items()):
+            raise JobError(
+                f"Pipeline {pipeline}: batch {plan.batch_id} of the checkpoint ends before the"
+                " ledger does: they belong to different runs. Bring both from the same time"
+                f" back, or: `{remedies.reset(pipeline)}`."
+            )
+        offsets = {p: (start.get(p, 0), end) for p, end in sorted(plan.until.items())}
+        start = plan.until
+        if width(offsets):
+            batches.append(Batch(plan.batch_id, offsets, offsets))
+    return batches
+
+
+def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[BatchPlan]:
+    try:
+        return [checkpoint.plan(batch_id) for batch_id in batch_ids]
+    except JobError as error:
+        raise JobError(
+            f"Pipeline {pipeline}: the ledger lacks the committed batches {batch_ids.start} to"
+            f" {batch_ids.stop - 1}, and the checkpoint `{checkpoint.path}` no longer keeps all of"
+            " their plans (Spark keeps the last hundred), so what each held is unknown. Restore"
+            f" a newer MongoDB, or start from scratch: `{remedies.reset(pipeline)}`."
+        ) from error

@@ -1,0 +1,181 @@
+"""What a replay has to do: the batches of the range, cut to what is confirmed and still there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pymongo.database import Database
+
+from errors import JobError
+from operations.repair.batches import Batch, one_query, unledgered_batches
+from operations.repair.range import Ranges, Request, wanted_ranges
+from runtime import remedies
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.registry import sink_names
+from spark_jobs.state.ledger import Document, Entry, Ledger
+from spark_jobs.state.offset_ranges import overlap, width
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """The batches of one replay.
+
+    Attributes:
+        pipeline: Whose they are.
+        sink: Where they go.
+        history: Every batch up to the last one replayed, with what of it is on the broker.
+        replayed: The batches of the range, by number; `read` is what is replayed of them.
+        query_id: The query that made them.
+        last_entry: The ledger's last entry, None for an empty one.
+        left_out: How many batches `earliest` passes over, as their messages are gone.
+        whole: Numbers of the batches that are wholly on the broker.
+    """
+
+    pipeline: Pipeline
+    sink: str
+    history: list[Batch]
+    replayed: list[Batch]
+    query_id: str
+    last_entry: Entry | None
+    left_out: int
+    whole: frozenset[int]
+
+
+def plan_replay(
+    settings: Settings, database: Database[Document], request: Request, on_broker: Ranges
+) -> ReplayPlan:
+    """The batches that a request comes to.
+
+    Args:
+        settings: With the sinks and the key that made what is stored.
+        database: Where the ledger is.
+        request: What was asked for.
+        on_broker: Partition -> (first offset that the broker still has, offset after the last).
+
+    Raises:
+        JobError: accounts do not fit together, or messages of the range are gone.
+    """
+    pipeline = request.pipeline
+    checkpoint = pipeline.checkpoint(settings)
+    entries = Ledger(database, pipeline.name).entries()
+    query_id = one_query(entries, checkpoint, pipeline.name)
+    sinks = sink_names(pipeline, settings, database)
+    _check_like_before(pipeline, settings, entries, sinks, request.sink)
+    missing = unledgered_batches(entries, checkpoint, pipeline.name)
+    if missing and request.sink != "mongodb":
+        raise JobError(
+            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} batches that are done, up"
+            f" to {missing[-1].batch_id}. Bring MongoDB up to date first:"
+            f" `{remedies.replay(pipeline.topic(settings), 'mongodb', settings)}`; then replay"
+            f" {request.sink}."
+        )
+    known = [*(Batch.of(entry) for entry in entries), *missing]
+    present = [replace(batch, read=overlap(batch.read, on_broker)) for batch in known]
+    whole = frozenset(
+        batch.batch_id
+        for batch, there in zip(known, present, strict=True)
+        if width(there.read) == width(batch.read)
+    )
+    # Partition by partition Kafka deletes from the beginning, so what is gone comes first.
+    if request.sink == "mongodb":
+        # A ledger with a hole would be refused: what it lacks is replayed whatever the range.
+        wanted = wanted_ranges(settings, request, on_broker)
+        chosen = [b for b in known if b.entry is None or overlap(b.offsets, wanted)]
+        skipped = {b.batch_id for b in chosen if b.entry and b.batch_id not in whole}
+        if request.start != "earliest":
+            skipped = set()
+        # A batch whose messages were all lost, and accepted as such, has nothing to give.
+        replayed = [b for b in chosen if b.batch_id not in skipped and width(b.read)]
+    else:
+        skipped, replayed = _of_records(settings, request, known, whole, on_broker)
+        is_new = bool(entries) and request.sink not in entries[-1].sinks
+        if is_new and {b.batch_id for b in replayed} != {
+            b.batch_id for b in known if width(b.read)
+        }:
+            raise JobError(
+                f"{request.sink} has nothing of {pipeline.name} yet, so it needs all of it, from"
+                " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
+                f" Leave {request.sink} out of SINKS, or start anew:"
+                f" `{remedies.reset(pipeline.family, settings)}`."
+            )
+    _check_present(pipeline, settings, replayed, on_broker)
+    last = replayed[-1].batch_id if replayed else -1
+    return ReplayPlan(
+        pipeline=pipeline,
+        sink=request.sink,
+        history=[batch for batch in present if batch.batch_id <= last],
+        replayed=replayed,
+        query_id=query_id,
+        last_entry=entries[-1] if entries else None,
+        left_out=len(skipped),
+        whole=whole,
+    )
+
+
+def _of_records(
+    settings: Settings,
+    request: Request,
+    known: list[Batch],
+    whole: frozenset[int],
+    on_broker: Ranges,
+) -> tuple[set[int], list[Batch]]:
+    """The batches that are passed over, by number, and those whose records are written again."""
+    wanted = wanted_ranges(settings, request, on_broker)
+    # Of a batch that is there in part nobody can tell which message of an id was the first.
+    chosen = [b for b in known if overlap(b.read, wanted)]
+    skipped = {b.batch_id for b in chosen if b.batch_id not in whole}
+    if skipped and request.start != "earliest":
+        in_range = [replace(b, read=overlap(b.read, wanted)) for b in chosen]
+        _check_present(request.pipeline, settings, in_range, on_broker)
+        raise JobError(
+            f"Batches up to {max(skipped)} are no longer wholly on the broker, so nobody can"
+            " tell which message of an id was the first in them. Nothing was replayed. Give a"
+            f" later --from, or `{remedies.again('--from earliest', settings)}`, which passes over"
+            " them."
+        )
+    # Other sinks than Cassandra know a batch by its number: they get it whole or not at all.
+    in_part = request.sink == "cassandra"
+    return skipped, [
+        replace(b, read=overlap(b.read, wanted)) if in_part else b
+        for b in chosen
+        if b.batch_id not in skipped
+    ]
+
+
+def _check_present(
+    pipeline: Pipeline, settings: Settings, replayed: list[Batch], on_broker: Ranges
+) -> None:
+    gone = sum(width(b.read) - width(overlap(b.read, on_broker)) for b in replayed)
+    if gone:
+        lows = ", ".join(f"{p}:{low}" for p, (low, _) in sorted(on_broker.items()))
+        raise JobError(
+            f"{gone} messages of this range are no longer on the broker, whose"
+            f" `{pipeline.topic(settings)}` begins at {lows}. Nothing was replayed. Give a later"
+            f" --from. What is missing in aggregates comes back by `{remedies.rebuild(settings)}`;"
+            " what is missing elsewhere only from a backup."
+        )
+
+
+def _check_like_before(
+    pipeline: Pipeline,
+    settings: Settings,
+    entries: list[Entry],
+    sinks: tuple[str, ...],
+    replayed: str,
+) -> None:
+    """Refuse what would write other rows than those that were stored; one of records may be new."""
+    new = {replayed} - {"mongodb"}
+    for entry in entries[-1:]:
+        if entry.topic != pipeline.topic(settings) or {*entry.sinks} - new != {*sinks} - new:
+            raise JobError(
+                f"Pipeline {pipeline.name}: what is stored came from `{entry.topic}` and went to"
+                f" `{','.join(entry.sinks)}`; now the topic is `{pipeline.topic(settings)}` and"
+                f" SINKS is `{','.join(settings.sinks)}`. Set the former ones again."
+            )
+        if entry.hash_key_id != pipeline.hash_key_id(settings):
+            raise JobError(
+                f"Pipeline {pipeline.name}: the digests in the stores were made with the key"
+                f" `{entry.hash_key_id}`, the present PII_HASH_KEY / PII_HASH_MODE is"
+                f" `{pipeline.hash_key_id(settings)}`. Set the former key again."
+            )

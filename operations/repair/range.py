@@ -1,0 +1,172 @@
+"""Which part of a topic a user means: the texts of `--from` and `--to`, and the offsets of both.
+
+A place is `earliest`, `latest`, an offset for all partitions (`120`), offsets of single partitions
+(`0:120,1:80`; the others are left out), or an ISO 8601 time (UTC where it names no zone: the first
+message of each partition that is not older). `--to` is the offset after the last one meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from errors import JobError
+from operations.pipelines import PIPELINES
+from runtime import remedies
+from settings import SINK_MODULES, Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sources.broker import kafka_admin
+
+Ranges = dict[int, tuple[int, int]]
+"""Partition -> (first offset, offset after the last)."""
+
+Place = Literal["earliest", "latest"] | int | dict[int, int] | datetime
+BY_PARTITION = re.compile(r"\d+:\d+(,\d+:\d+)*\Z", re.ASCII)
+ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Request:
+    """A replay as asked for, every text understood."""
+
+    pipeline: Pipeline
+    start: Place
+    end: Place
+    sink: str
+
+
+def understood(
+    settings: Settings,
+    topic: str,
+    start: str,
+    end: str,
+    sink: str,
+    pipelines: tuple[Pipeline, ...] = PIPELINES,
+) -> Request:
+    """The request behind the texts of a command line.
+
+    Raises:
+        JobError: names everything that is wrong, all at once.
+    """
+    faults: list[str] = []
+    by_topic = {pipeline.topic(settings): pipeline for pipeline in pipelines}
+    if topic not in by_topic:
+        faults.append(
+            f"--topic: `{topic}` is no pipeline's.{remedies.nearest(topic, by_topic)}"
+            f" Valid: {', '.join(by_topic)}"
+        )
+    # The ledger and the summaries are in MongoDB whatever SINKS lists.
+    sinks = tuple(dict.fromkeys((*settings.sinks, "mongodb")))
+    if sink not in sinks:
+        faults.append(_no_sink(sink, sinks, topic if topic in by_topic else None, settings))
+    places: list[Place] = []
+    for option, text in (("--from", start), ("--to", end)):
+        try:
+            places.append(parse_place(text))
+        except ValueError:
+            faults.append(
+                f"{option}: `{text}` is no place; valid: earliest, latest, an offset (120),"
+                " offsets by partition (0:120,1:80), a time (2026-11-22T10:00:00Z)"
+            )
+    if len(places) == 2 and _is_reversed(*places):
+        faults.append(f"--from `{start}` lies behind --to `{end}`")
+    if faults:
+        raise JobError("Nothing was replayed.\n" + "\n".join(f"  {fault}" for fault in faults))
+    return Request(by_topic[topic], places[0], places[1], sink)
+
+
+def _no_sink(sink: str, sinks: tuple[str, ...], topic: str | None, settings: Settings) -> str:
+    told = f"--sink: `{sink}` is none of SINKS."
+    if topic and sink in SINK_MODULES:
+        wider = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
+        return f"{told} To bring it up to date: `{remedies.replay(topic, sink, wider)}`"
+    return f"{told}{remedies.nearest(sink, sinks)} Valid: {', '.join(sinks)}"
+
+
+def parse_place(text: str) -> Place:
+    """What the text of an option means.
+
+    Raises:
+        ValueError: nothing.
+    """
+    if text in {"earliest", "latest"}:
+        return "earliest" if text == "earliest" else "latest"
+    if text.isascii() and text.isdigit():
+        return int(text)
+    if BY_PARTITION.match(text):
+        pairs = [tuple(map(int, pair.split(":"))) for pair in text.split(",")]
+        if len({partition for partition, _ in pairs}) != len(pairs):
+            raise ValueError
+        return dict(pairs)  # type: ignore[arg-type]
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _is_reversed(start: Place, end: Place) -> bool:
+    if isinstance(start, int) and isinstance(end, int):
+        return start > end
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return start > end
+    if isinstance(start, dict) and isinstance(end, dict):
+        return any(offset > end.get(partition, offset) for partition, offset in start.items())
+    return start == "latest" and end == "earliest"
+
+
+def wanted_ranges(settings: Settings, request: Request, on_broker: Ranges) -> Ranges:
+    """The offsets that are asked for, of each partition that both places name.
+
+    Args:
+        settings: Where the broker is.
+        request: What was asked for.
+        on_broker: Partition -> (first offset that the broker still has, offset after the last).
+
+    Raises:
+        JobError: a partition is named that the topic does not have.
+    """
+    topic = request.pipeline.topic(settings)
+    start = _offsets(settings, topic, request.start, on_broker)
+    end = _offsets(settings, topic, request.end, on_broker)
+    if unknown := sorted({*start, *end} - set(on_broker)):
+        names = ", ".join(map(str, unknown))
+        raise JobError(
+            f"The topic `{topic}` has no partition {names}; it has 0 to {max(on_broker)}."
+            " Correct --from and --to."
+        )
+    both = sorted(start.keys() & end.keys())
+    return {partition: (start[partition], end[partition]) for partition in both}
+
+
+def _offsets(settings: Settings, topic: str, place: Place, on_broker: Ranges) -> dict[int, int]:
+    if isinstance(place, dict):
+        return place
+    if isinstance(place, datetime):
+        return _offsets_at(settings, topic, place, on_broker)
+    if isinstance(place, int):
+        return dict.fromkeys(on_broker, place)
+    side = 0 if place == "earliest" else 1
+    return {partition: offsets[side] for partition, offsets in on_broker.items()}
+
+
+def _offsets_at(
+    settings: Settings, topic: str, moment: datetime, on_broker: Ranges
+) -> dict[int, int]:
+    """The first offset of each partition whose message is not older; its end if all are."""
+    # Kafka has other meanings for numbers below 0, and no order among messages that hold one.
+    spec = OffsetSpec.for_timestamp(max(int(moment.timestamp() * 1000), 0))
+    asked = {TopicPartition(topic, partition): spec for partition in on_broker}
+    # The client must outlive its answers.
+    admin = kafka_admin(settings)
+    try:
+        answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
+        found = {of.partition: answer.result().offset for of, answer in answers.items()}
+    except KafkaException as error:
+        raise JobError(
+            f"Kafka did not tell the offsets of `{topic}` at a time: {error.args[0].name()}. See"
+            " `make status`, or give offsets."
+        ) from error
+    return {p: offset if offset >= 0 else on_broker[p][1] for p, offset in found.items()}

@@ -1,0 +1,184 @@
+"""`millrace rebuild aggregates`: all aggregates anew from the records in Cassandra.
+
+Only rows of confirmed batches count. A batch that had begun when the job ended may have added to
+some documents and not to others; its rows are left out, each document is marked with the last
+confirmed batch, and the job's next start adds that batch once, to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pymongo.database import Database
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from errors import JobError
+from operations.pipelines import PIPELINES, pipeline_named
+from operations.repair.batches import one_query
+from operations.spark_session import repair_session
+from operations.tables import say
+from operations.verify.arrivals import is_within
+from operations.verify.coverage import read_until
+from operations.verify.on_spark import batch_session
+from operations.verify.spark_errors import explained_errors
+from runtime import remedies
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.command import start_logging
+from spark_jobs.run.locks import locked
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.mongodb import (
+    MongoAggregates,
+    check_mongodb,
+    confirmed_database,
+    connect_mongodb,
+)
+from spark_jobs.sources.cassandra import read_table
+from spark_jobs.state.ledger import Document, Ledger, forget_confirmations
+from spark_jobs.transforms.age import age_band
+from spark_jobs.transforms.outcomes import VALID, no_reasons
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild of one pipeline's aggregates did.
+
+    Attributes:
+        pipeline: Its name.
+        topic: Its source topic.
+        batch_id: The last confirmed batch; None where there is none, and nothing was changed.
+        records: Stored records that the aggregates were made of.
+        expected: Stored records by the ledger.
+        documents: Collection -> number of its documents.
+    """
+
+    pipeline: str
+    topic: str
+    batch_id: int | None
+    records: int = 0
+    expected: int = 0
+    documents: Mapping[str, int] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the records were as many as the ledger says."""
+        return self.records == self.expected
+
+
+def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
+    """Rebuild the aggregates of one pipeline or of all; gives the exit code.
+
+    Raises:
+        MillraceError: a job still runs, a store is away, or there is nothing to rebuild from.
+    """
+    pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
+    if not (pipelines := [pipeline for pipeline in pipelines if pipeline.collections]):
+        raise JobError(f"Pipeline {pipeline_name} has no aggregates in MongoDB to rebuild.")
+    _refuse_sinks(settings.sinks, "SINKS is")
+    start_logging(settings, to_terminal=False)
+    with locked(pipelines, settings), connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        done = [
+            Rebuilt(p.name, p.topic(settings), None)
+            for p in pipelines
+            if not Ledger(database, p.name).last()
+        ]
+        empty = {rebuilt.pipeline for rebuilt in done}
+        if filled := [pipeline for pipeline in pipelines if pipeline.name not in empty]:
+            for pipeline in filled:
+                CassandraSink(settings, pipeline.tables).check()
+            with repair_session(settings, "rebuild", say) as spark:
+                done += [rebuild(pipeline, settings, spark, database) for pipeline in filled]
+    for rebuilt in done:
+        _report(rebuilt)
+    say(f"verify with `{remedies.verify(settings)}`")
+    return 0 if all(rebuilt.whole for rebuilt in done) else 1
+
+
+def rebuild(
+    pipeline: Pipeline, settings: Settings, spark: SparkSession, database: Database[Document]
+) -> Rebuilt:
+    """Recompute one pipeline's aggregates and put them in the place of the present ones.
+
+    The caller holds the pipeline's lock.
+
+    Raises:
+        JobError: the records are not in Cassandra.
+        SinkError: a store did not answer or did not confirm.
+    """
+    _refuse_sinks(settings.sinks, "SINKS is")
+    entries = Ledger(database, pipeline.name).entries()
+    if not entries:
+        return Rebuilt(pipeline.name, pipeline.topic(settings), None)
+    last = entries[-1]
+    _refuse_sinks(last.sinks, f"what is stored of {pipeline.name} went to")
+    # A checkpoint of its own stands for the lock: a job elsewhere would go on unseen.
+    one_query(entries, pipeline.checkpoint(settings), pipeline.name)
+    table = pipeline.tables[0]
+    own = batch_session(spark, sum(entry.counts.stored for entry in entries))
+    with explained_errors(f"{table.keyspace}.{table.name}"):
+        records = (
+            read_table(own, table.keyspace, table.name)
+            .filter(is_within({p: (0, end) for p, end in read_until(entries).items()}))
+            .transform(as_classified)
+        )
+        rows = pipeline.summarise(records).collect()
+    summary = pipeline.roll_up(row.asDict() for row in rows)
+    # A batch in work is left out of the new documents: it must come to them again.
+    forget_confirmations(database, pipeline.name, "mongodb")
+    aggregates = MongoAggregates(database, last.query_id)
+    aggregates.replace_collections(pipeline.collections, summary.changes, last.batch_id)
+    return Rebuilt(
+        pipeline=pipeline.name,
+        topic=pipeline.topic(settings),
+        batch_id=last.batch_id,
+        records=summary.outcomes[VALID],
+        expected=sum(entry.counts.stored for entry in entries),
+        documents={
+            name: sum(change.collection == name for change in summary.changes)
+            for name in pipeline.collections
+        },
+    )
+
+
+def as_classified(rows: DataFrame) -> DataFrame:
+    """Rows of a pipeline's first table as the classified records that they once were.
+
+    Columns in: the table's.
+    Columns out: the same; `outcome` string, `reasons` array<string>; `age_band` string where there
+        is an `age`.
+    Grain: one stored record.
+    """
+    derived = [age_band(F.col("age")).alias("age_band")] if "age" in rows.columns else []
+    return rows.select("*", F.lit(VALID).alias("outcome"), no_reasons().alias("reasons"), *derived)
+
+
+def _refuse_sinks(sinks: tuple[str, ...], what: str) -> None:
+    missing = [name for name in ("cassandra", "mongodb") if name not in sinks]
+    if missing:
+        raise JobError(
+            f"Aggregates are rebuilt from the records in Cassandra into MongoDB, but {what}"
+            f" `{','.join(sinks)}`. Set SINKS to both; without records only a reset"
+            f" makes them again, from the topic, as in `{remedies.reset('tickets')}`."
+        )
+
+
+def _report(rebuilt: Rebuilt) -> None:
+    if rebuilt.batch_id is None or rebuilt.documents is None:
+        say(f"{rebuilt.pipeline}: the ledger has no confirmed batch; nothing was changed")
+        return
+    say(
+        f"{rebuilt.pipeline}: aggregates of {rebuilt.records} stored records, up to batch"
+        f" {rebuilt.batch_id}"
+    )
+    for name, number in rebuilt.documents.items():
+        say(f"  {name}: {number} documents")
+    if not rebuilt.whole:
+        say(
+            f"  the ledger has {rebuilt.expected} stored records"
+            f" ({rebuilt.records - rebuilt.expected:+d} in Cassandra). Bring the rows back with"
+            f" `{remedies.replay(rebuilt.topic, 'cassandra')}`, then run this command again"
+        )

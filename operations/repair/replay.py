@@ -1,0 +1,83 @@
+"""`millrace replay`: applies a range of a topic to one sink again.
+
+For a sink that fell behind or was restored from an older backup. `cassandra`: the rows of the
+range are upserted as they were. `mongodb`: the range is widened to whole batches, each is applied
+with its own number, so documents that have it already stay as they are; batches that Spark has
+committed and an older ledger lacks come from the checkpoint and are entered again.
+
+Which message of an id was stored is told from the batches: the first batch, in it the lowest
+(Kafka timestamp, partition, offset). So all ids are read from the beginning of the topic to the
+end of the range; the cost is linear. An id that came again after `DEDUPLICATION_DAYS` is outside
+the promise; batches that stored one differ from the ledger here and are refused.
+"""
+
+from __future__ import annotations
+
+from pymongo.database import Database
+from pyspark.sql import SparkSession
+
+from operations.pipelines import topic_offsets
+from operations.repair.apply import Replayed, apply_replay
+from operations.repair.plan import ReplayPlan, plan_replay
+from operations.repair.range import Request, understood
+from operations.spark_session import repair_session
+from operations.tables import say
+from runtime import remedies
+from settings import Settings
+from spark_jobs.run.command import start_logging
+from spark_jobs.run.locks import locked
+from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.state.ledger import Document
+
+
+def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> int:
+    """Apply a range again, as the command line gives it; gives the exit code.
+
+    Raises:
+        MillraceError: a text is not understood, a job runs, the messages are gone, a store is away.
+    """
+    request = understood(settings, topic, start, end, sink)
+    start_logging(settings, to_terminal=False)
+    with locked([request.pipeline], settings), connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        plan = planned(settings, database, request)
+        _announce(plan)
+        if not plan.replayed:
+            return 0
+        with repair_session(settings, "replay", say) as spark:
+            done = apply_replay(plan, settings, spark, database, say)
+    _report(plan, done, settings)
+    return 0
+
+
+def planned(settings: Settings, database: Database[Document], request: Request) -> ReplayPlan:
+    """What a request comes to on the present topic, ledger and checkpoint."""
+    on_broker = topic_offsets(settings, request.pipeline.topic(settings))
+    return plan_replay(settings, database, request, on_broker)
+
+
+def replay_request(
+    settings: Settings, spark: SparkSession, database: Database[Document], request: Request
+) -> Replayed:
+    """Carry a request out in a session that is there; the caller holds the pipeline's lock."""
+    plan = planned(settings, database, request)
+    return apply_replay(plan, settings, spark, database, say) if plan.replayed else Replayed()
+
+
+def _announce(plan: ReplayPlan) -> None:
+    if plan.left_out:
+        say(
+            f"left out: {plan.left_out} batches whose messages are no longer on the broker"
+            " (`--from earliest` begins behind them)"
+        )
+    if not plan.replayed:
+        say("no confirmed batch lies in this range; nothing was replayed")
+
+
+def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:
+    first, last = plan.replayed[0].batch_id, plan.replayed[-1].batch_id
+    say(f"replayed to {plan.sink}: batches {first} to {last}, {done.messages} messages")
+    for what, number in done.written.items():
+        say(f"  {what}: {number}")
+    say(f"verify with `{remedies.verify(settings)}`")

@@ -1,0 +1,34 @@
+"""A Spark session for the commands that prove or repair a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from settings import Settings
+from spark_jobs.session.session import build_session
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def repair_session(
+    settings: Settings, name: str, say: Say, *, is_brief: bool = False
+) -> Iterator[SparkSession]:
+    """A session under a name of its own, which ends with the block.
+
+    `is_brief`: see `build_session`.
+
+    Raises:
+        MillraceError: Java, the connectors or Spark's driver could not be brought up.
+    """
+    ensure_jars(settings, ["spark"], say, find_java(settings, say))
+    spark = build_session(settings, name, is_brief=is_brief)
+    try:
+        yield spark
+    finally:
+        spark.stop()

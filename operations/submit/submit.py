@@ -1,0 +1,133 @@
+"""`millrace submit`: a pipeline's job on a Spark cluster."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from types import FrameType
+
+import psutil
+
+from errors import JobError
+from operations.producing import end_with_parent
+from operations.shipping import code_archive
+from operations.submit.kubernetes import kubernetes_submission
+from operations.submit.submission import (
+    KUBERNETES,
+    Submission,
+    check,
+    job_file,
+    notes,
+    shown_settings,
+    submission,
+    whole_environment,
+)
+from runtime import remedies
+from runtime.jars import ensure_jars
+from runtime.java import find_java
+from runtime.processes import kill_family
+from settings import Settings
+from spark_jobs.run.job_options import job_args, settings_of
+from spark_jobs.session.masters import refuse_unreachable
+from spark_jobs.session.stopping import SIGNALS
+
+OPTION_DASHES = "--"
+
+
+def submit(options: argparse.Namespace) -> int:
+    """Submit a job and wait for its end; gives its exit code.
+
+    Raises:
+        JobError: it cannot be submitted so; names what is wrong.
+    """
+    settings = settings_of(options)
+    check(settings, options.conf)
+    in_pods = settings.spark_master.startswith(KUBERNETES)
+    build = kubernetes_submission if in_pods else submission
+    found = build(settings, options.pipeline, job_args(options), options.conf)
+    if options.dry_run:
+        sys.stdout.write(shown(found, () if in_pods else shown_settings(settings)) + "\n")
+    for note in notes(settings):
+        _say(f"note: {note}")
+    if options.dry_run:
+        return 0
+    if in_pods:
+        raise JobError(
+            "On Kubernetes Millrace starts nothing itself."
+            f" `{remedies.again('--dry-run', settings)}` prints the command;"
+            " docs/deployment.md says what image, secret and volume it expects."
+        )
+    refuse_unreachable(settings)
+    return _run(found, settings, options.pipeline)
+
+
+def shown(found: Submission, settings: Iterable[tuple[str, str]]) -> str:
+    """The command with its environment, as a shell takes it; secrets are masked."""
+    variables = dict(settings) | found.environment
+    lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return " \\\n  ".join([*lines, *_lines_of(found.words)])
+
+
+def _lines_of(words: Sequence[str]) -> list[str]:
+    """Words of a command, an option and its value on one line."""
+    lines: list[str] = []
+    for word in words:
+        after_option = lines and lines[-1].startswith(OPTION_DASHES) and " " not in lines[-1]
+        if after_option and not word.startswith(OPTION_DASHES):
+            lines[-1] += f" {shlex.quote(word)}"
+        else:
+            lines.append(shlex.quote(word))
+    return lines
+
+
+def _run(found: Submission, settings: Settings, pipeline: str) -> int:
+    java = find_java(settings, _say)
+    ensure_jars(settings, ["spark"], _say, java)
+    code_archive(settings)
+    process = subprocess.Popen(
+        found.words,
+        env=whole_environment(found, java),
+        stdin=subprocess.DEVNULL,
+        # Ctrl-C reaches the terminal's whole group, and would end the JVM before its driver.
+        start_new_session=True,
+        preexec_fn=end_with_parent,
+    )
+    _hand_signals_on(process, str(job_file(pipeline)))
+    code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
+    """Let the job end as it does without spark-submit: cleanly, or at once by a second signal."""
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        with suppress(psutil.NoSuchProcess):
+            submitter = psutil.Process(process.pid)
+            drivers = [child for child in submitter.children() if _runs(child, job)]
+            if asked or not drivers:
+                kill_family(submitter)
+            for driver in drivers:
+                driver.send_signal(number)
+        asked = True
+
+    for number in SIGNALS:
+        signal.signal(number, handle)
+
+
+def _runs(process: psutil.Process, job: str) -> bool:
+    """Whether a process is the driver; the JVM has other children, some for a moment only."""
+    try:
+        return job in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

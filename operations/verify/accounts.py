@@ -1,0 +1,294 @@
+"""The accounts of each pipeline: broker, ledger and stores must agree, number by number.
+
+While a job runs, all of it is exact for the batches that the ledger has confirmed: tables, dead
+letters and summaries are judged up to the offsets of the last of them, the aggregates at a moment
+at which they are those of it. What lies behind, at most the micro-batch in work and what no job
+has read yet, is not judged; it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pymongo.database import Database
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from operations.pipelines import (
+    PIPELINES,
+    present_parts,
+    settings_of_part,
+    topic_offsets,
+)
+from operations.verify.account import Account, StoreCount
+from operations.verify.arrivals import Arrivals
+from operations.verify.contents import Contents, read_contents
+from operations.verify.coverage import accepted_losses, coverage_faults, origin_faults
+from operations.verify.dead_letters import Rejections
+from operations.verify.differences import differences, excesses
+from operations.verify.expected import expected_records
+from operations.verify.expected_aggregates import GROUPINGS
+from operations.verify.on_spark import KEPT, batch_session, size_shuffles
+from operations.verify.sink_accounts import account_of_sinks, has_other_sinks
+from operations.verify.sink_contents import SinkReading
+from operations.verify.snapshot import SETTLE_SECONDS, Snapshot, take_snapshot
+from operations.verify.spark_errors import OVERFLOW, explained_errors
+from operations.verify.topic_accounts import account_of_topics
+from operations.verify.unreadable import unreadable_rows
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.locks import running_job
+from spark_jobs.sources.topics import topic_state
+from spark_jobs.state.ledger import Counts
+
+Document = dict[str, Any]
+Offsets = dict[int, tuple[int, int]]
+TOTAL_FIELDS = {"ticket_metrics": "total_tickets", "profile_metrics": "total_profiles"}
+
+
+def take_accounts(
+    settings: Settings,
+    database: Database[Document],
+    spark: SparkSession,
+    pipelines: Sequence[Pipeline] = PIPELINES,
+) -> list[Account]:
+    """Balance pipelines; each difference is a fault in words.
+
+    Reads every table and the dead-letter topics once, on Spark, and every aggregate. Where numbers
+    differ, the source topic as well.
+
+    Raises:
+        MillraceError: a service did not answer or lacks a table or topic.
+    """
+    parts = [part for pipeline in pipelines for part in present_parts(pipeline, database)]
+
+    def account(part: Pipeline) -> Account:
+        with explained_errors(f"what pipeline {part.name} stored"):
+            fed = settings_of_part(part, settings, database)
+            return _Accountant(fed, database, batch_session(spark), part).account()
+
+    # Side by side, as one of them is mostly a planner that waits for tasks or tasks that wait for
+    # a planner.
+    with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
+        return list(pool.map(account, parts))
+
+
+class _Accountant:
+    """Takes the account of one pipeline."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database[Document],
+        spark: SparkSession,
+        pipeline: Pipeline,
+    ) -> None:
+        self.settings, self.database, self.spark = settings, database, spark
+        self.pipeline = pipeline
+        self.topic = pipeline.topic(settings)
+        collections = pipeline.collections if "mongodb" in settings.sinks else ()
+        self.is_running = running_job(pipeline, settings) is not None
+        # Without a job nothing comes to rest; on other machines there may be one unseen.
+        may_move = self.is_running or settings.stack != "embedded"
+        seconds = SETTLE_SECONDS if may_move else 0
+        # Before the ledger: a job that reads on meanwhile has not lost what ages out meanwhile.
+        first = {p: low for p, (low, _) in topic_offsets(settings, self.topic).items()}
+        self.snapshot: Snapshot = take_snapshot(database, pipeline.name, collections, seconds)
+        # After the ledger: it never names what the broker does not have.
+        self.state = topic_state(settings, self.topic)
+        self.offsets: Offsets = {
+            p: (first.get(p, low), high) for p, (low, high) in self.state.offsets.items()
+        }
+        self.counts = self.snapshot.counts
+        size_shuffles(spark, self.counts.read)
+        self.stores: list[StoreCount] = []
+        self.faults: list[str] = []
+        self.notes = accepted_losses(self.snapshot.entries)
+
+    def account(self) -> Account:
+        """Everything about one pipeline."""
+        details = self._dead_letters()
+        with ExitStack() as kept:
+            contents = None
+            if "cassandra" in self.settings.sinks and self.pipeline.tables:
+                contents = self._contents(kept)
+                details += self._tables(contents) if contents else self.faults
+            details += self._arrivals(contents)
+            records = self._records(contents)
+            if records is not None:
+                kept.callback(records.persist(KEPT).unpersist)
+            source = contents.source if contents else f"the topic {self.topic}"
+            details += self._aggregates(contents, records, source)
+            details += self._other_sinks(records, source)
+        self._unfinished()
+        faults = self._ledger() + [
+            f"{store.store} {store.place}: {store.sums_what} is {store.sum_found},"
+            f" the ledger says {store.sum_expected} ({store.sum_found - store.sum_expected:+d})"
+            for store in self.stores
+            if not store.agrees
+        ]
+        return Account(
+            self.pipeline.name,
+            self.topic,
+            self.counts.read + self._waiting(),
+            self.counts,
+            self.stores,
+            faults + details,
+            self.notes,
+            self.is_running,
+        )
+
+    def _contents(self, kept: ExitStack) -> Contents | None:
+        """What the tables hold; None, and faults, where rows of theirs cannot be read."""
+        until = self.snapshot.read_until
+        try:
+            reading = read_contents(self.spark, self.pipeline, until, self.offsets)
+            return kept.enter_context(reading)
+        except (Py4JError, PySparkException) as error:
+            if OVERFLOW not in str(error):
+                raise
+            self.faults += unreadable_rows(self.settings, self.pipeline)
+            if not self.faults:
+                raise
+            return None
+
+    def _ledger(self) -> list[str]:
+        entries = self.snapshot.entries
+        faults = [
+            *origin_faults(entries, self.topic, self.state.topic_id),
+            *coverage_faults(entries, self.offsets),
+            *self.snapshot.faults,
+        ]
+        return faults + [
+            f"batch {entry.batch_id}: read {entry.counts.read}, but its parts add up to"
+            f" {_parts(entry.counts)}"
+            for entry in entries
+            if entry.counts.read != _parts(entry.counts)
+        ]
+
+    def _waiting(self) -> int:
+        """Messages behind the last confirmed batch; by offsets, as some stand for no message."""
+        until = self.snapshot.read_until
+        return sum(
+            max(high - max(until.get(p, low), low), 0) for p, (low, high) in self.offsets.items()
+        )
+
+    def _dead_letters(self) -> list[str]:
+        rejections = Rejections(
+            self.spark, self.settings, self.database, self.pipeline, self.snapshot, self.offsets
+        )
+        expected = self.counts.dead_lettered
+        faults = []
+        for store, kept, unit, what in (
+            ("Kafka", rejections.on_topic(), "messages", "distinct dead letters"),
+            ("MongoDB", rejections.as_summaries(), "documents", "the number of documents"),
+        ):
+            numbers = (kept.total, kept.judged, expected)
+            self.stores.append(StoreCount(store, kept.place, unit, *numbers, what))
+            faults += rejections.faults(store, kept)
+        return faults
+
+    def _tables(self, contents: Contents) -> list[str]:
+        expected = self.counts.stored
+        faults = contents.faults
+        for place, rows in contents.rows.items():
+            confirmed = contents.confirmed[place]
+            numbers = (rows, confirmed, expected)
+            what = "the number of rows"
+            self.stores.append(StoreCount("Cassandra", place, "rows", *numbers, what))
+            if rows > confirmed:
+                self.notes.append(
+                    f"Cassandra {place}: {rows - confirmed} rows are of messages behind the last"
+                    " confirmed batch: not judged"
+                )
+        now = topic_offsets(self.settings, self.topic)
+        return faults + [
+            f"Cassandra {contents.source}: rows of partition {partition} name offsets up to"
+            f" {last}, but the topic ends at {now[partition][1]}: they are of another topic"
+            for partition, last in sorted(contents.ends.items())
+            if partition in now and last >= now[partition][1]
+        ]
+
+    def _arrivals(self, contents: Contents | None) -> list[str]:
+        arrivals = Arrivals(self.spark, self.settings, self.pipeline, self.snapshot, self.offsets)
+        faults, notes = arrivals.differences(contents)
+        self.notes += notes
+        return faults
+
+    def _records(self, contents: Contents | None) -> DataFrame | None:
+        """The stored records of confirmed batches, where anything is to be compared with them."""
+        others = has_other_sinks(self.settings, self.pipeline) or bool(self.pipeline.always)
+        if contents is not None:
+            rows = contents.tables[contents.source]
+            return rows.filter("is_confirmed").drop("is_confirmed") if others else None
+        if not others and not self.snapshot.settled:
+            return None
+        return expected_records(
+            self.spark, self.settings, self.pipeline, self.snapshot, self.offsets
+        )
+
+    def _other_sinks(self, records: DataFrame | None, source: str) -> list[str]:
+        reading = SinkReading(self.spark, self.settings, self.pipeline, self.snapshot, self.offsets)
+        found = account_of_sinks(reading, records, source)
+        stores, faults = account_of_topics(reading, records)
+        self.stores += [*stores, *found.stores]
+        self.notes += found.notes
+        return faults + found.faults
+
+    def _aggregates(
+        self, contents: Contents | None, records: DataFrame | None, source: str
+    ) -> list[str]:
+        """What collections add up to, and where they differ from the rows, if there are any."""
+        snapshot = self.snapshot
+        at_most = self.counts.stored + (self._waiting() if snapshot.later else 0)
+        for name, settled in snapshot.settled.items():
+            documents = settled + snapshot.unfinished[name]
+            total = _total(documents, TOTAL_FIELDS.get(name, "count"))
+            self.stores.append(
+                StoreCount(
+                    *("MongoDB", f"{self.database.name}.{name}", "documents", len(documents)),
+                    *(total, self.counts.stored),
+                    f"the sum of `{TOTAL_FIELDS.get(name, 'count')}`",
+                    at_most,
+                )
+            )
+        if not snapshot.settled or (contents is None and records is None):
+            return []
+        if contents is not None:
+            least = contents.groups(confirmed_only=True)
+            most = contents.groups(confirmed_only=False) if snapshot.later else least
+        elif records is not None:
+            least = GROUPINGS[self.pipeline.name].group(records)
+            most = {} if snapshot.later else least
+        faults = []
+        for name, settled in snapshot.settled.items():
+            place, unfinished = f"MongoDB {self.database.name}.{name}", snapshot.unfinished[name]
+            ahead = {document["_id"] for document in unfinished}
+            expected = {key: group for key, group in least[name].items() if key not in ahead}
+            faults += differences(place, source, expected, settled)
+            if most:
+                faults += excesses(place, source, least[name], most[name], unfinished)
+        return faults
+
+    def _unfinished(self) -> None:
+        if self.snapshot.later:
+            documents = sum(len(found) for found in self.snapshot.unfinished.values())
+            self.notes.append(
+                f"batch {self.snapshot.later[-1]} is unfinished: {documents} documents of MongoDB"
+                " hold numbers of it already and are judged by bounds; a job will finish it"
+            )
+
+
+def _parts(counts: Counts) -> int:
+    return counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
+
+
+def _total(documents: list[Document], column: str) -> int:
+    numbers = [document.get(column) for document in documents]
+    # Numbers that are not whole cannot be sums; `differences` names them.
+    whole = [n for n in numbers if isinstance(n, int) or (isinstance(n, float) and n.is_integer())]
+    return int(sum(whole))

@@ -1,0 +1,176 @@
+"""What confirmed batches must have made of their messages: the topic is read again, on Spark.
+
+Without it a message that was dropped on the way would pass for a duplicate. Messages are classified
+by the pipeline's own code; only outcomes, ids, coordinates and times are looked at. Costs a whole
+read of the topic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from operations.verify.contents import Contents
+from operations.verify.coverage import first_ranges
+from operations.verify.differences import named
+from operations.verify.on_spark import KEPT
+from operations.verify.snapshot import Snapshot
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sources.kafka import read_messages
+from spark_jobs.start_checks.fingerprint import fingerprint
+from spark_jobs.state.ledger import Counts
+from spark_jobs.state.offset_ranges import Ranges
+
+
+def readable_ranges(snapshot: Snapshot, offsets: Ranges) -> dict[int, tuple[int, int]]:
+    """Partition -> the offsets that confirmed batches have read and the broker still has."""
+    first, until = first_ranges(snapshot.entries), snapshot.read_until
+    return {
+        partition: (max(low, first[partition][0]), min(until[partition], high))
+        for partition, (low, high) in offsets.items()
+        if partition in first and max(low, first[partition][0]) < min(until[partition], high)
+    }
+
+
+def has_all(snapshot: Snapshot, ranges: Ranges) -> bool:
+    """Whether the broker still has every message that a confirmed batch has read."""
+    first, until = first_ranges(snapshot.entries), snapshot.read_until
+    lost = any(entry.accepted_loss for entry in snapshot.entries)
+    read = {p: (start, until[p]) for p, (start, _) in first.items() if until[p] > start}
+    return not lost and read == dict(ranges)
+
+
+def is_within(ranges: Ranges) -> Column:
+    """Whether `kafka_partition` and `kafka_offset` lie in offset ranges; never null."""
+    starts, ends = (
+        F.create_map(*(F.lit(n) for p, pair in ranges.items() for n in (p, pair[side])))
+        for side in (0, 1)
+    )
+    partition, offset = F.col("kafka_partition"), F.col("kafka_offset")
+    return F.coalesce((offset >= starts[partition]) & (offset < ends[partition]), F.lit(False))
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Reads a pipeline's topic again and compares it with ledger and tables."""
+
+    spark: SparkSession
+    settings: Settings
+    pipeline: Pipeline
+    snapshot: Snapshot
+    offsets: Ranges
+
+    def differences(self, contents: Contents | None) -> tuple[list[str], list[str]]:
+        """Faults and notes; what the broker no longer has cannot be told.
+
+        Names the ids that no table has, that the topic does not have, and that came again too late.
+        """
+        ranges = readable_ranges(self.snapshot, self.offsets)
+        if not ranges:
+            return [], []
+        arrivals = (
+            read_messages(self.spark, self.settings, self.pipeline.topic(self.settings), ranges)
+            .transform(self.pipeline.classify, self.settings)
+            .transform(select_arrivals)
+            .persist(KEPT)
+        )
+        try:
+            faults = self._numbers(arrivals) if has_all(self.snapshot, ranges) else []
+            if contents is not None:
+                valid = arrivals.filter(F.col("outcome") == "valid")
+                faults += self._ids(valid, contents, ranges)
+        finally:
+            arrivals.unpersist()
+        if faults and (other := self._other_code()):
+            return [], [other]
+        return faults, []
+
+    def _numbers(self, arrivals: DataFrame) -> list[str]:
+        """Where the ledger's numbers are not those of the topic."""
+        by_outcome = arrivals.groupBy("outcome").agg(F.sum("messages").alias("messages"))
+        found = {row.outcome: row.messages for row in by_outcome.collect()}
+        counts: Counts = self.snapshot.counts
+        return [
+            f"ledger: {what} is {booked}, in these offsets the topic has {present}"
+            f" ({booked - present:+d})"
+            for what, booked, present in (
+                ("read", counts.read, sum(found.values())),
+                ("dead-lettered", counts.dead_lettered, found.get("rejected", 0)),
+                ("filtered", counts.filtered, found.get("filtered", 0)),
+            )
+            if booked != present
+        ]
+
+    def _ids(self, arrivals: DataFrame, contents: Contents, ranges: Ranges) -> list[str]:
+        """The ids that make the difference between topic and tables."""
+        source = contents.source
+        stored = reduce(DataFrame.union, (rows.select("id") for rows in contents.prints.values()))
+        lost = arrivals.join(stored, "id", "left_anti")
+        aged_out = is_within({p: (0, low) for p, (low, _) in ranges.items()})
+        unknown = (
+            contents.prints[source]
+            .filter(F.col("is_confirmed") & ~aged_out)
+            .join(arrivals, "id", "left_anti")
+            .select("id")
+        )
+        faults = named(
+            f"Cassandra {source.split('.')[0]}",
+            lost.orderBy("id"),
+            lambda row: f"`{row.id}` is lost: the topic holds it as a valid message, no table does",
+        )
+        faults += named(
+            f"Cassandra {source}",
+            unknown.orderBy("id"),
+            lambda row: f"`{row.id}` is there, but the topic holds no valid message of it",
+        )
+        # What is lost explains as much of the difference; times of messages alone prove nothing,
+        # as a backlog of many days may be read in one.
+        if self.snapshot.counts.stored - contents.confirmed[source] > len(faults):
+            days = self.settings.deduplication_days
+            again = arrivals.filter(F.col("last_ms") - F.col("first_ms") > days * 24 * 3600 * 1000)
+            faults += named(
+                f"Cassandra {source}",
+                again.orderBy("id"),
+                lambda row: (
+                    f"`{row.id}` came again after DEDUPLICATION_DAYS ({days}): outside the"
+                    " promise, the ledger and the aggregates count it again"
+                ),
+            )
+        return faults
+
+    def _other_code(self) -> str | None:
+        """A note where batches were made by code that may have judged messages otherwise."""
+        present = fingerprint(self.pipeline, self.settings, self.spark).rows
+        plans = [(e.batch_id, e.plan.partition("/")[2]) for e in self.snapshot.entries if e.plan]
+        others = [batch_id for batch_id, rows in plans if rows != present]
+        if not others:
+            return None
+        return (
+            f"{len(others)} batches, up to {others[-1]}, were made by other code than this: what it"
+            " made of single messages cannot be judged by this one"
+        )
+
+
+def select_arrivals(classified: DataFrame) -> DataFrame:
+    """How often each outcome came, of valid messages each id, and when first and last.
+
+    Columns in: `outcome`, `record_id`, `kafka_timestamp` of classified messages.
+    Columns out: `outcome` string, `id` string, `messages` bigint, `first_ms`, `last_ms` bigint
+        (Kafka's time, since 1970).
+    Grain: one id of valid messages; one outcome of others.
+    Nulls: `id`, unless the outcome is `valid`.
+    """
+    sent = F.unix_millis("kafka_timestamp")
+    return (
+        classified.withColumn("id", F.when(F.col("outcome") == "valid", F.col("record_id")))
+        .groupBy("outcome", "id")
+        .agg(
+            F.count(F.lit(1)).alias("messages"),
+            F.min(sent).alias("first_ms"),
+            F.max(sent).alias("last_ms"),
+        )
+    )

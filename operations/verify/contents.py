@@ -1,0 +1,231 @@
+"""What the tables of a pipeline hold: read on Spark, compared block by block of Kafka offsets.
+
+Each table becomes one hash a row; number and sum of the hashes of each thousand offsets must be
+the same in every table. Only rows of blocks that differ are looked at themselves, and named by id.
+What comes to the driver: a row for each Kafka partition, groups, and a bounded number of ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, Final
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, Groups
+from operations.verify.on_spark import KEPT
+from operations.verify.rows import row_faults
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sources.cassandra import read_table
+from spark_jobs.state.offset_ranges import Ranges
+
+BLOCK_OFFSETS: Final = 1000
+# A part of the key of one table is nothing in the other.
+STAND_INS: Final = {"nationality": UNKNOWN}
+# Parts of the key that only one table has follow from columns that each has.
+DERIVED: Final = {
+    "created_hour": "date_trunc('HOUR', created_at)",
+    "shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)",
+}
+PARTS: Final = ("rows", "high", "low")
+LOW_HALF: Final = 2**32 - 1
+
+
+@dataclass
+class Contents:
+    """The tables of a pipeline, and how many rows of confirmed batches each holds.
+
+    Attributes:
+        tables: Table -> its rows with the columns that all share, and `is_confirmed`.
+        prints: Table -> `id`, coordinates, `is_confirmed`, hash; the first one's with the columns
+            by which it is grouped, and kept between uses.
+        rows: Table -> number of all its rows.
+        confirmed: Table -> number of its rows that confirmed batches account for.
+        ends: Kafka partition -> the highest offset that a row names.
+        faults: Where the tables do not hold the same rows, in words.
+    """
+
+    pipeline: Pipeline
+    tables: dict[str, DataFrame]
+    prints: dict[str, DataFrame]
+    rows: dict[str, int] = field(default_factory=dict)
+    confirmed: dict[str, int] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        """The table whose rows are grouped."""
+        return next(iter(self.tables))
+
+    def groups(self, *, confirmed_only: bool) -> Groups:
+        """The GROUP BY over the rows of the first table."""
+        rows = self.prints[self.source]
+        chosen = rows.filter("is_confirmed") if confirmed_only else rows
+        return GROUPINGS[self.pipeline.name].group(chosen)
+
+
+@contextmanager
+def read_contents(
+    spark: SparkSession, pipeline: Pipeline, until: Mapping[int, int], offsets: Ranges
+) -> Iterator[Contents]:
+    """Read every table of a pipeline and compare them; what is kept meanwhile goes at the end.
+
+    Args:
+        spark: The session.
+        pipeline: Whose tables.
+        until: Partition -> the offset after the last confirmed one.
+        offsets: Partition -> what the broker has of it. Rows behind the confirmed offsets of one
+            of these are a batch's in work, and not judged.
+    """
+    tables = _read_tables(spark, pipeline, is_confirmed(until, offsets))
+    grouping = GROUPINGS[pipeline.name]
+    prints = {place: _prints(rows, grouping.id_column, ()) for place, rows in tables.items()}
+    source = next(iter(tables))
+    prints[source] = _prints(tables[source], grouping.id_column, grouping.columns).persist(KEPT)
+    blocks = _blocks(prints).persist(KEPT)
+    try:
+        contents = Contents(pipeline, tables, prints)
+        _count(contents, blocks)
+        _compare(contents, blocks)
+        yield contents
+    finally:
+        blocks.unpersist()
+        prints[source].unpersist()
+
+
+def _read_tables(
+    spark: SparkSession, pipeline: Pipeline, is_confirmed: Column
+) -> dict[str, DataFrame]:
+    read = {
+        f"{t.keyspace}.{t.name}": read_table(spark, t.keyspace, t.name) for t in pipeline.tables
+    }
+    every = {name for rows in read.values() for name in rows.columns}
+    whole = {
+        place: rows.withColumns(
+            {name: F.expr(DERIVED[name]) for name in every & {*DERIVED} - {*rows.columns}}
+        )
+        for place, rows in read.items()
+    }
+    columns = sorted(set.intersection(*({*rows.columns} for rows in whole.values())))
+    values = [
+        F.coalesce(F.col(name), F.lit(STAND_INS[name])).alias(name)
+        if name in STAND_INS
+        else F.col(name)
+        for name in columns
+    ]
+    return {
+        place: rows.select(*values, is_confirmed.alias("is_confirmed"))
+        for place, rows in whole.items()
+    }
+
+
+def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
+    """False for rows of messages that no confirmed batch has read, true for all others."""
+    known = [F.lit(part) for p in offsets for part in (p, until.get(p, 0))]
+    end = F.create_map(*known)[F.col("kafka_partition")]
+    return F.coalesce(F.col("kafka_offset") < end, F.lit(True))
+
+
+def _prints(rows: DataFrame, id_column: str, others: tuple[str, ...]) -> DataFrame:
+    columns = [name for name in rows.columns if name != "is_confirmed"]
+    # The hash passes nulls over: without their places, a value that moved would not show.
+    hashed = F.xxhash64(*columns, *(F.isnull(name) for name in columns))
+    return rows.select(
+        F.col(id_column).alias("id"),
+        "kafka_partition",
+        "kafka_offset",
+        "is_confirmed",
+        hashed.alias("hash"),
+        *others,
+    )
+
+
+def _blocks(prints: dict[str, DataFrame]) -> DataFrame:
+    """Number of rows, sum of hashes and highest offset of each block, side by side by table.
+
+    Sums, not an exclusive or: a row that stands twice must not vanish. Halves of the hashes, so
+    that no sum overflows.
+    """
+    table = F.col("table")
+    by_table = [
+        column
+        for number in range(len(prints))
+        for column in (
+            F.count_if(table == number).alias(f"rows_{number}"),
+            F.sum(F.when(table == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
+            F.sum(F.when(table == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
+                f"low_{number}"
+            ),
+        )
+    ]
+    labelled = [
+        rows.select(
+            F.lit(number).alias("table"),
+            "is_confirmed",
+            "kafka_partition",
+            "kafka_offset",
+            _block().alias("block"),
+            "hash",
+        )
+        for number, rows in enumerate(prints.values())
+    ]
+    return (
+        reduce(DataFrame.union, labelled)
+        .groupBy("is_confirmed", "kafka_partition", "block")
+        .agg(*by_table, F.max("kafka_offset").alias("last_offset"))
+    )
+
+
+def _count(contents: Contents, blocks: DataFrame) -> None:
+    numbers = {f"rows_{n}": place for n, place in enumerate(contents.tables)}
+    sums = (F.sum(name).alias(name) for name in numbers)
+    contents.rows = dict.fromkeys(numbers.values(), 0)
+    contents.confirmed = dict(contents.rows)
+    by_partition = blocks.groupBy("is_confirmed", "kafka_partition").agg(
+        *sums, F.max("last_offset").alias("last_offset")
+    )
+    for row in by_partition.collect():
+        for name, place in numbers.items():
+            contents.rows[place] += row[name]
+            contents.confirmed[place] += row[name] if row.is_confirmed else 0
+        if row.kafka_partition is not None and row.last_offset is not None:
+            known = contents.ends.get(row.kafka_partition, -1)
+            contents.ends[row.kafka_partition] = max(known, row.last_offset)
+
+
+def _compare(contents: Contents, blocks: DataFrame) -> None:
+    """Name the rows of the blocks that differ between the first table and another."""
+    source, *others = contents.tables
+    differs = {
+        place: ~reduce(
+            lambda left, right: left & right,
+            (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_{number}")) for part in PARTS),
+        )
+        for number, place in enumerate(others, start=1)
+    }
+    judged = blocks.filter("is_confirmed")
+    counts = [F.count_if(condition) for condition in differs.values()]
+    found: Any = judged.agg(*counts).first() if counts else ()
+    for number, place in zip(found, others, strict=True):
+        if number:
+            pairs = judged.filter(differs[place]).select("kafka_partition", "block")
+            left, right = (_rows_of(contents.tables[name], pairs) for name in (source, place))
+            id_column = GROUPINGS[contents.pipeline.name].id_column
+            contents.faults += row_faults(f"Cassandra {place}", source, left, right, id_column)
+
+
+def _rows_of(rows: DataFrame, blocks: DataFrame) -> DataFrame:
+    wanted = blocks.select(F.col("kafka_partition").alias("_partition"), F.col("block").alias("_b"))
+    same = F.col("kafka_partition").eqNullSafe(F.col("_partition")) & _block().eqNullSafe(
+        F.col("_b")
+    )
+    return rows.filter("is_confirmed").join(wanted, same, "left_semi").drop("is_confirmed")
+
+
+def _block() -> Column:
+    return F.floor(F.col("kafka_offset") / BLOCK_OFFSETS)

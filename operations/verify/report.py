@@ -1,0 +1,80 @@
+"""The tables at the end of `make run` and of `make verify`."""
+
+from __future__ import annotations
+
+import sys
+
+from operations.tables import print_table
+from operations.verify.account import Account
+from runtime import remedies
+
+
+def print_accounts(accounts: list[Account]) -> None:
+    """Per topic where its messages went; per store what it holds against the ledger."""
+    print_table(
+        "Topics: read = stored + dead-lettered + filtered + duplicates",
+        ("topic", "on topic", "read", "stored", "dead-lettered", "filtered", "duplicates", ""),
+        [
+            (
+                a.topic,
+                a.on_topic,
+                a.counts.read,
+                a.counts.stored,
+                a.counts.dead_lettered,
+                a.counts.filtered,
+                a.counts.duplicates,
+                "balanced" if a.balanced else "NOT BALANCED",
+            )
+            for a in accounts
+        ],
+    )
+    reasons = [(a.topic, code, n) for a in accounts for code, n in sorted(a.counts.reasons.items())]
+    if reasons:
+        print_table(
+            "Dead letters by reason",
+            ("topic", "reason", "messages"),
+            reasons,
+        )
+        for account in accounts:
+            _explain_reasons(account)
+    print_table(
+        "Stores",
+        ("store", "where", "holds", "", "adds up to", "ledger", ""),
+        [
+            (
+                s.store,
+                s.place,
+                s.found,
+                s.unit,
+                s.sum_found,
+                s.sum_expected,
+                "ok" if s.agrees else "DIFFERS",
+            )
+            for a in accounts
+            for s in a.stores
+        ],
+    )
+    for account in accounts:
+        for fault in account.faults:
+            sys.stdout.write(f"{account.pipeline}: {fault}\n")
+        for note in account.notes:
+            sys.stdout.write(f"{account.pipeline}: {note}\n")
+        if account.waiting:
+            job = (
+                "the job that runs"
+                if account.is_running
+                else f"a job (`{remedies.job(account.pipeline)}`)"
+            )
+            sys.stdout.write(
+                f"{account.pipeline}: {account.waiting} messages wait on the topic, {job} will"
+                " process them\n"
+            )
+
+
+def _explain_reasons(account: Account) -> None:
+    named, letters = sum(account.counts.reasons.values()), account.counts.dead_lettered
+    if named > letters:
+        sys.stdout.write(
+            f"{account.topic}: {named} reasons for {letters} dead letters, as a message is listed"
+            " under each reason that it has.\n"
+        )

@@ -1,0 +1,101 @@
+"""Ledger and aggregates at one moment, though a job may be writing them.
+
+A batch changes the aggregates before it is confirmed. Each document remembers the last batch that
+changed it (`applied`), so a document is exactly that of the last confirmed batch L unless it names
+a later one. Reading again finds a moment at which none does; where none comes, because a job died
+in the middle of a batch, the documents that name a later batch are told apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from operations.verify.coverage import read_until
+from spark_jobs.state.ledger import Counts, Document, Entry, Ledger
+
+SETTLE_SECONDS: Final = 10.0
+PAUSE_SECONDS: Final = 0.5
+# The sketch is large, and its estimate stands beside it.
+HIDDEN: Final = {"clients_sketch": 0}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the ledger and the aggregates of one pipeline held at one moment.
+
+    Attributes:
+        entries: Confirmed batches, by batch id.
+        settled: Collection -> documents as the last confirmed batch left them.
+        unfinished: Collection -> documents that hold numbers of a later batch.
+        later: The batches that these name.
+        faults: Where the aggregates prove that the ledger lacks batches, in words.
+    """
+
+    entries: list[Entry]
+    settled: dict[str, list[Document]]
+    unfinished: dict[str, list[Document]]
+    later: tuple[int, ...]
+    faults: list[str]
+
+    @property
+    def counts(self) -> Counts:
+        """Where the messages of all confirmed batches went."""
+        return sum((entry.counts for entry in self.entries), Counts())
+
+    @property
+    def read_until(self) -> dict[int, int]:
+        """Partition -> the offset after the last confirmed one."""
+        return read_until(self.entries)
+
+
+def take_snapshot(
+    database: Database[Document],
+    pipeline: str,
+    collections: Sequence[str],
+    settle_seconds: float = SETTLE_SECONDS,
+) -> Snapshot:
+    """Read the ledger, then the aggregates, again and again until both tell of the same batch.
+
+    Ends after `settle_seconds`, whatever was found.
+    """
+    ledger = Ledger(database, pipeline)
+    deadline = time.monotonic() + settle_seconds
+    while True:
+        last = ledger.last()
+        documents = {name: list(database[name].find({}, HIDDEN)) for name in collections}
+        later = sorted({b for found in documents.values() for d in found for b in _later(d, last)})
+        if not later or time.monotonic() > deadline:
+            break
+        time.sleep(PAUSE_SECONDS)
+    confirmed = last.batch_id if last else -1
+    still = ledger.last()
+    faults = []
+    # A batch is applied only when the one before it is confirmed.
+    if len(later) > 1 and (still.batch_id if still else -1) == confirmed:
+        faults.append(
+            f"ledger: documents of MongoDB name the batches {', '.join(map(str, later))}, but the"
+            f" ledger ends with {confirmed if last else 'none'}: entries are missing"
+        )
+    parts = {
+        kind: {
+            name: [d for d in found if bool(list(_later(d, last))) is kind]
+            for name, found in documents.items()
+        }
+        for kind in (False, True)
+    }
+    # The ledger may have grown since: what came later was not looked at.
+    entries = [entry for entry in ledger.entries() if entry.batch_id <= confirmed]
+    return Snapshot(entries, parts[False], parts[True], tuple(later), faults)
+
+
+def _later(document: Document, last: Entry | None) -> Iterator[int]:
+    """The batch behind the last confirmed one that a document names, if it names one."""
+    applied: Any = document.get("applied")
+    for query_id, batch_id in applied.items() if isinstance(applied, dict) else ():
+        if last is None or (query_id == last.query_id and batch_id > last.batch_id):
+            yield batch_id

@@ -1,0 +1,148 @@
+"""Rows of a sink that keeps no key by Kafka's coordinates, compared with the stored records by id.
+
+Each row becomes one hash; number and sum of the hashes of each bucket of ids must be the same.
+Only rows of buckets that differ are looked at themselves, and named by id. The cost is one scan
+and one shuffle of ids and hashes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from operations.verify.contents import STAND_INS
+from operations.verify.on_spark import KEPT
+from operations.verify.rows import row_faults
+
+MOST_BUCKETS = 100_000
+LOW_HALF = 2**32 - 1
+NUL = "\x00"
+PARTS = ("rows", "high", "low")
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """What one place of a sink holds.
+
+    Attributes:
+        store: The store, as words name it.
+        place: The table or set of files.
+        id_column: The column by which a row is known.
+        rows: Its rows, `is_confirmed` among the columns: false for those of an unfinished batch.
+        wanted: Which of the stored records belong there.
+        unit: What a row is called.
+        nul: What the store has for U+0000, where it cannot hold that.
+    """
+
+    store: str
+    place: str
+    id_column: str
+    rows: DataFrame
+    wanted: Column
+    unit: str = "rows"
+    nul: str = NUL
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The outcome: how many rows there are, how many are judged and wanted, and what differs."""
+
+    rows: int
+    confirmed: int
+    wanted: int | None
+    faults: list[str]
+
+
+def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compared:
+    """Compare a place with the records that must be there.
+
+    Args:
+        stored: The place.
+        records: All stored records, one row each; None where nobody knows them any more.
+        source: Where the records were read, as words name it.
+    """
+    if records is None:
+        found: Any = stored.rows.agg(
+            F.count(F.lit(1)).alias("rows"), F.count_if("is_confirmed").alias("confirmed")
+        ).first()
+        return Compared(found.rows, found.confirmed, None, [])
+    columns = sorted({*stored.rows.columns} & {*records.columns} - {stored.id_column})
+    names = [stored.id_column, *columns]
+    left = records.filter(stored.wanted).select(*_normal(records.select(*names), stored.nul))
+    right = stored.rows.select(*_normal(stored.rows.select(*names), NUL), "is_confirmed")
+    judged = right.filter("is_confirmed").drop("is_confirmed")
+    buckets = _buckets(left, judged, stored.id_column).persist(KEPT)
+    try:
+        sums: Any = buckets.agg(
+            F.sum("rows_0").alias("wanted"),
+            F.sum("rows_1").alias("confirmed"),
+            F.count_if(_differs()).alias("differing"),
+        ).first()
+        faults: list[str] = []
+        if sums.differing:
+            faults = row_faults(
+                f"{stored.store} {stored.place}",
+                source,
+                _of_buckets(left, buckets, stored.id_column),
+                _of_buckets(judged, buckets, stored.id_column),
+                stored.id_column,
+            )
+    finally:
+        buckets.unpersist()
+    confirmed, wanted = sums.confirmed or 0, sums.wanted or 0
+    return Compared(right.count(), confirmed, wanted, faults)
+
+
+def _normal(rows: DataFrame, nul: str) -> list[Column]:
+    """Columns in the form in which every store can hold them."""
+    found = []
+    for name, kind in rows.dtypes:
+        column = F.translate(name, NUL, nul) if kind == "string" else F.col(name)
+        if name in STAND_INS:
+            column = F.coalesce(column, F.lit(STAND_INS[name]))
+        found.append(column.alias(name))
+    return found
+
+
+def _bucket(id_column: str) -> Column:
+    return F.pmod(F.xxhash64(id_column), F.lit(MOST_BUCKETS))
+
+
+def _buckets(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
+    """Number of rows and sums of the halves of their hashes, of both sides, by bucket."""
+    labelled = [
+        rows.select(F.lit(number).alias("side"), _bucket(id_column).alias("bucket"), _hash(rows))
+        for number, rows in enumerate((left, right))
+    ]
+    side = F.col("side")
+    sums = [
+        column
+        for number in (0, 1)
+        for column in (
+            F.count_if(side == number).alias(f"rows_{number}"),
+            F.sum(F.when(side == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
+            F.sum(F.when(side == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
+                f"low_{number}"
+            ),
+        )
+    ]
+    return reduce(DataFrame.union, labelled).groupBy("bucket").agg(*sums)
+
+
+def _hash(rows: DataFrame) -> Column:
+    # The hash passes nulls over: without their places, a value that moved would not show.
+    return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns)).alias("hash")
+
+
+def _differs() -> Column:
+    same = (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_1")) for part in PARTS)
+    return ~reduce(lambda left, right: left & right, same)
+
+
+def _of_buckets(rows: DataFrame, buckets: DataFrame, id_column: str) -> DataFrame:
+    wanted = buckets.filter(_differs()).select(F.col("bucket").alias("_bucket"))
+    return rows.join(wanted, _bucket(id_column) == F.col("_bucket"), "left_semi")

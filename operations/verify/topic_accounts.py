@@ -1,0 +1,75 @@
+"""The two topics of customers against the ledger: every stored record once, copies aside."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from operations.pipelines import topic_offsets
+from operations.verify.account import StoreCount
+from operations.verify.arrivals import is_within
+from operations.verify.differences import named
+from operations.verify.sink_contents import SinkReading
+from spark_jobs.sources.kafka import read_origins
+from spark_jobs.transforms.outcomes import ALERT, VALID
+
+SINK: Final = "topics"
+PLACE: Final = ("kafka_partition", "kafka_offset")
+
+
+def account_of_topics(
+    reading: SinkReading, records: DataFrame | None
+) -> tuple[list[StoreCount], list[str]]:
+    """Numbers of both topics, and what differs; nothing for a pipeline that has none.
+
+    Args:
+        reading: Whose topics, and what is confirmed.
+        records: The stored records of confirmed batches; None where nobody knows them any more.
+    """
+    entries, settings = reading.snapshot.entries, reading.settings
+    if not reading.pipeline.always or not entries or SINK not in entries[-1].sinks:
+        return [], []
+    counts = reading.snapshot.counts
+    stores: list[StoreCount] = []
+    faults: list[str] = []
+    for name, outcome, expected in (
+        (settings.customers_usa_topic, VALID, counts.stored - counts.alerts),
+        (settings.customers_alerts_topic, ALERT, counts.alerts),
+    ):
+        origins = _origins(reading, name)
+        until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
+        judged = origins.filter(is_within(until)).distinct()
+        found = judged.count()
+        numbers = (origins.count(), found, expected)
+        stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct customers"))
+        if found != expected and records is not None:
+            wanted = records.filter(F.col("outcome") == outcome).select(*PLACE)
+            faults += _names(name, reading.pipeline.topic(settings), wanted, judged)
+    return stores, faults
+
+
+def _origins(reading: SinkReading, name: str) -> DataFrame:
+    """Coordinates of the source messages of what stands on a topic, copies included."""
+    ranges = topic_offsets(reading.settings, name)
+    own = F.col("source_topic") == reading.pipeline.topic(reading.settings)
+    return (
+        read_origins(reading.spark, reading.settings, name, ranges)
+        .filter(own)
+        .select(
+            F.col("source_partition").alias("kafka_partition"),
+            F.col("source_offset").alias("kafka_offset"),
+        )
+    )
+
+
+def _names(name: str, source: str, wanted: DataFrame, found: DataFrame) -> list[str]:
+    missing = wanted.exceptAll(found).select("*", F.lit(True).alias("is_missing"))
+    extra = found.exceptAll(wanted).select("*", F.lit(False).alias("is_missing"))
+
+    def words(row: Any) -> str:
+        message = f"`{source}/{row.kafka_partition}/{row.kafka_offset}`"
+        return f"{message} is missing" if row.is_missing else f"{message} does not belong there"
+
+    return named(f"Kafka {name}", missing.union(extra).orderBy(*PLACE), words)

@@ -1,0 +1,41 @@
+"""Rows of Cassandra that Spark cannot read, found by the Python driver once a read has failed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from cql.client import close, connect
+from cql.scan import ids_of_times_beyond
+from operations.verify.differences import MOST_NAMED, shortened
+from operations.verify.expected_aggregates import GROUPINGS
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+
+# Spark counts microseconds in 64 bits.
+MOST_MILLISECONDS: Final = (2**63 - 1) // 1000
+
+
+def unreadable_rows(settings: Settings, pipeline: Pipeline) -> list[str]:
+    """Which rows of the pipeline's tables hold a time that Spark cannot hold, in words.
+
+    Raises:
+        SinkError: Cassandra did not answer.
+    """
+    id_column, faults = GROUPINGS[pipeline.name].id_column, []
+    session = connect(settings)
+    try:
+        for table in pipeline.tables:
+            place = f"Cassandra {table.keyspace}.{table.name}"
+            found = ids_of_times_beyond(
+                session, table.keyspace, table.name, id_column, MOST_MILLISECONDS
+            )
+            named = [
+                f"{place}: `{name}` has a time that Spark cannot read, so no table was compared:"
+                " delete the row or correct it"
+                for name in islice(found, MOST_NAMED + 1)
+            ]
+            faults += shortened(place, named)
+    finally:
+        close(session)
+    return faults

@@ -1,0 +1,259 @@
+"""Writes each micro-batch to all sinks and enters it into the ledger.
+
+Every micro-batch goes through `BatchWriter.write`: records, dead letters, aggregates, and the
+ledger last. Each step is harmless to repeat with the same rows, and the rows are the same when
+the batch is repeated, so a crash at any moment leaves nothing lost and nothing doubled.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from pymongo.database import Database
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from errors import JobError, MillraceError
+from runtime import remedies
+from settings import Settings
+from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Batch
+from spark_jobs.sinks.dead_letters import send_dead_letters, store_summaries
+from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.sources.kafka import OffsetRanges, count_messages
+from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.clock import Moment, refuse_clock_ahead, refuse_dropped_rows
+from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.ledger import Confirmations, Counts, Document, Entry, Ledger
+from spark_jobs.state.offset_ranges import Ranges, overlap, width
+from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
+
+logger = logging.getLogger(__name__)
+READ_METRIC = "messages_read"
+DEAD_LETTERS = "dead-letters"
+# A batch of so many messages at most is written by one task for each table, not by one for each
+# partition.
+FEW_MESSAGES = 1000
+# The aggregates come last: by then all records are written.
+POINTS = {"mongodb": "between-cassandra-and-mongodb"}
+
+
+class NotBegun(JobError):
+    """A batch came when no more was wanted."""
+
+
+@dataclass
+class BatchWriter:
+    """Applies micro-batches of one query to all sinks and enters them into the ledger.
+
+    Attributes:
+        started: When the job started, by a clock that was believed then.
+        topic_id: The broker's own id of the topic, for the ledger.
+        plan: Fingerprint of the code, for the ledger.
+        lost: Offsets that the broker no longer has; the user goes on without them.
+        confirmed: The last batch that the ledger had when the query started.
+        closed: Set from outside: no batch may begin any more.
+        in_work: The batch that is being written, or was last.
+        error: Why the last batch failed.
+    """
+
+    pipeline: Pipeline
+    settings: Settings
+    spark: SparkSession
+    database: Database[Document]
+    checkpoint: Checkpoint
+    not_before: datetime
+    started: Moment = field(default_factory=lambda: Moment.now())
+    topic_id: str | None = None
+    plan: str | None = None
+    lost: Ranges = field(default_factory=dict)
+    confirmed: int | None = None
+    closed: bool = False
+    in_work: int | None = None
+    error: Exception | None = None
+
+    def write(self, batch: DataFrame, batch_id: int) -> None:
+        """Write one micro-batch; the function that `foreachBatch` calls.
+
+        The error is kept, as Spark hands it on as text only.
+        """
+        try:
+            self._begin(batch_id)
+            self._write(batch, batch_id)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _begin(self, batch_id: int) -> None:
+        # In this order, lest `closed` is set and `in_work` looked at between the two.
+        before, self.in_work = self.in_work, batch_id
+        if self.closed:
+            self.in_work = before
+            raise NotBegun(f"Batch {batch_id} was not begun, as the job ends. It comes again.")
+
+    def _write(self, batch: DataFrame, batch_id: int) -> None:
+        started = time.monotonic()
+        plan = self.checkpoint.plan(batch_id)
+        refuse_clock_ahead(plan, self.started, Moment.now(), self.settings.deduplication_days)
+        refuse_dropped_rows(plan, self.not_before)
+        ranges = self.checkpoint.ranges(batch_id)
+        # Tasks, not rows, are what a few rows cost.
+        few = width(ranges) <= FEW_MESSAGES
+        # As objects: PySpark's other levels would write and read them anew for each use.
+        kept = StorageLevel.MEMORY_AND_DISK_DESER
+        classified = (batch.repartition(1) if few else batch).persist(kept)
+        try:
+            rows = self.pipeline.summarise(classified).collect()
+            summary = self.pipeline.roll_up(row.asDict() for row in rows)
+            # Spark's state has the batch's ids now; if the ledger has it, all sinks have it.
+            if self.confirmed is not None and batch_id <= self.confirmed:
+                logger.info("query=%s batch_id=%d confirmed before", self.pipeline.name, batch_id)
+                return
+            counts = self._count(summary, ranges)
+            # Offsets may move without a message (aborted transactions): they are covered too.
+            if any(end > start for start, end in ranges.values()):
+                self._write_sinks(classified, summary, batch_id)
+                self._confirm(counts, ranges, batch_id)
+        finally:
+            classified.unpersist()
+        logger.info(
+            "query=%s batch_id=%d rows_in=%d rows_valid=%d rows_rejected=%d rows_filtered=%d"
+            " duplicates=%d elapsed_s=%.1f",
+            self.pipeline.name,
+            batch_id,
+            counts.read,
+            counts.stored,
+            counts.dead_lettered,
+            counts.filtered,
+            counts.duplicates,
+            time.monotonic() - started,
+        )
+
+    def _write_sinks(self, classified: DataFrame, summary: BatchSummary, batch_id: int) -> None:
+        """Write every sink that has not confirmed the batch; one that fails keeps no other back.
+
+        Raises:
+            MillraceError: what the first failing sink said, after all were tried.
+        """
+        confirmations = Confirmations(
+            self.database, self.pipeline.name, self._query_id(), batch_id, self.plan
+        )
+        done = confirmations.sinks()
+        failed: list[MillraceError] = []
+        for name, write in self._steps(classified, summary, batch_id):
+            if name in done:
+                logger.info(
+                    "query=%s batch_id=%d sink=%s had it", self.pipeline.name, batch_id, name
+                )
+                continue
+            fault_point(POINTS.get(name, f"before-{name}"))
+            try:
+                write()
+            except MillraceError as error:
+                failed.append(error)
+            else:
+                confirmations.add(name)
+        if failed:
+            raise failed[0]
+
+    def _steps(
+        self, classified: DataFrame, summary: BatchSummary, batch_id: int
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What there is to write, by name; dead letters go before the aggregates."""
+        records = classified.filter(F.col("outcome").isin(*STORED))
+        batch = Batch(records, summary, self._query_id())
+        sinks = {sink.name: sink for sink in sinks_of(self.pipeline, self.settings, self.database)}
+        last = sinks.pop("mongodb", None)
+        for name, sink in sinks.items() if summary.stored else ():
+            yield name, partial(sink.write_batch, batch, batch_id)
+        if summary.outcomes[REJECTED]:
+            rejected = classified.filter(F.col("outcome") == REJECTED)
+            yield DEAD_LETTERS, partial(self._write_rejected, rejected, batch_id)
+        if last and summary.stored:
+            yield last.name, partial(last.write_batch, batch, batch_id)
+
+    def _write_rejected(self, rejected: DataFrame, batch_id: int) -> None:
+        send_dead_letters(rejected, self.settings, self.pipeline.topic(self.settings), batch_id)
+        fault_point("between-dead-letters-and-summaries")
+        store_summaries(rejected, self.database, batch_id)
+
+    def _confirm(self, counts: Counts, ranges: OffsetRanges, batch_id: int) -> None:
+        fault_point("before-ledger")
+        entry = Entry(
+            pipeline=self.pipeline.name,
+            topic=self.pipeline.topic(self.settings),
+            query_id=self._query_id(),
+            batch_id=batch_id,
+            offsets=ranges,
+            counts=counts,
+            sinks=sink_names(self.pipeline, self.settings, self.database),
+            hash_key_id=self.pipeline.hash_key_id(self.settings),
+            topic_id=self.topic_id,
+            plan=self.plan,
+            moment=Moment.now(),
+            accepted_loss=overlap(self.lost, ranges),
+        )
+        Ledger(self.database, self.pipeline.name).confirm(entry)
+        fault_point("before-commit")
+
+    def _count(self, summary: BatchSummary, ranges: OffsetRanges) -> Counts:
+        """Counts of a batch: what was read and did not come out of deduplication is a duplicate."""
+        arrived = sum(summary.outcomes.values())
+        ranges = self._without_lost(ranges)
+        read = width(ranges)
+        if arrived != read and self._observed_read() != read:
+            # Offsets without a message (transactions, compaction), or a task that ran twice and
+            # so was observed twice: count what the topic really holds.
+            topic = self.pipeline.topic(self.settings)
+            read = count_messages(self.spark, self.settings, topic, ranges) if ranges else 0
+        if arrived > read:
+            raise JobError(
+                f"{arrived} rows came out of a batch of {read} messages of the topic"
+                f" `{self.pipeline.topic(self.settings)}`: the topic changed while it was read."
+                " Start the job again; if this comes back, run `make verify`."
+            )
+        return Counts(
+            read=read,
+            stored=summary.stored,
+            dead_lettered=summary.outcomes[REJECTED],
+            filtered=summary.outcomes["filtered"],
+            duplicates=read - arrived,
+            alerts=summary.outcomes[ALERT],
+            reasons=dict(sorted(summary.reasons.items())),
+        )
+
+    def _without_lost(self, ranges: OffsetRanges) -> OffsetRanges:
+        """What the broker must still have of a batch: anything more that is gone is an error."""
+        lost = overlap(self.lost, ranges)
+        left = {p: (lost.get(p, (0, start))[1], end) for p, (start, end) in ranges.items()}
+        return {p: (start, end) for p, (start, end) in left.items() if start < end}
+
+    def _observed_read(self) -> int | None:
+        """Messages that the source handed to this batch, as Spark observed them; None if unknown.
+
+        Only a hint that spares a second read of the topic: what it cannot confirm is counted.
+        """
+        for query in self.spark.streams.active:
+            if query.id == self._query_id():
+                execution = query._jsq.streamingQuery().lastExecution()  # noqa: SLF001 - no API
+                metrics = execution.observedMetrics()
+                if metrics.contains(READ_METRIC):
+                    return int(metrics.apply(READ_METRIC).getLong(0))
+        return None
+
+    def _query_id(self) -> str:
+        query_id = self.checkpoint.query_id()
+        if query_id is None:
+            raise JobError(
+                f"The checkpoint `{self.checkpoint.path}` lost its `metadata` while the job ran."
+                " Restore the folder, or start from scratch with"
+                f" `{remedies.reset(self.pipeline.family, self.settings)}`."
+            )
+        return query_id

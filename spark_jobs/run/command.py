@@ -1,0 +1,152 @@
+"""The command line of the jobs: options, session, run, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from errors import JobError, MillraceError
+from runtime.interrupts import end_on_interrupt
+from settings import Settings, load_settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
+from spark_jobs.run.job_options import add_job_options, settings_of
+from spark_jobs.session.class_archive import keep_archive
+from spark_jobs.session.session import BRIEF_RECORDS, build_session
+from spark_jobs.session.stopping import StopRequest, stop_spark, under_spark_submit
+from spark_jobs.sinks.driver_errors import explained
+from spark_jobs.start_checks.guard import Diagnosis
+from spark_jobs.state.acceptance import accepted
+from spark_jobs.state.fault_points import check_fault
+
+EXIT_FAILED = 1
+LOG_BYTES = 16 * 1024 * 1024
+
+
+def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) -> int:
+    """Run pipelines as a command; gives the exit code."""
+    name = "-".join(pipeline.name for pipeline in pipelines)
+    options = _parser(name).parse_args(arguments)
+    settings: Settings | None = None
+    try:
+        check_fault()
+        settings = settings_of(options)
+        start_logging(settings)
+        if under_spark_submit() and (options.master or options.memory):
+            raise JobError(
+                "Under spark-submit the driver runs already: give `--master` and `--driver-memory`"
+                " to spark-submit, before the file."
+            )
+        parts = [_part(p, settings, options.sinks) for p in pipelines]
+        return _run(parts, settings, options, name)
+    except MillraceError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
+    except Exception as error:
+        told = explained(error, settings)
+        if told is None:
+            raise
+        sys.stderr.write(f"{told}\n")
+        return EXIT_FAILED
+
+
+def _part(pipeline: Pipeline, settings: Settings, sinks: str | None) -> Pipeline:
+    """The pipeline, or that part of it which feeds the sinks of `--sinks` alone.
+
+    Raises:
+        JobError: the pipeline has nothing for any of them.
+    """
+    if not pipeline.separable or sinks is None:
+        return pipeline
+    own = set(settings.sinks) & {*pipeline.separable}
+    if not own:
+        raise JobError(
+            f"--sinks: pipeline {pipeline.name} has nothing for `{sinks}`; it feeds"
+            f" {', '.join(pipeline.separable)}."
+        )
+    usual = set(load_settings().sinks) & {*pipeline.separable}
+    return pipeline if own == usual else pipeline.feeding(settings.sinks)
+
+
+def start_logging(settings: Settings, *, to_terminal: bool = True) -> None:
+    """Log lines of all jobs go to `logs/jobs.log`, and to standard error if wanted."""
+    path = settings.millrace_home / "logs" / "jobs.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2, encoding="utf-8")
+    ]
+    if to_terminal:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    logging.basicConfig(
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=handlers,
+        force=True,
+    )
+    # They tell what they send and receive, which is records; Py4J does so with every error too,
+    # which this project's own errors report in their own words.
+    for chatty, level in (
+        ("py4j", logging.CRITICAL),
+        ("pymongo", logging.WARNING),
+        ("cassandra", logging.WARNING),
+    ):
+        logging.getLogger(chatty).setLevel(level)
+    for handler in handlers:
+        handler.addFilter(_is_not_py4j)
+
+
+def _is_not_py4j(record: logging.LogRecord) -> bool:
+    # Where the JVM is gone, Py4J writes tracebacks to the root logger, which has no name to mute.
+    return "py4j" not in Path(record.pathname).parts
+
+
+def _run(
+    pipelines: Sequence[Pipeline], settings: Settings, options: argparse.Namespace, name: str
+) -> int:
+    stop = StopRequest()
+    stop.on_signals()
+    # Until the queries run there is nothing that would have to end cleanly.
+    end_on_interrupt("interrupted before the job began; nothing was changed")
+    # Before the JVM, so that a service that is away or an account that does not fit shows at once.
+    run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
+    diagnoses = check_pipelines(pipelines, settings, run_options)
+    if stop:
+        return stop.exit_code
+    # A job that comes to its end by itself is in no hurry to be gone.
+    ends = options.available_now
+    is_brief = ends and _is_little(diagnoses.values())
+    spark = build_session(settings, name, is_brief=is_brief, may_archive=ends)
+    stop.on_signals()
+    try:
+        run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
+    finally:
+        stop_spark(spark)
+    keep_archive(stop, _say)
+    if stop.exit_code:
+        _say("ended by Ctrl-C; the next start goes on there")
+    return stop.exit_code
+
+
+def _is_little(diagnoses: Iterable[Diagnosis]) -> bool:
+    """Whether all that waits on the topics is done before compiling for speed would pay."""
+    waiting = [each.unread for each in diagnoses]
+    known = [number for number in waiting if number is not None]
+    return len(known) == len(waiting) and sum(known) <= BRIEF_RECORDS
+
+
+def _say(text: str) -> None:
+    logging.getLogger(__name__).info(text)
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"spark_jobs.{name}",
+        description=f"Process the topic of {name}. Settings come from the environment and `.env`;"
+        " options win over them.",
+    )
+    add_job_options(parser)
+    return parser

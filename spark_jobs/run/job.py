@@ -1,0 +1,171 @@
+"""Runs pipelines as streaming queries until their input is processed or someone stops them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from threading import Thread
+
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
+from errors import JobError
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.locks import locked
+from spark_jobs.run.query import POLL_SECONDS, PipelineRun
+from spark_jobs.run.query import RunOptions as RunOptions
+from spark_jobs.session.stopping import StopRequest, jvm_is_gone
+from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import sinks_of
+from spark_jobs.sources.topics import check_topic
+from spark_jobs.start_checks.findings import refuse
+from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
+from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
+from spark_jobs.start_checks.sink_ownership import claimed
+from spark_jobs.state.ledger import Ledger
+
+LONGEST_CANCEL_SECONDS = 5
+JVM_END_SECONDS = 10
+ACCEPTING_NOTHING = RunOptions()
+
+
+def run_pipelines(
+    spark: SparkSession,
+    pipelines: Sequence[Pipeline],
+    settings: Settings,
+    options: RunOptions,
+    stop: StopRequest,
+    say: Callable[[str], None],
+) -> None:
+    """Run pipelines side by side in one session until all are done or `stop` is set.
+
+    Raises:
+        MillraceError: a pipeline must not start or cannot go on; the others were stopped first.
+    """
+    with locked(pipelines, settings) as note_ui:
+        note_ui(spark.sparkContext.uiWebUrl)
+        run_locked(spark, pipelines, settings, options, stop, say)
+
+
+def run_locked(
+    spark: SparkSession,
+    pipelines: Sequence[Pipeline],
+    settings: Settings,
+    options: RunOptions,
+    stop: StopRequest,
+    say: Callable[[str], None],
+    checked: Callable[[], object] = lambda: None,
+) -> None:
+    """The same for a caller that holds the locks; `checked` is called when all may start."""
+    with connect_mongodb(settings) as client:
+        database = confirmed_database(client, settings)
+        pipelines = claimed(pipelines, settings, database)
+        codes = {p.name: fingerprint(p, settings, spark) for p in pipelines}
+        # Again under the lock: another job may have moved on since the first look.
+        found = check_pipelines(pipelines, settings, options, codes)
+        runs = []
+        for pipeline in pipelines:
+            record(pipeline.checkpoint(settings), codes[pipeline.name])
+            if found[pipeline.name].lost:
+                pipeline.checkpoint(settings).note_accepted_loss(found[pipeline.name].lost)
+            run = PipelineRun(pipeline, settings, spark, database, options)
+            run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
+            run.code = codes[pipeline.name]
+            runs.append(run)
+        checked()
+        try:
+            _run_until_done(runs, stop)
+        except (Py4JError, ConnectionError, EOFError) as error:
+            if not jvm_is_gone(within_seconds=JVM_END_SECONDS):
+                raise
+            raise JobError(
+                "Spark's Java process has ended: it was killed from outside, or the machine ran out"
+                " of memory. Nothing is lost; start the job again, with more SPARK_DRIVER_MEMORY"
+                f" if need be. `{settings.millrace_home / 'logs'}` has Spark's own log."
+            ) from error
+        finally:
+            stop_runs(runs, settings.stop_timeout_seconds, say)
+
+
+def _run_until_done(runs: Sequence[PipelineRun], stop: StopRequest) -> None:
+    for run in runs:
+        if not stop:
+            run.start()
+    while not stop and not all(run.done for run in runs):
+        for run in runs:
+            run.poll()
+        time.sleep(POLL_SECONDS)
+
+
+def stop_runs(runs: Sequence[PipelineRun], seconds: float, say: Callable[[str], None]) -> None:
+    """Let all batches in work finish, or abandon them; says which, within the time for all.
+
+    Of the time a part is kept for the end itself: a task that writes takes a while to cancel.
+    """
+    if jvm_is_gone():
+        return
+    now = time.monotonic()
+    finish_by = now + seconds - min(LONGEST_CANCEL_SECONDS, seconds / 3)
+    active = [run for run in runs if run.query is not None and run.query.isActive]
+    for run in active:
+        run.close()
+    while any(run.is_at_work() for run in active) and time.monotonic() < finish_by:
+        time.sleep(POLL_SECONDS)
+    told = []
+    for run in active:
+        told.append((run, run.stop_summary()))
+    # Side by side and in threads of their own, as `stop` waits for a writer that may hang.
+    threads = [Thread(target=run.query.stop, daemon=True) for run in active if run.query]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, now + seconds - time.monotonic()))
+    for run, text in told:
+        say(f"{run.pipeline.name}: {text}")
+
+
+def check_pipelines(
+    pipelines: Sequence[Pipeline],
+    settings: Settings,
+    options: RunOptions = ACCEPTING_NOTHING,
+    codes: Mapping[str, Fingerprint] | None = None,
+) -> dict[str, Diagnosis]:
+    """Prove that topics and stores are there and that the accounts fit, before anything starts.
+
+    Without `codes` all but the code is compared, for which no Spark is needed.
+
+    Raises:
+        JobError: names all that is found, of all pipelines, and what to do.
+        SinkError: a store or the broker is away, or refuses.
+    """
+    found: dict[str, Diagnosis] = {}
+    findings: list[str] = []
+    with connect_mongodb(settings) as client:
+        check_mongodb(client, settings)
+        database = confirmed_database(client, settings)
+        for pipeline in claimed(pipelines, settings, database):
+            ledger = Ledger(database, pipeline.name)
+            try:
+                diagnosis = _check_pipeline(pipeline, settings, ledger, options)
+                findings += diagnosis.findings
+                if codes is not None:
+                    code = codes[pipeline.name]
+                    findings += check_code(pipeline, settings, ledger, code, options.accepted)
+            except JobError as error:
+                # A missing topic, an unreadable checkpoint: told with what others found.
+                findings.append(str(error))
+            else:
+                found[pipeline.name] = diagnosis
+    refuse(findings, options.when_refused)
+    return found
+
+
+def _check_pipeline(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, options: RunOptions
+) -> Diagnosis:
+    check_topic(settings, pipeline.topic(settings))
+    for sink in sinks_of(pipeline, settings, ledger.database):
+        sink.check()
+    ledger.prepare()
+    return check_start(pipeline, settings, ledger, options.accepted)

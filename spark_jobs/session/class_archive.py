@@ -1,0 +1,153 @@
+"""Java's archive of the classes that a driver loads: with it a driver starts a quarter sooner.
+
+Java keeps classes parsed and verified in a file (application class-data sharing), which fits one
+Java with one class path. The first brief job writes it as its JVM ends; any later driver on this
+machine reads it. A missing or unfit archive costs nothing but the time it would have saved.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import Popen
+from typing import Any, Final
+
+import psutil
+import pyspark
+
+from runtime.java import Java
+from settings import Settings
+from spark_jobs.session.stopping import POLL_SECONDS, StopRequest, jvm_process, kill_jvm
+
+PREFIX: Final = "classes-"
+SUFFIX: Final = ".jsa"
+WRITING: Final = "-XX:ArchiveClassesAtExit="
+READING: Final = "-XX:SharedArchiveFile="
+# Java says on its output why it does without; nobody has to act on it.
+QUIET: Final = "-Xlog:cds=off,cds+dynamic=off,class+path=off"
+# One of them has 190 MB.
+LEAST_FREE_BYTES: Final = 1_000_000_000
+# Two Javas in turn, as a test of another one.
+KEPT: Final = 2
+WRITE_TIMEOUT_SECONDS: Final = 120
+# Folders in the class path: Java archives classes of jars alone.
+FOLDERS: Final = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
+
+
+def archive_options(
+    settings: Settings, java: Java, jars: Sequence[Path], *, may_write: bool
+) -> list[str]:
+    """Options of a driver's JVM that let it read the archive; or write one, if it may.
+
+    Args:
+        settings: JARS_PATH is where archives lie.
+        java: The Java that is started.
+        jars: The jars of the class path behind Spark's own.
+        may_write: Whether `keep_archive` will be called when the driver's work is done.
+    """
+    if settings.hadoop_conf_dir or any(os.environ.get(name) for name in FOLDERS):
+        return []
+    path = settings.jars / f"{PREFIX}{_fingerprint(java, jars)}{SUFFIX}"
+    if path.exists():
+        # So that the one in use is not taken for an old one.
+        with suppress(OSError):
+            path.touch()
+        return [f"{READING}{path}", QUIET]
+    if not may_write or not _has_room(settings.jars):
+        return []
+    _remove_leftovers(settings.jars)
+    atexit.register(_drop_archive)
+    return [f"{WRITING}{path.with_suffix(f'.{os.getpid()}')}", QUIET]
+
+
+def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
+    """Let this process's JVM end, and wait for the archive if it writes one.
+
+    It takes some 10 seconds of one processor. A stop that is asked for, and whatever goes wrong,
+    leaves no archive behind. Gives whether there is one now.
+    """
+    jvm = jvm_process()
+    partial = _partial(jvm)
+    if jvm is None or partial is None:
+        return False
+    try:
+        if not stop:
+            report("java: keeping what it loaded, so that jobs start sooner from now on (once)")
+        if jvm.stdin:
+            jvm.stdin.close()  # the end of its input is the end of Spark's gateway
+        if not _ended(jvm, stop):
+            kill_jvm()
+        elif jvm.returncode == 0 and partial.exists():
+            partial.replace(partial.with_suffix(SUFFIX))
+            _keep_newest(partial.parent)
+            return True
+    except OSError:
+        pass
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+    return False
+
+
+def _drop_archive() -> None:
+    """Where this process ends without `keep_archive`, its JVM must not stay behind and write."""
+    jvm = jvm_process()
+    partial = _partial(jvm)
+    if jvm is not None and partial is not None:
+        kill_jvm()
+        jvm.wait()
+        partial.unlink(missing_ok=True)
+
+
+def _ended(jvm: Popen[Any], stop: StopRequest) -> bool:
+    deadline = time.monotonic() + WRITE_TIMEOUT_SECONDS
+    while jvm.poll() is None and not stop and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return jvm.poll() is not None
+
+
+def _fingerprint(java: Java, jars: Sequence[Path]) -> str:
+    """Changes with whatever would make Java refuse an archive."""
+    spark = Path(pyspark.__file__).parent / "jars"
+    parts = [str(java.executable.resolve()), *java.options]
+    for path in [java.executable.resolve(), spark, *sorted(spark.glob("*.jar")), *jars]:
+        state = path.stat()
+        size = state.st_size if path.is_file() else 0
+        parts.append(f"{path} {size} {state.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _partial(jvm: Popen[Any] | None) -> Path | None:
+    """The file that the JVM was told to write, as its command line tells."""
+    if jvm is None or jvm.poll() is not None:
+        return None
+    try:
+        arguments = psutil.Process(jvm.pid).cmdline()
+    except psutil.Error:
+        return None
+    written = [each.removeprefix(WRITING) for each in arguments if each.startswith(WRITING)]
+    return Path(written[0]) if written else None
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > LEAST_FREE_BYTES
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half written."""
+    for partial in folder.glob(f"{PREFIX}*.[0-9]*"):
+        if not psutil.pid_exists(int(partial.suffix[1:])):
+            with suppress(OSError):
+                partial.unlink()
+
+
+def _keep_newest(folder: Path) -> None:
+    archives = sorted(folder.glob(f"{PREFIX}*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
+    for archive in archives[:-KEPT]:
+        archive.unlink()

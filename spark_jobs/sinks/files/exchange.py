@@ -1,0 +1,152 @@
+"""The step by which merged files take the place of small ones, and its completion after a crash.
+
+On this machine a day's folder is exchanged with a new one in one step. The exchange must not be
+done twice: the new folder bears a mark, by which it is known where it stands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from errors import JobError
+from spark_jobs.session.file_system import STATE, FileSystem, HadoopFiles, LocalFiles
+from spark_jobs.state.fault_points import fault_point
+
+# linux/fs.h and fcntl.h
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A merge whose new files are whole and counted.
+
+    Attributes:
+        folder: The day's folder.
+        staging: Where the new files are, in `rows`.
+        names: The files that they replace.
+        moves: Staged name -> name in the day's folder, as pairs.
+    """
+
+    folder: str
+    staging: str
+    names: tuple[str, ...]
+    moves: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, folder: str, staging: str, names: Sequence[str], new: Sequence[str]) -> Intent:
+        """An intent with names for the new files that no batch has."""
+        stem = f"compacted-{staging.rpartition('/')[2]}"
+        moves = tuple((n, f"{stem}-{i:03d}.{n.rpartition('.')[2]}") for i, n in enumerate(new))
+        return cls(folder, staging, tuple(names), moves)
+
+    @property
+    def new_names(self) -> list[str]:
+        """What the new files are called in the day's folder."""
+        return [name for _, name in self.moves]
+
+    @property
+    def mark(self) -> str:
+        """Hidden file that only the new folder has."""
+        return f".{self.staging.rpartition('/')[2]}"
+
+    def save(self, system: FileSystem, pipeline: str) -> None:
+        """Note it, so that it will be completed whatever happens."""
+        system.write(intent_path(pipeline), json.dumps(asdict(self)).encode())
+
+
+def read_intent(system: FileSystem, pipeline: str) -> Intent | None:
+    """What was interrupted, None if nothing was."""
+    content = system.read(intent_path(pipeline))
+    if content is None:
+        return None
+    known = json.loads(content)
+    moves = tuple((a, b) for a, b in known["moves"])
+    return Intent(known["folder"], known["staging"], tuple(known["names"]), moves)
+
+
+def finish(system: FileSystem, pipeline: str, intent: Intent) -> None:
+    """Carry an intent out from wherever it stands; the caller holds off the job."""
+    try:
+        if isinstance(system, LocalFiles):
+            _exchange(system, intent)
+        elif isinstance(system, HadoopFiles):
+            _replace(system, intent)
+    except JobError:
+        # Not to be done here at all: nothing was changed.
+        _forget(system, pipeline, intent)
+        raise
+    _forget(system, pipeline, intent)
+
+
+def _forget(system: FileSystem, pipeline: str, intent: Intent) -> None:
+    system.delete(intent.staging)
+    system.delete(intent_path(pipeline))
+
+
+def _exchange(system: LocalFiles, intent: Intent) -> None:
+    old = system.root / intent.folder
+    new = system.root / intent.staging / "folder"
+    if not (old / intent.mark).exists():
+        _prepare(system, intent, old, new)
+        fault_point("before-compaction-exchange")
+        _swap(new, old)
+    fault_point("after-compaction-exchange")
+    (old / intent.mark).unlink(missing_ok=True)
+
+
+def _prepare(system: LocalFiles, intent: Intent, old: Path, new: Path) -> None:
+    """The new folder: merged files, and by links all others as they stand now."""
+    system.delete(f"{intent.staging}/folder")
+    new.mkdir(parents=True)
+    for source, name in intent.moves:
+        merged = system.root / intent.staging / "rows" / source
+        _sync(merged)
+        os.link(merged, new / name)
+    for path in old.iterdir():
+        if path.name not in intent.names:
+            os.link(path, new / path.name)
+    (new / intent.mark).touch()
+    _sync(new)
+
+
+def _swap(new: Path, old: Path) -> None:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        raise JobError("This system cannot exchange two folders in one step (Linux can).")
+    if rename(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        raise JobError(
+            f"The file system of `{old}` cannot exchange two folders in one step"
+            f" ({os.strerror(code)}). Its small files stay as they are."
+        )
+    _sync(old.parent)
+
+
+def _replace(system: HadoopFiles, intent: Intent) -> None:
+    """Put the merged files in place, then delete the small ones; readers may see both."""
+    here = {file.path for file in system.files(intent.folder)}
+    for source, name in intent.moves:
+        if name not in here:
+            system.move(f"{intent.staging}/rows/{source}", f"{intent.folder}/{name}")
+    fault_point("after-compaction-exchange")
+    for name in intent.names:
+        system.delete(f"{intent.folder}/{name}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def intent_path(pipeline: str) -> str:
+    """Where the intent of a pipeline is noted."""
+    return f"{STATE}/{pipeline}-intent.json"

@@ -1,0 +1,146 @@
+"""What the files sink remembers of a pipeline: `_millrace/<pipeline>.json` under `OUTPUT_PATH`.
+
+It is replaced whole, once for each micro-batch, after the batch's records are in place. A batch
+that comes again is known by it, so the snapshots count it once.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from errors import SinkRejected
+from runtime import remedies
+from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.session.file_system import STATE, FileSystem, ReadableFiles
+from spark_jobs.targets import Snapshot
+
+VERSION: Final = 1
+WHOLE: Final = ""
+Ranges = list[tuple[int, int]]
+
+
+@dataclass
+class Manifest:
+    """What was applied, and what it added up to.
+
+    Attributes:
+        formats: Formats of all sets.
+        applied: Query id -> the batches that the snapshots hold, as ranges with both ends.
+        last: Query id, batch id and files of the batch that was written last.
+        totals: Snapshot -> value of its group -> column -> number.
+        sketches: Snapshot -> HyperLogLog sketch of the clients.
+    """
+
+    pipeline: str
+    formats: tuple[str, ...]
+    applied: dict[str, Ranges] = field(default_factory=dict)
+    last: tuple[str, int, tuple[str, ...]] | None = None
+    totals: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    sketches: dict[str, bytes] = field(default_factory=dict)
+
+    def has(self, query_id: str, batch_id: int) -> bool:
+        """Whether a batch is in the snapshots."""
+        return within(self.applied.get(query_id, []), batch_id)
+
+    def apply(
+        self, query_id: str, batch_id: int, snapshots: Iterable[Snapshot], changes: list[Change]
+    ) -> None:
+        """Add a batch, if it is not there yet."""
+        if self.has(query_id, batch_id):
+            return
+        for snapshot in snapshots:
+            groups = self.totals.setdefault(snapshot.name, {})
+            for change in changes:
+                if change.collection == snapshot.collection:
+                    self._add(snapshot, groups, change)
+        self.applied[query_id] = with_batch(self.applied.get(query_id, []), batch_id)
+
+    def _add(self, snapshot: Snapshot, groups: dict[str, dict[str, int]], change: Change) -> None:
+        key = change.labels[snapshot.by] if snapshot.by else WHOLE
+        numbers = groups.setdefault(key, {})
+        for name, number in change.increments.items():
+            numbers[name] = numbers.get(name, 0) + number
+        if change.client_sketch is not None:
+            known = self.sketches.get(snapshot.name)
+            self.sketches[snapshot.name] = merge_sketches([known, change.client_sketch])
+
+    def rows(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+        """The rows of a snapshot, by the value of its group."""
+        groups = self.totals.get(snapshot.name, {})
+        rows: list[dict[str, Any]] = []
+        for key, numbers in sorted(groups.items()):
+            row: dict[str, Any] = {snapshot.by: key, **numbers} if snapshot.by else dict(numbers)
+            if snapshot.name in self.sketches:
+                row["unique_clients"] = estimate(self.sketches[snapshot.name])
+            rows.append(row)
+        return rows
+
+    def save(self, system: FileSystem) -> None:
+        """Put it in the place of the former one."""
+        system.write(manifest_path(self.pipeline), self.text().encode())
+
+    def text(self) -> str:
+        """The manifest as it stands in its file."""
+        document = {
+            "version": VERSION,
+            "pipeline": self.pipeline,
+            "formats": list(self.formats),
+            "applied": self.applied,
+            "last": self.last,
+            "totals": self.totals,
+            "sketches": {k: base64.b64encode(v).decode() for k, v in self.sketches.items()},
+        }
+        return json.dumps(document, indent=1)
+
+
+def manifest_path(pipeline: str) -> str:
+    """Where the manifest of a pipeline is."""
+    return f"{STATE}/{pipeline}.json"
+
+
+def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
+    """The manifest of a pipeline, None before its first batch.
+
+    Raises:
+        SinkRejected: it is there and cannot be read.
+    """
+    content = system.read(manifest_path(pipeline))
+    if content is None:
+        return None
+    try:
+        document = json.loads(content)
+        last = document["last"]
+        return Manifest(
+            pipeline=document["pipeline"],
+            formats=tuple(document["formats"]),
+            applied={q: [(a, b) for a, b in r] for q, r in document["applied"].items()},
+            last=(last[0], last[1], tuple(last[2])) if last else None,
+            totals=document["totals"],
+            sketches={k: base64.b64decode(v) for k, v in document["sketches"].items()},
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise SinkRejected(
+            f"Files: `{system.url(manifest_path(pipeline))}` cannot be read"
+            f" ({type(error).__name__}): it was changed from outside. Restore it, or start anew"
+            f" with `{remedies.reset(pipeline)}`."
+        ) from error
+
+
+def within(ranges: Ranges, batch_id: int) -> bool:
+    """Whether one of the ranges holds a batch."""
+    return any(first <= batch_id <= last for first, last in ranges)
+
+
+def with_batch(ranges: Ranges, batch_id: int) -> Ranges:
+    """The ranges with one batch more; neighbours become one."""
+    merged: Ranges = []
+    for first, last in sorted([*ranges, (batch_id, batch_id)]):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged

@@ -1,0 +1,190 @@
+"""Reads files without Spark, by Arrow: on this machine and on S3. Of HDFS Spark reads the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import ArrayType, LongType, StringType, StructType
+
+from errors import SinkRejected
+from settings import OUTPUT_FORMATS, Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.session.file_system import ReadableFiles, StoredFile, can_be_reached, output_files
+from spark_jobs.sinks.files.arrow_files import arrow_files
+from spark_jobs.sinks.files.formats import ARROW_FORMATS, reader, unflattened
+from spark_jobs.sinks.files.manifest import load_manifest
+from spark_jobs.sinks.files.sink import set_folder, snapshot_path
+from spark_jobs.targets import FileSet, Snapshot
+
+COUNT_ATTEMPTS = 3
+Record = dict[str, Any]
+
+
+def _readable(settings: Settings) -> ReadableFiles | None:
+    """Files of OUTPUT_PATH by what can reach them now; None of HDFS without Spark."""
+    hadoop = output_files(settings)
+    return hadoop if can_be_reached(hadoop) else arrow_files(settings)
+
+
+def as_written(settings: Settings, pipeline: Pipeline) -> Settings:
+    """Settings with the formats in which a pipeline's files were written.
+
+    OUTPUT_FORMAT stays where no file is, or where only Spark, which does not run, could tell.
+    """
+    place = _readable(settings)
+    if place is None:
+        return settings
+    manifest = load_manifest(place, pipeline.family)
+    formats = manifest.formats if manifest else tuple(_found_formats(place, pipeline))
+    return settings.model_copy(update={"output_format": formats or settings.output_format})
+
+
+def _found_formats(place: ReadableFiles, pipeline: Pipeline) -> Iterator[str]:
+    """Formats by the names of files, for files whose manifest is gone."""
+    paths = [file.path for each in pipeline.file_sets for file in place.files(each.name)]
+    for form in OUTPUT_FORMATS:
+        if any(path.endswith(f".{form}") for path in paths):
+            yield form
+
+
+def has_manifest(settings: Settings, pipeline: Pipeline) -> bool:
+    """Whether OUTPUT_PATH remembers what the pipeline wrote there."""
+    place = _readable(settings)
+    return place is not None and load_manifest(place, pipeline.family) is not None
+
+
+def other_formats(settings: Settings, pipeline: Pipeline) -> str | None:
+    """In which other formats than OUTPUT_FORMAT the files are, in words; None if in the same."""
+    formats = as_written(settings, pipeline).output_format
+    if {*formats} == {*settings.output_format}:
+        return None
+    return (
+        f"files of {pipeline.family} in `{settings.output_path}` are {','.join(formats)},"
+        f" OUTPUT_FORMAT is {','.join(settings.output_format)}"
+    )
+
+
+def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
+    """How many rows a set has, without Spark; None where all of it would be fetched for that."""
+    system = arrow_files(settings) if output_files(settings).is_local else None
+    if system is None:
+        return None
+    folder = set_folder(settings, file_set.name, form)
+
+    def count() -> int:
+        paths = [f"{folder}/{path}" for path in _visible(system.files(folder), form)]
+        return int(system.rows(paths, form, file_set.schema).count_rows()) if paths else 0
+
+    for _ in range(COUNT_ATTEMPTS - 1):
+        # A job may merge files between the two looks.
+        with suppress(FileNotFoundError):
+            return count()
+    return count()
+
+
+def _visible(files: list[StoredFile], form: str) -> list[str]:
+    """Paths of a set's files of a format; a day's folder may also hold a mark of a merge."""
+    return [file.path for file in files if file.path.endswith(f".{form}")]
+
+
+def snapshot_schema(snapshot: Snapshot) -> StructType:
+    """Its columns: the text by which it is grouped, and whole numbers."""
+    schema = StructType()
+    for column in snapshot.columns:
+        schema.add(column, StringType() if column == snapshot.by else LongType())
+    return schema
+
+
+def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Record]:
+    """The rows of a snapshot as one format has them; none before its first batch.
+
+    Raises:
+        SinkRejected: its file is damaged.
+    """
+    place = _readable(settings) or output_files(settings)
+    content = place.read(snapshot_path(settings, snapshot, form))
+    if content is None:
+        return []
+    # In Arrow's own memory: its threads may let go of it when Python is about to end, and over an
+    # object of Python's they would abort the process.
+    memory = pa.BufferOutputStream()
+    memory.write(content)
+    schema = to_arrow_schema(snapshot_schema(snapshot))
+    with _readable_rows(settings, snapshot.name):
+        fragment = ARROW_FORMATS[form].make_fragment(pa.BufferReader(memory.getvalue()))
+        rows: list[Record] = fragment.to_table(schema=schema).to_pylist()
+    return rows
+
+
+@contextmanager
+def _readable_rows(settings: Settings, name: str) -> Iterator[None]:
+    """Errors of Arrow in words, without its own, which quote values."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise SinkRejected(
+            f"Files: `{name}` in `{settings.output_path}` cannot be read"
+            f" ({type(error).__name__}): a file is damaged, or may not be read. Restore it."
+        ) from error
+
+
+def show_set(
+    settings: Settings,
+    name: str,
+    limit: int,
+    pipelines: tuple[Pipeline, ...],
+    spark: SparkSession | None = None,
+) -> list[Record]:
+    """The first rows of a set, or a snapshot's; of a set the newest files first.
+
+    In the formats that are there, whatever settings say. `spark` is wanted where files are on HDFS.
+
+    Raises:
+        SinkRejected: there is no such set, or a file of it cannot be read.
+    """
+    for pipeline in pipelines:
+        for snapshot in (each for each in pipeline.snapshots if each.name == name):
+            found = as_written(settings, pipeline)
+            return snapshot_rows(found, snapshot, found.output_format[0])[:limit]
+        for file_set in (each for each in pipeline.file_sets if each.name == name):
+            found = as_written(settings, pipeline)
+            return _first_rows(found, file_set, found.output_format[0], limit, spark)
+    raise SinkRejected(f"There is no set of files `{name}`.")
+
+
+def _first_rows(
+    settings: Settings, file_set: FileSet, form: str, limit: int, spark: SparkSession | None
+) -> list[Record]:
+    folder = set_folder(settings, file_set.name, form)
+    arrow = arrow_files(settings)
+    system = arrow or output_files(settings)
+    rows: list[Record] = []
+    # Days ascend, and in them batches: the last files are the newest.
+    for name in reversed(_visible(system.files(folder), form)):
+        if len(rows) >= limit:
+            break
+        path, missing = f"{folder}/{name}", limit - len(rows)
+        if arrow:
+            with _readable_rows(settings, file_set.name):
+                found = arrow.rows([path], form, file_set.schema).head(missing).to_pylist()
+            rows += [_with_lists(row, file_set.schema, form) for row in found]
+        elif spark:
+            read = reader(spark.read, form, file_set.schema).load(system.url(path))
+            listed = unflattened(read, file_set.schema) if form == "csv" else read
+            rows += [row.asDict() for row in listed.limit(missing).collect()]
+    return rows
+
+
+def _with_lists(row: Record, schema: StructType, form: str) -> Record:
+    """A row with its lists as lists, which CSV has as texts."""
+    lists = {
+        field.name: row[field.name].split(",") if row[field.name] else []
+        for field in schema
+        if form == "csv" and isinstance(field.dataType, ArrayType) and row[field.name] is not None
+    }
+    return row | lists

@@ -1,0 +1,232 @@
+"""Records and small tables as files, by Spark: on this machine, on HDFS or on S3.
+
+What: the records of each set of the pipeline, by UTC day where the set has one
+    (`<set>/day=2026-11-22/…`), and the pipeline's snapshots, each one file.
+Key: a file's name: query, batch and part (`1a2b3c4d-0000000042-000.parquet`).
+Replay: the batch's own files are replaced, and those that it no longer has are deleted; the
+    snapshots know which batches they hold. Batches that were compacted are left as they are.
+Nulls: kept; file_formats.py says how each format shows them.
+Options: several formats at once go into a folder each (`<set>/parquet`). A file is written under
+    `_staging`, which readers skip, and is renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JError
+from pymongo.database import Database
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from errors import SinkError, SinkRejected, SinkUnavailable
+from runtime import remedies
+from settings import Settings
+from spark_jobs.session.file_system import (
+    STAGING,
+    FileSystem,
+    can_be_reached,
+    output_files,
+)
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
+from spark_jobs.sinks.files.exchange import finish, read_intent
+from spark_jobs.sinks.files.formats import small_file, writer
+from spark_jobs.sinks.files.manifest import Manifest, load_manifest
+from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.store_errors import OUTAGE_PATTERN
+from spark_jobs.targets import FileSet, Snapshot
+
+if TYPE_CHECKING:
+    from spark_jobs.pipeline import Pipeline
+
+# More than a usual micro-batch, so that a set gets one file for each day of it.
+ROWS_PER_FILE = 200_000
+NO_DAY = "none"
+TARGETS = "targets.json"
+
+
+def set_folder(settings: Settings, name: str, form: str) -> str:
+    """Where a set has the files of a format."""
+    return name if len(settings.output_format) == 1 else f"{name}/{form}"
+
+
+@dataclass(frozen=True)
+class FilesSink:
+    """Writes each batch to every set, then the snapshots."""
+
+    settings: Settings
+    pipeline: str
+    sets: tuple[FileSet, ...]
+    snapshots: tuple[Snapshot, ...]
+    name: str = "files"
+
+    def check(self) -> None:
+        """See that the place can be written to and holds what these settings would write.
+
+        HDFS and S3 are asked once Spark runs.
+        """
+        system = output_files(self.settings)
+        if not can_be_reached(system):
+            return
+        with explained(self.settings, "be written to"):
+            probe = f"{STAGING}/.check-{self.pipeline}"
+            system.write(probe, b"")
+            system.delete(probe)
+            manifest = load_manifest(system, self.pipeline)
+            intent = None if system.is_local else read_intent(system, self.pipeline)
+            if intent:
+                finish(system, self.pipeline, intent)
+        if manifest and set(manifest.formats) != set(self.settings.output_format):
+            raise SinkRejected(
+                f"Files of {self.pipeline} under `{self.settings.output_path}` are"
+                f" {', '.join(manifest.formats)}, OUTPUT_FORMAT is"
+                f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to the former; or"
+                f" fill another OUTPUT_PATH and use that, `{self._fill_another()}`; or delete what"
+                f" is stored with `{remedies.reset(self.pipeline, self.settings)}`."
+            )
+
+    def _fill_another(self) -> str:
+        """A command that writes all that is stored beside the present place."""
+        path = f"{self.settings.output_path}-{'-'.join(self.settings.output_format)}"
+        elsewhere = self.settings.model_copy(update={"output_path": path})
+        topic = getattr(self.settings, f"{self.pipeline}_topic")
+        return remedies.replay(topic, self.name, elsewhere)
+
+    def write_batch(self, batch: Batch, batch_id: int) -> None:
+        """Put the batch's files in place, then the snapshots that hold it."""
+        system = output_files(self.settings)
+        with explained(self.settings, f"take batch {batch_id}"):
+            manifest = load_manifest(system, self.pipeline) or Manifest(
+                self.pipeline, self.settings.output_format
+            )
+            if not CompactionNotes.load(system, self.pipeline).covers(batch.query_id, batch_id):
+                written = self._write_records(system, manifest, batch, batch_id)
+                manifest.last = (batch.query_id, batch_id, written)
+            fault_point("between-files-and-snapshots")
+            manifest.apply(batch.query_id, batch_id, self.snapshots, batch.summary.changes)
+            manifest.save(system)
+            self._write_snapshots(system, manifest)
+            system.delete(self._staging(batch.query_id, batch_id))
+
+    def _write_records(
+        self, system: FileSystem, manifest: Manifest, batch: Batch, batch_id: int
+    ) -> tuple[str, ...]:
+        """Stage all files of a batch, then rename each; gives their paths."""
+        staging = self._staging(batch.query_id, batch_id)
+        former = set(json.loads(system.read(f"{staging}/{TARGETS}") or b"[]"))
+        if manifest.last and manifest.last[:2] == (batch.query_id, batch_id):
+            former |= {*manifest.last[2]}
+        system.delete(staging)
+        records = sum(batch.summary.outcomes.values()) or ROWS_PER_FILE
+        moves: list[tuple[str, str]] = []
+        for file_set in self.sets:
+            for form in self.settings.output_format:
+                folder = f"{staging}/{file_set.name}/{form}"
+                stage(file_set, batch.records, records, form, system.url(folder))
+                target = set_folder(self.settings, file_set.name, form)
+                stem = file_stem(batch.query_id, batch_id)
+                moves += placed(system, folder, target, stem)
+        targets = [target for _, target in moves]
+        # What a former try has put in place and this one will not: known before anything moves.
+        system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
+        with publishing(system, self.pipeline):
+            for position, (source, target) in enumerate(moves):
+                if position:
+                    fault_point("in-files-publish")
+                system.move(source, target)
+            for path in sorted(former - {*targets}):
+                system.delete(path)
+        return tuple(targets)
+
+    def _write_snapshots(self, system: FileSystem, manifest: Manifest) -> None:
+        for snapshot in self.snapshots:
+            rows = manifest.rows(snapshot)
+            for form in self.settings.output_format:
+                path = snapshot_path(self.settings, snapshot, form)
+                system.write(path, small_file(snapshot.columns, rows, form))
+
+    def _staging(self, query_id: str, batch_id: int) -> str:
+        return f"{STAGING}/{self.pipeline}/{query_id}/{batch_id}"
+
+
+def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
+    """The sets of a pipeline; None where it has none."""
+    if not pipeline.file_sets:
+        return None
+    return FilesSink(settings, pipeline.family, pipeline.file_sets, pipeline.snapshots)
+
+
+def snapshot_path(settings: Settings, snapshot: Snapshot, form: str) -> str:
+    """The one file of a snapshot."""
+    return f"{set_folder(settings, snapshot.name, form)}/{snapshot.name}.{form}"
+
+
+def file_stem(query_id: str, batch_id: int) -> str:
+    """How the names of a batch's files begin."""
+    return f"{query_id[:8]}-{batch_id:010d}"
+
+
+def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: str) -> None:
+    """Write the rows of a set into a folder of their own, each day apart.
+
+    Sorted, so that a repeated batch is cut into the same files.
+    """
+    schema = file_set.schema
+    rows = file_set.rows(records).select(*(F.col(f.name).cast(f.dataType) for f in schema))
+    day = F.date_format(file_set.day_column, "yyyy-MM-dd") if file_set.day_column else None
+    rows = rows.withColumn("day", F.lit(NO_DAY) if day is None else day)
+    parts = math.ceil(number / ROWS_PER_FILE)
+    rows = rows.coalesce(1) if parts == 1 else rows.repartition(parts, "day", schema[0].name)
+    rows = rows.sortWithinPartitions("day", schema[0].name)
+    writer(rows, form).option("maxRecordsPerFile", ROWS_PER_FILE).partitionBy("day").save(url)
+
+
+def placed(system: FileSystem, folder: str, target: str, stem: str) -> list[tuple[str, str]]:
+    """From where each staged file moves to where."""
+    by_day: dict[str, list[str]] = {}
+    for file in system.files(folder):
+        day, _, name = file.path.rpartition("/")
+        if day and not name.startswith((".", "_")):
+            by_day.setdefault(day, []).append(name)
+    moves = []
+    for day, names in sorted(by_day.items()):
+        place = target if day == f"day={NO_DAY}" else f"{target}/{day}"
+        for number, name in enumerate(names):
+            ending = name.rpartition(".")[2]
+            moves.append((f"{folder}/{day}/{name}", f"{place}/{stem}-{number:03d}.{ending}"))
+    return moves
+
+
+@contextmanager
+def explained(settings: Settings, action: str) -> Iterator[None]:
+    """Turn errors of file systems and Spark into what a user can act on.
+
+    Raises:
+        SinkError: in its place; without texts of the cause, which may quote records.
+    """
+    try:
+        yield
+    except SinkError:
+        raise
+    except (OSError, Py4JError, PySparkException) as error:
+        cause = type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            cause = f"{cause}: {error.strerror}"
+        place = f"`{settings.output_path}`"
+        if "://" in settings.output_path and OUTAGE_PATTERN.search(str(error)):
+            raise SinkUnavailable(
+                f"Files: {place} did not {action} ({cause}). Nothing is lost: the batch is"
+                " repeated. See that the store of OUTPUT_PATH is up (`make status`)."
+            ) from error
+        raise SinkRejected(
+            f"Files: {place} refused to {action} ({cause}). Nothing is lost: the batch is repeated"
+            " at the next start. Check OUTPUT_PATH, its access rights and free space;"
+            " `make logs SERVICE=jobs` has more."
+        ) from error

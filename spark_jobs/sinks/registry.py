@@ -1,0 +1,31 @@
+"""Which sinks a pipeline writes to, as settings enable them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from pymongo.database import Database
+
+from settings import SINK_MODULES, Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Sink
+from spark_jobs.state.ledger import Document
+
+
+def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> list[Sink]:
+    """The enabled sinks that a pipeline has something for, in the order of writing."""
+    made = (
+        import_module(module).sink(pipeline, settings, database)
+        for module in (
+            *(module for name, module in SINK_MODULES.items() if name in settings.sinks),
+            *pipeline.always,
+        )
+    )
+    return [sink for sink in made if sink is not None]
+
+
+def sink_names(
+    pipeline: Pipeline, settings: Settings, database: Database[Document]
+) -> tuple[str, ...]:
+    """Names of the enabled sinks that a pipeline has something for."""
+    return tuple(sink.name for sink in sinks_of(pipeline, settings, database))

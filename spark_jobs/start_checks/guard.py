@@ -1,0 +1,308 @@
+"""Checks before a query starts: checkpoint, ledger, stores, broker and code must fit together.
+
+Counts and aggregates are increments that each batch may add once, known by query and batch. A new
+checkpoint is a new query and reads the topic anew, so it must never run over stores that hold
+what an earlier one wrote. See doctor.py for the broker's part.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from runtime import remedies
+from settings import SINK_MODULES, Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.files.reading import has_files
+from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sources.topics import TopicState, topic_state
+from spark_jobs.start_checks.findings import finding
+from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
+from spark_jobs.start_checks.topic import BrokerCheck
+from spark_jobs.state.acceptance import ACCEPT_CLOCK, ACCEPT_CODE, NOTHING, Accepted
+from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.clock import Moment, in_words, tolerance
+from spark_jobs.state.ledger import Entry, Ledger
+from spark_jobs.state.offset_ranges import Ranges, width
+from sql.tables import count_rows
+
+logger = logging.getLogger(__name__)
+COUNTED_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a start of one pipeline finds; without findings it may start.
+
+    `lost` are offsets that come next and are no longer on the broker, as far as they are accepted;
+    `unread` how many offsets wait on the topic, None where that was not looked at.
+    """
+
+    findings: list[str]
+    topic_id: str | None = None
+    lost: Ranges = field(default_factory=dict)
+    unread: int | None = None
+
+
+def check_start(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, accepted: Accepted = NOTHING
+) -> Diagnosis:
+    """Compare checkpoint, ledger, stores and broker; changes nothing.
+
+    A checkpoint on HDFS or S3 is compared once Spark runs.
+    """
+    if not pipeline.checkpoint(settings).can_be_reached:
+        return Diagnosis([])
+    case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
+    if other_topic := list(case.other_topic()):
+        return Diagnosis([*other_topic, *case.other_settings()])
+    findings = [*case.accounts(), *case.other_settings()]
+    if not accepted.clock:
+        findings += case.clock_ahead(Moment.now())
+    state = topic_state(settings, pipeline.topic(settings))
+    unread = _unread(state, case.entry)
+    if not case.has_own_checkpoint():
+        return Diagnosis(findings, state.topic_id, unread=unread)
+    broker = BrokerCheck(pipeline, settings, ledger, case.checkpoint, case.entry, state)
+    found = [*findings, *broker.findings(accepted)]
+    return Diagnosis(found, state.topic_id, broker.lost(), unread)
+
+
+def _unread(state: TopicState, last: Entry | None) -> int:
+    """Offsets of the topic behind the last confirmed batch."""
+    read = {partition: end for partition, (_, end) in last.offsets.items()} if last else {}
+    return sum(
+        max(0, end - max(start, read.get(partition, start)))
+        for partition, (start, end) in state.offsets.items()
+    )
+
+
+@dataclass(frozen=True)
+class StartCheck:
+    """One pipeline's checkpoint against its ledger, stores and settings."""
+
+    pipeline: Pipeline
+    settings: Settings
+    ledger: Ledger
+    checkpoint: Checkpoint
+    entry: Entry | None
+
+    def has_own_checkpoint(self) -> bool:
+        """Whether the checkpoint is of the query whose batches the ledger has, as far as known."""
+        return self.entry is None or self.checkpoint.query_id() == self.entry.query_id
+
+    def other_topic(self) -> Iterator[str]:
+        """Whether the checkpoint is of another topic than the setting says."""
+        planned, topic = self.checkpoint.last_planned(), self.pipeline.topic(self.settings)
+        if planned is not None and (read := self.checkpoint.plan(planned).topic) != topic:
+            yield self._finding(
+                f"the checkpoint `{self.checkpoint.path}` belongs to the topic `{read}`, the"
+                f" setting says `{topic}`. {self._stored()} came from the former.",
+                f"set {self.pipeline.family.upper()}_TOPIC to `{read}` again",
+                "for another topic beside it set another MILLRACE_HOME and MONGO_DATABASE",
+            )
+
+    def accounts(self) -> Iterator[str]:
+        """Whether checkpoint, ledger and stores tell the same story."""
+        if self.entry is None:
+            yield from self._without_ledger()
+        elif not self.has_own_checkpoint():
+            found = "is gone" if self.checkpoint.query_id() is None else "belongs to another query"
+            counts = self.ledger.totals()
+            yield self._finding(
+                f"the ledger has batches up to {self.entry.batch_id}, but the checkpoint"
+                f" `{self.checkpoint.path}` {found}. Reading anew would count all {counts.read}"
+                f" messages twice, {counts.stored} stored records among them.",
+                "bring the checkpoint back",
+            )
+        else:
+            yield from self._other_age(self.entry)
+
+    def other_settings(self) -> Iterator[str]:
+        """Whether the stores were written with other sinks or under another key."""
+        if self.entry is None:
+            return
+        present = sink_names(self.pipeline, self.settings, self.ledger.database)
+        if set(self.entry.sinks) != set(present):
+            yield self._other_sinks(self.entry.sinks, present)
+        key_id = self.pipeline.hash_key_id(self.settings)
+        if key_id != self.entry.hash_key_id:
+            yield self._finding(
+                f"the digests in the stores were made with the key `{self.entry.hash_key_id}`, the"
+                f" present PII_HASH_KEY / PII_HASH_MODE is `{key_id}`. {self._stored()} have the"
+                " former ones; one person would get two digests.",
+                "set the former PII_HASH_KEY and PII_HASH_MODE again",
+            )
+
+    def _other_sinks(self, before: Sequence[str], present: Sequence[str]) -> str:
+        """That sinks were added or dropped since the last batch, and the ways to go on."""
+        added = [name for name in present if name not in before]
+        dropped = [name for name in before if name not in present]
+        problem = f"what is stored went to `{','.join(before)}`, now it is `{','.join(present)}`."
+        if added:
+            problem += f" {' and '.join(added)} would lack the {self._stored()}."
+        if dropped:
+            problem += (
+                f" {' and '.join(dropped)} would be dropped: what is there of the {self._stored()}"
+                " stays, and nothing is added to it."
+            )
+        former = (
+            *(name for name in self.settings.sinks if name not in added),
+            *(name for name in SINK_MODULES if name in dropped),
+        )
+        command = remedies.with_sinks(self.settings, former)
+        choices = [
+            f"set SINKS to `{','.join(former)}` again" + (f": `{command}`" if command else "")
+        ]
+        if not dropped:
+            topic = self.pipeline.topic(self.settings)
+            for number, name in enumerate(added, start=1):
+                # One after the other: all other sinks of a replay have what is stored.
+                so_far = self.settings.model_copy(update={"sinks": (*former, *added[:number])})
+                command = remedies.replay(topic, name, so_far)
+                choices.append(f"`{command}` writes all that is stored into {name} too")
+        return self._finding(problem, *choices)
+
+    def clock_ahead(self, now: Moment) -> Iterator[str]:
+        """Whether the clock was set ahead since the last batch, as far as the uptime tells."""
+        before = self.entry.moment if self.entry else None
+        ahead = before.time_ahead(now) if before else timedelta()
+        if ahead > tolerance(self.settings.deduplication_days):
+            yield self._finding(
+                f"the clock of this machine stands {in_words(ahead)} ahead of the time that has"
+                " passed since the last batch by the machine's uptime. If it was set, the ids of"
+                f" {self._stored()} would be forgotten so much earlier, and their duplicates be"
+                " taken for new.",
+                "set the clock right",
+                f"`{remedies.again(ACCEPT_CLOCK, self.settings)}` where it is right: the machine"
+                " stood still, or its clock was wrong before",
+            )
+
+    def _without_ledger(self) -> Iterator[str]:
+        # Batches that held no message are committed without an entry: only offsets tell.
+        committed = self.checkpoint.last_committed()
+        if read := width(self.checkpoint.done_ranges()):
+            yield self._finding(
+                f"the checkpoint `{self.checkpoint.path}` is done with {read} offsets, but the"
+                " ledger `batches` in MongoDB has none. Was the database"
+                f" `{self.settings.mongo_database}` emptied or changed?",
+                "bring the database back, or set MONGO_DATABASE to it",
+                self._replay(),
+            )
+        if committed is None and self.checkpoint.last_planned() is None:
+            for store in self._filled_stores():
+                yield self._finding(
+                    f"{store}, but there is neither a checkpoint nor a ledger of how they came"
+                    " there. Reading anew would count them twice.",
+                    f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
+                )
+
+    def _filled_stores(self) -> Iterator[str]:
+        if "cassandra" in self.settings.sinks and self.pipeline.tables:
+            sink = CassandraSink(self.settings, self.pipeline.tables)
+            if rows := sink.count_records(at_most=COUNTED_ROWS):
+                number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
+                yield f"Cassandra holds records ({number} in a table)"
+        if "mongodb" in self.settings.sinks:
+            collections = [self.ledger.database[name] for name in self.pipeline.collections]
+            if documents := sum(each.count_documents({}) for each in collections):
+                yield f"MongoDB holds aggregates ({documents} documents)"
+        if "postgres" in self.settings.sinks:
+            names = [table.name for table in self.pipeline.sql_tables]
+            if rows := sum(count_rows(self.settings, name) for name in names):
+                yield f"PostgreSQL holds records ({rows} rows)"
+        if "files" in self.settings.sinks and has_files(self.settings, self.pipeline):
+            yield f"`{self.settings.output_path}` holds files of {self.pipeline.family}"
+
+    def _other_age(self, entry: Entry) -> Iterator[str]:
+        planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
+        if planned is None or entry.batch_id > planned:
+            newer = [e for e in self.ledger.entries() if planned is None or e.batch_id > planned]
+            yield self._finding(
+                f"the ledger has batch {entry.batch_id}, the checkpoint `{self.checkpoint.path}`"
+                f" is older: it lacks {len(newer)} batches with {sum(e.counts.read for e in newer)}"
+                " messages, which would be counted twice.",
+                "bring the newer checkpoint back",
+            )
+            return
+        # The ledger may be ahead of Spark's commit by one batch, and never behind it.
+        if beyond := _read_beyond(entry, self.checkpoint.next_offsets()):
+            yield self._finding(
+                f"the checkpoint has read on, {_batch(committed)}, the ledger ends with"
+                f" {entry.batch_id}: {width(beyond)} offsets are missing in it. Was MongoDB"
+                " restored from an older backup?",
+                "bring the newer ledger and aggregates back",
+                self._replay(),
+            )
+
+    def _replay(self) -> str:
+        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
+        return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
+
+    def _stored(self) -> str:
+        return f"{self.ledger.totals().stored} stored records"
+
+    def _finding(self, problem: str, *choices: str) -> str:
+        return finding(self.settings, self.pipeline.name, problem, *choices)
+
+
+def _batch(committed: int | None) -> str:
+    return "no batch is committed" if committed is None else f"committed batch {committed}"
+
+
+def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
+    """Offsets after an entry's end; batches without a message have no entry."""
+    known = {partition: end for partition, (_, end) in entry.offsets.items()}
+    return {
+        partition: (known.get(partition, 0), end)
+        for partition, end in until.items()
+        if end > known.get(partition, 0)
+    }
+
+
+def check_code(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
+) -> list[str]:
+    """Compare the code that runs now with the code that left the checkpoint."""
+    checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
+    planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
+    before = recorded(checkpoint)
+    known = str(before) if before else (entry.plan if entry else None)
+    if planned is None or known is None or known == str(present):
+        return []
+    state, _, _ = known.partition("/")
+    if state != present.state:
+        differs = f": {before.differences(present)}" if before else ""
+        return [
+            finding(
+                settings,
+                pipeline.name,
+                f"the checkpoint `{checkpoint.path}` was written by other code"
+                f" (`{known}`, now `{present}`{differs}), which kept the ids of"
+                f" {ledger.totals().stored} stored records in another form; this code could not"
+                " tell duplicates of them.",
+                "go back to the former version of Millrace or Spark",
+            )
+        ]
+    if planned == committed or (entry is not None and entry.batch_id >= planned):
+        logger.info("query=%s code changed from %s to %s", pipeline.name, known, present)
+        return []
+    if accepted.code:
+        return []
+    return [
+        finding(
+            settings,
+            pipeline.name,
+            f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by other"
+            f" code (`{known}`, now `{present}`) and may be half written: some sinks would hold"
+            " what the former made of it, others what this one makes.",
+            f"finish it with the former version (`{remedies.job(pipeline.family, settings)}`), then"
+            " come back",
+            f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this one: its rows are"
+            " written over, aggregates that have the batch keep what they have until"
+            f" `{remedies.rebuild(settings)}`, then run `make verify`",
+        )
+    ]

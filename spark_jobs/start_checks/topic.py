@@ -1,0 +1,162 @@
+"""Checkpoint and broker compared: is it the same topic, and does it still have what comes next?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from runtime import remedies
+from settings import Settings, dead_letter_topic
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
+from spark_jobs.sources.topics import TopicState, redriven_topic
+from spark_jobs.start_checks.findings import finding
+from spark_jobs.state.acceptance import ACCEPT_LOSS, ACCEPT_PARTITIONS, Accepted
+from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.ledger import CONFIRMATIONS, Entry, Ledger
+from spark_jobs.state.offset_ranges import Ranges, overlap, ranges_in_words, width
+
+
+@dataclass(frozen=True)
+class BrokerCheck:
+    """One pipeline's checkpoint against the broker."""
+
+    pipeline: Pipeline
+    settings: Settings
+    ledger: Ledger
+    checkpoint: Checkpoint
+    entry: Entry | None
+    state: TopicState
+
+    def findings(self, accepted: Accepted) -> list[str]:
+        """What stands against a start, as text."""
+        if recreated := self._recreated():
+            return [recreated]
+        return [*self._aged_out(accepted), *self._added_partitions(accepted)]
+
+    def lost(self) -> Ranges:
+        """Offsets that come next and that the broker no longer has."""
+        after = self.checkpoint.next_offsets()
+        if not after:
+            return {}
+        return {
+            partition: (after.get(partition, 0), first)
+            for partition, (first, _) in self.state.offsets.items()
+            if first > after.get(partition, 0)
+        }
+
+    def _recreated(self) -> str | None:
+        known = self.entry.topic_id if self.entry else None
+        reasons = []
+        if known and self.state.topic_id and known != self.state.topic_id:
+            reasons.append(f"its id is `{self.state.topic_id}`, the ledger knows `{known}`")
+        if gone := set(self.checkpoint.next_offsets()) - set(self.state.offsets):
+            reasons.append(f"{len(gone)} of the partitions that were read are gone")
+        if beyond := self._beyond_end():
+            reasons.append(f"{width(beyond)} offsets that were read before lie beyond its end")
+        if not reasons:
+            return None
+        name, topic = self.pipeline.name, self.pipeline.topic(self.settings)
+        return finding(
+            self.settings,
+            name,
+            f"the topic `{topic}` at `{self.settings.kafka_bootstrap_servers}` is another one than"
+            f" before ({'; '.join(reasons)}). The stores hold {self.ledger.totals().stored} records"
+            f" of the former one, this one holds {width(self.state.offsets)} messages, and a"
+            " message is known by its partition and offset, so the two cannot be mixed.",
+            f"set {self.pipeline.family.upper()}_TOPIC and KAFKA_BOOTSTRAP_SERVERS to the former"
+            " topic again",
+            f"before a reset delete `{dead_letter_topic(topic)}` and `{redriven_topic(topic)}` too:"
+            " what they hold is known by coordinates of the former topic",
+        )
+
+    def _beyond_end(self) -> Ranges:
+        """Offsets that were read or planned before, and that the broker has not reached."""
+        planned = self.checkpoint.last_planned()
+        seen = dict(self.checkpoint.next_offsets())
+        if planned is not None:
+            seen |= self.checkpoint.plan(planned).until
+        return {
+            partition: (end, seen[partition])
+            for partition, (_, end) in self.state.offsets.items()
+            if seen.get(partition, 0) > end
+        }
+
+    def _aged_out(self, accepted: Accepted) -> list[str]:
+        lost = self.lost()
+        if not lost:
+            return []
+        name, topic = self.pipeline.name, self.pipeline.topic(self.settings)
+        aged_out = (
+            f"{width(lost)} messages of the topic `{topic}` aged out on the broker before batch"
+            f" {self._next_batch()} had read them: {ranges_in_words(lost)}."
+        )
+        if self._is_confirmed(self._next_batch()):
+            aged_out += " The ledger has that batch: what it held of them is in all sinks."
+        elif traces := self._traces(lost) if accepted.loss else None:
+            return [
+                finding(
+                    self.settings,
+                    name,
+                    f"{aged_out} That batch was half written, and {traces}: they can neither be"
+                    f" completed nor count as lost, so {ACCEPT_LOSS} cannot help.",
+                )
+            ]
+        if accepted.loss:
+            return []
+        command = remedies.again(ACCEPT_LOSS, self.settings)
+        choice = f"`{command}` goes on without them; the ledger names them, `make verify` too"
+        return [finding(self.settings, name, aged_out, choice)]
+
+    def _next_batch(self) -> int:
+        planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
+        if planned is None:
+            return 0
+        return planned + 1 if committed == planned else planned
+
+    def _is_confirmed(self, batch_id: int) -> bool:
+        return self.entry is not None and self.entry.batch_id >= batch_id
+
+    def _traces(self, lost: Ranges) -> str | None:
+        """What a batch that crashed has left in the stores of messages that are gone since."""
+        batch_id, query_id = self._next_batch(), self.checkpoint.query_id()
+        if batch_id != self.checkpoint.last_planned():
+            return None
+        of_batch = overlap(lost, self.checkpoint.ranges(batch_id))
+        if of_batch == overlap(self.checkpoint.noted_loss(), self.checkpoint.ranges(batch_id)):
+            return None  # the batch was begun without them
+        database, topic = self.ledger.database, self.pipeline.topic(self.settings)
+        applied = {f"applied.{query_id}": {"$gte": batch_id}}
+        if any(database[name].find_one(applied, {"_id": 1}) for name in self.pipeline.collections):
+            return "aggregates hold it"
+        ids = (
+            f"{topic}/{p}/{o}" for p, (start, end) in of_batch.items() for o in range(start, end)
+        )
+        while part := list(islice(ids, 1000)):
+            if database[SUMMARIES].find_one({"_id": {"$in": part}}, {"_id": 1}):
+                return "dead letters among them are stored"
+        noted = database[CONFIRMATIONS].find_one({"query_id": query_id, "batch_id": batch_id})
+        if noted and noted["sinks"]:
+            return f"{', '.join(noted['sinks'])} confirmed it"
+        if "cassandra" in self.settings.sinks and self.pipeline.tables:
+            if CassandraSink(self.settings, self.pipeline.tables).holds_any_of(of_batch):
+                return "Cassandra holds rows of them"
+        return None
+
+    def _added_partitions(self, accepted: Accepted) -> list[str]:
+        known = self.checkpoint.next_offsets()
+        added = {p: range_ for p, range_ in self.state.offsets.items() if known and p not in known}
+        if not added or accepted.partitions:
+            return []
+        return [
+            finding(
+                self.settings,
+                self.pipeline.name,
+                f"the topic `{self.pipeline.topic(self.settings)}` has {len(self.state.offsets)}"
+                f" partitions, the checkpoint knows {len(known)}. The new ones hold {width(added)}"
+                " messages. They are read from their beginning, so nothing is lost; but messages"
+                " of one key may now lie in two partitions, in no order.",
+                f"`{remedies.again(ACCEPT_PARTITIONS, self.settings)}` reads the new ones too",
+            )
+        ]

@@ -1,0 +1,216 @@
+"""What a checkpoint folder says: its query, the offsets of each micro-batch, its clock.
+
+Source of the format: Spark 3.5's `HDFSMetadataLog` (a version line, then JSON), `OffsetSeqLog`
+(metadata line, then one line of offsets for each source) and `KafkaSourceInitialOffsetWriter`
+(a zero byte, version line, offsets).
+
+A checkpoint on HDFS or S3 is reached by Hadoop's FileSystem in the driver's JVM, thus only while
+Spark runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError
+
+from errors import JobError, SinkUnavailable
+from runtime import remedies
+from settings import Settings
+from spark_jobs.session.file_system import FileSystem, HadoopFiles, LocalFiles, can_be_reached
+
+Offsets = dict[int, int]
+INITIAL_OFFSETS = "sources/0/0"
+ACCEPTED_LOSS = "millrace-accepted-loss.json"
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """One micro-batch as planned: written before it runs, the same when it is repeated."""
+
+    batch_id: int
+    topic: str
+    until: Offsets
+    timestamp_ms: int
+    watermark_ms: int
+    shuffle_partitions: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A query's checkpoint folder. Missing files read as absent, unreadable ones raise.
+
+    Attributes:
+        path: A folder of this machine, or the address of one on HDFS or S3.
+    """
+
+    path: Path | str
+
+    @property
+    def url(self) -> str:
+        """The folder as Spark wants it, on this machine with `file:` too."""
+        return self._files.url("")
+
+    @property
+    def can_be_reached(self) -> bool:
+        """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
+        return can_be_reached(self._files)
+
+    @property
+    def _pipeline(self) -> str:
+        """The pipeline whose it is: its folder is below one of that name."""
+        return Path(str(self.path)).parent.name.partition("-")[0]
+
+    def query_id(self) -> str | None:
+        """Id of the query that owns the folder, None before its first start."""
+        metadata = self.read("metadata")
+        return None if metadata is None else str(json.loads(metadata)["id"])
+
+    def last_planned(self) -> int | None:
+        """The last batch that was begun."""
+        return max(self._ids("offsets"), default=None)
+
+    def last_committed(self) -> int | None:
+        """The last batch that Spark knows to be complete."""
+        return max(self._ids("commits"), default=None)
+
+    def shuffle_partitions(self) -> int | None:
+        """Partitions of its state, which it keeps for ever; None before its first batch."""
+        last = self.last_planned()
+        return None if last is None else self.plan(last).shuffle_partitions
+
+    def plan(self, batch_id: int) -> BatchPlan:
+        """The offsets and the clock of one micro-batch.
+
+        Raises:
+            JobError: the offset log has no such batch, or it is not in the known format.
+        """
+        try:
+            log = self.read(f"offsets/{batch_id}") or ""
+            _, metadata_line, offsets_line = log.splitlines()[:3]
+            metadata = json.loads(metadata_line)
+            conf = metadata.get("conf", {})
+            topic, until = _one_topic(json.loads(offsets_line))
+            return BatchPlan(
+                batch_id=batch_id,
+                topic=topic,
+                until=until,
+                timestamp_ms=int(metadata["batchTimestampMs"]),
+                watermark_ms=int(metadata["batchWatermarkMs"]),
+                shuffle_partitions=int(conf["spark.sql.shuffle.partitions"]),
+            )
+        except (ValueError, KeyError) as error:
+            raise JobError(
+                f"The checkpoint `{self.path}` has no readable plan of batch {batch_id}"
+                f" ({type(error).__name__}): it was changed from outside or made by another"
+                " version of Spark. Restore it, or start from scratch with"
+                f" `{remedies.reset(self._pipeline)}`."
+            ) from error
+
+    def ranges(self, batch_id: int) -> dict[int, tuple[int, int]]:
+        """Partition -> (first offset, offset after the last) of one micro-batch.
+
+        A partition that was added later begins at 0, where Spark begins to read it.
+        """
+        until = self.plan(batch_id).until
+        start = self.plan(batch_id - 1).until if batch_id > 0 else self._initial_offsets()
+        return {partition: (start.get(partition, 0), end) for partition, end in until.items()}
+
+    def next_offsets(self) -> Offsets:
+        """Where reading goes on; empty before a first start.
+
+        A batch that was planned and not committed is read again from its beginning.
+        """
+        planned = self.last_planned()
+        if planned is None:
+            return self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
+        if self.last_committed() == planned:
+            return self.plan(planned).until
+        return {partition: start for partition, (start, _) in self.ranges(planned).items()}
+
+    def done_ranges(self) -> dict[int, tuple[int, int]]:
+        """Partition -> (where the query began, where reading goes on)."""
+        begun = self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
+        return {p: (begun.get(p, 0), offset) for p, offset in self.next_offsets().items()}
+
+    def note_accepted_loss(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        """Remember which unread offsets the user goes on without, should the next batch die."""
+        text = json.dumps({str(partition): list(span) for partition, span in ranges.items()})
+        self.write(ACCEPTED_LOSS, text)
+
+    def noted_loss(self) -> dict[int, tuple[int, int]]:
+        """What `note_accepted_loss` wrote last; empty where it never did."""
+        noted = json.loads(self.read(ACCEPTED_LOSS) or "{}")
+        return {int(partition): (start, end) for partition, (start, end) in noted.items()}
+
+    def set_timestamp(self, batch_id: int, timestamp_ms: int) -> None:
+        """Change a planned batch's clock, and nothing else of it."""
+        version, metadata, *offsets = (self.read(f"offsets/{batch_id}") or "").splitlines()
+        changed = json.dumps(json.loads(metadata) | {"batchTimestampMs": timestamp_ms})
+        # Without its checksum file the log is read unchecked; with the former it would be refused.
+        with self._explained():
+            self._files.delete(f"offsets/.{batch_id}.crc")
+        self.write(f"offsets/{batch_id}", "\n".join([version, changed, *offsets]))
+
+    def read(self, name: str) -> str | None:
+        """A file of the folder, None where there is none.
+
+        Raises:
+            SinkUnavailable: its file system did not answer.
+        """
+        with self._explained():
+            content = self._files.read(name)
+        return None if content is None else content.lstrip(b"\0").decode()
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file of the folder in place, whole.
+
+        Raises:
+            SinkUnavailable: its file system did not answer.
+        """
+        with self._explained():
+            self._files.write(name, text.encode())
+
+    def delete(self) -> None:
+        """Delete the folder; elsewhere than on S3 in one step, as readers see it."""
+        with self._explained():
+            self._files.delete_whole()
+
+    @property
+    def _files(self) -> FileSystem:
+        return HadoopFiles(self.path) if isinstance(self.path, str) else LocalFiles(self.path)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, Py4JError) as error:
+            raise SinkUnavailable(
+                f"The checkpoint `{self.path}` cannot be reached ({type(error).__name__}). Nothing"
+                " is lost. See that its file system is up, and its access rights and free space;"
+                " correct CHECKPOINT_PATH if it is elsewhere."
+            ) from error
+
+    def _initial_offsets(self) -> Offsets:
+        text = self.read(INITIAL_OFFSETS) or ""
+        return _one_topic(json.loads(text.split("\n", 1)[1]))[1]
+
+    def _ids(self, log: str) -> list[int]:
+        with self._explained():
+            return sorted(int(name) for name in self._files.names(log) if name.isdigit())
+
+
+def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
+    """The checkpoint of that name below `CHECKPOINT_PATH`."""
+    place = "/".join([settings.checkpoints, *parts])
+    return Checkpoint(place if "://" in place else Path(place))
+
+
+def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:
+    ((topic, by_partition),) = offsets.items()
+    return topic, {int(partition): int(offset) for partition, offset in by_partition.items()}

@@ -1,0 +1,245 @@
+"""The ledger: collection `batches` of MongoDB, one document for each micro-batch.
+
+It is written last, when every sink has confirmed. So a batch in the ledger is in every sink; a
+batch that is not may be in some, and is repeated with the same rows, which changes nothing there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pymongo
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from errors import JobError
+from runtime import remedies
+from spark_jobs.state.clock import Moment
+from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.state.store_errors import sink_error
+
+COLLECTION = "batches"
+CONFIRMATIONS = "confirmations"
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Where the messages of a batch went: `read` is the sum of the next four.
+
+    `alerts` are those of the stored that are incomplete customers.
+    """
+
+    read: int = 0
+    stored: int = 0
+    dead_lettered: int = 0
+    filtered: int = 0
+    duplicates: int = 0
+    alerts: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Counts) -> Counts:
+        """Sums, reason by reason too."""
+        reasons = {
+            code: self.reasons.get(code, 0) + other.reasons.get(code, 0)
+            for code in sorted({*self.reasons, *other.reasons})
+        }
+        return Counts(
+            read=self.read + other.read,
+            stored=self.stored + other.stored,
+            dead_lettered=self.dead_lettered + other.dead_lettered,
+            filtered=self.filtered + other.filtered,
+            duplicates=self.duplicates + other.duplicates,
+            alerts=self.alerts + other.alerts,
+            reasons=reasons,
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One confirmed micro-batch.
+
+    `topic_id` is the broker's own id of the topic, `plan` the fingerprint of the code that made
+    the batch; `accepted_loss` are those of its offsets that the broker no longer had and whose
+    loss the user accepted; `moment` is when it was confirmed. Absent in entries of older versions.
+    """
+
+    pipeline: str
+    topic: str
+    query_id: str
+    batch_id: int
+    offsets: Ranges
+    counts: Counts
+    sinks: tuple[str, ...]
+    hash_key_id: str | None = None
+    topic_id: str | None = None
+    plan: str | None = None
+    accepted_loss: Ranges = field(default_factory=dict)
+    moment: Moment | None = None
+
+    def document(self, now: datetime) -> Document:
+        """The entry as it stands in the collection."""
+        return {
+            "_id": f"{self.query_id}/{self.batch_id}",
+            "pipeline": self.pipeline,
+            "topic": self.topic,
+            "query_id": self.query_id,
+            "batch_id": self.batch_id,
+            "offsets": _range_documents(self.offsets),
+            **asdict(self.counts),
+            "sinks": list(self.sinks),
+            "hash_key_id": self.hash_key_id,
+            "topic_id": self.topic_id,
+            "plan": self.plan,
+            "accepted_loss": _range_documents(self.accepted_loss),
+            "clock": self.moment.document() if self.moment else None,
+            "updated_at": now,
+        }
+
+    @classmethod
+    def of(cls, document: Document) -> Entry:
+        """The entry that a document of the collection holds."""
+        names = ("read", "stored", "dead_lettered", "filtered", "duplicates", "reasons")
+        return cls(
+            pipeline=document["pipeline"],
+            topic=document["topic"],
+            query_id=document["query_id"],
+            batch_id=document["batch_id"],
+            offsets=_ranges(document["offsets"]),
+            counts=Counts(
+                **{name: document[name] for name in names}, alerts=document.get("alerts", 0)
+            ),
+            sinks=tuple(document["sinks"]),
+            hash_key_id=document.get("hash_key_id"),
+            topic_id=document.get("topic_id"),
+            plan=document.get("plan"),
+            accepted_loss=_ranges(document.get("accepted_loss", [])),
+            moment=_moment(document.get("clock")),
+        )
+
+
+def _moment(clock: Document | None) -> Moment | None:
+    """The clock of an entry; None without one, or where its time is none that Python can hold."""
+    return Moment(**clock) if clock and isinstance(clock["wall"], datetime) else None
+
+
+def _range_documents(ranges: Ranges) -> list[dict[str, int]]:
+    return [
+        {"partition": partition, "from": start, "until": end}
+        for partition, (start, end) in sorted(ranges.items())
+    ]
+
+
+def _ranges(documents: list[dict[str, int]]) -> dict[int, tuple[int, int]]:
+    return {d["partition"]: (d["from"], d["until"]) for d in documents}
+
+
+@dataclass(frozen=True)
+class Confirmations:
+    """Which sinks have confirmed the batch that is in work: one document for each pipeline.
+
+    A batch that comes again goes only where it was not confirmed. What other code wrote counts as
+    not confirmed: this code may make other rows of the same messages.
+    """
+
+    database: Database[Document]
+    pipeline: str
+    query_id: str
+    batch_id: int
+    plan: str | None
+
+    def sinks(self) -> frozenset[str]:
+        """The names that were added for this batch."""
+        try:
+            found = self.database[CONFIRMATIONS].find_one(self._key())
+        except PyMongoError as error:
+            raise sink_error("MongoDB", "tell the confirmations", error) from error
+        return frozenset(found["sinks"]) if found else frozenset()
+
+    def add(self, sink: str) -> None:
+        """Note that a sink has the batch; what was noted of an earlier batch goes."""
+        try:
+            known = self.database[CONFIRMATIONS].update_one(
+                self._key(), {"$addToSet": {"sinks": sink}}
+            )
+            if not known.matched_count:
+                self.database[CONFIRMATIONS].replace_one(
+                    {"_id": self.pipeline}, self._key() | {"sinks": [sink]}, upsert=True
+                )
+        except PyMongoError as error:
+            raise sink_error("MongoDB", "note a confirmation", error) from error
+
+    def _key(self) -> Document:
+        return {
+            "_id": self.pipeline,
+            "query_id": self.query_id,
+            "batch_id": self.batch_id,
+            "plan": self.plan,
+        }
+
+
+def forget_confirmations(database: Database[Document], pipeline: str, sink: str) -> None:
+    """Have the batch in work go to a sink once more, as the sink's store was changed."""
+    database[CONFIRMATIONS].update_one({"_id": pipeline}, {"$pull": {"sinks": sink}})
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Reads and writes the accounts of one pipeline."""
+
+    database: Database[Document]
+    pipeline: str
+
+    def prepare(self) -> None:
+        """Create the index by which batches are found."""
+        self.database[COLLECTION].create_index([("pipeline", 1), ("batch_id", -1)])
+
+    def last(self) -> Entry | None:
+        """The batch that was confirmed last, None for an empty ledger."""
+        document = self.database[COLLECTION].find_one(
+            {"pipeline": self.pipeline}, sort=[("batch_id", pymongo.DESCENDING)]
+        )
+        return Entry.of(document) if document else None
+
+    def entries(self) -> list[Entry]:
+        """All confirmed batches, by batch id."""
+        found = self.database[COLLECTION].find({"pipeline": self.pipeline}).sort("batch_id", 1)
+        return [Entry.of(document) for document in found]
+
+    def totals(self) -> Counts:
+        """Where all messages of the topic went so far."""
+        return sum((entry.counts for entry in self.entries()), Counts())
+
+    def add_sink(self, sink: str) -> None:
+        """Note in every batch that a sink has it, which was written after the others."""
+        self.database[COLLECTION].update_many(
+            {"pipeline": self.pipeline}, {"$addToSet": {"sinks": sink}}
+        )
+
+    def confirm(self, entry: Entry, now: datetime | None = None) -> None:
+        """Enter a batch that every sink has confirmed; entering it again is harmless.
+
+        Raises:
+            JobError: the batch stands there with other numbers, so it was not repeated alike.
+            SinkError: MongoDB did not confirm the entry.
+        """
+        document = entry.document(now or datetime.now(UTC))
+        try:
+            known = self.database[COLLECTION].find_one({"_id": document["_id"]})
+            if known is None:
+                self.database[COLLECTION].insert_one(document)
+                return
+        except PyMongoError as error:
+            action = f"enter batch {entry.batch_id} into the ledger"
+            raise sink_error("MongoDB", action, error) from error
+        before = Entry.of(known)
+        if (before.offsets, before.counts) != (dict(entry.offsets), entry.counts):
+            raise JobError(
+                f"Batch {entry.batch_id} of {self.pipeline} stands in the ledger with other"
+                " numbers: the repeated batch did not hold the same messages. Someone changed"
+                f" the topic `{entry.topic}` or the checkpoint. Run `make verify` to see what"
+                f" differs; `{remedies.reset(self.pipeline.partition('-')[0])}` deletes what is"
+                " stored, to start from scratch."
+            )

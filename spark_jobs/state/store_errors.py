@@ -1,0 +1,61 @@
+"""How a store's failure becomes an error that a user can act on."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from pymongo.errors import ConnectionFailure, WTimeoutError
+
+from errors import SinkError, SinkRejected, SinkUnavailable
+
+# Words by which the drivers of all stores name an outage. Anything else is a refusal: the store
+# answered and someone has to look.
+OUTAGE_PATTERN = re.compile(
+    r"AllNodesFailed|NoNodeAvailable|NoHostAvailable|Unavailable|WriteTimeout|ReadTimeout"
+    r"|DriverTimeout|OperationTimedOut|Heartbeat|ClosedConnection|Overloaded|Bootstrapping"
+    r"|Connection ?(refused|reset|closed)|Failed to open native connection|TimeoutException"
+    r"|ServerSelectionTimeout|AutoReconnect|NetworkTimeout|NotPrimary|NotEnoughReplicas"
+    r"|BrokerNotAvailable|DisconnectException|timed? out|Control channel not available"
+    r"|Session is clos|Cluster is closed|ClosedChannel|Broken pipe|No route to host",
+    re.IGNORECASE,
+)
+REMEDIES = {
+    "Cassandra": "Compare its tables with `cql/`, and the user's rights",
+    "MongoDB": "See that the user may read and write the database",
+    "Kafka": "See the topic's limits (`max.message.bytes`) and the user's rights",
+}
+
+
+def sink_error(store: str, action: str, error: Exception) -> SinkError:
+    """The error that names the store, what was tried, why it failed and what to do next.
+
+    Only one line of the cause is kept, without anything between quotes: drivers quote values of
+    records there.
+    """
+    text = f"{type(error).__name__}: {error}"
+    cause = re.sub(r"'[^']*'|\"[^\"]*\"", "…", _telling_line(text))[:300].rstrip(".")
+    if isinstance(error, ConnectionFailure | WTimeoutError) or OUTAGE_PATTERN.search(text):
+        return SinkUnavailable(
+            f"{store} did not {action}: {cause}. Nothing is lost: the batch is repeated."
+            f" See that {store} is up (`make status`, `make logs SERVICE={store.lower()}`)."
+        )
+    return SinkRejected(
+        f"{store} refused to {action}: {cause}. Nothing is lost: the batch is repeated at the next"
+        f" start. {REMEDIES[store]}; see `make logs SERVICE={store.lower()}`."
+    )
+
+
+def _telling_line(text: str) -> str:
+    """The line that names the cause: an outage, what the connector saw last, the root cause."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    outages = [line for line in lines if OUTAGE_PATTERN.search(line)]
+    seen_last = [
+        after
+        for before, after in itertools.pairwise(lines)
+        if before.endswith("latest exception was")
+    ]
+    root_causes = [
+        line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")
+    ]
+    return next(iter(outages or seen_last or root_causes[-1:] or lines))
