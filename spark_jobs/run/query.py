@@ -106,7 +106,8 @@ class PipelineRun:
     _passes_loss: bool = False
     _outage_since: float | None = None
     _retry_at: float = 0.0
-    _failures: int = field(default=0)
+    _failures: int = 0
+    _refusals: int = 0
 
     def start(self) -> None:
         """Start the query from its checkpoint."""
@@ -170,7 +171,7 @@ class PipelineRun:
                 self._restart_strictly()
             elif self._outage_since and self.query.lastProgress:
                 logger.info("query=%s goes on after the outage", self.pipeline.name)
-                self._outage_since, self._failures = None, 0
+                self._outage_since, self._failures, self._refusals = None, 0, 0
             return
         error = self._error()
         if error is None:
@@ -235,6 +236,7 @@ class PipelineRun:
     def _plan_retry(self, error: MillraceError) -> None:
         now = time.monotonic()
         self._outage_since = self._outage_since or now
+        self._refusals = self._refusals + 1 if isinstance(error, SinkRejected) else 0
         if not self._is_worth_a_retry(error, now - self._outage_since):
             raise error
         pause = min(2**self._failures, LONGEST_PAUSE_SECONDS)
@@ -246,8 +248,9 @@ class PipelineRun:
     def _is_worth_a_retry(self, error: MillraceError, seconds: float) -> bool:
         if isinstance(error, SinkUnavailable):
             return seconds <= self.settings.store_retry_seconds
-        # Not every outage is told in words that are known: a refusal is believed the third time.
-        return isinstance(error, SinkRejected) and self._failures < REFUSALS_DOUBTED
+        # Drivers report some outages in words that nobody listed: only the third refusal in a row
+        # is believed.
+        return 0 < self._refusals <= REFUSALS_DOUBTED
 
     def _error(self) -> MillraceError | None:
         """Why the query ended; None where it ended as it should."""

@@ -17,7 +17,8 @@ OUTAGE_PATTERN = re.compile(
     r"|Connection ?(refused|reset|closed)|Failed to open native connection|TimeoutException"
     r"|ServerSelectionTimeout|AutoReconnect|NetworkTimeout|NotPrimary|NotEnoughReplicas"
     r"|BrokerNotAvailable|DisconnectException|timed? out|Control channel not available"
-    r"|Session is clos|Cluster is closed|ClosedChannel|Broken pipe|No route to host",
+    r"|Session is clos|Cluster is closed|ClosedChannel|Broken pipe|No route to host"
+    r"|Unexpected error on channel|RejectedExecution|executor terminated",
     re.IGNORECASE,
 )
 REMEDIES = {
@@ -55,7 +56,7 @@ def _telling_line(text: str) -> str:
         for before, after in itertools.pairwise(lines)
         if before.endswith("latest exception was")
     ]
-    root_causes = [
-        line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")
-    ]
-    return next(iter(outages or seen_last or root_causes[-1:] or lines))
+    # Py4J puts a colon before the first exception of the JVM.
+    root_causes = [line for line in lines if line.startswith(("Caused by: ", ": "))]
+    line = next(iter(outages or seen_last or root_causes[-1:] or lines))
+    return line.removeprefix("Caused by").removeprefix(": ")

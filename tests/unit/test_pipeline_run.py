@@ -39,6 +39,20 @@ def test_refusal_is_believed_the_third_time() -> None:
         run.poll()
 
 
+def test_refusals_between_outages_are_counted_from_the_last_outage() -> None:
+    refusal, away = SinkRejected("Cassandra refused"), SinkUnavailable("Cassandra did not answer")
+    run = failed_run(refusal)
+
+    for error in (away, away, refusal, refusal):
+        run.poll()
+        assert run.query is None
+        fail(run, error)
+    run.poll()
+    fail(run, refusal)
+    with pytest.raises(SinkRejected, match="Cassandra refused"):
+        run.poll()
+
+
 def test_store_that_is_away_is_tried_again_for_the_time_that_is_set() -> None:
     away = SinkUnavailable("MongoDB did not take batch 3")
     patient, hasty = failed_run(away), failed_run(away, store_retry_seconds=0)

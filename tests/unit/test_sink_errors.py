@@ -18,6 +18,9 @@ from spark_jobs.state.store_errors import sink_error
         "java.nio.channels.ClosedChannelException",
         "java.io.IOException: Broken pipe",
         "com.datastax.oss.driver.api.core.AllNodesFailedException: Could not reach any contact",
+        # Cassandra killed while a batch was written, and a session closed under a refresh.
+        "Failed to write. The\n  latest exception was\n  Unexpected error on channel",
+        "java.util.concurrent.RejectedExecutionException: event executor terminated",
     ],
 )
 def test_store_that_went_away_is_an_outage(text: str) -> None:
@@ -42,3 +45,11 @@ def test_driver_that_gives_up_on_a_hanging_mongodb_tells_an_outage() -> None:
 )
 def test_store_that_answers_and_refuses_is_no_outage(text: str) -> None:
     assert type(sink_error("Cassandra", "take batch 1", RuntimeError(text))) is SinkRejected
+
+
+def test_exception_of_the_jvm_is_named_when_it_has_no_cause() -> None:
+    error = RuntimeError("An error occurred while calling o1.save.\n: java.lang.Odd: x\n\tat a.B")
+
+    assert "refused to take batch 1: java.lang.Odd: x. Nothing" in str(
+        sink_error("Cassandra", "take batch 1", error)
+    )
