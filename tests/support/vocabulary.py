@@ -1,13 +1,14 @@
-"""Words that documents do without: `python -m tests.support.vocabulary` names each that is left.
+"""Words that Millrace does without: `python -m tests.support.vocabulary` names each that is left.
 
-`make lint` runs it. Add a word to `AVOIDED`, or a folder or suffix to `CHECKED`, to widen it.
+`make lint` runs it; files and folders as arguments narrow it. Add a word to `AVOIDED`, or a folder
+or suffix to `CHECKED`, to widen it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -43,12 +44,18 @@ _WORDS: Final = {
 
 def documents() -> list[Path]:
     """The files whose words count."""
-    return sorted({path for glob in CHECKED for path in PROJECT_ROOT.glob(glob)})
+    return _found(CHECKED)
+
+
+def _found(globs: Iterable[str]) -> list[Path]:
+    return sorted({path for glob in globs for path in PROJECT_ROOT.glob(glob)})
 
 
 def avoidable(text: str) -> Iterator[tuple[int, str, str]]:
     """Line number, the word or phrase, and what to say instead."""
     prose = _NOT_PROSE.sub(lambda found: " " * len(found[0]), text)
+    # Names of functions and tests are read as words, too.
+    prose = prose.replace("_", " ")
     for word, say in _WORDS.items():
         for found in word.finditer(prose):
             yield prose.count("\n", 0, found.start()) + 1, " ".join(found[0].split()), say
@@ -57,7 +64,8 @@ def avoidable(text: str) -> Iterator[tuple[int, str, str]]:
 def main() -> int:
     """Print each word that is left; gives the exit code."""
     found = 0
-    for path in documents():
+    places = [f"{place}/**/*.py" if Path(place).is_dir() else place for place in sys.argv[1:]]
+    for path in _found(places) if places else documents():
         for line, word, say in sorted(avoidable(path.read_text())):
             place = f"{path.relative_to(PROJECT_ROOT)}:{line}"
             sys.stdout.write(f"{place}: `{word}`: say {say}\n")
