@@ -13,7 +13,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from operations.doctor.check import Fault, Line, line_of, not_yet
 from operations.doctor.endpoints import absence, how_to_start, kafka_endpoint, unreached
 from runtime import remedies
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
     KEPT_FOR_EVER,
