@@ -18,9 +18,9 @@ from spark_jobs.sinks.files.exchange import Intent, read_intent
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_files import batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as sent_ticket
 from tests.support.builders import ticket
+from tests.support.file_batches import batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 

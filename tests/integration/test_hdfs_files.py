@@ -32,9 +32,9 @@ from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash
-from tests.integration.test_files import CRASH, batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.builders import customer, payload, ticket
+from tests.support.file_batches import CRASH, batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 
 pytestmark = pytest.mark.extended

@@ -39,7 +39,7 @@ WRITE = """
 import sys
 from settings import load_settings
 from spark_jobs.session.session import build_session
-from tests.integration.test_files import batch_of, files_sink
+from tests.support.file_batches import batch_of, files_sink
 from tests.support.builders import ticket
 settings = load_settings()
 spark = build_session(settings, "s3")
@@ -56,7 +56,7 @@ from operations.repair.compact import compact
 from operations.reset import reset
 from spark_jobs.state.ledger import Counts, Entry, Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
-from tests.integration.test_files import QUERY
+from tests.support.file_batches import QUERY
 with connect_mongodb(settings) as client:
     ledger = Ledger(confirmed_database(client, settings), "tickets")
     for batch_id, offsets in enumerate([(0, 2), (2, 3)]):

@@ -14,10 +14,10 @@ from settings import dead_letter_topic
 from spark_jobs import pipeline
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_doctor import age_out
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.integration.test_verify import account_of, tickets_world
 from tests.support.pipelines import MakeWorld
+from tests.support.starts import age_out
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
