@@ -26,7 +26,7 @@ from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink
-from spark_jobs.sinks.cassandra import in_table_order
+from spark_jobs.sinks.cassandra import connector_options, in_table_order
 from spark_jobs.sinks.cassandra_watchdog import forget_sessions
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import LIMIT, kafka_admin
@@ -270,7 +270,7 @@ def test_batch_of_few_partitions_is_grouped_by_them_and_stored_whole(
     # All of one team and hour; texts of 1 to 500 characters, so that groups are of any size.
     messages = [ticket(f"T-{n}", request="é" * (1 + n * n % 500)) for n in range(2400)]
     batch = batch_of(world, *messages)
-    by_id, by_team = (table.options(batch.summary) for table in world.pipeline.tables)
+    by_id, by_team = (connector_options(table, batch.summary) for table in world.pipeline.tables)
     grouping = "spark.cassandra.output.batch.grouping.key"
     assert (by_id[grouping], by_team[grouping]) == ("none", "partition")
 
