@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runtime.java import Java
@@ -16,6 +17,7 @@ from settings import Settings
 from spark_jobs.session import class_archive
 from spark_jobs.session.class_archive import READING, WRITING, archive_options, keep_archive
 from spark_jobs.session.stopping import StopRequest
+from tests.support.processes import wait_for
 
 # A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
 JVM = """
@@ -60,6 +62,8 @@ def start_jvm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         program = f"{JVM}\nsys.exit({code})"
         command = [sys.executable, "-c", program, f"{WRITING}{partial}", str(seconds)]
         started.append(subprocess.Popen(command, stdin=subprocess.PIPE))
+        # `Popen` returns when the program is loaded, a moment before its command line can be read.
+        wait_for(lambda: bool(psutil.Process(started[-1].pid).cmdline()), 30, "command line")
         monkeypatch.setattr(class_archive, "jvm_process", lambda: started[-1])
         monkeypatch.setattr(class_archive, "kill_jvm", started[-1].kill)
         return started[-1]

@@ -314,11 +314,12 @@ import subprocess, sys
 sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
 """
 PROGRAM = """
-import subprocess, sys
+import pathlib, subprocess, sys
 from operations.submit import submit
 job, submitter = sys.argv[1:]
 process = subprocess.Popen([sys.executable, submitter, job], start_new_session=True)
 submit._hand_signals_on(process, job)
+pathlib.Path(job).with_suffix(".ready").touch()
 code = process.wait()
 sys.exit(code if code >= 0 else 128 - code)
 """
@@ -344,7 +345,9 @@ def start_with_job(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(job), str(submitter)], cwd=PROJECT_ROOT
     )
-    wait_for(job.with_suffix(".up").exists, 60, "job")
+    # The job may be up before its parent hands signals on.
+    for mark in (".up", ".ready"):
+        wait_for(job.with_suffix(mark).exists, 60, mark)
     return process, job
 
 
