@@ -70,7 +70,7 @@ def test_compaction_keeps_every_row_whatever_interrupts_it(
         with pytest.raises(Died):
             compact_pipeline(world.spark, settings, world.database, world.pipeline)
         assert stored(world, settings) == expected
-        # The job goes on beside what was interrupted.
+        # The job continues, with the interrupted compaction's files still there.
         files_sink(settings).write_batch(batch_of(world.spark, ticket(ticket_id="U")), 99)
         assert stored(world, settings) == expected
     monkeypatch.undo()

@@ -34,10 +34,10 @@ def test_list_tells_source_reasons_and_state_of_each_and_sums_them_up(
 
     assert run(tickets, "list", "--format", "json") == 0
 
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     topic = tickets.tickets_topic
     common = {"timestamp": "2026-11-22 10:15:00+00:00", "redrives": 0, "reasons": "unparseable"}
-    assert [json.loads(line) for line in told.out.splitlines()] == [
+    assert [json.loads(line) for line in printed.out.splitlines()] == [
         common
         | {"source": f"{topic}/1/0", "bytes": 6, "state": "redriven"}
         | {"reasons": "missing_ticket_id,invalid_created_at"},
@@ -48,7 +48,7 @@ def test_list_tells_source_reasons_and_state_of_each_and_sums_them_up(
         | {"source": f"{topic}/1/2", "bytes": 2, "state": "parked", "redrives": 3}
         | {"timestamp": "2026-11-22 10:15:00.002000+00:00"},
     ]
-    assert told.err.splitlines() == [
+    assert printed.err.splitlines() == [
         f"{topic} invalid_created_at redriven: 1",
         f"{topic} missing_ticket_id redriven: 1",
         f"{topic} unparseable parked: 1",
@@ -63,16 +63,16 @@ def test_list_stops_at_the_limit_but_counts_all(
     reject(tickets, *numbered(5))
 
     run(tickets, "list", "--format", "csv", "--limit", "2")
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     run(tickets, "list", "--limit", "2")
     table = capsys.readouterr().out
 
-    assert [line.split(",")[0] for line in told.out.splitlines()] == [
+    assert [line.split(",")[0] for line in printed.out.splitlines()] == [
         "source",
         f"{tickets.tickets_topic}/1/0",
         f"{tickets.tickets_topic}/1/1",
     ]
-    assert told.err.splitlines()[-1] == "5 dead letters: 5 waiting, 0 redriven, 0 parked"
+    assert printed.err.splitlines()[-1] == "5 dead letters: 5 waiting, 0 redriven, 0 parked"
     assert "The first 2 are listed" in table
     assert f"{tickets.tickets_topic}/1/2" not in table
 

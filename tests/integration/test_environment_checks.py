@@ -94,9 +94,7 @@ def test_looking_creates_nothing(settings: Settings, tmp_path: Path) -> None:
         assert elsewhere.mongo_database not in client.list_database_names()
 
 
-def test_topics_that_someone_changed_are_told(
-    settings: Settings, make_topic: Callable[[], str]
-) -> None:
+def test_changed_topics_are_reported(settings: Settings, make_topic: Callable[[], str]) -> None:
     topic = make_topic()
     admin = kafka_admin(settings)
     entry = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
@@ -115,7 +113,7 @@ def test_topics_that_someone_changed_are_told(
     assert f"{topic}-dead-letter may lose messages (retention.ms=60000)" in line.text
 
 
-def test_broker_that_is_not_there_or_refuses_the_login_is_told(settings: Settings) -> None:
+def test_broker_that_is_away_or_refuses_the_login_is_reported(settings: Settings) -> None:
     (port,) = free_ports(1)
     away = changed(settings, stack="external", kafka_bootstrap_servers=f"127.0.0.1:{port}")
     otherwise = changed(
@@ -123,7 +121,7 @@ def test_broker_that_is_not_there_or_refuses_the_login_is_told(settings: Setting
         kafka_security_protocol="SASL_PLAINTEXT",
         kafka_sasl_mechanism="PLAIN",
         kafka_sasl_username="me",
-        kafka_sasl_password=SecretStr("never told"),
+        kafka_sasl_password=SecretStr("never shown"),
     )
 
     kafka, topics = look_at_kafka(away)
@@ -138,7 +136,7 @@ def test_broker_that_is_not_there_or_refuses_the_login_is_told(settings: Setting
     )
 
 
-def test_tables_that_someone_changed_are_told(settings: Settings, cassandra: Session) -> None:
+def test_changed_tables_are_reported(settings: Settings, cassandra: Session) -> None:
     keyspace = own_name()
     cassandra.execute(
         f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy',"
@@ -166,12 +164,12 @@ def test_tables_that_someone_changed_are_told(settings: Settings, cassandra: Ses
         for name in [*tables, "never_made"]
     }
 
-    told = {
+    found = {
         each.text.partition(":")[0]: each.is_absent
         for each in differences(shapes, present(cassandra, shapes))
     }
 
-    assert told == {
+    assert found == {
         f"no table {keyspace}.never_made": True,
         f"{keyspace}.other_type.kafka_offset is int, cql/010_support.cql says bigint": False,
         f"the key of {keyspace}.other_key is ((client_id), ticket_id ASC), cql/010_support.cql"
@@ -180,7 +178,7 @@ def test_tables_that_someone_changed_are_told(settings: Settings, cassandra: Ses
     }
 
 
-def test_data_centre_and_copies_that_differ_are_told(settings: Settings) -> None:
+def test_wrong_data_centre_and_number_of_copies_are_reported(settings: Settings) -> None:
     other = changed(settings, cassandra_local_datacenter="eu-west", cassandra_replication_factor=3)
 
     node, tables = look_at_cassandra(other)
@@ -189,7 +187,7 @@ def test_data_centre_and_copies_that_differ_are_told(settings: Settings) -> None
     assert "CASSANDRA_REPLICATION_FACTOR is 3, the cluster has 1 nodes" in tables.text
 
 
-def test_clock_behind_the_last_batch_is_told(settings: Settings) -> None:
+def test_clock_behind_the_last_batch_is_reported(settings: Settings) -> None:
     own = changed(settings, mongo_database=own_name())
     ahead = datetime.now(UTC) + timedelta(hours=5)
     entry = Entry(
@@ -204,7 +202,7 @@ def test_clock_behind_the_last_batch_is_told(settings: Settings) -> None:
     assert "5 hours before the last batch" in line.text
 
 
-def test_left_overs_of_a_rebuild_are_told(settings: Settings) -> None:
+def test_leftovers_of_a_rebuild_are_reported(settings: Settings) -> None:
     own = changed(settings, mongo_database=own_name())
     with connect_mongodb(own) as client:
         client[own.mongo_database].create_collection("tickets_by_team__rebuild")
@@ -215,19 +213,19 @@ def test_left_overs_of_a_rebuild_are_told(settings: Settings) -> None:
     assert line.text.startswith("tickets_by_team__rebuild are left of a rebuild")
 
 
-def test_postgresql_with_another_table_or_password_is_told(
+def test_postgresql_with_a_changed_table_or_password_is_reported(
     settings: Settings, make_database: MakeDatabase
 ) -> None:
     dsn = make_database()
-    at_hand = changed(settings, stack="external", postgres_dsn=dsn)
+    external = changed(settings, stack="external", postgres_dsn=dsn)
     other = dsn.get_secret_value().replace("s%40cret", "another-one")
-    wrong = changed(at_hand, postgres_dsn=SecretStr(other))
-    assert [line.status for line in look_at_postgres(at_hand)] == [Status.OK, Status.OK]
-    with sql_client.connect(at_hand) as connection:
+    wrong = changed(external, postgres_dsn=SecretStr(other))
+    assert [line.status for line in look_at_postgres(external)] == [Status.OK, Status.OK]
+    with sql_client.connect(external) as connection:
         connection.execute("ALTER TABLE tickets DROP COLUMN priority")
         connection.execute("DROP TABLE customers_usa")
 
-    tables = look_at_postgres(at_hand)[1].text
+    tables = look_at_postgres(external)[1].text
     checks = [check for check in checks_for(changed(wrong, sinks=("postgres",)))
               if "postgres" in check.names]  # fmt: skip
     refused, unseen = run_checks(checks, wrong)

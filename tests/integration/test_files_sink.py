@@ -116,7 +116,7 @@ def test_batch_that_comes_again_with_other_parts_leaves_none_of_the_former(
     ]
 
 
-def test_row_tells_its_batch(settings: Settings, batch: MakeBatch, spark: SparkSession) -> None:
+def test_row_names_its_batch(settings: Settings, batch: MakeBatch, spark: SparkSession) -> None:
     written = files_sink(settings)
     assert applied_batch(spark, settings, TICKETS) is None
     assert read_set(spark, settings, TICKETS.file_sets[0], "parquet").collect() == []
@@ -137,7 +137,7 @@ def test_other_formats_than_before_are_refused(settings: Settings, batch: MakeBa
     files_sink(settings).check()
 
 
-def test_place_that_cannot_be_written_is_refused_without_telling_a_record(
+def test_unwritable_place_is_refused_without_showing_a_record(
     settings: Settings, batch: MakeBatch
 ) -> None:
     Path(settings.output_path).write_text("a file, not a folder")
@@ -145,8 +145,8 @@ def test_place_that_cannot_be_written_is_refused_without_telling_a_record(
     with pytest.raises(SinkRejected, match="OUTPUT_PATH"):
         files_sink(settings).check()
     with pytest.raises(SinkRejected, match="Nothing is lost") as refused:
-        files_sink(settings).write_batch(batch(ticket(request="never to be told")), 0)
-    assert "never to be told" not in str(refused.value)
+        files_sink(settings).write_batch(batch(ticket(request="never to be shown")), 0)
+    assert "never to be shown" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_batch_that_broke_off_is_whole_after_it_came_again(
     assert [p for p in staging.rglob("*") if p.is_file()] == []
 
 
-def test_manifest_that_was_changed_from_outside_is_told(
+def test_manifest_that_was_changed_from_outside_is_refused(
     settings: Settings, batch: MakeBatch
 ) -> None:
     files_sink(settings).write_batch(batch(ticket()), 0)

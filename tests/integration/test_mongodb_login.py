@@ -66,7 +66,7 @@ def settings_with(uri: str) -> Settings:
 
 
 @pytest.mark.parametrize("login", ["", f"{USER}:wrong@"])
-def test_missing_or_wrong_login_is_told_before_anything_is_done(port: int, login: str) -> None:
+def test_missing_or_wrong_login_is_reported_before_anything_is_done(port: int, login: str) -> None:
     settings = settings_with(f"mongodb://{login}127.0.0.1:{port}")
 
     with connect_mongodb(settings) as client, pytest.raises(SinkRejected) as caught:

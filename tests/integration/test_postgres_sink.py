@@ -33,7 +33,7 @@ def settings(postgres_server: Settings, make_database: MakeDatabase) -> Settings
     return postgres_server.model_copy(update={"postgres_dsn": make_database()})
 
 
-def test_tickets_and_profiles_go_there_beside_the_other_sinks(make_world: MakeWorld) -> None:
+def test_tickets_and_profiles_go_there_as_to_the_other_sinks(make_world: MakeWorld) -> None:
     tickets, profiles = make_world(TICKETS), make_world(PROFILES)
     tickets.send(ticket("A"), ticket("B", request='é "q"\t名\\N\n'), ticket("A"), (b"k", b"{"))
     profiles.send(profile())

@@ -1,4 +1,4 @@
-"""Aggregates made anew from the stored records, as readers and the next job find them."""
+"""Aggregates rebuilt from the stored records, as readers and the next job find them."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_readers_see_the_old_numbers_or_the_new_ones_and_nothing_else(
     assert min(seen.values()) > 3
 
 
-def test_missing_rows_are_told_and_nothing_happens_without_a_ledger(
+def test_missing_rows_are_reported_and_nothing_happens_without_a_ledger(
     make_world: MakeWorld,
 ) -> None:
     world = make_world(TICKETS)

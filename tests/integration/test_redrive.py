@@ -177,13 +177,13 @@ def test_job_takes_redriven_messages_until_they_are_repaired_or_parked(
     settings = world.settings.model_copy(update={"max_redrives": 2})
     world.process()
 
-    told = []
+    last_lines = []
     for _ in range(3):
         run(settings, "redrive")
-        told.append(capsys.readouterr().out.splitlines()[-1])
+        last_lines.append(capsys.readouterr().out.splitlines()[-1])
         world.process()
 
-    assert told == [
+    assert last_lines == [
         "redriven=2 parked=0 skipped=0 failed=0",
         "redriven=1 parked=0 skipped=2 failed=0",
         "redriven=0 parked=1 skipped=3 failed=0",

@@ -55,8 +55,8 @@ def test_failed_run_is_completed_by_the_next_one(
 
     assert run(tickets, "redrive") == 0
 
-    told = f"redriven={25 - sent} parked=0 skipped={sent} failed=0\n"
-    assert capsys.readouterr().out == told
+    expected = f"redriven={25 - sent} parked=0 skipped={sent} failed=0\n"
+    assert capsys.readouterr().out == expected
     assert values(tickets) == sorted(b"no ticket %d" % number for number in range(25))
 
 
@@ -85,8 +85,8 @@ def test_killed_run_is_completed_by_the_next_one(
         assert process.wait(60) == -signal.SIGKILL
     assert run(tickets, "redrive") == 0
 
-    told = f"redriven={250 - sent} parked=0 skipped={sent} failed=0\n"
-    assert capsys.readouterr().out == told
+    expected = f"redriven={250 - sent} parked=0 skipped={sent} failed=0\n"
+    assert capsys.readouterr().out == expected
     assert values(tickets) == sorted(b"no ticket %d" % number for number in range(250))
 
 

@@ -113,8 +113,8 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
     (tmp_path / "jars").symlink_to(stack_settings.millrace_home / "jars")
     died = start(WRITE, tmp_path, endpoint, MILLRACE_FAULT="in-files-publish:2")
     died.communicate(timeout=280)
-    told = tmp_path / "stderr.txt"
-    assert died.returncode == -signal.SIGKILL, told.read_text()[-3000:]
+    stderr = tmp_path / "stderr.txt"
+    assert died.returncode == -signal.SIGKILL, stderr.read_text()[-3000:]
     s3 = S3FileSystem(
         access_key=KEY,
         secret_key=SECRET,
@@ -136,7 +136,7 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
         output = ""
         while not output.endswith("merged\n"):
             line = done.stdout.readline()
-            assert line, told.read_text()[-3000:]
+            assert line, stderr.read_text()[-3000:]
             output += line
 
         rows = pd.read_parquet(f"{PLACE}/tickets_with_assignment", filesystem=s3)
@@ -154,8 +154,8 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
         assert shown(endpoint, "files.tickets_by_type", "request_type") == ["billing"]
         output += done.communicate("\n", timeout=200)[0]
 
-    assert done.returncode == 0, told.read_text()[-3000:]
-    assert SECRET not in output + told.read_text()
+    assert done.returncode == 0, stderr.read_text()[-3000:]
+    assert SECRET not in output + stderr.read_text()
     assert sorted(visible(endpoint)) == others
 
 
@@ -190,11 +190,11 @@ def test_show_says_of_s3_what_is_wrong_there(s3_endpoint: str) -> None:
     )
     away = own.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"})
 
-    for settings, told in (
+    for settings, reason in (
         (own, "(NoSuchBucket): `make up` creates it"),
         (away, "S3 at http://127.0.0.1:9 does not answer"),
     ):
-        with pytest.raises(MillraceError, match=re.escape(told)) as caught:
+        with pytest.raises(MillraceError, match=re.escape(reason)) as caught:
             show(settings, f"files.{SET}", Selection({}, 5), "table")
         assert SECRET not in str(caught.value)
 

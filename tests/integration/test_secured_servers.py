@@ -145,7 +145,7 @@ def ask_mongodb(settings: Settings) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else next(iter(value), "") if value else "",
 )
-def test_what_does_not_fit_is_told_with_its_setting(
+def test_what_does_not_fit_is_named_with_its_setting(
     secured: Secured, ask: Callable[[Settings], None], changes: dict[str, str], words: str
 ) -> None:
     changed = {name: filled(secured, name, change) for name, change in changes.items()}

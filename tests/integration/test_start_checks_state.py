@@ -28,7 +28,7 @@ def with_other_code(world: World) -> World:
     """The same pipeline, but every team is another one."""
 
     def classify(messages: Any, settings: Any) -> Any:
-        return TICKETS.classify(messages, settings).withColumn("assigned_team", F.lit("Nobody"))
+        return TICKETS.classify(messages, settings).withColumn("assigned_team", F.lit("Another"))
 
     return dataclasses.replace(
         world, pipeline=dataclasses.replace(world.pipeline, classify=classify)
@@ -77,7 +77,9 @@ def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
     assert "the ids of 2 stored records" in str(refused.value)
 
 
-def test_all_findings_are_told_at_once_and_none_lets_anything_start(make_world: MakeWorld) -> None:
+def test_all_findings_are_listed_together_and_each_prevents_the_start(
+    make_world: MakeWorld,
+) -> None:
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), partition=0)
     run(world)
@@ -96,7 +98,7 @@ def test_all_findings_are_told_at_once_and_none_lets_anything_start(make_world: 
     assert text.count("make reset PIPELINE=tickets") == 3
 
 
-def test_findings_of_several_pipelines_are_told_at_once(make_world: MakeWorld) -> None:
+def test_findings_of_several_pipelines_are_listed_together(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), partition=0)
     run(world)

@@ -26,7 +26,7 @@ from tests.support.starts import age_out, counted, crash, entries, run, tickets
 pytestmark = pytest.mark.extended
 
 
-def test_topic_made_anew_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
+def test_recreated_topic_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), partition=0)
     run(world)

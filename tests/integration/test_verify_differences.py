@@ -139,7 +139,7 @@ def test_ids_that_came_again_after_the_days_of_deduplication_are_named(
     """The clock is moved forward by the floor under it, as no test can wait for days."""
     world = make_world(TICKETS)
     now = datetime.now(UTC)
-    # State is cleared by the batch after the one that moved the watermark, hence those between.
+    # The batch after the one that moved the watermark clears the state: more than two are needed.
     for day, ticket_id in ((0, "A"), (0, "D"), (3, "D"), (7.1, "B"), (7.2, "C"), (7.3, "A")):
         later = now + timedelta(days=day)
         monkeypatch.setattr(pipeline_run, "earliest_clock", lambda *_, later=later: later)
@@ -198,7 +198,7 @@ def test_messages_that_aged_out_unread_are_named(make_world: MakeWorld) -> None:
     ]
 
 
-def test_ledger_of_another_topic_or_query_is_told(make_world: MakeWorld) -> None:
+def test_ledger_of_another_topic_or_query_is_reported(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     for name in "AB":
         world.send(ticket(name), partition=0)
@@ -217,7 +217,7 @@ def test_ledger_of_another_topic_or_query_is_told(make_world: MakeWorld) -> None
     ]
 
 
-def test_ledger_that_counts_other_numbers_than_the_topic_is_told(make_world: MakeWorld) -> None:
+def test_ledger_whose_counts_differ_from_the_topic_is_reported(make_world: MakeWorld) -> None:
     world = tickets_world(make_world)
     changes = {"read": 1, "filtered": 1}
     world.database["batches"].update_one({}, {"$inc": changes})

@@ -72,9 +72,9 @@ def test_dead_letter_tells_the_number_as_it_came(frame: Frame, number: int) -> N
     letters = select_dead_letters(classify_tickets(frame([ticket()], at=number)))
 
     (headers,) = letters.select(F.map_from_entries("headers").alias("h")).first()  # type: ignore[misc]
-    told = {name: bytes(value).decode() for name, value in headers.items()}
-    assert told["source_timestamp"] == str(number)
-    assert told["reasons"] == "invalid_kafka_timestamp"
+    texts = {name: bytes(value).decode() for name, value in headers.items()}
+    assert texts["source_timestamp"] == str(number)
+    assert texts["reasons"] == "invalid_kafka_timestamp"
 
 
 def test_customers_count_such_a_message_as_dead_letter_not_as_alert(frame: Frame) -> None:

@@ -97,8 +97,8 @@ def same(found: Any, expected: Any) -> None:
     """Compare without printing megabytes."""
     missing = Counter(map(plain, expected)) - Counter(map(plain, found))
     extra = Counter(map(plain, found)) - Counter(map(plain, expected))
-    told = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
-    assert told == [[], []], f"of the texts of seed {SEED}"
+    unlike = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
+    assert unlike == [[], []], f"of the texts of seed {SEED}"
 
 
 def first_format(settings: Settings, pipeline: Pipeline, form: str) -> None:

@@ -42,8 +42,8 @@ class Sent:
         self.account = file.close()[-1]
         self.records: list[dict[str, Any]] = [json.loads(message.value) for message in messages]
         self.rows = [tuple(record.get(name) for name in COLUMNS) for record in self.records]
-        report = file.report.path
-        self.told = report.read_text().splitlines() if file.report.kinds else []
+        path = file.report.path
+        self.report = path.read_text().splitlines() if file.report.kinds else []
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from spark_jobs.session.class_archive import READING, WRITING, archive_options, 
 from spark_jobs.session.stopping import StopRequest
 from tests.support.processes import wait_for
 
-# A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
+# A stand-in for a JVM: at the end of its input it writes the file that its options name.
 JVM = """
 import sys, time
 sys.stdin.read()

@@ -16,9 +16,9 @@ from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, SECRETS_VARIABLE, load_set
 
 
 def fake_docker(folder: Path, *working: str) -> Path:
-    """A `docker` in a folder of its own, whose commands fail except those that begin so.
+    """A `docker` in its own folder: commands that begin with one of `working` succeed, others fail.
 
-    What it is given and the ports that it is told go to a file beside it.
+    It writes its arguments and the ports in its environment to a file in that folder.
     """
     folder.mkdir()
     cases = "".join(f'  "{beginning}"*) exit 0 ;;\n' for beginning in working)
@@ -55,12 +55,12 @@ def test_missing_docker_is_reported_with_the_choices_and_exit_code_2(
 
     code = cli.main([command])
 
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code == 2
-    assert told.out == ""
-    assert reason in told.err
+    assert printed.out == ""
+    assert reason in printed.err
     for choice in ("install or start Docker", "STACK=embedded: ", "STACK=external: "):
-        assert f"  - {choice}" in told.err
+        assert f"  - {choice}" in printed.err
     (line,) = look_at_docker(load_settings())
     assert line.status == "fix"
     assert reason in line.text
@@ -133,9 +133,9 @@ def test_secret_files_are_made_once_and_hold_what_was_set(
 
     assert first[folder / "pii_hash_key"] == "my own key\n"
     assert {path: path.read_text() for path in first} == first
-    told = "\n".join(lines)
-    assert (told.count(": made"), told.count(": is there already")) == (5, 5)
-    assert not [text for text in first.values() if text.strip() in told]
+    report = "\n".join(lines)
+    assert (report.count(": made"), report.count(": is there already")) == (5, 5)
+    assert not [text for text in first.values() if text.strip() in report]
     monkeypatch.setenv(SECRETS_VARIABLE, str(folder))
     here = load_settings(env_file=tmp_path / "no.env")
     assert here.postgres_address == "127.0.0.1:15432/millrace"

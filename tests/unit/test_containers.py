@@ -110,7 +110,7 @@ def test_variables_are_settings_ports_or_the_folder_of_secrets() -> None:
     assert used - SETTINGS - PORTS == {"SECRETS_FOLDER"}
 
 
-def test_programs_of_both_sides_are_told_a_broker_address_that_they_reach() -> None:
+def test_programs_on_both_sides_get_a_broker_address_that_they_reach() -> None:
     kafka = compose(KAFKA_PORT="19999")["services"]["kafka"]
     options = dict(o.removeprefix("--").split("=", 1) for o in kafka["command"] if "=" in o)
     listeners = dict(part.split("://") for part in options["kafka-addr"].split(","))
@@ -221,7 +221,7 @@ def test_every_container_finds_its_secrets_in_the_files_that_are_made(
     assert server["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
     assert settings.aws_secret_access_key is not None
     modes = {oct(p.stat().st_mode & 0o777) for p in (tmp_path / "secrets").rglob("*")}
-    # Files that a container's user may read, in folders that nobody else of this machine may enter.
+    # A container's user may read the files; no other user of this machine may enter the folders.
     assert modes == {"0o700", "0o644"}
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 

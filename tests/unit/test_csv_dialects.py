@@ -73,15 +73,15 @@ def test_forms_of_one_file_give_the_same_rows(send: Send, content: bytes) -> Non
     values = [tuple((value or "").strip() for value in record.values()) for record in sent.records]
     assert values == [ANN, ZOE]
     assert {name.lower() for record in sent.records for name in record} == {*COLUMNS}
-    assert sent.told == []
+    assert sent.report == []
     assert sent.account == "customer rows: 2 read, 2 sent, 0 skipped; whole file done"
 
 
-def test_windows_1252_with_carriage_returns_is_read_and_told(send: Send) -> None:
+def test_windows_1252_with_carriage_returns_is_read_and_reported(send: Send) -> None:
     sent = send(PLAIN.replace("\n", "\r").encode("cp1252"))
 
     assert sent.rows == [ANN, ZOE]
-    assert sent.told == ["line 3: not UTF-8, read as Windows-1252"]
+    assert sent.report == ["line 3: not UTF-8, read as Windows-1252"]
 
 
 def test_a_row_with_any_surplus_field_is_skipped_with_its_line(send: Send) -> None:
@@ -91,7 +91,7 @@ def test_a_row_with_any_surplus_field_is_skipped_with_its_line(send: Send) -> No
     sent = send(f"{HEADER}\n{A}\n{blank_surplus}\n{surplus}\n{Z}\n")
 
     assert sent.rows == [ANN, ZOE]
-    assert sent.told == [
+    assert sent.report == [
         "line 3: skipped, too many fields: 12 fields for 11 columns, the surplus blank; if every"
         " row ends with a separator, let the header end with one too",
         "line 4: skipped, too many fields: 12 fields for 11 columns",
@@ -107,20 +107,20 @@ def test_separators_at_the_end_of_every_line_are_no_fields(send: Send) -> None:
     sent = send(f"{HEADER},\n{A},\n{shifted}\n{shifted.rstrip(',')}\n{Z}\n")
 
     assert sent.rows == [ANN, ZOE]
-    assert sent.told == [
+    assert sent.report == [
         "line 1: column 12 has no name and is not sent",
         "line 3: skipped, too many fields: 13 fields for 11 columns",
         "line 4: skipped, too many fields: 12 fields for 11 columns",
     ]
 
 
-def test_blank_rows_are_no_customers_and_told_once(send: Send) -> None:
+def test_blank_rows_are_no_customers_and_reported_once(send: Send) -> None:
     blank = ["," * 10, " ,\t,\u00a0,,,,,,,,", '"","",,,,,,,,,', "   ", '""', "," * 20, "\0\0\0"]
 
     sent = send("\n".join(["," * 10, HEADER, A, *blank, "", Z, "\x1a"]))
 
     assert sent.rows == [ANN, ZOE]
-    assert sent.told == ["line 4: skipped, blank: this is the first row with separators only"]
+    assert sent.report == ["line 4: skipped, blank: this is the first row with separators only"]
     assert "10 read, 2 sent, 8 skipped (blank: 8; see `" in sent.account
 
 
@@ -152,7 +152,7 @@ def test_files_put_one_behind_the_other_are_read_as_one(send: Send) -> None:
     sent = send(parts)
 
     assert sent.rows == [ANN, ZOE]
-    assert sent.told == [
+    assert sent.report == [
         "line 4: skipped, a line `sep=`",
         "line 5: skipped, the header again",
     ]
@@ -183,11 +183,11 @@ def test_quotes_and_backslashes_of_all_dialects_keep_the_columns(
     sent = send(f"{HEADER}\n{row(written)}\n{Z}\n")
 
     assert sent.rows == [tuple(read if name == "5 Oak Rd" else name for name in ANN), ZOE]
-    assert sent.told == []
+    assert sent.report == []
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "reason"),
     [
         ('"5 Oak "B" Rd"', "skipped, a quote not closed or not doubled"),
         ('"5 Oak "B, C" Rd"', "skipped, a quote not closed or not doubled"),
@@ -198,28 +198,30 @@ def test_quotes_and_backslashes_of_all_dialects_keep_the_columns(
     ids=["stray quotes", "stray quotes and comma", "open quote", "comma", "huge"],
 )
 def test_a_row_whose_columns_are_not_certain_is_skipped_alone(
-    send: Send, written: str, told: str
+    send: Send, written: str, reason: str
 ) -> None:
     sent = send(f"{HEADER}\n{A}\n{row(written)}\n{Z}\n")
 
     assert sent.rows == [ANN, ZOE]
-    assert [line.partition(", the surplus blank;")[0] for line in sent.told] == [f"line 3: {told}"]
+    assert [line.partition(", the surplus blank;")[0] for line in sent.report] == [
+        f"line 3: {reason}"
+    ]
 
 
 def test_rows_with_another_separator_than_the_header_are_skipped(send: Send) -> None:
     sent = send(f"{HEADER}\n{A.replace(',', ';')}\n{Z}\n")
 
     assert sent.rows == [ZOE]
-    assert sent.told == ["line 2: skipped, another separator than the header's"]
+    assert sent.report == ["line 2: skipped, another separator than the header's"]
 
 
-def test_a_character_that_utf_16_cannot_hold_is_told(send: Send) -> None:
+def test_a_character_that_utf_16_cannot_hold_is_reported(send: Send) -> None:
     content = (BOM + PLAIN).encode("utf-16-le")
 
     sent = send(content.replace("ü".encode("utf-16-le"), b"\x00\xd8"))
 
     assert sent.rows[1][2] == "M\ufffdller"
-    assert sent.told == ["line 3: an unreadable character, read as U+FFFD"]
+    assert sent.report == ["line 3: an unreadable character, read as U+FFFD"]
 
 
 def test_nul_characters_inside_a_text_are_kept(send: Send) -> None:

@@ -107,7 +107,7 @@ def test_what_is_no_csv_is_refused_by_its_name(send: Send, content: bytes, words
         send(content)
 
 
-def test_rows_before_damage_in_a_gzip_are_sent_and_the_damage_is_told(
+def test_rows_before_damage_in_a_gzip_are_sent_and_the_damage_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csv_text, "TEXT_PAGE_BYTES", 1024)

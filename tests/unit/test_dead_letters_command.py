@@ -79,7 +79,7 @@ def test_all_faults_of_the_options_come_at_once() -> None:
 
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 option(s) cannot be used:"
-    for told in (
+    for expected in (
         "--topic: `nowhere` is no pipeline's source topic. Valid: client_tickets, users_profiles",
         "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
         "--since: `yesterday` is not an ISO 8601 time",
@@ -90,7 +90,7 @@ def test_all_faults_of_the_options_come_at_once() -> None:
         "--from-offset, --to-offset: the last is before the first",
         "Nothing was read or sent.",
     ):
-        assert told in str(caught.value)
+        assert expected in str(caught.value)
 
 
 def test_time_of_a_message_beyond_the_calendar_is_shown_as_its_number() -> None:

@@ -25,8 +25,8 @@ def test_commands_of_the_deployment_page_name_what_is_there() -> None:
         assert named <= profiles | {"*"}
         known = {word.partition(":")[0] for word in words} & set(SERVICES)
         assert known or named
-    told = set(re.findall(r"^\| (`[a-z`, ]+`) \|", page, re.M))
-    assert {name for cell in told for name in re.findall(r"`([a-z0-9]+)`", cell)} >= profiles - {
+    cells = set(re.findall(r"^\| (`[a-z`, ]+`) \|", page, re.M))
+    assert {name for cell in cells for name in re.findall(r"`([a-z0-9]+)`", cell)} >= profiles - {
         "s3"
     }
     assert PORTS <= set(re.findall(r"`([A-Z0-9_]+)`", page))

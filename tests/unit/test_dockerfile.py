@@ -33,8 +33,8 @@ def test_dockerfile_has_no_fault_that_the_linter_knows(tmp_path: Path) -> None:
     broken = tmp_path / "Dockerfile"
     broken.write_text("FROM python:latest\nRUN cd /tmp && apt-get install x\n")
 
-    told = linter_says(DOCKERFILE)
-    assert (told.returncode, told.stdout) == (0, "")
+    report = linter_says(DOCKERFILE)
+    assert (report.returncode, report.stdout) == (0, "")
     assert "DL3007" in linter_says(broken).stdout
 
 
@@ -65,7 +65,7 @@ def test_image_installs_what_jobs_need_and_nothing_of_the_embedded_stack() -> No
     assert all('"--jobs-only"' in rest for rest in set_ups)
 
 
-def test_image_runs_as_nobody_in_particular() -> None:
+def test_image_runs_as_an_unprivileged_user() -> None:
     users = [rest for name, rest in instructions() if name == "USER"]
 
     assert users == ["10001:10001"]

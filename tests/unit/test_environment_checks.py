@@ -1,4 +1,4 @@
-"""`make doctor` without services: what is found on the machine and how it is told."""
+"""`make doctor` without services: what is found on the machine and how it is reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ok(name: str) -> Look:
     return lambda settings: [line_of(name, [], "fine")]
 
 
-def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
+def test_checks_run_side_by_side_and_are_reported_in_their_order() -> None:
     meeting = threading.Barrier(2, timeout=20)
 
     def meets(name: str) -> Look:
@@ -104,9 +104,9 @@ def test_no_line_shows_a_secret_in_any_spelling() -> None:
         mongo_uri=SecretStr("mongodb://me:p%40ss-word@db.example"),
         postgres_dsn=SecretStr("postgresql://me:hush%2Fhush@db.example/x"),
     )
-    told = "open sesame p%40ss-word p@ss-word hush%2Fhush hush/hush db.example"
+    secrets = "open sesame p%40ss-word p@ss-word hush%2Fhush hush/hush db.example"
 
-    (line,) = run_checks([Check(("a",), lambda s: [line_of("a", [Fault(told)], "")])], settings)
+    (line,) = run_checks([Check(("a",), lambda s: [line_of("a", [Fault(secrets)], "")])], settings)
 
     assert line.text == "••• ••• ••• ••• ••• db.example"
 
@@ -180,7 +180,7 @@ def test_only_what_settings_call_for_is_checked(
         ("docker", "`STACK=docker make up` starts it", True),
     ],
 )
-def test_endpoint_at_which_nobody_listens_is_named_with_the_fix(
+def test_endpoint_at_which_nothing_listens_is_named_with_the_fix(
     stack: str, remedy: str, by_itself: bool
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -281,7 +281,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("made", "batch", "skew", "told"),
+    ("made", "batch", "skew", "expected"),
     [
         pytest.param(NOW - HOUR, None, timedelta(seconds=59), [], id="right"),
         pytest.param(NOW + HOUR, None, timedelta(), ["before this checkout"], id="reset"),
@@ -301,18 +301,18 @@ HOUR = timedelta(hours=1)
         pytest.param(NOW - HOUR, None, -5 * HOUR, ["5 hours behind MongoDB's"], id="others-ahead"),
     ],
 )
-def test_clock_that_cannot_be_right_is_told(
-    made: datetime, batch: Moment | None, skew: timedelta, told: list[str]
+def test_clock_that_cannot_be_right_is_reported(
+    made: datetime, batch: Moment | None, skew: timedelta, expected: list[str]
 ) -> None:
     now = Moment(NOW, "boot", 100.0 + 3600)
 
     found = texts(list(clock_faults(now, made, [batch] if batch else [], skew, days=7)))
 
-    assert len(found) == bool(told)
-    assert all(part in found[0] for part in told)
+    assert len(found) == bool(expected)
+    assert all(part in found[0] for part in expected)
 
 
-def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> None:
+def test_key_that_others_can_read_or_that_is_empty_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "pii_hash_key"
     path.write_text("key\n")
     path.chmod(0o600)
@@ -329,7 +329,7 @@ def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "told"),
+    ("changes", "status", "expected"),
     [
         ({}, "ok", "is made at the first start"),
         ({"pii_hash_mode": "sha256", "stack": "external"}, "ok", "none is needed"),
@@ -339,12 +339,12 @@ def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> No
     ],
 )
 def test_key_is_wanted_where_none_is_made(
-    changes: dict[str, str], status: str, told: str, tmp_path: Path
+    changes: dict[str, str], status: str, expected: str, tmp_path: Path
 ) -> None:
     (line,) = look_at_key(load_settings({"millrace_home": tmp_path, **changes}, NO_FILE))
 
     assert line.status == status
-    assert told in line.text
+    assert expected in line.text
 
 
 def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path
     assert fault.text == f"`{file}` is a file, not a folder: move it, or correct OUTPUT_PATH"
 
 
-def test_files_in_another_format_than_the_setting_are_told(tmp_path: Path) -> None:
+def test_files_in_another_format_than_the_setting_are_reported(tmp_path: Path) -> None:
     settings = load_settings({"output_path": str(tmp_path), "output_format": "csv"}, NO_FILE)
     Manifest("tickets", ("parquet", "json")).save(LocalFiles(tmp_path))
 
@@ -368,7 +368,7 @@ def test_files_in_another_format_than_the_setting_are_told(tmp_path: Path) -> No
     )
 
 
-def test_disk_that_is_too_small_is_told_with_what_is_needed(tmp_path: Path) -> None:
+def test_disk_that_is_too_small_is_reported_with_the_space_needed(tmp_path: Path) -> None:
     (fault,) = folder_faults(tmp_path / "home", "MILLRACE_HOME", needed=10**18)
 
     assert "1000000000.0 GB needed" in fault.text

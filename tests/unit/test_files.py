@@ -64,7 +64,7 @@ def test_snapshot_in_parquet_keeps_its_length_when_its_numbers_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reason"),
     [
         ({"output_format": "parquet,xml"}, "OUTPUT_FORMAT: expected one or several of parquet"),
         ({"output_path": "s3://bucket/x"}, "OUTPUT_PATH: expected a folder, `s3a://"),
@@ -73,8 +73,8 @@ def test_snapshot_in_parquet_keeps_its_length_when_its_numbers_change() -> None:
         ({"s3_endpoint_url": "minio:9000"}, "S3_ENDPOINT_URL: expected `http://"),
     ],
 )
-def test_place_that_cannot_be_used_is_told(given: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+def test_place_that_cannot_be_used_is_refused(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(reason)) as caught:
         settings(**given)
     assert "key:secret" not in str(caught.value)
 
@@ -90,7 +90,7 @@ def test_keys_of_s3_are_redacted_and_never_on_the_command_line(tmp_path: Path) -
         sinks="files",
         output_path="s3a://bucket/x",
         aws_access_key_id="AKIA",
-        aws_secret_access_key="never to be told",
+        aws_secret_access_key="never to be shown",
         s3_endpoint_url="http://127.0.0.1:9",
         millrace_home=str(tmp_path),
     )
@@ -98,11 +98,11 @@ def test_keys_of_s3_are_redacted_and_never_on_the_command_line(tmp_path: Path) -
     conf = session_conf(on_s3, "tests", "local[1]")
 
     hidden = re.compile(conf["spark.redaction.regex"])
-    secret = [key for key, value in conf.items() if value in {"never to be told", "AKIA"}]
+    secret = [key for key, value in conf.items() if value in {"never to be shown", "AKIA"}]
     assert len(secret) == 2
     assert all(hidden.search(key) for key in secret)
     assert conf["spark.hadoop.fs.s3a.path.style.access"] == "true"
-    assert "never to be told" not in str(launch_conf(on_s3, tmp_path / "log"))
+    assert "never to be shown" not in str(launch_conf(on_s3, tmp_path / "log"))
 
 
 def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(

@@ -12,7 +12,7 @@ from spark_jobs.state.offset_ranges import overlap, ranges_in_words, width
 RANGES = {2: (7, 8), 0: (5, 105), 1: (3, 3)}
 
 
-def test_ranges_are_told_by_partition_with_their_last_offset() -> None:
+def test_ranges_are_written_by_partition_with_their_last_offset() -> None:
     assert ranges_in_words(RANGES) == "partition 0, offsets 5 to 104; partition 2, offset 7"
     assert width(RANGES) == 101
 

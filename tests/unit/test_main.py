@@ -103,9 +103,9 @@ def test_command_names_the_services_that_are_down_before_it_does_anything(
 
     code = cli.main(words)
 
-    told = capsys.readouterr()
-    assert (code, told.out) == (1, "")
-    first, *lines = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (1, "")
+    first, *lines = printed.err.splitlines()
     assert first == "Not up, so nothing was done:"
     assert {line.split(":")[0].removeprefix("  - ") for line in lines} >= services
     for service in services:

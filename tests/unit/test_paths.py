@@ -32,7 +32,7 @@ def test_paths_without_a_scheme_are_of_this_machine(
 
 
 @pytest.mark.parametrize(
-    ("setting", "path", "told"),
+    ("setting", "path", "reason"),
     [
         ("MILLRACE_HOME", "/data/a,b", "'/data/a,b' holds a comma, at which Spark"),
         ("MILLRACE_HOME", "/data/a:b", "holds a colon, at which Java"),
@@ -45,13 +45,13 @@ def test_paths_without_a_scheme_are_of_this_machine(
     ],
 )
 def test_character_that_cannot_be_handed_on_is_named_at_once(
-    setting: str, path: str, told: str
+    setting: str, path: str, reason: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({setting.lower(): path}, NO_FILE)
 
     assert f"{setting}: " in str(caught.value)
-    assert told in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_quote_is_named_where_hdfs_would_be_below_it() -> None:
@@ -90,7 +90,7 @@ def test_brokers_configuration_holds_no_path_that_it_could_take_apart(
     [("plain", "file://{}/plain/data/hdfs-datanode/blocks"),
      ("50% off", "file:///proc/self/cwd/blocks")],
 )  # fmt: skip
-def test_hdfs_is_told_of_no_character_that_it_takes_for_its_own(
+def test_hdfs_is_given_no_character_that_it_interprets(
     folder: str, place: str, tmp_path: Path
 ) -> None:
     node = HdfsDataNode(Settings(_env_file=None, millrace_home=tmp_path / folder))

@@ -42,11 +42,11 @@ def test_taken_ports_are_all_named_before_anything_is_fetched(
     with pytest.raises(StackError) as caught:
         up(own, lambda line: None)
 
-    told = str(caught.value)
+    message = str(caught.value)
     for service, setting in (("kafka", "KAFKA_CONTROLLER_PORT"), ("cassandra", "CASSANDRA_PORT")):
-        assert f"{taken} of {service} is taken by process {os.getpid()} (" in told
-        assert f"set {setting} to another port" in told
-    assert told.endswith("Nothing was started.")
+        assert f"{taken} of {service} is taken by process {os.getpid()} (" in message
+        assert f"set {setting} to another port" in message
+    assert message.endswith("Nothing was started.")
 
 
 @pytest.mark.parametrize("given", [None, 25_002])

@@ -47,7 +47,7 @@ def test_address_of_supabase_is_read_whole_and_shown_without_its_secret() -> Non
         pytest.param("db.example.com", None, "require", id="elsewhere-wants-tls"),
         pytest.param("db.example.com/x?sslmode=verify-full", None, "verify-full", id="as-it-says"),
         pytest.param("db.example.com/x?sslmode=disable", None, "disable", id="even-without"),
-        pytest.param("db.example.com", "verify-full", "verify-full", id="as-libpq-is-told"),
+        pytest.param("db.example.com", "verify-full", "verify-full", id="as-libpq-is-message"),
         pytest.param("127.0.0.1", None, None, id="loopback-does-not"),
         pytest.param("localhost", None, None, id="localhost-does-not"),
     ],
@@ -73,7 +73,7 @@ def test_tls_is_wanted_outside_this_machine(
         "host=127.0.0.1 dbname=x password=p%40ss",
     ],
 )
-def test_address_that_cannot_be_read_is_refused_without_being_told(dsn: str) -> None:
+def test_address_that_cannot_be_read_is_refused_without_being_shown(dsn: str) -> None:
     with pytest.raises(ValidationError) as refused:
         at(dsn)
 
@@ -140,9 +140,9 @@ def test_error_tells_names_of_columns_but_no_value() -> None:
     value = psycopg.errors.InvalidTextRepresentation('invalid input syntax: "my secret"\nCONTEXT')
 
     assert 'column "priority" does not exist (42703)' in str(client.store_error("do", missing))
-    told = str(client.store_error("do", value))
-    assert "invalid input syntax: … (22P02)" in told
-    assert "CONTEXT" not in told
+    message = str(client.store_error("do", value))
+    assert "invalid input syntax: … (22P02)" in message
+    assert "CONTEXT" not in message
 
 
 def test_files_declare_the_tables_of_the_interface() -> None:

@@ -283,7 +283,7 @@ def test_source_api_fails_when_the_api_fails() -> None:
             list(profiles_from(settings("api"), 5, StopRequest(), server.url))
 
 
-def test_source_offline_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_offline_source_asks_no_server(capsys: pytest.CaptureFixture[str]) -> None:
     with randomuser_server() as server:
         profiles = list(profiles_from(settings("offline"), 5, StopRequest(), server.url))
 

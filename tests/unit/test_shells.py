@@ -11,7 +11,7 @@ from runtime.versions import pinned
 from settings import Settings
 
 
-def test_cqlsh_of_an_older_installation_is_installed_anew(
+def test_cqlsh_of_an_older_installation_is_installed_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = settings.millrace_home / "tools" / "cqlsh"

@@ -8,7 +8,7 @@ from operations.status import print_notes
 from tests.support.stand_ins import Sleeper, wait_for_line
 
 
-def test_status_tells_of_a_dead_service_with_the_end_of_its_log(
+def test_status_reports_a_dead_service_with_the_end_of_its_log(
     sleeper: Sleeper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sleeper.program = "print('out of disk', flush=True); import time; time.sleep(600)"
@@ -27,7 +27,7 @@ def test_status_tells_of_a_dead_service_with_the_end_of_its_log(
     assert shown[-1] == "  out of disk"
 
 
-def test_status_has_no_notes_on_a_service_that_is_well(
+def test_status_has_no_notes_on_a_healthy_service(
     sleeper: Sleeper, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sleeper.start()

@@ -176,7 +176,7 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["--master", "host:7077"], "`host:7077` is not a Spark master"),
         (["--conf", "spark.hadoop.fs.s3a.secret.key=hush"], "seen by all users of the machine"),
@@ -188,11 +188,11 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     ],
 )
 def test_what_cannot_work_or_would_show_a_secret_is_refused(
-    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = refused(capsys, "tickets", *words)
 
-    assert told in text
+    assert expected in text
     assert "hush" not in text
 
 
@@ -210,7 +210,7 @@ def test_another_spark_is_refused(
     assert str(tmp_path / "spark" / "bin" / "spark-submit") in words
 
 
-def test_what_other_machines_cannot_reach_is_told() -> None:
+def test_what_other_machines_cannot_reach_is_reported() -> None:
     here = Settings(spark_master=MASTER, output_path="/data/files")
     there = Settings(
         spark_master=MASTER,
@@ -219,11 +219,11 @@ def test_what_other_machines_cannot_reach_is_told() -> None:
         output_path="s3a://bucket/files",
     )
 
-    told = " ".join(notes(here))
+    found = " ".join(notes(here))
     for name in (
         "KAFKA_BOOTSTRAP_SERVERS", "CASSANDRA_CONTACT_POINTS", "MILLRACE_HOME", "OUTPUT_PATH"
     ):  # fmt: skip
-        assert name in told
+        assert name in found
     assert [note.partition(":")[0] for note in notes(there)] == ["MILLRACE_HOME"]
     assert notes(Settings(spark_master="spark://127.0.0.1:7077")) == []
 

@@ -85,8 +85,8 @@ def test_doctor_names_what_is_inherited_and_what_becomes_of_it(
 
     lines = look_at_environment(Settings(_env_file=None))
 
-    told = "\n".join(map(str, lines))
-    assert "hush" not in told
+    text = "\n".join(map(str, lines))
+    assert "hush" not in text
     assert {line.status for line in lines} == {Status.OK}
     for part in (
         "PYTHONPATH: `/opt/other` is left out, as it has another pyspark, settings",
@@ -97,7 +97,7 @@ def test_doctor_names_what_is_inherited_and_what_becomes_of_it(
         "LC_ALL=tr_TR.UTF-8: services and Spark run in C.UTF-8",
         "HADOOP_CONF_DIR: fs.defaultFS is hdfs://name:8020",
     ):
-        assert part in told
+        assert part in text
 
 
 def test_doctor_asks_for_a_fix_where_no_java_would_start(monkeypatch: pytest.MonkeyPatch) -> None:
