@@ -104,7 +104,7 @@ def stores(world: World) -> Places:
     }
 
 
-def test_a_job_that_meets_faults_tells_and_leaves_no_secret(
+def test_job_that_meets_faults_shows_and_leaves_no_secret(
     make_world: MakeWorld, settings: Settings
 ) -> None:
     world = make_world(PROFILES)

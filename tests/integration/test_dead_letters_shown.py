@@ -22,7 +22,7 @@ def tickets(stack_settings: Settings, make_topic: Callable[[], str]) -> Settings
     return stack_settings.model_copy(update={"tickets_topic": make_topic()})
 
 
-def test_list_tells_source_reasons_and_state_of_each_and_sums_them_up(
+def test_list_shows_source_reasons_and_state_of_each_and_sums_them_up(
     tickets: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reject(tickets, (b"k", b"five!"), reasons="missing_ticket_id,invalid_created_at")

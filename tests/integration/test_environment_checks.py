@@ -71,7 +71,7 @@ def test_running_stack_is_well_in_every_line(stack_settings: Settings) -> None:
     assert summary_of_checks(stack_settings) == [verdict]
 
 
-def test_looking_creates_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_doctor_creates_nothing(settings: Settings, tmp_path: Path) -> None:
     elsewhere = changed(
         settings,
         millrace_home=tmp_path / "home",

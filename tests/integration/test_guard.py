@@ -84,7 +84,7 @@ def test_other_topic_on_the_same_checkpoint_is_refused(make_world: MakeWorld) ->
     assert world.totals() == Counts(read=2, stored=2)
 
 
-def test_start_tells_how_much_waits_on_the_topic(make_world: MakeWorld) -> None:
+def test_start_reports_how_much_waits_on_the_topic(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     ledger = Ledger(world.database, TICKETS.name)
     waiting = []

@@ -204,7 +204,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
         world.process(checkpoint_path=place)
 
 
-def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:
+def test_doctor_reports_a_name_node_that_is_away(hdfs: Settings) -> None:
     (port,) = free_ports(1)
     embedded = hdfs.model_copy(update={"services": ("hdfs",)})
     elsewhere = hdfs.model_copy(update={"output_path": f"hdfs://127.0.0.1:{port}/out"})

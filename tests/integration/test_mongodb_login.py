@@ -77,7 +77,7 @@ def test_missing_or_wrong_login_is_reported_before_anything_is_done(port: int, l
     assert "wrong" not in str(caught.value)
 
 
-def test_doctor_tells_a_wrong_login_and_rights_that_are_missing(port: int) -> None:
+def test_doctor_reports_a_wrong_login_and_missing_rights(port: int) -> None:
     wrong = settings_with(f"mongodb://{USER}:wrong-password@127.0.0.1:{port}")
     right = settings_with(f"mongodb://{USER}:{PASSWORD}@127.0.0.1:{port}")
     checks = [Check(("mongodb", "collections"), look_at_mongodb)]

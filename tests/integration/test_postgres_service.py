@@ -178,7 +178,7 @@ def test_files_applied_again_change_nothing(
     assert tables.faults(settings, list(tables.declared())) == []
 
 
-def test_two_may_create_the_tables_at_once(
+def test_two_processes_may_create_the_tables_at_once(
     postgres_server: Settings, make_database: MakeDatabase
 ) -> None:
     settings = postgres_server.model_copy(update={"postgres_dsn": make_database()})
@@ -203,7 +203,7 @@ def test_two_may_create_the_tables_at_once(
     assert tables.faults(settings, list(tables.declared())) == []
 
 
-def test_others_than_the_owner_see_no_row(
+def test_no_one_but_the_owner_sees_a_row(
     postgres_server: Settings, make_database: MakeDatabase
 ) -> None:
     """Supabase serves tables without row security to everyone."""

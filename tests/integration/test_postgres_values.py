@@ -34,7 +34,7 @@ def settings(postgres_server: Settings, make_database: MakeDatabase) -> Settings
     return postgres_server.model_copy(update={"postgres_dsn": make_database()})
 
 
-def test_every_kind_of_value_comes_back_as_it_went(
+def test_every_kind_of_value_is_read_back_unchanged(
     job_spark: SparkSession, settings: Settings
 ) -> None:
     early = datetime(1900, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)

@@ -40,7 +40,7 @@ def aggregates(world: World) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def test_damaged_missing_and_foreign_documents_are_made_right(make_world: MakeWorld) -> None:
+def test_damaged_missing_and_foreign_documents_are_corrected(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(ticket("A"), ticket("B", client_id="CLIENT_8"), timestamp_ms=SENT_MS)
     world.process()

@@ -77,7 +77,7 @@ def test_key_goes_to_the_partition_to_which_producers_send_it(tickets: Settings)
     assert all(places[key, b"sent"] == places[key, b"redriven"] for key in keys)
 
 
-def test_dry_run_tells_what_would_be_sent_and_sends_nothing(
+def test_dry_run_shows_what_would_be_sent_and_sends_nothing(
     tickets: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reject(tickets, *numbered(3))

@@ -90,7 +90,7 @@ def test_killed_run_is_completed_by_the_next_one(
     assert values(tickets) == sorted(b"no ticket %d" % number for number in range(250))
 
 
-def test_interrupted_run_tells_its_counts_and_the_next_one_goes_on(
+def test_interrupted_run_prints_its_counts_and_the_next_one_continues(
     tickets: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reject(tickets, *numbered(60))

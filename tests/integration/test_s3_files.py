@@ -176,7 +176,7 @@ def shown(endpoint: str, what: str, column: str = "ticket_id") -> list[str]:
     return [json.loads(line)[column] for line in done.stdout.splitlines()]
 
 
-def test_show_says_of_s3_what_is_wrong_there(s3_endpoint: str) -> None:
+def test_show_reports_what_is_wrong_with_s3(s3_endpoint: str) -> None:
     own = load_settings(
         {
             "sinks": "files",
@@ -221,9 +221,7 @@ def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(
     assert SECRET not in output_of(world)
 
 
-def test_set_up_makes_the_bucket_on_a_store_that_is_not_aws_and_no_other(
-    s3_endpoint: str, tmp_path: Path
-) -> None:
+def test_set_up_creates_the_bucket_except_on_aws(s3_endpoint: str, tmp_path: Path) -> None:
     usual = {"sinks": "files", "output_path": "s3a://made-by-up/out", "aws_access_key_id": KEY}
     usual |= {"aws_secret_access_key": SECRET, "aws_region": REGION}
     own = load_settings(usual | {"s3_endpoint_url": s3_endpoint}, tmp_path / "no.env")

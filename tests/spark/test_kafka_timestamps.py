@@ -68,7 +68,7 @@ def test_first_and_last_instant_of_the_range_are_no_reason(frame: Frame, at: dat
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 253_402_300_800_000, 2**63 - 1])
-def test_dead_letter_tells_the_number_as_it_came(frame: Frame, number: int) -> None:
+def test_dead_letter_keeps_the_number_as_it_came(frame: Frame, number: int) -> None:
     letters = select_dead_letters(classify_tickets(frame([ticket()], at=number)))
 
     (headers,) = letters.select(F.map_from_entries("headers").alias("h")).first()  # type: ignore[misc]

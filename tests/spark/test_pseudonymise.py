@@ -77,7 +77,7 @@ def test_keyed_digests_agree_with_rfc_4231(
     assert [row[0] for row in got] == [expected, None]
 
 
-def test_the_key_id_tells_keys_apart_and_repr_shows_no_key() -> None:
+def test_the_key_id_distinguishes_keys_and_repr_shows_no_key() -> None:
     digests = Digests.hmac_sha256(KEY)
 
     # printf 'millrace-key-id:Q7-very-secret-key-Zx' | sha256sum

@@ -31,7 +31,7 @@ def test_ratio_is_of_medians_within_one_run() -> None:
     assert results(fast).ratio(fast) is None
 
 
-def test_variants_are_measured_in_turn_and_none_always_after_the_same_other_one() -> None:
+def test_variants_are_measured_in_turn_and_in_changing_order() -> None:
     order: list[str] = []
 
     def measure(name: str) -> float:

@@ -110,7 +110,7 @@ def test_archive_of_other_jars_or_another_java_is_not_read(
     assert archive_options(settings, java, jars, may_write=False) == []
 
 
-def test_folders_in_the_class_path_do_without_as_java_archives_no_classes_of_theirs(
+def test_class_path_with_folders_gets_no_archive(
     settings: Settings, java: Java, jars: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YARN_CONF_DIR", "/etc/hadoop")
@@ -129,7 +129,7 @@ def test_nothing_is_written_where_there_is_little_room(
     assert archive_options(settings, java, jars, may_write=True) == []
 
 
-def test_what_a_killed_process_left_half_written_goes_and_that_of_a_living_one_stays(
+def test_half_written_archive_of_a_killed_process_goes_and_a_living_ones_stays(
     settings: Settings, java: Java, jars: list[Path]
 ) -> None:
     with subprocess.Popen(["true"]) as ended:
@@ -170,9 +170,7 @@ def test_archive_of_a_jvm_that_failed_is_not_kept(settings: Settings, start_jvm:
     assert not list(settings.jars.iterdir())
 
 
-def test_a_stop_that_is_asked_for_ends_the_writing_at_once(
-    settings: Settings, start_jvm: Start
-) -> None:
+def test_requested_stop_ends_the_writing_at_once(settings: Settings, start_jvm: Start) -> None:
     jvm = start_jvm(settings.jars / "classes-new.1", 60, 0)
     stop = StopRequest()
     said: list[str] = []

@@ -190,7 +190,7 @@ def test_state_is_on_a_volume_that_driver_and_executors_share(loaded: Loaded) ->
     assert worker["environment"]["SPARK_LOCAL_DIRS"].startswith(home)
 
 
-def test_volumes_and_secrets_that_are_named_are_those_that_are_there() -> None:
+def test_named_volumes_and_secrets_are_the_declared_ones() -> None:
     whole = compose()
     mounts = {v.partition(":")[0] for s in SERVICES.values() for v in s.get("volumes", [])}
     volumes = {name for name in mounts if not name.startswith(".")}

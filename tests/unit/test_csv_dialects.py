@@ -101,7 +101,7 @@ def test_a_row_with_any_surplus_field_is_skipped_with_its_line(send: Send) -> No
     )
 
 
-def test_separators_at_the_end_of_every_line_are_no_fields(send: Send) -> None:
+def test_trailing_separators_on_every_line_are_no_fields(send: Send) -> None:
     shifted = "3,Bob,Lee,b@example.com,1,6 Oak Rd, Unit 2,Austin,TX,USA,73301,2024-05-01,"
 
     sent = send(f"{HEADER},\n{A},\n{shifted}\n{shifted.rstrip(',')}\n{Z}\n")
@@ -124,7 +124,7 @@ def test_blank_rows_are_no_customers_and_reported_once(send: Send) -> None:
     assert "10 read, 2 sent, 8 skipped (blank: 8; see `" in sent.account
 
 
-def test_any_number_of_blank_rows_need_no_memory(tmp_path: Path) -> None:
+def test_any_number_of_blank_rows_needs_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f"{PLAIN}{',' * 10}\n" + f"{',' * 10}\n" * 19_999)
     source = open_text(Settings(), str(path))
@@ -146,7 +146,7 @@ def test_any_number_of_blank_rows_need_no_memory(tmp_path: Path) -> None:
     assert (place.delivered, place.skipped, place.complete) == (2, 20_000, True)
 
 
-def test_files_put_one_behind_the_other_are_read_as_one(send: Send) -> None:
+def test_concatenated_files_are_read_as_one(send: Send) -> None:
     parts = "".join(f"{BOM}sep=;\n{HEADER}\n{row}\n".replace(",", ";") for row in (A, Z))
 
     sent = send(parts)

@@ -102,7 +102,7 @@ def arrow() -> bytes:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_what_is_no_csv_is_refused_by_its_name(send: Send, content: bytes, words: str) -> None:
+def test_file_that_is_no_csv_is_refused_by_its_kind(send: Send, content: bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         send(content)
 

@@ -40,7 +40,7 @@ def hard_rows() -> str:
     ],
     ids=["plain", "UTF-16", "gzip", "gzip of UTF-32", "sep="],
 )
-def test_every_form_goes_on_where_it_was_stopped(
+def test_every_form_resumes_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], bytes]
 ) -> None:
     monkeypatch.setattr(csv_text, "TEXT_PAGE_BYTES", 1000)

@@ -83,7 +83,7 @@ def test_a_line_longer_than_any_row_is_skipped_as_one() -> None:
     assert notes == [(2, "skipped, longer than 128 KiB")]
 
 
-def test_reading_goes_on_at_every_place_that_a_row_named() -> None:
+def test_reading_resumes_at_every_place_that_a_row_named() -> None:
     rng = random.Random(3)
     content = "".join(
         rng.choice(('"', "a", ",", "\n", "\r\n", "\r", "é", '"b\nc"', "1,2\n", "\\"))
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_understood_is_refused(  # type: ignore[no-untyped
         header_of(content)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"Cannot read `.*none\.csv`: not a file.*--source"):
         open_source(Settings(), str(tmp_path / "none.csv"))
 

@@ -9,7 +9,7 @@ from settings import PROJECT_ROOT
 from tests.support.container_settings import PORTS, SERVICES
 
 
-def test_commands_of_the_deployment_page_name_what_is_there() -> None:
+def test_commands_of_the_deployment_page_exist() -> None:
     page = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
     targets = re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT_ROOT / "Makefile").read_text(), re.M)
@@ -32,7 +32,7 @@ def test_commands_of_the_deployment_page_name_what_is_there() -> None:
     assert PORTS <= set(re.findall(r"`([A-Z0-9_]+)`", page))
 
 
-def test_every_test_that_the_deployment_page_names_is_there() -> None:
+def test_every_test_that_the_deployment_page_names_exists() -> None:
     page = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
     tests = "\n".join(path.read_text() for path in (PROJECT_ROOT / "tests").rglob("test_*.py"))
 

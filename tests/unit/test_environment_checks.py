@@ -62,7 +62,7 @@ def test_checks_run_side_by_side_and_are_reported_in_their_order() -> None:
     assert [(line.name, line.status) for line in lines] == [("a", "ok"), ("b", "ok")]
 
 
-def test_check_that_hangs_is_given_up_and_keeps_no_other_back() -> None:
+def test_hanging_check_is_abandoned_and_delays_no_other() -> None:
     release = threading.Event()
 
     def hangs(settings: Settings) -> list[Line]:
@@ -82,7 +82,7 @@ def test_check_that_hangs_is_given_up_and_keeps_no_other_back() -> None:
     assert "no answer within 0.3 s" in lines[0].text
 
 
-def test_check_that_fails_is_a_line_without_what_the_error_quotes() -> None:
+def test_failing_check_is_a_line_without_the_text_of_its_error() -> None:
     def fails(settings: Settings) -> list[Line]:
         raise KeyError("jane@example.com")
 
@@ -111,7 +111,7 @@ def test_no_line_shows_a_secret_in_any_spelling() -> None:
     assert line.text == "••• ••• ••• ••• ••• db.example"
 
 
-def test_verdict_counts_and_run_tells_only_what_it_does_not_mend() -> None:
+def test_verdict_counts_and_run_shows_only_what_it_does_not_fix_itself() -> None:
     fine = Line("python", Status.OK, "3.11")
     comes = Line("kafka", Status.FIX, "not up", by_itself=True)
     hidden = Line("topics", Status.NOT_YET, "not looked at")
@@ -126,7 +126,7 @@ def test_verdict_counts_and_run_tells_only_what_it_does_not_mend() -> None:
     assert short_report([fine, comes, wrong]) == ["doctor: fix  tables       no column x"]
 
 
-def test_faults_of_which_one_stays_do_not_mend_themselves() -> None:
+def test_faults_fix_themselves_only_if_all_of_them_do() -> None:
     comes, stays = Fault("absent", by_itself=True), Fault("differs")
 
     assert line_of("tables", [comes], "").by_itself
@@ -264,7 +264,7 @@ def test_package_of_another_version_or_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize(("stack", "missing"), [("embedded", True), ("external", False)])
-def test_stand_in_for_mongodb_is_missed_by_the_embedded_stack_alone(
+def test_only_the_embedded_stack_needs_the_stand_in_for_mongodb(
     monkeypatch: pytest.MonkeyPatch, stack: str, missing: bool
 ) -> None:
     found = pinned_packages()
@@ -338,7 +338,7 @@ def test_key_that_others_can_read_or_that_is_empty_is_reported(tmp_path: Path) -
         ({"stack": "docker", "pii_hash_key": "x"}, "ok", "PII_HASH_KEY is set"),
     ],
 )
-def test_key_is_wanted_where_none_is_made(
+def test_key_is_required_where_none_is_made(
     changes: dict[str, str], status: str, expected: str, tmp_path: Path
 ) -> None:
     (line,) = look_at_key(load_settings({"millrace_home": tmp_path, **changes}, NO_FILE))
@@ -375,7 +375,7 @@ def test_disk_that_is_too_small_is_reported_with_the_space_needed(tmp_path: Path
     assert "set MILLRACE_HOME to a larger disk" in fault.text
 
 
-def test_name_of_a_high_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -> None:
+def test_name_of_a_highly_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -> None:
     (tmp_path / "hdfs-site.xml").write_text(
         "<configuration>"
         "<property><name>dfs.ha.namenodes.big</name><value>a, b</value></property>"

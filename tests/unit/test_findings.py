@@ -21,7 +21,7 @@ def test_only_offsets_that_lie_in_both_overlap() -> None:
     assert overlap(RANGES, {0: (100, 200), 1: (0, 9), 2: (8, 9)}) == {0: (100, 105)}
 
 
-def test_all_findings_stand_in_one_error_each_with_its_choices() -> None:
+def test_one_error_holds_all_findings_each_with_its_choices() -> None:
     settings = Settings(_env_file=None)
     findings = [
         finding(settings, "tickets", "A is gone.", "bring A back"),

@@ -23,7 +23,7 @@ def test_java_17_of_java_home_comes_first(
     assert java.java_environment(found) == {"JAVA_HOME": str(fake.home)}
 
 
-def test_wrong_java_is_said_and_passed_over(
+def test_wrong_java_is_reported_and_passed_over(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = fake_java(tmp_path / "old", "1.8", "exit 0")

@@ -215,7 +215,7 @@ def test_log_of_a_service_that_runs_elsewhere_is_located(
     assert "Nothing has run" not in str(caught.value)
 
 
-def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
+def test_unknown_log_is_answered_with_the_list_of_logs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("kafka", "jobs"):
         (tmp_path / "logs" / f"{name}.log").write_text("")
@@ -224,7 +224,7 @@ def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
         follow(Settings(millrace_home=tmp_path), "kafak")
 
 
-def test_log_without_a_name_lists_those_that_there_are(
+def test_log_without_a_name_lists_the_logs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "logs").mkdir()

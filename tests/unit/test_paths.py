@@ -101,7 +101,7 @@ def test_hdfs_is_given_no_character_that_it_interprets(
     assert f"<value>{place.format(tmp_path)}</value>" in site
 
 
-def test_cassandras_configuration_has_paths_as_they_are(tmp_path: Path) -> None:
+def test_cassandras_configuration_has_paths_unchanged(tmp_path: Path) -> None:
     yaml = pytest.importorskip("yaml")
     home = tmp_path / HARD_NAME.replace(",", "")
     cassandra = Cassandra(Settings(_env_file=None, millrace_home=home))

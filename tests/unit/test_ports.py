@@ -50,7 +50,7 @@ def test_taken_ports_are_all_named_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize("given", [None, 25_002])
-def test_second_port_is_the_one_that_is_set_and_none_that_a_setting_gives_away(
+def test_second_port_is_the_one_set_and_never_one_that_another_setting_takes(
     given: int | None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("local_stack.ports.is_free", lambda port: True)

@@ -52,7 +52,7 @@ def test_address_of_supabase_is_read_whole_and_shown_without_its_secret() -> Non
         pytest.param("localhost", None, None, id="localhost-does-not"),
     ],
 )
-def test_tls_is_wanted_outside_this_machine(
+def test_tls_is_required_outside_this_machine(
     monkeypatch: pytest.MonkeyPatch, host: str, environment: str | None, expected: str | None
 ) -> None:
     monkeypatch.delenv("PGSSLMODE", raising=False)
@@ -89,7 +89,7 @@ def test_option_that_libpq_does_not_know_is_refused_without_the_address() -> Non
     assert refused.value.__suppress_context__
 
 
-def test_spark_finds_the_same_database_and_gets_the_password_apart() -> None:
+def test_spark_finds_the_same_database_and_gets_the_password_separately() -> None:
     settings = at(f"postgresql://u:{QUOTED}@db.example.com/my%20db?options=-csearch_path%3Dx")
 
     options = jdbc_options(settings)
@@ -117,7 +117,7 @@ def test_spark_finds_the_same_database_and_gets_the_password_apart() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_passes_is_an_outage(error: psycopg.Error) -> None:
+def test_transient_error_is_an_outage(error: psycopg.Error) -> None:
     assert type(client.store_error("take batch 1", error)) is SinkUnavailable
 
 
@@ -131,11 +131,11 @@ def test_what_passes_is_an_outage(error: psycopg.Error) -> None:
         psycopg.DataError,
     ],
 )
-def test_what_someone_has_to_change_is_a_refusal(make: Callable[[str], psycopg.Error]) -> None:
+def test_error_that_needs_a_change_is_a_refusal(make: Callable[[str], psycopg.Error]) -> None:
     assert type(client.store_error("take batch 1", make("no"))) is SinkRejected
 
 
-def test_error_tells_names_of_columns_but_no_value() -> None:
+def test_error_names_columns_but_shows_no_value() -> None:
     missing = psycopg.errors.UndefinedColumn('column "priority" does not exist\nLINE 1: x')
     value = psycopg.errors.InvalidTextRepresentation('invalid input syntax: "my secret"\nCONTEXT')
 

@@ -54,7 +54,7 @@ def test_place_on_a_topic_is_understood(text: str, place: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-1", "yesterday", "0:", "0:1,", "0:1,0:2", "1.5", "٣", "2026-13-01", "0:1;1:2"]
 )
-def test_anything_else_is_no_place(text: str) -> None:
+def test_anything_else_is_refused_as_a_place(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - its text is not shown
         parse_place(text)
 
@@ -138,7 +138,7 @@ def test_ledger_that_is_up_to_date_lacks_nothing(tmp_path: Path) -> None:
     assert unledgered_batches([entry(9, {0: (0, 9)})], Checkpoint(tmp_path), "tickets") == []
 
 
-def test_plans_that_are_no_longer_kept_are_named_with_the_way_out(tmp_path: Path) -> None:
+def test_plans_that_are_no_longer_kept_are_named_with_the_fix(tmp_path: Path) -> None:
     write_plan(tmp_path, 9, {"0": 50})
     commit(tmp_path, 9)
 

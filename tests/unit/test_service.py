@@ -18,7 +18,7 @@ from tests.support.stand_ins import Sleeper, wait_for_line
 
 
 @pytest.mark.parametrize("deleted", [".", "data", "data/sleeper"])
-def test_server_whose_files_were_deleted_is_known_and_ended(
+def test_server_whose_files_were_deleted_is_recognised_and_stopped(
     deleted: str, sleeper: Sleeper, settings: Settings, tmp_path: Path
 ) -> None:
     other = Sleeper(settings.model_copy(update={"millrace_home": tmp_path / "other"}))
@@ -153,7 +153,7 @@ def test_broken_record_counts_as_none(sleeper: Sleeper) -> None:
     assert not sleeper.crashed()
 
 
-def test_long_log_is_put_aside_at_the_next_start(sleeper: Sleeper) -> None:
+def test_long_log_is_moved_aside_at_the_next_start(sleeper: Sleeper) -> None:
     sleeper.log_path.parent.mkdir(parents=True)
     sleeper.log_path.write_bytes(b"x" * 5_000_001)
 

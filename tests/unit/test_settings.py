@@ -31,7 +31,7 @@ def test_options_win_over_environment_over_env_file_over_defaults(
     assert settings.tickets_topic == "client_tickets"
 
 
-def test_all_faults_are_reported_at_once_with_their_variables(
+def test_all_faults_are_listed_together_with_their_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {

@@ -120,7 +120,9 @@ def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
     assert "A\\ud800B" in outcome.stdout
 
 
-def test_csv_tells_an_absent_value_from_an_empty_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_distinguishes_an_absent_value_from_an_empty_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     values: list[object] = [None, "", " ", 'a "b"', "c,d", "e\nf", 7, ["g", ""]]
 
     print_records([{"n": n, "value": value} for n, value in enumerate(values)], "csv")

@@ -28,7 +28,7 @@ def settings(**changes: Any) -> Settings:
     return load_settings(changes, NO_FILE)
 
 
-def test_every_topic_of_the_pipelines_is_wanted() -> None:
+def test_every_topic_of_the_pipelines_is_expected() -> None:
     wanted = {topic.name: topic for topic in wanted_topics(settings())}
 
     assert {name for name, topic in wanted.items() if not topic.is_optional} == {
@@ -61,7 +61,7 @@ def test_topics_as_they_are_made_have_no_fault() -> None:
     assert list(topic_faults(TOPICS, {"t": SOURCE, "t-dead-letter": LETTERS}, settings())) == []
 
 
-def test_absent_topics_come_by_themselves() -> None:
+def test_absent_topics_are_left_to_make_up() -> None:
     (fault,) = topic_faults(TOPICS, {}, settings())
 
     assert fault.text == "absent: t, t-dead-letter: `make up` creates them"

@@ -139,7 +139,7 @@ def test_packages_of_s3_come_only_with_files_there(
     assert spark_defaults()["spark.jars.packages"] in packages
 
 
-def test_yarn_wants_to_know_where_it_is(
+def test_yarn_needs_its_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "Set HADOOP_CONF_DIR" in refused(capsys, "tickets", "--master", "yarn")
@@ -299,7 +299,9 @@ def test_sessions_have_what_the_defaults_say(tmp_path: Path) -> None:
     assert "\\" not in DEFAULTS_FILE.read_text()
 
 
-def test_executor_sizes_become_sparks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_executor_sizes_are_passed_to_spark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SPARK_EXECUTOR_MEMORY", "3g")
     monkeypatch.setenv("SPARK_EXECUTOR_CORES", "2")
 

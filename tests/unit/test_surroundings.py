@@ -166,7 +166,7 @@ def test_servers_and_drivers_speak_english_on_their_command_lines(tmp_path: Path
         assert all(option in conf[key] for option in JAVA_LOCALE)
 
 
-def test_what_a_file_of_defaults_says_of_results_is_taken_back() -> None:
+def test_file_of_defaults_cannot_change_results() -> None:
     given = {
         "spark.sql.ansi.enabled": "true",
         "spark.sql.session.timeZone": "Asia/Tokyo",
