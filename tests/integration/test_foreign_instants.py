@@ -79,8 +79,8 @@ def test_foreign_timestamps_are_dead_letters_that_can_be_shown_proven_and_redriv
 
     reasons = {"invalid_kafka_timestamp": 12}
     assert world.totals() == Counts(read=13, stored=1, dead_lettered=12, reasons=reasons)
-    told = sorted(int(headers["source_timestamp"]) for _, _, headers in world.dead_letters())
-    assert told == sorted(2 * FOREIGN)
+    timestamps = sorted(int(headers["source_timestamp"]) for _, _, headers in world.dead_letters())
+    assert timestamps == sorted(2 * FOREIGN)
     summaries = world.documents("dead_letters")
     assert {key: document["source_timestamp"] for key, document in summaries.items()} == {
         f"{world.topic}/0/{2 * number + place}": str(at)

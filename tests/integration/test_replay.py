@@ -185,7 +185,7 @@ def test_mongodb_set_back_with_its_ledger_is_brought_up_to_date(
     assert len(stored_rows(world)["tickets"]) == len(rows["tickets"]) + 1
 
 
-def test_lost_database_of_profiles_is_made_anew_though_the_first_try_dies(
+def test_lost_database_of_profiles_is_rebuilt_though_the_first_try_dies(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(PROFILES)
@@ -216,7 +216,7 @@ def test_lost_database_of_profiles_is_made_anew_though_the_first_try_dies(
     replayed(world, "mongodb")
 
     found = everything(world)
-    # Without an entry of before nobody knows topic and code of then.
+    # Topic and code of then are in the lost entries alone.
     for entry in [*found["batches"], *before["batches"]]:
         entry.pop("topic_id", None)
         entry.pop("plan", None)
@@ -261,7 +261,7 @@ def test_messages_gone_from_the_broker_are_counted_or_left_out(make_world: MakeW
     with pytest.raises(JobError, match="1 messages of this range are no longer on the broker"):
         replayed(world, "mongodb", "0:1")
 
-    # Nobody can tell any more that the late A is not the first.
+    # Nothing shows any more that the late A was not the first.
     with pytest.raises(
         JobError, match="batch 2: stored, dead-lettered, filtered are 2, 0, 0 now, 1, 0"
     ):
