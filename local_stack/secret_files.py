@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from runtime.addresses import POSTGRES_PORT
+from runtime.addresses import POSTGRES_PORT, postgres_port
 from runtime.files import write_whole
 from settings import Settings
 
@@ -33,7 +33,7 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     _keep(folder / "pii_hash_key", given.get_secret_value() if given else _random(), report)
     password = _keep(folder / "postgres_password", _random(), report)
     login = f"postgresql://millrace:{password}"
-    port = settings.postgres_address.partition("/")[0].rpartition(":")[2]
+    port = postgres_port(settings.postgres_dsn)
     _keep(folder / "postgres_dsn", f"{login}@127.0.0.1:{port}/millrace", report)
     # Without TLS: the two containers talk on a network of their own on this machine.
     inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"
