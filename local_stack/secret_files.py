@@ -19,14 +19,14 @@ FILE_MODE: Final = 0o644
 FOR_CONTAINERS: Final = "containers"
 
 
-def secrets_folder(settings: Settings) -> Path:
+def secrets_folder(home: Path) -> Path:
     """Where the files are; `MILLRACE_SECRETS_DIR` for programs of this machine."""
-    return settings.millrace_home / "secrets"
+    return home / "secrets"
 
 
 def make_secret_files(settings: Settings, report: Callable[[str], object]) -> None:
     """Write the files that are absent; what is there stays as it is."""
-    folder = secrets_folder(settings)
+    folder = secrets_folder(settings.millrace_home)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
     given = settings.pii_hash_key
