@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -30,8 +30,6 @@ COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
 COLON: Final = (":", "holds a colon, at which Java takes it apart")
 VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
 
-P = TypeVar("P", str, Path)
-
 
 def in_project(path: Path) -> Path:
     """A path made absolute; a relative one lies in the project's folder."""
@@ -42,13 +40,13 @@ def _output_folder(value: str) -> str:
     return value if "://" in value else str(in_project(Path(value)))
 
 
-def _without(*signs: tuple[str, str]) -> Callable[[P], P]:
-    def check(path: P) -> P:
+def _without(*signs: tuple[str, str]) -> AfterValidator:
+    def check(path: str | Path) -> str | Path:
         if fault := _unusable_character(str(path), signs):
             raise ValueError(f"{str(path)!r} {fault}; expected a path without")
         return path
 
-    return check
+    return AfterValidator(check)
 
 
 def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
@@ -127,21 +125,13 @@ PostgresAddress = Annotated[SecretStr, AfterValidator(postgres_dsn)]
 Consistency = Annotated[
     Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"], BeforeValidator(_in_capitals)
 ]
-HomeFolder = Annotated[
-    Path, AfterValidator(in_project), AfterValidator(_without(COMMA, COLON, VARIABLE))
-]
-JarsFolder = Annotated[Path, AfterValidator(in_project), AfterValidator(_without(COLON))]
+HomeFolder = Annotated[Path, AfterValidator(in_project), _without(COMMA, COLON, VARIABLE)]
+JarsFolder = Annotated[Path, AfterValidator(in_project), _without(COLON)]
 CheckpointPlace = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(_without(VARIABLE)),
-    AfterValidator(hadoop_place),
+    str, Field(min_length=1), _without(VARIABLE), AfterValidator(hadoop_place)
 ]
 OutputPlace = Annotated[
-    str,
-    AfterValidator(_without(VARIABLE)),
-    AfterValidator(_output_folder),
-    AfterValidator(hadoop_place),
+    str, _without(VARIABLE), AfterValidator(_output_folder), AfterValidator(hadoop_place)
 ]
 FileOrObject = Annotated[str, AfterValidator(file_or_object)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
