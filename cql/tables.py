@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -72,10 +72,7 @@ def declared() -> dict[str, Shape]:
             elif found := INDEX.match(statement):
                 index, keyspace, name = found.groups()
                 shape = shapes[f"{keyspace}.{name}"]
-                indexes = shape.indexes | {index}
-                shapes[f"{keyspace}.{name}"] = Shape(
-                    shape.columns, shape.key, indexes, shape.origin
-                )
+                shapes[f"{keyspace}.{name}"] = replace(shape, indexes=shape.indexes | {index})
     return shapes
 
 
