@@ -102,7 +102,7 @@ def present(session: Session, names: Collection[str]) -> dict[str, Shape]:
         session.cluster.refresh_schema_metadata(max_schema_agreement_wait=0)
     except (NoHostAvailable, DriverException) as error:
         raise SinkUnavailable(
-            f"Cassandra did not tell its tables ({type(error).__name__}). `make status` shows"
+            f"Cassandra did not list its tables ({type(error).__name__}). `make status` shows"
             " whether it is up."
         ) from error
     return {

@@ -31,7 +31,7 @@ def open_locks(home: Path) -> dict[str, int]:
     """Name of a lock of this state folder -> the process of this user that has it.
 
     Found by open files, so that a job is known though its state folder was deleted under it, and
-    nobody need touch a lock in order to look at it.
+    a look needs to touch no lock.
     """
     folder, found = f"{home}/run/", dict[str, int]()
     for process in Path("/proc").glob("[0-9]*"):
