@@ -1,6 +1,6 @@
 """The contract of a sink, and how a store's failure becomes an error that a user can act on.
 
-A sink is a module of this package, named in `settings.SINK_MODULES`, with a function
+A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
 `sink(pipeline, settings, database)` that gives a `Sink`, or None where the pipeline has nothing
 for it.
 """

@@ -23,7 +23,8 @@ from confluent_kafka.admin import (
 )
 
 from errors import JobError, SinkUnavailable
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
 
 # Short enough for the longest topic name that the settings take.

@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from errors import JobError
-from operations.repair.apply import Replayed
+from operations.repair.apply import Replayed, apply_replay
 from operations.repair.range import understood
-from operations.repair.replay import replay_request
+from operations.repair.replay import planned
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.state.ledger import Counts, Ledger
@@ -28,7 +28,10 @@ UUID = "7a0eed16-9430-4d68-901f-c0d4c1c3bf0{}"
 
 def replayed(world: World, sink: str, start: str = "earliest", end: str = "latest") -> Replayed:
     request = understood(world.settings, world.topic, start, end, sink, (world.pipeline,))
-    return replay_request(world.settings, world.spark, world.database, request)
+    plan = planned(world.settings, world.database, request)
+    if not plan.replayed:
+        return Replayed()
+    return apply_replay(plan, world.settings, world.spark, world.database, print)
 
 
 def stored_rows(world: World) -> dict[str, list[dict[str, Any]]]:

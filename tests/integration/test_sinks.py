@@ -20,8 +20,9 @@ from pymongo import MongoClient
 
 from errors import SinkRejected, SinkUnavailable
 from operations.pipelines import PIPELINES, read_topic
+from runtime.sink_modules import SINK_MODULES
 from schemas.spark import MESSAGE_SCHEMA
-from settings import PROJECT_ROOT, SINK_MODULES, Settings
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES

@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
-from settings import dead_letter_topic
-from spark_jobs import pipeline
+from runtime.topic_names import dead_letter_topic
+from spark_jobs.run import batch_writer
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
@@ -108,7 +108,7 @@ def test_dead_letters_missing_or_too_many_are_named_by_coordinates(
     world = make_world(TICKETS)
     world.send(ticket("A"), (None, b"one"), (None, b"two"), partition=0)
     world.process()
-    monkeypatch.setattr(pipeline, "send_dead_letters", lambda *_: None)
+    monkeypatch.setattr(batch_writer, "send_dead_letters", lambda *_: None)
     world.send((None, b"three"), partition=1)
     world.process()
     send_dead_letter(world, 0, 1)  # a copy, as after a repeated batch: no fault

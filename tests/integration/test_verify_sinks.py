@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from errors import JobError, SinkRejected
+from operations.repair.apply import apply_replay
 from operations.repair.compact import compact_pipeline
 from operations.repair.range import understood
-from operations.repair.replay import replay_request
+from operations.repair.replay import planned
 from operations.status import show_status
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
@@ -114,7 +115,8 @@ def test_sink_that_is_turned_on_later_is_refused_until_it_has_everything(
 
 def replay(world: World, sink: str, start: str, end: str) -> None:
     request = understood(world.settings, world.topic, start, end, sink, (world.pipeline,))
-    replay_request(world.settings, world.spark, world.database, request)
+    plan = planned(world.settings, world.database, request)
+    apply_replay(plan, world.settings, world.spark, world.database, print)
 
 
 def test_files_that_differ_are_named_by_id_and_snapshots_by_group(make_world: MakeWorld) -> None:

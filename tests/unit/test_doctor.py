@@ -23,7 +23,7 @@ from operations.doctor.machine_checks import (
     look_at_key,
     port_faults,
 )
-from operations.doctor.place_checks import format_faults, hadoop_options, name_nodes
+from operations.doctor.place_checks import format_faults, hdfs_faults, name_nodes
 from operations.doctor.version_checks import (
     SparkJars,
     look_at_python,
@@ -33,6 +33,7 @@ from operations.doctor.version_checks import (
 from runtime.versions import pinned_packages
 from settings import Settings, load_settings
 from spark_jobs.session.file_system import LocalFiles
+from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.sinks.files.manifest import Manifest
 from spark_jobs.state.clock import Moment
 
@@ -384,6 +385,18 @@ def test_name_of_a_highly_available_hdfs_leads_to_its_name_nodes(tmp_path: Path)
         "</configuration>"
     )
 
-    assert name_nodes("big", hadoop_options(tmp_path)) == (("one", 9000), ("two", 9001))
+    options = site_options(tmp_path, "hdfs-site.xml")
+    assert name_nodes("big", options) == (("one", 9000), ("two", 9001))
     assert name_nodes("host:8021", {}) == (("host", 8021),)
-    assert name_nodes("host", hadoop_options(None)) == (("host", 8020),)
+    assert name_nodes("host", site_options(None, "hdfs-site.xml")) == (("host", 8020),)
+
+
+def test_broken_configuration_of_hdfs_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "hdfs-site.xml").write_text("<configuration>")
+    settings = Settings(
+        _env_file=None, output_path="hdfs://big/x", hadoop_conf_dir=tmp_path, stack="external"
+    )
+
+    (fault,) = hdfs_faults(settings)
+
+    assert f"`{tmp_path}/hdfs-site.xml` cannot be read (ParseError): correct it" in fault.text

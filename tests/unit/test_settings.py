@@ -10,7 +10,8 @@ import pytest
 
 from errors import SettingsError
 from keys import load_pii_hash_key
-from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, kafka_advice, load_settings
+from runtime.kafka_refusals import kafka_advice
+from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
 
 NO_FILE = Path("no.env")
 
