@@ -207,7 +207,7 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         sql_tables.truncate(settings, [t.name for t in pipeline.sql_tables], [pipeline.name])
     if "files" in settings.sinks and (pipeline.file_sets or pipeline.snapshots):
         delete_sets(settings, pipeline)
-    checkpoint_at(settings, pipeline.name).delete()
+    checkpoint_at(settings.checkpoints, pipeline.name).delete()
     with connect_mongodb(settings) as client:
         confirmed_database(client, settings)[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")

@@ -58,4 +58,4 @@ class Pipeline:
 
     def checkpoint(self, settings: Settings) -> Checkpoint:
         """The pipeline's own checkpoint; the version changes when its state does."""
-        return checkpoint_at(settings, self.name, "v1")
+        return checkpoint_at(settings.checkpoints, self.name, "v1")

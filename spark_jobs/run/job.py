@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 from errors import JobError
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.run.locks import locked
 from spark_jobs.run.query import POLL_SECONDS, PipelineRun
 from spark_jobs.run.query import RunOptions as RunOptions
 from spark_jobs.session.stopping import StopRequest, jvm_is_gone
@@ -37,27 +36,15 @@ def run_pipelines(
     options: RunOptions,
     stop: StopRequest,
     say: Callable[[str], None],
+    checked: Callable[[], object] = lambda: None,
 ) -> None:
     """Run pipelines side by side in one session until all are done or `stop` is set.
+
+    The caller holds their locks; `checked` is called when all may start.
 
     Raises:
         MillraceError: a pipeline must not start or cannot go on; the others were stopped first.
     """
-    with locked(pipelines, settings) as note_ui:
-        note_ui(spark.sparkContext.uiWebUrl)
-        run_locked(spark, pipelines, settings, options, stop, say)
-
-
-def run_locked(
-    spark: SparkSession,
-    pipelines: Sequence[Pipeline],
-    settings: Settings,
-    options: RunOptions,
-    stop: StopRequest,
-    say: Callable[[str], None],
-    checked: Callable[[], object] = lambda: None,
-) -> None:
-    """The same for a caller that holds the locks; `checked` is called when all may start."""
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         pipelines = claimed(pipelines, settings, database)

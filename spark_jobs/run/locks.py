@@ -11,12 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from errors import JobError
 from runtime.files import takes_lock
+from runtime.presence import open_locks
 from settings import Settings
 
 if TYPE_CHECKING:
     from spark_jobs.pipeline import Pipeline
 
-DELETED = " (deleted)"
 NoteUi = Callable[[str | None], None]
 
 
@@ -30,7 +30,7 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
         JobError: others hold some; names each with its process.
     """
     with ExitStack() as held:
-        holders = open_locks(settings)
+        holders = open_locks(settings.millrace_home)
         files, refused = [], []
         for pipeline in pipelines:
             path = lock_path(pipeline, settings)
@@ -67,28 +67,10 @@ def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     )
 
 
-def open_locks(settings: Settings) -> dict[str, int]:
-    """Name of a lock of this state folder -> the process of this user that has it.
-
-    Found by open files, so that a job is known though its state folder was deleted under it, and
-    nobody need touch a lock in order to look at it.
-    """
-    folder, found = f"{settings.millrace_home}/run/", dict[str, int]()
-    for process in Path("/proc").glob("[0-9]*"):
-        # Others' processes cannot be looked at, and some end meanwhile.
-        with suppress(OSError):
-            for each in (process / "fd").iterdir():
-                target = os.readlink(each)
-                if target.startswith(folder):
-                    name = target.removeprefix(folder).removesuffix(DELETED)
-                    found.setdefault(name, int(process.name))
-    return found
-
-
 def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None:
     """Process id (`pid`) and Spark UI address (`ui`) of the pipeline's job, None if none runs."""
     path = lock_path(pipeline, settings)
-    pid = open_locks(settings).get(path.name)
+    pid = open_locks(settings.millrace_home).get(path.name)
     if pid is None:
         return None
     with suppress(FileNotFoundError), path.open() as file:

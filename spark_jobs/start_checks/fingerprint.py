@@ -109,7 +109,7 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
 def sources_digest() -> str:
     """Digest of all from which a fingerprint follows, but for the checkpoint."""
     paths = [PROJECT_ROOT / "settings.py"]
-    for folder in ("schemas", "spark_jobs"):
+    for folder in ("runtime", "schemas", "spark_jobs"):
         paths += sorted(p for p in (PROJECT_ROOT / folder).rglob("*") if p.suffix in SOURCES)
     digest = hashlib.sha256(pyspark.__version__.encode())
     for path in paths:

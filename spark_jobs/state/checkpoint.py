@@ -21,7 +21,6 @@ from py4j.protocol import Py4JError
 
 from errors import JobError, SinkUnavailable
 from runtime import remedies
-from settings import Settings
 from spark_jobs.session.file_system import FileSystem, HadoopFiles, LocalFiles, can_be_reached
 
 Offsets = dict[int, int]
@@ -205,9 +204,9 @@ class Checkpoint:
             return sorted(int(name) for name in self._files.names(log) if name.isdigit())
 
 
-def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
-    """The checkpoint of that name below `CHECKPOINT_PATH`."""
-    place = "/".join([settings.checkpoints, *parts])
+def checkpoint_at(root: str, *parts: str) -> Checkpoint:
+    """The checkpoint of that name below `root`, a folder or an address."""
+    place = "/".join([root, *parts])
     return Checkpoint(place if "://" in place else Path(place))
 
 
