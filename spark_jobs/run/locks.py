@@ -24,10 +24,10 @@ NoteUi = Callable[[str | None], None]
 def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi]:
     """Hold each pipeline's lock: two jobs on one checkpoint would break it.
 
-    Gives a function that notes the address of the Spark UI, for `make status`.
+    Yields a function that notes the address of the Spark UI, for `make status`.
 
     Raises:
-        JobError: others hold some; names each with its process.
+        JobError: other processes hold locks; names each with its process.
     """
     with ExitStack() as held:
         holders = open_locks(settings)
@@ -57,19 +57,19 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
 
 def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     lines = "".join(
-        f"\nA job of pipeline {name} is running already on this state folder: process {pid}."
+        f"\nA job of pipeline {name} is already running on this state folder: process {pid}."
         for name, pid in refused
     )
     pids = " ".join(dict.fromkeys(str(pid) for _, pid in refused))
     return (
-        f"{lines.lstrip()}\nWait for its end; or stop it with Ctrl-C in its terminal or"
+        f"{lines.lstrip()}\nWait until it ends; or stop it with Ctrl-C in its terminal or"
         f" `kill {pids}`; or set another MILLRACE_HOME. Nothing was started and nothing was sent."
     )
 
 
 def _takes_lock(file: IO[str]) -> bool:
     try:
-        # The system lets go of it when the process ends, however it ends.
+        # The system releases the lock when the process ends, however it ends.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -77,14 +77,14 @@ def _takes_lock(file: IO[str]) -> bool:
 
 
 def open_locks(settings: Settings) -> dict[str, int]:
-    """Name of a lock of this state folder -> the process of this user that has it.
+    """Name of each lock held in this state folder -> the id of the user's process that holds it.
 
-    Found by open files, so that a job is known though its state folder was deleted under it, and
-    nobody need touch a lock in order to look at it.
+    Looks at open files, so it finds a job even after its state folder was deleted, and touches no
+    lock.
     """
     folder, found = f"{settings.millrace_home}/run/", dict[str, int]()
     for process in Path("/proc").glob("[0-9]*"):
-        # Others' processes cannot be looked at, and some end meanwhile.
+        # Other users' processes cannot be read, and some end meanwhile.
         with suppress(OSError):
             for each in (process / "fd").iterdir():
                 target = os.readlink(each)
@@ -106,7 +106,7 @@ def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None
 
 
 def _noted(file: IO[str]) -> dict[str, Any]:
-    """What the holder of a lock wrote into it; empty while it is being written."""
+    """What a lock's holder wrote into it; empty while it is being written."""
     file.seek(0)
     try:
         return dict(json.loads(file.read()))
@@ -115,5 +115,5 @@ def _noted(file: IO[str]) -> dict[str, Any]:
 
 
 def lock_path(pipeline: Pipeline, settings: Settings) -> Path:
-    """The file that a pipeline's job holds locked while it runs."""
+    """The file that a pipeline's job keeps locked while it runs."""
     return settings.millrace_home / "run" / f"job-{pipeline.name}.lock"

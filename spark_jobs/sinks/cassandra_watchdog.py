@@ -52,7 +52,7 @@ def _watch(spark: SparkSession, done: threading.Event) -> None:
 
 def _close_if_blocked(spark: SparkSession, done: threading.Event) -> None:
     """Close the connector's session if a schema refresh gets no answer."""
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API for it
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     session = connector(spark).openSession()
     try:
         refresh = session.refreshSchemaAsync().toCompletableFuture()

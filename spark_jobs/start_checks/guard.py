@@ -97,7 +97,7 @@ class StartCheck:
     def other_topic(self) -> Iterator[str]:
         """A finding if the checkpoint belongs to a different topic than the setting's."""
         planned, topic = self.checkpoint.last_planned(), self.pipeline.topic(self.settings)
-        if planned is not None and (read := self.checkpoint.plan(planned).topic) != topic:
+        if planned is not None and (read := self.checkpoint.planned_batch(planned).topic) != topic:
             yield self._finding(
                 f"the checkpoint `{self.checkpoint.path}` belongs to the topic `{read}`, but the"
                 f" setting says `{topic}`. {self._stored()} came from `{read}`.",
@@ -272,7 +272,7 @@ def check_code(
     checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
     planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
     before = recorded(checkpoint)
-    known = str(before) if before else (entry.plan if entry else None)
+    known = str(before) if before else (entry.code_fingerprint if entry else None)
     if planned is None or known is None or known == str(present):
         return []
     state, _, _ = known.partition("/")

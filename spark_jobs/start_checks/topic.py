@@ -76,7 +76,7 @@ class BrokerCheck:
         planned = self.checkpoint.last_planned()
         seen = dict(self.checkpoint.next_offsets())
         if planned is not None:
-            seen |= self.checkpoint.plan(planned).until
+            seen |= self.checkpoint.planned_batch(planned).until
         return {
             partition: (end, seen[partition])
             for partition, (_, end) in self.state.offsets.items()

@@ -382,7 +382,7 @@ def test_password_is_in_no_error_plan_or_representation(
     assert read.count() == 1
 
     texts = [repr(settings), repr(sink(settings)), repr(client.login(settings))]
-    plan = read._jdf.queryExecution()  # noqa: SLF001 - PySpark has no public way
+    plan = read._jdf.queryExecution()  # noqa: SLF001 - PySpark has no public API
     texts += [plan.toString(), plan.analyzed().toJSON()]
     texts += [jdbc_options(settings)["url"]]
     for text in texts:
