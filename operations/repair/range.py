@@ -18,7 +18,8 @@ from confluent_kafka.admin import OffsetSpec
 from errors import JobError
 from operations.pipelines import PIPELINES
 from runtime import remedies
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.broker import kafka_admin
 

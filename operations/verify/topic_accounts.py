@@ -13,10 +13,10 @@ from operations.verify.arrivals import is_within
 from operations.verify.differences import named
 from operations.verify.sink_contents import SinkReading
 from spark_jobs.sources.kafka import read_origins
+from spark_jobs.targets import PLACE
 from spark_jobs.transforms.outcomes import ALERT, VALID
 
 SINK: Final = "topics"
-PLACE: Final = ("kafka_partition", "kafka_offset")
 
 
 def account_of_topics(

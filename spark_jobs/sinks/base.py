@@ -1,6 +1,6 @@
 """The contract of a sink.
 
-A sink is a module of this package, named in `settings.SINK_MODULES`, with a function
+A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
 `sink(pipeline, settings, database)` that returns a `Sink`, or None if the pipeline writes nothing
 to it.
 """

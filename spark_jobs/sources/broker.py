@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from errors import SinkError, SinkRejected, SinkUnavailable
-from settings import Settings, kafka_advice
+from runtime.kafka_refusals import kafka_advice
+from settings import Settings
 
 # How often the client library's reports are checked; only they reveal a refusal.
 SLICE_SECONDS = 2.0

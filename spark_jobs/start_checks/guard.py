@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.files.reading import has_files
