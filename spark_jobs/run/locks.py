@@ -24,10 +24,10 @@ NoteUi = Callable[[str | None], None]
 def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi]:
     """Hold each pipeline's lock: two jobs on one checkpoint would break it.
 
-    Gives a function that notes the address of the Spark UI, for `make status`.
+    Yields a function that notes the address of the Spark UI, for `make status`.
 
     Raises:
-        JobError: others hold some; names each with its process.
+        JobError: other processes hold locks; names each with its process.
     """
     with ExitStack() as held:
         holders = open_locks(settings.millrace_home)
@@ -57,12 +57,12 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
 
 def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     lines = "".join(
-        f"\nA job of pipeline {name} is running already on this state folder: process {pid}."
+        f"\nA job of pipeline {name} is already running on this state folder: process {pid}."
         for name, pid in refused
     )
     pids = " ".join(dict.fromkeys(str(pid) for _, pid in refused))
     return (
-        f"{lines.lstrip()}\nWait for its end; or stop it with Ctrl-C in its terminal or"
+        f"{lines.lstrip()}\nWait until it ends; or stop it with Ctrl-C in its terminal or"
         f" `kill {pids}`; or set another MILLRACE_HOME. Nothing was started and nothing was sent."
     )
 
@@ -79,7 +79,7 @@ def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None
 
 
 def _noted(file: IO[str]) -> dict[str, Any]:
-    """What the holder of a lock wrote into it; empty while it is being written."""
+    """What a lock's holder wrote into it; empty while it is being written."""
     file.seek(0)
     try:
         return dict(json.loads(file.read()))
@@ -88,5 +88,5 @@ def _noted(file: IO[str]) -> dict[str, Any]:
 
 
 def lock_path(pipeline: Pipeline, settings: Settings) -> Path:
-    """The file that a pipeline's job holds locked while it runs."""
+    """The file that a pipeline's job keeps locked while it runs."""
     return settings.millrace_home / "run" / f"job-{pipeline.name}.lock"

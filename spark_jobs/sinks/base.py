@@ -1,8 +1,8 @@
-"""The contract of a sink, and how a store's failure becomes an error that a user can act on.
+"""The contract of a sink.
 
 A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
-`sink(pipeline, settings, database)` that gives a `Sink`, or None where the pipeline has nothing
-for it.
+`sink(pipeline, settings, database)` that returns a `Sink`, or None if the pipeline writes nothing
+to it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from spark_jobs.aggregates import BatchSummary
 
 @dataclass(frozen=True)
 class Batch:
-    """What a micro-batch hands to each sink.
+    """What each sink receives of a micro-batch.
 
     Attributes:
-        records: The classified rows that are stored, with all columns of the pipeline.
+        records: The classified rows to store, with all columns of the pipeline.
         summary: The batch's counts and its changes to the aggregates.
-        query_id: The query whose batch it is; with the batch's number its name for ever.
+        query_id: The batch's query; query and batch number identify the batch permanently.
     """
 
     records: DataFrame
@@ -31,25 +31,24 @@ class Batch:
 
 
 class Sink(Protocol):
-    """One store that receives what each micro-batch has for it."""
+    """One store to which each micro-batch is written."""
 
     @property
     def name(self) -> str:
-        """The name by which `SINKS` lists it."""
+        """The name that `SINKS` uses."""
 
     def check(self) -> None:
-        """Prove that the store can be written to.
+        """Check that the store can be written to.
 
         Raises:
             SinkUnavailable: it cannot be reached within the time that the sink states.
-            SinkRejected: it answers, but the tables are missing or differ.
+            SinkRejected: it answers, but tables are missing or differ.
         """
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Write a batch so that writing it once more changes nothing.
+        """Write a batch so that writing it again changes nothing.
 
-        A batch comes again with the same rows, whenever it was not confirmed; the one after it
-        comes only then.
+        A batch that was not confirmed is repeated with the same rows before the next one.
 
         Raises:
             SinkError: the store did not confirm everything.

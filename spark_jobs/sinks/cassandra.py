@@ -5,15 +5,15 @@ Key: the table's primary key, all of it taken from the record.
 Replay: an upsert with the same values; the batch's rows are the same when it is repeated.
 Nulls: not written (`ignoreNulls`), so that absent values leave no tombstones.
 Options: statements are grouped into unlogged batches of up to 8 KiB whatever their partition
-    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
-    more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
-    rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
-    table, they are sorted by its key and grouped by partition: Cassandra applies such a batch as
-    one write, puts each row beside the one before, and bounds only batches of several partitions.
-Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session.
-    `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as Cassandra keeps them, spares
-    the connector's conversions, and counts a batch's bytes as Cassandra does, so that batches may
-    be larger.
+    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts about 190 bytes
+    more per row than the connector does and refuses batches over 50 KiB: with nearly empty rows,
+    16 KiB is too much and 8 KiB is not. If the batch's rows fall into few partitions of a table,
+    they are sorted by its key and grouped by partition: Cassandra applies such a batch as one
+    write, appends row after row, and limits the size only of batches with several partitions.
+Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the connector's session.
+    `direct` (`jvm/CassandraWriter.java`) sorts a task's rows in Cassandra's order, skips the
+    connector's conversions, and counts a batch's bytes as Cassandra does, so its batches can be
+    larger.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
     BATCH_BYTES: "16384",
 }
-# As Cassandra counts, which refuses more than 51,200.
+# Counted as Cassandra counts; it refuses more than 51,200.
 DIRECT_BATCH_BYTES = 28_000
-# With fewer rows in a partition the batches would be small, with more partitions than the connector
-# keeps batches open (1,000) they would go out unfilled.
+# With fewer rows per partition the batches would be small; with more partitions than the connector
+# keeps open batches for (1,000), they would be sent before they are full.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
 
 
 @dataclass(frozen=True)
 class CassandraSink:
-    """Writes each batch to every table, one after the other."""
+    """Writes each batch to every table, one table at a time."""
 
     settings: Settings
     tables: tuple[Table, ...]
     name: str = "cassandra"
 
     def check(self) -> None:
-        """See that every table is there; fails within ten seconds when the store is away."""
+        """Check that every table exists; fails within ten seconds if the store is down."""
         session = connect(self.settings, timeout_seconds=10)
         try:
             keyspaces = session.cluster.metadata.keyspaces
@@ -86,11 +86,11 @@ class CassandraSink:
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
-                " the files of `cql/` by `cqlsh -f`."
+                " the files in `cql/` with `cqlsh -f`."
             )
 
     def count_records(self, *, at_most: int) -> int:
-        """How many rows the fullest table holds; counting ends at `at_most`."""
+        """Number of rows in the largest table; counting stops at `at_most`."""
         session = connect(self.settings, timeout_seconds=10)
         try:
             return max(_count_rows(session, table, at_most) for table in self.tables)
@@ -98,9 +98,9 @@ class CassandraSink:
             close(session)
 
     def holds_any_of(self, ranges: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether a table holds a row of a message that stands in offset ranges.
+        """Whether a table holds a row from a message in these offset ranges.
 
-        It reads the coordinates of all rows, as no key of the tables begins with them.
+        It reads the coordinates of all rows, because no table's key begins with them.
         """
         session = connect(self.settings, timeout_seconds=10)
         try:
@@ -150,7 +150,7 @@ def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
 
 
 def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
-    """Rows of a task by partition, in a partition as Cassandra keeps them."""
+    """A task's rows sorted by partition, and within it in Cassandra's order."""
     (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
     return rows.sortWithinPartitions(
         *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
@@ -158,7 +158,7 @@ def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
 
 
 def _has_few_partitions(table: Table, summary: BatchSummary) -> bool:
-    """Whether many of a batch's rows lie in each partition."""
+    """Whether each partition gets many of the batch's rows."""
     most = table.partitions(summary) if table.partitions else 0
     return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
 
@@ -176,12 +176,12 @@ def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) ->
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
-    """The tables of a pipeline; None where it has none."""
+    """The sink for a pipeline's tables; None if it has none."""
     return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
 
 
 def _coordinates(table: Table) -> str:
-    # Names come from this project's own pipelines, not from input.
+    # The names come from pipelines' declarations, not from input.
     return f"SELECT kafka_partition, kafka_offset FROM {table.keyspace}.{table.name}"  # noqa: S608
 
 

@@ -186,7 +186,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
 
     crash(world, monkeypatch, "before-commit", checkpoint_path=place)
     assert (checkpoint.last_planned(), checkpoint.last_committed()) == (0, None)
-    checkpoint.set_timestamp(0, checkpoint.plan(0).timestamp_ms - 1)
+    checkpoint.set_timestamp(0, checkpoint.planned_batch(0).timestamp_ms - 1)
     world.process(checkpoint_path=place)
     world.send(message("C"), message("A"))
     world.process(checkpoint_path=place)
