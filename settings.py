@@ -40,6 +40,8 @@ SINK_MODULES: Final = {
     "postgres": "spark_jobs.sinks.postgres",
     "mongodb": "spark_jobs.sinks.mongodb",
 }
+# The sink whose store has the ledger too, whatever SINKS lists.
+LEDGER_SINK: Final = "mongodb"
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 # Services of the embedded stack that `up` starts only where they are asked for.
@@ -72,6 +74,11 @@ KAFKA_REFUSALS: Final = {
     "unsupported sasl mechanism": "Correct KAFKA_SASL_MECHANISM.",
     "sasl authentication error": "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.",
 }
+
+
+def keeps_ledger(sink: str) -> bool:
+    """Whether a sink's store has the ledger too: `replay` then completes both."""
+    return sink == LEDGER_SINK
 
 
 class Settings(BaseSettings):
@@ -457,6 +464,11 @@ class Settings(BaseSettings):
             valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
             raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
         return names
+
+    @property
+    def files_at(self) -> str | None:
+        """Where files go; None without the sink of files."""
+        return self.output_path if "files" in self.sinks else None
 
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""

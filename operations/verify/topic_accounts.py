@@ -15,7 +15,6 @@ from operations.verify.sink_contents import SinkReading
 from spark_jobs.sources.kafka import read_origins
 from spark_jobs.transforms.outcomes import ALERT, VALID
 
-SINK: Final = "topics"
 PLACE: Final = ("kafka_partition", "kafka_offset")
 
 
@@ -29,7 +28,8 @@ def account_of_topics(
         records: The stored records of confirmed batches; None where nobody knows them any more.
     """
     entries, settings = reading.snapshot.entries, reading.settings
-    if not reading.pipeline.always or not entries or SINK not in entries[-1].sinks:
+    written = entries[-1].sinks if entries else ()
+    if not any(s.may_repeat and s.name in written for s in reading.sinks):
         return [], []
     counts = reading.snapshot.counts
     stores: list[StoreCount] = []

@@ -81,12 +81,15 @@ def check_mongodb(client: MongoClient[Document], settings: Settings) -> None:
 
 
 @dataclass(frozen=True)
-class MongoAggregates:
+class MongoAggregates(Sink):
     """Applies the changes of a micro-batch, each exactly once."""
 
     database: Database[Document]
     query_id: str = ""
-    name: str = "mongodb"
+    collections: tuple[str, ...] = ()
+    name = "mongodb"
+    store = "MongoDB"
+    fault_point = "between-cassandra-and-mongodb"
 
     def check(self) -> None:
         """See that the store answers; fails within the client's time-out when it is away."""
@@ -94,6 +97,16 @@ class MongoAggregates:
             self.database.list_collection_names()
         except PyMongoError as error:
             raise sink_error("MongoDB", "tell its collections", error) from error
+
+    def count(self) -> dict[str, int | None]:
+        """Documents of each collection."""
+        name = self.database.name
+        return {f"{name}.{c}": self.database[c].count_documents({}) for c in self.collections}
+
+    def has_data(self) -> str | None:
+        """How many documents all collections hold."""
+        documents = sum(number or 0 for number in self.count().values())
+        return f"MongoDB holds aggregates ({documents} documents)" if documents else None
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Add what the batch changes to its documents, once."""
@@ -187,7 +200,8 @@ class MongoAggregates:
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
     """The aggregates of a pipeline; None where it has none."""
-    return MongoAggregates(database) if pipeline.collections else None
+    collections = pipeline.collections
+    return MongoAggregates(database, collections=collections) if collections else None
 
 
 def _derived_values(change: Change, before: Document) -> Document:

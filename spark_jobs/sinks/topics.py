@@ -21,8 +21,9 @@ from pyspark.sql import functions as F
 from settings import Settings
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
-from spark_jobs.sources.topics import ensure_roomier_topic
+from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.offset_ranges import width
 from spark_jobs.transforms.outcomes import ALERT
 
 if TYPE_CHECKING:
@@ -84,11 +85,13 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
 
 
 @dataclass(frozen=True)
-class CustomerTopicsSink:
+class CustomerTopicsSink(Sink):
     """Puts the stored records of each batch on the two topics."""
 
     settings: Settings
-    name: str = "topics"
+    name = "topics"
+    store = "Kafka"
+    may_repeat = True
 
     def check(self) -> None:
         """See that both topics are there and take what the source takes, or make them so.
@@ -103,6 +106,11 @@ class CustomerTopicsSink:
         messages = select_messages(batch.records, self.settings)
         send_messages(messages, self.settings, f"batch {batch_id}'s customers")
         fault_point("between-topics-and-confirmation")
+
+    def count(self) -> dict[str, int | None]:
+        """Offsets of each topic that the broker still has, copies included."""
+        states = {t: topic_state(self.settings, t) for t in self.settings.customers_output_topics}
+        return {t: width(state.offsets) for t, state in states.items()}
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from settings import SINK_MODULES, Settings
+from settings import LEDGER_SINK, SINK_MODULES, Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import CassandraSink
-from spark_jobs.sinks.files.reading import has_files
-from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.topics import TopicState, topic_state
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
@@ -27,10 +25,8 @@ from spark_jobs.state.checkpoint import Checkpoint
 from spark_jobs.state.clock import Moment, in_words, tolerance
 from spark_jobs.state.ledger import Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges, width
-from sql.tables import count_rows
 
 logger = logging.getLogger(__name__)
-COUNTED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -193,29 +189,13 @@ class StartCheck:
                 self._replay(),
             )
         if committed is None and self.checkpoint.last_planned() is None:
-            for store in self._filled_stores():
+            sinks = sinks_of(self.pipeline, self.settings, self.ledger.database)
+            for held in filter(None, (sink.has_data() for sink in sinks)):
                 yield self._finding(
-                    f"{store}, but there is neither a checkpoint nor a ledger of how they came"
+                    f"{held}, but there is neither a checkpoint nor a ledger of how they came"
                     " there. Reading anew would count them twice.",
                     f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
                 )
-
-    def _filled_stores(self) -> Iterator[str]:
-        if "cassandra" in self.settings.sinks and self.pipeline.tables:
-            sink = CassandraSink(self.settings, self.pipeline.tables)
-            if rows := sink.count_records(at_most=COUNTED_ROWS):
-                number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
-                yield f"Cassandra holds records ({number} in a table)"
-        if "mongodb" in self.settings.sinks:
-            collections = [self.ledger.database[name] for name in self.pipeline.collections]
-            if documents := sum(each.count_documents({}) for each in collections):
-                yield f"MongoDB holds aggregates ({documents} documents)"
-        if "postgres" in self.settings.sinks:
-            names = [table.name for table in self.pipeline.sql_tables]
-            if rows := sum(count_rows(self.settings, name) for name in names):
-                yield f"PostgreSQL holds records ({rows} rows)"
-        if "files" in self.settings.sinks and has_files(self.settings, self.pipeline):
-            yield f"`{self.settings.output_path}` holds files of {self.pipeline.family}"
 
     def _other_age(self, entry: Entry) -> Iterator[str]:
         planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
@@ -239,7 +219,7 @@ class StartCheck:
             )
 
     def _replay(self) -> str:
-        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
+        command = remedies.replay(self.pipeline.topic(self.settings), LEDGER_SINK, self.settings)
         return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
 
     def _stored(self) -> str:

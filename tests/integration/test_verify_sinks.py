@@ -175,10 +175,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     assert account.faults == []
     found = {store.place: store.found for store in account.stores if store.store == "files"}
     assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
-    assert account.notes == [
-        f"{differs} {setting[0]}; what is stored was judged. Set OUTPUT_FORMAT={told} for the next"
-        " job"
-    ]
+    assert account.notes == [f"{differs} {setting[0]}; set OUTPUT_FORMAT={told} for the next job"]
     capsys.readouterr()
     place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}
     show_status(stack_settings.model_copy(update=place))
