@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from runtime.addresses import POSTGRES_PORT
 from runtime.files import write_whole
-from settings import POSTGRES_PORT, Settings
+from settings import Settings
 
 SECRET_BYTES: Final = 32
 # Containers run as users of their own, and Compose mounts files with the modes that they have here:

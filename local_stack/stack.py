@@ -20,8 +20,9 @@ from local_stack.service import Service, ServiceState
 from runtime.files import exclusive
 from runtime.jars import ensure_jars
 from runtime.java import Java, find_java
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.surroundings import raise_open_files, too_few_open_files
-from settings import LEDGER_SINK, SINK_MODULES, Settings
+from settings import Settings
 
 Report = Callable[[str], object]
 

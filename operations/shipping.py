@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from runtime.files import write_whole
 from settings import PROJECT_ROOT, Settings
 
 # Of all files, so that the same code gives the same archive.
@@ -36,10 +36,7 @@ def code_archive(settings: Settings) -> Path:
     """
     path = archive_path(settings)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(_packed())
-        partial.replace(path)
+        write_whole(path, _packed())
     return path
 
 

@@ -12,7 +12,8 @@ from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
 from operations.pipelines import PIPELINES, present_parts, topic_offsets
 from operations.tables import print_table
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES

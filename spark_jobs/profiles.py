@@ -19,13 +19,12 @@ from settings import Settings
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, BatchSummary, roll_up_profiles
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import SqlTable, Table
+from spark_jobs.targets import LINEAGE, SqlTable, Table
 from spark_jobs.transforms.profiles import SHARDS, classify_profiles
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.summarise import summarise_profiles
 
 KEYSPACE = "usersprofilespace"
-LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
 COLUMNS = (
     "identifiant",
     "title",

@@ -10,6 +10,10 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.aggregates import BatchSummary
 
+# Where on its topic a record came from, and when: columns of every table of records.
+PLACE = ("kafka_partition", "kafka_offset")
+LINEAGE = (*PLACE, "kafka_timestamp")
+
 
 @dataclass(frozen=True)
 class Table:

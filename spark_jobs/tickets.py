@@ -24,13 +24,12 @@ from spark_jobs.aggregates import (
 )
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
+from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table
 from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.summarise import summarise_tickets
 from spark_jobs.transforms.tickets import classify_tickets
 
 KEYSPACE = "support"
-LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
 COLUMNS = (
     "ticket_id",
     "client_id",

@@ -25,7 +25,8 @@ from cql.client import close, connect
 from errors import MillraceError
 from local_stack import stack
 from operations.bench.topics import Topics
-from settings import PROJECT_ROOT, SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run import query as pipeline_run

@@ -11,9 +11,11 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from operations.doctor.check import Fault, Line, line_of, not_yet
-from operations.doctor.endpoints import absence, how_to_start, kafka_endpoint, unreached
+from operations.doctor.endpoints import CONNECT_SECONDS, absence, how_to_start, kafka_endpoint
 from runtime import remedies
-from settings import Settings, dead_letter_topic
+from runtime.reachable import unreached
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
     KEPT_FOR_EVER,
@@ -89,7 +91,7 @@ def look_at_kafka(settings: Settings) -> list[Line]:
     faults = [
         Fault(f"broker gives an address that does not work here: {reason}: correct its"
               " `advertised.listeners`")
-        for reason in unreached(brokers)
+        for reason in unreached(brokers, CONNECT_SECONDS)
     ]  # fmt: skip
     number = f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}"
     kafka = line_of("kafka", faults, f"{number} at {settings.kafka_bootstrap_servers}")

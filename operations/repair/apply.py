@@ -30,11 +30,11 @@ from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.kafka import count_messages, read_messages
 from spark_jobs.state.ledger import Counts, Document, Entry, Ledger, forget_confirmations
 from spark_jobs.state.offset_ranges import width
+from spark_jobs.targets import PLACE
 from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED, VALID
 
 RANGE_COLUMNS = "batch_id bigint, partition int, first_offset bigint, until bigint"
-PLACE = ("kafka_partition", "kafka_offset")
 
 
 @dataclass

@@ -10,7 +10,8 @@ from errors import JobError
 from operations.repair.batches import Batch, one_query, unledgered_batches
 from operations.repair.range import Ranges, Request, wanted_ranges
 from runtime import remedies
-from settings import LEDGER_SINK, Settings
+from runtime.sink_modules import LEDGER_SINK
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sink_names, sinks_of

@@ -14,7 +14,6 @@ the promise; batches that stored one differ from the ledger here and are refused
 from __future__ import annotations
 
 from pymongo.database import Database
-from pyspark.sql import SparkSession
 
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
@@ -55,14 +54,6 @@ def planned(settings: Settings, database: Database[Document], request: Request) 
     """What a request comes to on the present topic, ledger and checkpoint."""
     on_broker = topic_offsets(settings, request.pipeline.topic(settings))
     return plan_replay(settings, database, request, on_broker)
-
-
-def replay_request(
-    settings: Settings, spark: SparkSession, database: Database[Document], request: Request
-) -> Replayed:
-    """Carry a request out in a session that is there; the caller holds the pipeline's lock."""
-    plan = planned(settings, database, request)
-    return apply_replay(plan, settings, spark, database, say) if plan.replayed else Replayed()
 
 
 def _announce(plan: ReplayPlan) -> None:

@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from errors import JobError
 from operations.masking import MASK
 from operations.shipping import archive_path
+from runtime.addresses import LOOPBACK_HOSTS
 from runtime.java import Java, java_environment
 from runtime.surroundings import for_java
-from settings import LOOPBACK_HOSTS, PROJECT_ROOT, Settings
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.hadoop_conf import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
 from spark_jobs.session.session import connector_packages, launch_conf

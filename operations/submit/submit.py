@@ -108,14 +108,15 @@ def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
+        # At once: the next signal may come while this one is handed on.
+        is_second, asked = asked, True
         with suppress(psutil.NoSuchProcess):
             submitter = psutil.Process(process.pid)
             drivers = [child for child in submitter.children() if _runs(child, job)]
-            if asked or not drivers:
+            if is_second or not drivers:
                 kill_family(submitter)
             for driver in drivers:
                 driver.send_signal(number)
-        asked = True
 
     for number in SIGNALS:
         signal.signal(number, handle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,9 +13,8 @@ from operations.verify.arrivals import is_within
 from operations.verify.differences import named
 from operations.verify.sink_contents import SinkReading
 from spark_jobs.sources.kafka import read_origins
+from spark_jobs.targets import PLACE
 from spark_jobs.transforms.outcomes import ALERT, VALID
-
-PLACE: Final = ("kafka_partition", "kafka_offset")
 
 
 def account_of_topics(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from errors import JobError
+from runtime.files import takes_lock
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
             path.parent.mkdir(parents=True, exist_ok=True)
             file = held.enter_context(path.open("a+"))
             pid = holders.get(path.name)
-            if pid is None and not _takes_lock(file):
+            if pid is None and not takes_lock(file):
                 pid = _noted(file).get("pid", "unknown")
             files.append(file)
             if pid is not None:
@@ -65,15 +65,6 @@ def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
         f"{lines.lstrip()}\nWait for its end; or stop it with Ctrl-C in its terminal or"
         f" `kill {pids}`; or set another MILLRACE_HOME. Nothing was started and nothing was sent."
     )
-
-
-def _takes_lock(file: IO[str]) -> bool:
-    try:
-        # The system lets go of it when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def open_locks(settings: Settings) -> dict[str, int]:

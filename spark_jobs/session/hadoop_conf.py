@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Final
 
+from errors import JobError
+from runtime.s3_access import s3_access
 from runtime.versions import pinned
 from settings import Settings
 
@@ -57,12 +61,8 @@ def _files_on_s3(settings: Settings) -> bool:
 
 
 def _access_to_s3(settings: Settings) -> dict[str, str]:
-    conf = {}
-    if settings.aws_access_key_id and settings.aws_secret_access_key:
-        conf["spark.hadoop.fs.s3a.access.key"] = settings.aws_access_key_id
-        conf["spark.hadoop.fs.s3a.secret.key"] = settings.aws_secret_access_key.get_secret_value()
-    if settings.aws_region:
-        conf["spark.hadoop.fs.s3a.endpoint.region"] = settings.aws_region
+    names = ("access.key", "secret.key", "endpoint.region")
+    conf = s3_access(settings, *(f"spark.hadoop.fs.s3a.{name}" for name in names))
     if settings.s3_endpoint_url:
         conf["spark.hadoop.fs.s3a.endpoint"] = settings.s3_endpoint_url
         conf["spark.hadoop.fs.s3a.path.style.access"] = "true"
@@ -77,3 +77,22 @@ def hadoop_environment(settings: Settings) -> dict[str, str]:
     if settings.hadoop_user_name:
         found["HADOOP_USER_NAME"] = settings.hadoop_user_name
     return found
+
+
+def site_options(folder: Path | None, name: str) -> dict[str, str]:
+    """Options of one of Hadoop's files, such as `hdfs-site.xml`; none where it is absent.
+
+    Raises:
+        JobError: the file cannot be read.
+    """
+    path = folder / name if folder else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        tree = ET.parse(path)  # noqa: S314 - the user's own file, no input from elsewhere
+    except (ET.ParseError, OSError) as error:
+        raise JobError(
+            f"`{path}` cannot be read ({type(error).__name__}): correct it, or HADOOP_CONF_DIR."
+        ) from error
+    pairs = ((each.findtext("name"), each.findtext("value")) for each in tree.iter("property"))
+    return {name.strip(): (value or "").strip() for name, value in pairs if name}

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from errors import JobError
+from runtime.reachable import Address, unreached
 from settings import Settings
+from spark_jobs.session.hadoop_conf import site_options
 
 STANDALONE: Final = "spark://"
 YARN_PORT: Final = 8032
@@ -25,7 +26,7 @@ MOST_BYTES: Final = 4096
 NO_FILE: Final = b"/files/millrace-asks-who-is-there"
 # For all addresses together.
 LOOK_SECONDS: Final = 15.0
-Address = tuple[str, int]
+NO_MASTER: Final = "is no Spark master"
 
 
 def refuse_unreachable(settings: Settings) -> None:
@@ -49,25 +50,16 @@ def refuse_unreachable(settings: Settings) -> None:
 def unreachable(settings: Settings) -> list[str]:
     """Why each master of a standalone cluster or YARN cannot be reached; nothing where one can."""
     addresses = list(_addresses(settings))
+    if not addresses:
+        return []
     is_standalone = settings.spark_master.startswith(STANDALONE)
-    reasons = []
-    for host, port in addresses:
-        try:
-            with socket.create_connection((host, port), LOOK_SECONDS / len(addresses)) as peer:
-                if is_standalone and not _speaks_as_spark(peer):
-                    reasons.append(f"what listens on {host}:{port} is no Spark master")
-        except socket.gaierror:
-            reasons.append(f"`{host}` is no known host name")
-        except TimeoutError:
-            reasons.append(f"no answer from {host}:{port}")
-        except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            reasons.append(f"cannot connect to {host}:{port} ({why})")
+    objection = _is_not_spark if is_standalone else lambda peer: None
+    reasons = unreached(addresses, LOOK_SECONDS / len(addresses), objection)
     return reasons if len(reasons) == len(addresses) else []
 
 
-def _speaks_as_spark(peer: socket.socket) -> bool:
-    """Whether Spark answers: asked for a file that it does not have, it says so."""
+def _is_not_spark(peer: socket.socket) -> str | None:
+    """What is wrong where no Spark answers: asked for a file that it lacks, it says so."""
     name = struct.pack(">I", len(NO_FILE)) + NO_FILE
     peer.sendall(struct.pack(">QB", 9 + len(name), STREAM_REQUEST) + name)
     answer, length = b"", 9
@@ -75,11 +67,11 @@ def _speaks_as_spark(peer: socket.socket) -> bool:
     while len(answer) < length:
         part = peer.recv(MOST_BYTES)
         if not part:
-            return False
+            return NO_MASTER
         answer += part
         if len(answer) >= 9:
             length = min(int.from_bytes(answer[:8]), MOST_BYTES)
-    return answer[8] == STREAM_FAILURE
+    return None if answer[8] == STREAM_FAILURE else NO_MASTER
 
 
 def _addresses(settings: Settings) -> Iterator[Address]:
@@ -89,7 +81,10 @@ def _addresses(settings: Settings) -> Iterator[Address]:
         for server in master.removeprefix(STANDALONE).split(","):
             yield _split(server)
     elif master == "yarn":
-        yield from _resource_managers(_yarn_options(settings))
+        folder = settings.hadoop_conf_dir or os.environ.get("YARN_CONF_DIR")
+        yield from _resource_managers(
+            site_options(Path(folder) if folder else None, "yarn-site.xml")
+        )
 
 
 def _split(server: str, default_port: int | None = None) -> Address:
@@ -111,18 +106,3 @@ def _resource_managers(options: dict[str, str]) -> Iterator[Address]:
         # Values may name others, which only Hadoop resolves.
         if server and "$" not in server:
             yield _split(server, YARN_PORT)
-
-
-def _yarn_options(settings: Settings) -> dict[str, str]:
-    folder = settings.hadoop_conf_dir or os.environ.get("YARN_CONF_DIR")
-    path = Path(folder) / "yarn-site.xml" if folder else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        tree = ET.parse(path)  # noqa: S314 - the user's own file, no input from elsewhere
-    except (ET.ParseError, OSError) as error:
-        raise JobError(
-            f"`{path}` cannot be read ({type(error).__name__}): correct it, or HADOOP_CONF_DIR."
-        ) from error
-    pairs = ((each.findtext("name"), each.findtext("value")) for each in tree.iter("property"))
-    return {name.strip(): (value or "").strip() for name, value in pairs if name}

@@ -8,12 +8,12 @@ their own.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, Final
 
+from runtime.files import exclusive, takes_lock
 from settings import Settings
 
 PREFIX: Final = "process-"
@@ -34,16 +34,14 @@ def scratch(settings: Settings, name: str) -> Path:
 
 
 def _new_folder(parent: Path) -> tuple[Path, IO[str]]:
-    parent.mkdir(parents=True, exist_ok=True)
     # One at a time: a folder must not be looked at before it is locked.
-    with (parent / ".lock").open("a") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    with exclusive(parent / ".lock"):
         for other in parent.glob(f"{PREFIX}*"):
             if not _is_in_use(other):
                 shutil.rmtree(other, ignore_errors=True)
         own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         lock = (own / LOCK_NAME).open("a")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        takes_lock(lock)
     return own, lock
 
 
@@ -55,9 +53,6 @@ def _leave(folder: Path, lock: IO[str]) -> None:
 def _is_in_use(folder: Path) -> bool:
     try:
         with (folder / LOCK_NAME).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not takes_lock(lock)
     except OSError:  # it is going at this moment
         return False
-    return False

@@ -6,13 +6,13 @@ file, under the same path on the driver and on every executor.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, Final
 
 from pyspark import SparkContext
 
+from runtime.files import write_whole
 from settings import Settings
 
 # One certificate of a PEM file, which may hold texts between them.
@@ -70,12 +70,5 @@ def write_trust_store(settings: Settings) -> None:
         store.setCertificateEntry(f"authority-{number}", certificate)
     content = java.java.io.ByteArrayOutputStream()
     store.store(content, password)
-    _put(trust_store_path(settings), bytes(content.toByteArray()))
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Whole, as another job may read it at this moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    # Whole, as another job may read it at this moment.
+    write_whole(trust_store_path(settings), bytes(content.toByteArray()))

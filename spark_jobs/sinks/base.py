@@ -1,6 +1,6 @@
 """What a sink is: it writes micro-batches, and answers what commands ask of its store.
 
-A sink is a module of this package, named in `settings.SINK_MODULES`, with a function
+A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
 `sink(pipeline, settings, database)` that gives a `Sink`, or None where the pipeline has nothing
 for it. Commands loop over the sinks (`registry.py`) and know none by name.
 """

@@ -22,7 +22,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
 from spark_jobs.state.instants import instant_or_number

@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from errors import SinkError, SinkRejected, SinkUnavailable
-from settings import Settings, kafka_advice
+from runtime.kafka_refusals import kafka_advice
+from settings import Settings
 
 # Between two looks at what the client library has reported: it tells a refusal by itself only.
 SLICE_SECONDS = 2.0

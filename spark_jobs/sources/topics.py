@@ -23,14 +23,15 @@ from confluent_kafka.admin import (
 )
 
 from errors import JobError, SinkUnavailable
-from settings import Settings, dead_letter_topic
-from spark_jobs.sources.broker import existing_topics, kafka_admin
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
+from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
 
 # Short enough for the longest topic name that the settings take.
 REDRIVEN_SUFFIX = "-redriven"
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 LIMIT = "max.message.bytes"
-DELETION_SECONDS = 30
+LISTING_SECONDS = 30
 RETRY_SECONDS = 0.2
 # What a broker answers that knows no ids of topics: sixteen zero bytes in base64.
 NO_TOPIC_ID = "A" * 22
@@ -175,7 +176,7 @@ def ensure_redriven_topic(settings: Settings, topic: str) -> None:
 
 def _create(
     settings: Settings,
-    admin: AdminClient,
+    admin: Admin,
     names: list[str],
     config: dict[str, str] | None = None,
     partitions: int | None = None,
@@ -184,6 +185,11 @@ def _create(
         return []
     new = [new_topic(settings, name, config, partitions) for name in names]
     _wait(admin.create_topics(new, operation_timeout=30), "create")
+    if not _become(settings, admin, names, present=True):
+        raise JobError(
+            f"Kafka does not list topics that it created {LISTING_SECONDS} s ago:"
+            f" {', '.join(names)}. See `make status` and `make logs SERVICE=kafka`."
+        )
     return names
 
 
@@ -231,11 +237,18 @@ def delete_topics(settings: Settings, topics: list[str]) -> None:
     if not present:
         return
     _wait(admin.delete_topics(present, operation_timeout=30), "delete")
-    deadline = time.monotonic() + DELETION_SECONDS
-    while any(topic in existing_topics(settings, admin) for topic in present):
+    if not _become(settings, admin, present, present=False):
+        raise JobError(
+            f"Kafka still lists deleted topics after {LISTING_SECONDS} s. See `make status`"
+            " and `make logs SERVICE=kafka`, then run `make up` to create them anew."
+        )
+
+
+def _become(settings: Settings, admin: Admin, topics: list[str], *, present: bool) -> bool:
+    """Wait until all topics are listed, or none: brokers learn of a change a moment after it."""
+    deadline = time.monotonic() + LISTING_SECONDS
+    while any((topic in existing_topics(settings, admin)) != present for topic in topics):
         if time.monotonic() > deadline:
-            raise JobError(
-                f"Kafka still lists deleted topics after {DELETION_SECONDS} s. See `make status`"
-                " and `make logs SERVICE=kafka`, then run `make up` to create them anew."
-            )
-        time.sleep(0.2)
+            return False
+        time.sleep(RETRY_SECONDS)
+    return True

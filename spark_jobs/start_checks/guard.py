@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from settings import LEDGER_SINK, SINK_MODULES, Settings
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.topics import TopicState, topic_state

@@ -30,7 +30,7 @@ from tests.support.spark_cluster import SparkCluster, spark_cluster
 pytestmark = pytest.mark.extended
 
 COUNT = 20_000
-# Values that the stack takes no notice of, and that are found nowhere else by chance.
+# Values that the stack ignores, and that no other text contains.
 SECRETS = {
     "CASSANDRA_PASSWORD": "Hush-Cassandra-1",
     "KAFKA_SASL_PASSWORD": "Hush-Kafka-2",

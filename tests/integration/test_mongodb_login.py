@@ -66,7 +66,7 @@ def settings_with(uri: str) -> Settings:
 
 
 @pytest.mark.parametrize("login", ["", f"{USER}:wrong@"])
-def test_missing_or_wrong_login_is_told_before_anything_is_done(port: int, login: str) -> None:
+def test_missing_or_wrong_login_is_reported_before_anything_is_done(port: int, login: str) -> None:
     settings = settings_with(f"mongodb://{login}127.0.0.1:{port}")
 
     with connect_mongodb(settings) as client, pytest.raises(SinkRejected) as caught:
@@ -77,7 +77,7 @@ def test_missing_or_wrong_login_is_told_before_anything_is_done(port: int, login
     assert "wrong" not in str(caught.value)
 
 
-def test_doctor_tells_a_wrong_login_and_rights_that_are_missing(port: int) -> None:
+def test_doctor_reports_a_wrong_login_and_missing_rights(port: int) -> None:
     wrong = settings_with(f"mongodb://{USER}:wrong-password@127.0.0.1:{port}")
     right = settings_with(f"mongodb://{USER}:{PASSWORD}@127.0.0.1:{port}")
     checks = [Check(("mongodb", "collections"), look_at_mongodb)]

@@ -98,8 +98,8 @@ def same(found: Any, expected: Any) -> None:
     """Compare without printing megabytes."""
     missing = Counter(map(plain, expected)) - Counter(map(plain, found))
     extra = Counter(map(plain, found)) - Counter(map(plain, expected))
-    told = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
-    assert told == [[], []], f"of the texts of seed {SEED}"
+    unlike = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
+    assert unlike == [[], []], f"of the texts of seed {SEED}"
 
 
 def first_format(settings: Settings, pipeline: Pipeline, form: str) -> None:
@@ -130,7 +130,7 @@ def test_every_reader_gets_every_text_as_it_was_given_before_files_are_merged_an
 
 
 @pytest.mark.parametrize(("pipeline", "file_set"), SETS, ids=[each.name for _, each in SETS])
-def test_readers_of_others_get_the_same_texts_from_csv_and_json(
+def test_other_readers_get_the_same_texts_from_csv_and_json(
     spark: SparkSession, tmp_path: Path, pipeline: Pipeline, file_set: FileSet
 ) -> None:
     texts = [field.name for field in file_set.schema if field.dataType == T.StringType()]

@@ -1,4 +1,4 @@
-"""`make run` beside a job, `make down` under one: what is at work is known by its open locks."""
+"""`make run` next to a job, `make down` under one: open locks show what is at work."""
 
 from __future__ import annotations
 

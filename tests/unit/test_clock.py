@@ -26,7 +26,7 @@ def planned(at: datetime) -> BatchPlan:
     return BatchPlan(7, "topic", {0: 1}, int(at.timestamp() * 1000), 0, 3)
 
 
-def test_uptime_tells_how_far_the_clock_was_set_ahead() -> None:
+def test_uptime_shows_how_far_the_clock_was_set_ahead() -> None:
     before = Moment(NOON, "boot", 1000.0)
 
     assert before.time_ahead(Moment(NOON + YEAR + timedelta(seconds=60), "boot", 1060.0)) == YEAR
@@ -34,7 +34,7 @@ def test_uptime_tells_how_far_the_clock_was_set_ahead() -> None:
     assert before.time_ahead(Moment(NOON - YEAR, "boot", 1060.0)) == timedelta()
 
 
-def test_nobody_knows_after_the_machine_was_started_anew() -> None:
+def test_nothing_is_known_after_the_machine_was_restarted() -> None:
     assert Moment(NOON, "one", 1000.0).time_ahead(Moment(NOON + YEAR, "other", 5.0)) == timedelta()
     assert Moment(NOON).time_ahead(Moment(NOON + YEAR)) == timedelta()
 

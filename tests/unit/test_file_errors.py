@@ -1,4 +1,4 @@
-"""Errors of the file system, told to users."""
+"""Errors of the file system, as users read them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def test_command_whose_state_folder_cannot_be_made_says_so_without_a_traceback(
 
     assert main(["up"]) == 1
 
-    told = capsys.readouterr().err
-    assert str(tmp_path / "taken") in told
-    assert "MILLRACE_HOME" in told
+    message = capsys.readouterr().err
+    assert str(tmp_path / "taken") in message
+    assert "MILLRACE_HOME" in message

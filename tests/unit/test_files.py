@@ -64,7 +64,7 @@ def test_snapshot_in_parquet_keeps_its_length_when_its_numbers_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reason"),
     [
         ({"output_format": "parquet,xml"}, "OUTPUT_FORMAT: expected one or several of parquet"),
         ({"output_path": "s3://bucket/x"}, "OUTPUT_PATH: expected a folder, `s3a://"),
@@ -73,8 +73,8 @@ def test_snapshot_in_parquet_keeps_its_length_when_its_numbers_change() -> None:
         ({"s3_endpoint_url": "minio:9000"}, "S3_ENDPOINT_URL: expected `http://"),
     ],
 )
-def test_place_that_cannot_be_used_is_told(given: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+def test_place_that_cannot_be_used_is_refused(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(reason)) as caught:
         settings(**given)
     assert "key:secret" not in str(caught.value)
 
@@ -90,7 +90,7 @@ def test_keys_of_s3_are_redacted_and_never_on_the_command_line(tmp_path: Path) -
         sinks="files",
         output_path="s3a://bucket/x",
         aws_access_key_id="AKIA",
-        aws_secret_access_key="never to be told",
+        aws_secret_access_key="never to be shown",
         s3_endpoint_url="http://127.0.0.1:9",
         millrace_home=str(tmp_path),
     )
@@ -98,14 +98,14 @@ def test_keys_of_s3_are_redacted_and_never_on_the_command_line(tmp_path: Path) -
     conf = session_conf(on_s3, "tests", "local[1]")
 
     hidden = re.compile(conf["spark.redaction.regex"])
-    secret = [key for key, value in conf.items() if value in {"never to be told", "AKIA"}]
+    secret = [key for key, value in conf.items() if value in {"never to be shown", "AKIA"}]
     assert len(secret) == 2
     assert all(hidden.search(key) for key in secret)
     assert conf["spark.hadoop.fs.s3a.path.style.access"] == "true"
-    assert "never to be told" not in str(launch_conf(on_s3, tmp_path / "log"))
+    assert "never to be shown" not in str(launch_conf(on_s3, tmp_path / "log"))
 
 
-def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(
+def test_present_connectors_are_passed_as_files_and_no_registry_is_asked(
     tmp_path: Path,
 ) -> None:
     own = settings(sinks="files", millrace_home=str(tmp_path))
@@ -125,7 +125,7 @@ def test_connectors_that_are_there_are_taken_as_files_and_no_registry_is_asked(
     assert "spark.jars.packages" not in shipped | in_class_path
 
 
-def test_connectors_of_s3_are_taken_as_files_too_each_once(tmp_path: Path) -> None:
+def test_connectors_of_s3_are_passed_as_files_too_each_once(tmp_path: Path) -> None:
     on_s3 = settings(sinks="files", output_path="s3a://bucket/x", jars_path=tmp_path)
     on_s3 = on_s3.model_copy(update={"spark_master": "spark://other.example:7077"})
     for group, names in {"spark": ("a.jar", "both.jar"), "s3": ("b.jar", "both.jar")}.items():
@@ -154,7 +154,7 @@ def test_brief_driver_has_the_room_for_compiled_code_that_any_has(tmp_path: Path
     assert "-Xms" not in conf["spark.driver.extraJavaOptions"]
 
 
-def test_driver_that_lasts_has_all_of_its_heap_from_the_start(tmp_path: Path) -> None:
+def test_long_running_driver_has_its_whole_heap_from_the_start(tmp_path: Path) -> None:
     """With a third of it, a fifth of Spark's processor time was the search for garbage."""
     own = settings(spark_driver_memory="1536m")
     conf = launch_conf(own, tmp_path / "log", driver_options(own, is_brief=False))

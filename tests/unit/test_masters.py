@@ -97,7 +97,7 @@ def test_all_masters_that_are_away_are_named_once() -> None:
 
 
 @pytest.mark.parametrize("server", ["host", "host:", "host:x", ":7077", "host:0", "host:99999"])
-def test_address_that_is_none_is_named(server: str) -> None:
+def test_invalid_address_is_named(server: str) -> None:
     with pytest.raises(JobError, match=f"`{server}` is no address of a Spark master"):
         unreachable(settings(f"spark://{server}"))
 
@@ -124,7 +124,7 @@ def test_resource_manager_that_is_away_is_named(tmp_path: Path) -> None:
         refuse_unreachable(settings("yarn", hadoop_conf_dir=folder))
 
 
-def test_every_resource_manager_of_a_high_available_yarn_is_tried(tmp_path: Path) -> None:
+def test_every_resource_manager_of_a_highly_available_yarn_is_tried(tmp_path: Path) -> None:
     (free,) = free_ports(1)
     addresses = {"address.rm1": f"127.0.0.1:{free}", "hostname.rm2": "nowhere.invalid"}
     folder = yarn_site(tmp_path, {"ha.rm-ids": "rm1, rm2", **addresses})
@@ -135,7 +135,7 @@ def test_every_resource_manager_of_a_high_available_yarn_is_tried(tmp_path: Path
     ]
 
 
-def test_where_yarn_is_only_hadoop_knows_nothing_is_asked(tmp_path: Path) -> None:
+def test_yarn_whose_address_only_hadoop_knows_is_not_asked(tmp_path: Path) -> None:
     folder = yarn_site(tmp_path, {"hostname": "${env.RM_HOST}"})
 
     assert unreachable(settings("yarn", hadoop_conf_dir=folder)) == []

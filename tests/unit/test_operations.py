@@ -43,7 +43,7 @@ def test_beginning_that_was_never_read_is_named() -> None:
     assert fault.startswith("ledger: partition 1, offsets 10 to 39 were never read")
 
 
-def test_hole_overlap_and_topic_made_anew_are_named() -> None:
+def test_hole_overlap_and_recreated_topic_are_named() -> None:
     entries = [
         entry(0, {0: (0, 10), 1: (0, 10), 2: (0, 10)}),
         entry(1, {0: (12, 20), 1: (7, 20), 2: (10, 20)}),
@@ -139,7 +139,7 @@ def test_unreadable_values_are_not_shown(value: bytes | None) -> None:
     assert "secret" not in masked_value(value, load_contract("ticket"))
 
 
-def test_outage_and_refusal_are_told_apart() -> None:
+def test_outage_and_refusal_are_distinguished() -> None:
     away = RuntimeError("An error\ncaused by: WriteTimeoutException: no answer in time")
     refused = RuntimeError("InvalidQueryException: Undefined column name 'x'")
 
@@ -204,18 +204,18 @@ def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
     ("stack", "where"),
     [("docker", "docker compose -f docker/compose.yaml logs --follow kafka"), ("external", "runs")],
 )
-def test_log_of_a_service_that_runs_elsewhere_is_told_where_it_is(
+def test_log_of_a_service_that_runs_elsewhere_is_located(
     tmp_path: Path, stack: str, where: str
 ) -> None:
     settings = Settings(_env_file=None, millrace_home=tmp_path, stack=stack)
 
-    with pytest.raises(MillraceError, match=where) as told:
+    with pytest.raises(MillraceError, match=where) as caught:
         log_path(settings, "kafka")
 
-    assert "Nothing has run" not in str(told.value)
+    assert "Nothing has run" not in str(caught.value)
 
 
-def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
+def test_unknown_log_is_answered_with_the_list_of_logs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("kafka", "jobs"):
         (tmp_path / "logs" / f"{name}.log").write_text("")
@@ -224,7 +224,7 @@ def test_unknown_log_lists_those_that_there_are(tmp_path: Path) -> None:
         follow(Settings(millrace_home=tmp_path), "kafak")
 
 
-def test_log_without_a_name_lists_those_that_there_are(
+def test_log_without_a_name_lists_the_logs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "logs").mkdir()

@@ -228,7 +228,7 @@ def test_a_file_that_breaks_a_rule_is_refused(path: str, value: Any, fault: str)
     assert "schemas/small.schema.json" in str(caught.value)
 
 
-def test_all_faults_of_a_file_come_at_once() -> None:
+def test_all_faults_of_a_file_are_listed_together() -> None:
     schema = copy.deepcopy(SMALL)
     schema["properties"]["a"]["x-sensitivity"] = "secret"
     schema["required"] = ["c"]

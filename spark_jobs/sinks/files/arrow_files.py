@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow.dataset as ds
@@ -12,6 +11,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from errors import SinkUnavailable
+from runtime.s3_access import s3_access
 from settings import Settings
 from spark_jobs.session.file_system import StoredFile
 from spark_jobs.sinks.files.formats import ARROW_FORMATS, as_kept
@@ -76,12 +76,7 @@ def arrow_files(settings: Settings) -> ArrowFiles | None:
 
 
 def _s3(settings: Settings) -> pyarrow.fs.FileSystem:
-    options: dict[str, Any] = {}
-    if settings.aws_access_key_id and settings.aws_secret_access_key:
-        options["access_key"] = settings.aws_access_key_id
-        options["secret_key"] = settings.aws_secret_access_key.get_secret_value()
-    if settings.aws_region:
-        options["region"] = settings.aws_region
+    options = s3_access(settings, "access_key", "secret_key", "region")
     if settings.s3_endpoint_url:
         scheme, _, place = settings.s3_endpoint_url.rstrip("/").partition("://")
         options |= {"scheme": scheme, "endpoint_override": place}

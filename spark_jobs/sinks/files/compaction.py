@@ -6,12 +6,12 @@ compaction that was interrupted still has to do.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from runtime.files import exclusive
 from spark_jobs.session.file_system import STATE, FileSystem, LocalFiles
 from spark_jobs.sinks.files.manifest import Ranges, with_batch, within
 
@@ -62,9 +62,5 @@ def publishing(system: FileSystem, pipeline: str) -> Iterator[None]:
     if not isinstance(system, LocalFiles):
         yield
         return
-    path = system.root / STATE / f"{pipeline}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        # The system lets go of it when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with exclusive(system.root / STATE / f"{pipeline}.lock"):
         yield

@@ -48,7 +48,7 @@ def test_rows_that_are_left_out_are_counted_with_the_command_that_shows_them(
     assert "profile_metrics" not in out
 
 
-def test_reasons_that_are_more_than_the_letters_are_explained(
+def test_more_reasons_than_letters_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = printed(capsys, letters=2, reasons={"missing_ticket_id": 2, "missing_priority": 1})
@@ -59,11 +59,11 @@ def test_reasons_that_are_more_than_the_letters_are_explained(
     )
 
 
-def test_reasons_as_many_as_the_letters_need_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_many_reasons_as_letters_need_no_explanation(capsys: pytest.CaptureFixture[str]) -> None:
     assert "reasons for" not in printed(capsys, letters=2, reasons={"unparseable": 2})
 
 
-def test_hint_that_fits_has_its_text_beside_it_another_one_above() -> None:
+def test_hint_has_its_text_to_the_right_or_above_if_it_is_long() -> None:
     assert hints.hint_line("make status", "services") == f"  {'make status':52}  # services"
     long = "make show WHAT=tickets_by_team TEAM=Billing HOUR=2026-11-28T04:00:00Z"
     assert hints.hint_line(long, "a partition") == f"  # a partition\n  {long}"

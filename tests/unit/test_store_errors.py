@@ -27,7 +27,7 @@ def test_store_that_went_away_is_an_outage(text: str) -> None:
     assert type(sink_error("Cassandra", "take batch 1", RuntimeError(text))) is SinkUnavailable
 
 
-def test_driver_that_gives_up_on_a_hanging_mongodb_tells_an_outage() -> None:
+def test_driver_that_gives_up_on_a_hanging_mongodb_reports_an_outage() -> None:
     """Its text has none of the words; its class says it."""
     cancelled = type("_OperationCancelled", (AutoReconnect,), {})("operation cancelled")
 
