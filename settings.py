@@ -41,6 +41,7 @@ from runtime.setting_types import (
     WebAddress,
 )
 from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.sink_modules import has_files
 
 # What other modules take from here; some of it is declared next to the rules that need it.
 __all__ = [
@@ -257,7 +258,7 @@ class Settings(BaseSettings):
     @property
     def files_at(self) -> str | None:
         """Where files go; None without the sink of files."""
-        return self.output_path if "files" in self.sinks else None
+        return self.output_path if has_files(self.sinks) else None
 
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""

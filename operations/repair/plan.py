@@ -15,6 +15,7 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Entry, Ledger
 from spark_jobs.state.offset_ranges import overlap, width
 
@@ -64,7 +65,7 @@ def plan_replay(
         JobError: accounts do not fit together, or messages of the range are gone.
     """
     pipeline = request.pipeline
-    checkpoint = pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, pipeline.name)
     entries = Ledger(database, pipeline.name).entries()
     query_id = one_query(entries, checkpoint, pipeline.name)
     sink, sinks = _sink_of(settings, database, request), sink_names(pipeline, settings, database)

@@ -36,6 +36,7 @@ from spark_jobs.sinks.mongodb import (
     connect_mongodb,
 )
 from spark_jobs.sinks.registry import sinks_of
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger, forget_confirmations
 from spark_jobs.transforms.age import age_band
 from spark_jobs.transforms.outcomes import VALID, no_reasons
@@ -117,7 +118,7 @@ def rebuild(
     if missing := {source.name, MongoAggregates.name} - {*last.sinks}:
         raise _not_rebuilt(f"{' and '.join(sorted(missing))} got nothing of {pipeline.name}")
     # A checkpoint of its own stands for the lock: a job elsewhere would go on unseen.
-    one_query(entries, pipeline.checkpoint(settings), pipeline.name)
+    one_query(entries, checkpoint_of(settings, pipeline.name), pipeline.name)
     table = next(iter(source.rows()))
     own = batch_session(spark, sum(entry.counts.stored for entry in entries))
     with explained_errors(table.place, source.unreadable):

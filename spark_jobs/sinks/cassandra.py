@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cassandra.cluster import Session
 from pymongo.database import Database
@@ -35,6 +35,7 @@ from cql.tables import declared
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
@@ -43,9 +44,6 @@ from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import sink_error
 from spark_jobs.targets import Table
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, UpdateOne
@@ -28,13 +28,11 @@ from pymongo.write_concern import WriteConcern
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.state.fault_points import parts_around_fault
 from spark_jobs.state.store_errors import sink_error
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 Document = dict[str, Any]
 DUPLICATE_KEY = 11000

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Identifier
@@ -25,15 +25,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from errors import SinkRejected
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.targets import SqlTable
 from sql.client import Transaction, apply_tables, connect, login, transaction
 from sql.tables import TYPE_NAMES, count_rows, declared, faults, truncate
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 LEDGER = "millrace_batches"
 CLAIM = """

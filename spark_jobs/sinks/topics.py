@@ -12,36 +12,22 @@ Options: none; `SINKS` does not name it, as customers always go to their topics.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.offset_ranges import width
+from spark_jobs.transforms.customers import FIELDS
 from spark_jobs.transforms.outcomes import ALERT
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-FIELDS = (
-    "customer_id",
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "address",
-    "city",
-    "state",
-    "country",
-    "postal_code",
-    "created_at",
-)
 SOURCES = {
     "source_topic": "kafka_topic",
     "source_partition": "kafka_partition",

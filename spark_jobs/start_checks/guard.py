@@ -22,7 +22,7 @@ from spark_jobs.start_checks.findings import finding
 from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
 from spark_jobs.start_checks.topic import BrokerCheck
 from spark_jobs.state.acceptance import ACCEPT_CLOCK, ACCEPT_CODE, NOTHING, Accepted
-from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.state.clock import Moment, in_words, tolerance
 from spark_jobs.state.ledger import Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges, width
@@ -51,9 +51,10 @@ def check_start(
 
     A checkpoint on HDFS or S3 is compared once Spark runs.
     """
-    if not pipeline.checkpoint(settings).can_be_reached:
+    checkpoint = checkpoint_of(settings, pipeline.name)
+    if not checkpoint.can_be_reached:
         return Diagnosis([])
-    case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
+    case = StartCheck(pipeline, settings, ledger, checkpoint, ledger.last())
     if other_topic := list(case.other_topic()):
         return Diagnosis([*other_topic, *case.other_settings()])
     findings = [*case.accounts(), *case.other_settings()]
@@ -248,7 +249,7 @@ def check_code(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
 ) -> list[str]:
     """Compare the code that runs now with the code that left the checkpoint."""
-    checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
+    checkpoint, entry = checkpoint_of(settings, pipeline.name), ledger.last()
     planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
     before = recorded(checkpoint)
     known = str(before) if before else (entry.plan if entry else None)

@@ -211,6 +211,11 @@ def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
     return Checkpoint(place if "://" in place else Path(place))
 
 
+def checkpoint_of(settings: Settings, pipeline: str) -> Checkpoint:
+    """A pipeline's own checkpoint; the version changes when its state does."""
+    return checkpoint_at(settings, pipeline, "v1")
+
+
 def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:
     ((topic, by_partition),) = offsets.items()
     return topic, {int(partition): int(offset) for partition, offset in by_partition.items()}

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pymongo.database import Database
@@ -29,6 +29,7 @@ from pyspark.sql import functions as F
 from errors import SinkError, SinkRejected, SinkUnavailable
 from runtime import remedies
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import (
     STAGING,
     FileSystem,
@@ -58,9 +59,6 @@ from spark_jobs.sinks.files.rows import (
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
 from spark_jobs.targets import FileSet
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 # More than a usual micro-batch, so that a set gets one file for each day of it.
 ROWS_PER_FILE = 200_000
