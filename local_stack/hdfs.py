@@ -114,8 +114,8 @@ class HdfsNameNode(_HadoopService):
     def _format(self) -> None:
         self.run_to_its_end(
             self._java(NAME_NODE, "-format", "-nonInteractive"),
-            "or remove that folder and `hdfs-datanode` next to it, and with them every file on HDFS,"
-            " and run the command again.",
+            "or remove that folder and `hdfs-datanode` next to it, and with them every file on"
+            " HDFS, and run the command again.",
         )
 
 

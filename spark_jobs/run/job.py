@@ -22,6 +22,7 @@ from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
 from spark_jobs.start_checks.sink_ownership import claimed
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Ledger
 
 LONGEST_CANCEL_SECONDS = 5
@@ -53,9 +54,9 @@ def run_pipelines(
         found = check_pipelines(pipelines, settings, options, codes)
         runs = []
         for pipeline in pipelines:
-            record(pipeline.checkpoint(settings), codes[pipeline.name])
+            record(checkpoint_of(settings, pipeline.name), codes[pipeline.name])
             if found[pipeline.name].lost:
-                pipeline.checkpoint(settings).note_accepted_loss(found[pipeline.name].lost)
+                checkpoint_of(settings, pipeline.name).note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
             run.code = codes[pipeline.name]

@@ -7,15 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from errors import JobError
 from runtime.files import takes_lock
 from runtime.presence import open_locks
 from settings import Settings
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import Pipeline
 
 NoteUi = Callable[[str | None], None]
 

@@ -21,6 +21,7 @@ from py4j.protocol import Py4JError
 
 from errors import JobError, SinkUnavailable
 from runtime import remedies
+from settings import Settings
 from spark_jobs.session.file_system import FileSystem, HadoopFiles, LocalFiles, can_be_reached
 
 Offsets = dict[int, int]
@@ -211,6 +212,11 @@ def checkpoint_at(root: str, *parts: str) -> Checkpoint:
     """The checkpoint of that name below `root`, a folder or an address."""
     place = "/".join([root, *parts])
     return Checkpoint(place if "://" in place else Path(place))
+
+
+def checkpoint_of(settings: Settings, pipeline: str) -> Checkpoint:
+    """A pipeline's checkpoint; the version changes with the form of its state."""
+    return checkpoint_at(settings.checkpoints, pipeline, "v1")
 
 
 def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:
