@@ -19,6 +19,7 @@ from runtime.addresses import mongo_address, mongo_nodes, postgres_address, post
 from runtime.setting_conflicts import shared_ports, shared_topics, unreadable_authority
 from runtime.setting_types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.sink_modules import has_files
 
 # What other modules take from here; some of it is declared next to the rules that need it.
 __all__ = [
@@ -235,6 +236,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )
+
+    @property
+    def files_at(self) -> str | None:
+        """Where files go; None without the sink of files."""
+        return self.output_path if has_files(self.sinks) else None
 
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""

@@ -32,6 +32,7 @@ from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
 from spark_jobs.start_checks.fingerprint import fingerprint, needs_spark
 from spark_jobs.state.acceptance import NOTHING, Accepted
+from spark_jobs.state.checkpoint import checkpoint_of
 
 INVALID_RATIO = "0.03"
 DUPLICATE_RATIO = "0.02"
@@ -174,7 +175,7 @@ def _prepare_and_produce(
     prepare_stores(settings, say)
     # Before anything is sent: a job that must not start would leave it waiting on the topics.
     check_pipelines(PIPELINES, settings, options)
-    if any(needs_spark(pipeline.checkpoint(settings)) for pipeline in PIPELINES):
+    if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in PIPELINES):
         spark = session.result()
         codes = {each.name: fingerprint(each, settings, spark) for each in PIPELINES}
         check_pipelines(PIPELINES, settings, options, codes)

@@ -7,15 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from errors import JobError
 from runtime.files import takes_lock
 from runtime.presence import open_locks
 from settings import Settings
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import Pipeline
 
 NoteUi = Callable[[str | None], None]
 
@@ -24,10 +22,10 @@ NoteUi = Callable[[str | None], None]
 def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi]:
     """Hold each pipeline's lock: two jobs on one checkpoint would break it.
 
-    Gives a function that notes the address of the Spark UI, for `make status`.
+    Yields a function that notes the address of the Spark UI, for `make status`.
 
     Raises:
-        JobError: others hold some; names each with its process.
+        JobError: other processes hold locks; names each with its process.
     """
     with ExitStack() as held:
         holders = open_locks(settings.millrace_home)
@@ -57,12 +55,12 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
 
 def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     lines = "".join(
-        f"\nA job of pipeline {name} is running already on this state folder: process {pid}."
+        f"\nA job of pipeline {name} is already running on this state folder: process {pid}."
         for name, pid in refused
     )
     pids = " ".join(dict.fromkeys(str(pid) for _, pid in refused))
     return (
-        f"{lines.lstrip()}\nWait for its end; or stop it with Ctrl-C in its terminal or"
+        f"{lines.lstrip()}\nWait until it ends; or stop it with Ctrl-C in its terminal or"
         f" `kill {pids}`; or set another MILLRACE_HOME. Nothing was started and nothing was sent."
     )
 
@@ -79,7 +77,7 @@ def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None
 
 
 def _noted(file: IO[str]) -> dict[str, Any]:
-    """What the holder of a lock wrote into it; empty while it is being written."""
+    """What a lock's holder wrote into it; empty while it is being written."""
     file.seek(0)
     try:
         return dict(json.loads(file.read()))
@@ -88,5 +86,5 @@ def _noted(file: IO[str]) -> dict[str, Any]:
 
 
 def lock_path(pipeline: Pipeline, settings: Settings) -> Path:
-    """The file that a pipeline's job holds locked while it runs."""
+    """The file that a pipeline's job keeps locked while it runs."""
     return settings.millrace_home / "run" / f"job-{pipeline.name}.lock"
