@@ -12,6 +12,7 @@ from errors import JobError
 from operations import reset
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.start_checks.guard import check_start
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -36,7 +37,7 @@ def test_interrupted_reset_lets_no_job_go_on_over_emptied_stores(
             reset.delete_stored(world.pipeline, world.settings)
 
     if step == "_truncate":
-        with pytest.raises(JobError, match="the ledger `batches` in MongoDB has none"):
+        with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
             world.process()
     else:
         world.process()
@@ -106,7 +107,7 @@ def test_other_sinks_than_before_are_refused(make_world: MakeWorld) -> None:
     with pytest.raises(JobError) as added:
         world.process()
     refusal = str(added.value)
-    assert "what is stored went to `mongodb`, now it is `cassandra,mongodb`." in refusal
+    assert "earlier batches went to `mongodb`, new ones go to `cassandra,mongodb`." in refusal
     assert "cassandra would lack the 1 stored records." in refusal
     assert "set SINKS to `mongodb` again" in refusal
     assert f".venv/bin/millrace replay --topic {world.topic} --sink cassandra`" in refusal
@@ -135,7 +136,7 @@ def test_aggregates_without_ledger_and_checkpoint_are_refused(make_world: MakeWo
     world.send(ticket("A"))
     world.process(sinks=("mongodb",))
     world.database["batches"].delete_many({})
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError, match="MongoDB holds aggregates"):
         world.process(sinks=("mongodb",))

@@ -14,6 +14,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.run.job import check_pipelines
 from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -51,7 +52,7 @@ def test_other_code_goes_on_between_batches_but_not_within_one(
     with pytest.raises(JobError) as refused:
         run(world)
     text = str(refused.value)
-    assert "batch 1 (1 messages) was begun by other code" in text
+    assert "batch 1 (1 messages) was begun by different code" in text
     assert "`--accept-code`" in text
     run(world, code=True)
 
@@ -67,7 +68,7 @@ def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), partition=0)
     run(world)
-    path = world.pipeline.checkpoint(world.settings).path / FILE_NAME
+    path = checkpoint_of(world.settings, world.pipeline.name).path / FILE_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | {"spark": "3.4"}))
 
     with pytest.raises(JobError) as refused:
@@ -109,7 +110,7 @@ def test_findings_of_several_pipelines_are_listed_together(make_world: MakeWorld
         check_pipelines([PROFILES, world.pipeline], settings)
 
     assert "There is no topic `there-is-no-such-topic`" in str(refused.value)
-    assert "what is stored went to `mongodb`" in str(refused.value)
+    assert "earlier batches went to `mongodb`" in str(refused.value)
 
 
 def test_older_ledger_is_refused_with_what_it_lacks(make_world: MakeWorld) -> None:
@@ -123,7 +124,7 @@ def test_older_ledger_is_refused_with_what_it_lacks(make_world: MakeWorld) -> No
         run(world)
 
     text = str(refused.value)
-    assert "committed batch 2, the ledger ends with 0: 4 offsets are missing" in text
+    assert "committed batch 2), the ledger ends with batch 0 and lacks 4 offsets" in text
     assert f".venv/bin/millrace replay --topic {world.topic} --sink mongodb`" in text
 
 
@@ -133,7 +134,7 @@ def test_lost_checkpoint_is_refused_with_the_records_concerned(make_world: MakeW
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), (None, b"no ticket"), partition=0)
     run(world)
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError) as refused:
         run(world)
@@ -175,9 +176,9 @@ def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> N
     world.send(*tickets("A", "B"), partition=0)
     world.process(max_records_per_batch=1)
     world.database["batches"].delete_many({})
-    commits = world.pipeline.checkpoint(world.settings).path / "commits"
+    commits = checkpoint_of(world.settings, world.pipeline.name).path / "commits"
     for file in commits.iterdir():
         file.unlink()
 
-    with pytest.raises(JobError, match=r"is done with 1 offsets, but the ledger .* has none"):
+    with pytest.raises(JobError, match=r"has processed 1 offsets, but the ledger .* is empty"):
         run(world)

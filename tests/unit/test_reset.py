@@ -37,8 +37,8 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
         f"  checkpoints in {tmp_path}/home/checkpoints\n"
         "  ledger, aggregates: MongoDB mongodb://127.0.0.1:27017, database millrace\n"
         "  rows: Cassandra 127.0.0.1:9042\n"
-        "  rows: PostgreSQL db.example:5432/x\n"
         f"  files: {tmp_path}/output\n"
+        "  rows: PostgreSQL db.example:5432/x\n"
         "  topics, dead letters among them: Kafka 127.0.0.1:9092\n"
         "Go on? [y/N] Nothing was changed.\n"
     )
