@@ -180,6 +180,6 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         database[SUMMARIES].delete_many({"source_topic": pipeline.topic(settings)})
         for sink in sinks_of(pipeline, settings, database):
             sink.delete()
-        checkpoint_at(settings, pipeline.name).delete()
+        checkpoint_at(settings.checkpoints, pipeline.name).delete()
         database[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")

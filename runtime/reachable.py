@@ -13,7 +13,7 @@ def unreached(
     seconds: float,
     objection: Callable[[socket.socket], str | None] = lambda peer: None,
 ) -> list[str]:
-    """A reason for each address at which nobody takes a connection, or not who was wanted.
+    """A reason for each address that takes no connection, or where someone else listens.
 
     Args:
         addresses: Hosts and ports, tried one after the other.

@@ -1,7 +1,7 @@
 """Pipeline *customers*: topic `customers-raw` -> two topics, files, PostgreSQL.
 
 Run it alone: `python -m spark_jobs.customers --help`, or `spark-submit spark_jobs/customers.py`;
-with `--sinks files` and `--sinks postgres` two jobs feed one store each.
+with `--sinks files` and `--sinks postgres`, two jobs feed one store each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.summarise import summarise_customers
 
-# As readers of files see them.
+# Columns as readers of the files see them.
 FILE_SCHEMA = StructType(
     [StructField(n, TimestampType() if n == "created_at" else StringType()) for n in FIELDS]
 )

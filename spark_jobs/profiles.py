@@ -66,7 +66,7 @@ def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
 
 
 def _shards_of_nations(summary: BatchSummary) -> int:
-    """Partitions of `profiles_by_nationality` that a batch can have: each shard of each nation."""
+    """Most partitions of `profiles_by_nationality` in a batch: each shard of each nationality."""
     nations = sum(change.collection == "profiles_by_nationality" for change in summary.changes)
     return nations * SHARDS
 

@@ -41,7 +41,7 @@ COLUMNS = (
     *LINEAGE,
 )
 
-# As readers of files see them; beside them the day, by which files lie in folders.
+# Columns as readers of the files see them; the day's folder adds one more.
 FILE_SCHEMA = (
     StructType()
     .add("ticket_id", "string")
@@ -76,7 +76,7 @@ def _select_urgent_for_files(records: DataFrame) -> DataFrame:
 
 
 def _team_hours(summary: BatchSummary) -> int:
-    """Partitions of `tickets_by_team` that days can have: each hour of each team."""
+    """Most partitions of `tickets_by_team` in a batch: each hour of its days for each team."""
     days = sum(change.collection == "ticket_metrics" for change in summary.changes)
     return days * 24 * len(TEAMS)
 

@@ -18,7 +18,7 @@ from runtime.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
-    KEPT_FOR_EVER,
+    KEEP_FOREVER,
     LIMIT,
     redriven_topic,
 )
@@ -220,12 +220,12 @@ def _config_faults(
     if topic.is_kept:
         differing = {
             key: there.config[key]
-            for key, value in KEPT_FOR_EVER.items()
+            for key, value in KEEP_FOREVER.items()
             if there.config.get(key, value) != value
         }
         if differing:
             shown = ", ".join(f"{key}={value}" for key, value in differing.items())
-            right = ",".join(f"{key}={KEPT_FOR_EVER[key]}" for key in differing)
+            right = ",".join(f"{key}={KEEP_FOREVER[key]}" for key in differing)
             yield Fault(
                 f"{topic.name} may lose messages ({shown}): {_configure(topic.name, right)}"
             )

@@ -187,7 +187,11 @@ class _Replay:
         )
         before = self.plan.last_entry
         # Topic and code were the same, or the job would not have gone on.
-        return replace(entry, topic_id=before.topic_id, plan=before.plan) if before else entry
+        return (
+            replace(entry, topic_id=before.topic_id, code_fingerprint=before.code_fingerprint)
+            if before
+            else entry
+        )
 
 
 def apply_replay(

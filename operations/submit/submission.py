@@ -93,7 +93,7 @@ def submission(
         *resources(settings),
         *("--driver-java-options", java_options),
         *_packages(settings),
-        *("--py-files", as_word(archive_path(settings))),
+        *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
         *words,

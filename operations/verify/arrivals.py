@@ -145,8 +145,8 @@ class Arrivals:
     def _other_code(self) -> str | None:
         """A note where batches were made by code that may have judged messages otherwise."""
         present = fingerprint(self.pipeline, self.settings, self.spark).rows
-        plans = [(e.batch_id, e.plan.partition("/")[2]) for e in self.snapshot.entries if e.plan]
-        others = [batch_id for batch_id, rows in plans if rows != present]
+        made = [(e.batch_id, e.code_fingerprint) for e in self.snapshot.entries]
+        others = [batch_id for batch_id, code in made if code and code.partition("/")[2] != present]
         if not others:
             return None
         return (

@@ -1,4 +1,4 @@
-"""What Spark must know of S3 and HDFS, where `OUTPUT_PATH` or `CHECKPOINT_PATH` is there."""
+"""Spark's configuration for S3 and HDFS, if `OUTPUT_PATH` or `CHECKPOINT_PATH` is there."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from runtime.versions import pinned
 from settings import Settings
 
 UNUSED_PACKAGES: Final = pinned("unused", "s3")
-# Tasks upload under their final names and a job completes the uploads: no renames, which are
-# copies there, and nothing to be seen of a task that died.
+# Tasks upload under their final names and the job completes the uploads: no renames, which are
+# copies on S3, and readers see nothing of a task that died.
 MAGIC_COMMITTER: Final = {
     "spark.hadoop.fs.s3a.committer.name": "magic",
     "spark.hadoop.fs.s3a.committer.magic.enabled": "true",
@@ -28,9 +28,9 @@ MAGIC_COMMITTER: Final = {
     ),
 }
 
-# By the scheme of CHECKPOINT_PATH; local files have theirs in spark-defaults.conf. On S3 a file is
-# there whole when its upload completes: no rename, which is a copy that readers see grow. On HDFS
-# Spark's usual one, whose rename over a former file is one step.
+# By the scheme of CHECKPOINT_PATH; local files have theirs in spark-defaults.conf. On S3 a file
+# appears complete when its upload ends: no rename, which is a copy that readers see grow. On HDFS
+# it is Spark's usual manager, whose rename over an existing file is one step.
 CHECKPOINT_MANAGERS: Final = {
     "s3a": "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager",
     "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
@@ -43,13 +43,13 @@ def writes_to_s3(settings: Settings) -> bool:
 
 
 def places_on_s3(settings: Settings) -> list[str]:
-    """Where on S3 files and checkpoints are: `s3a://bucket/…`."""
+    """The paths of files and checkpoints on S3: `s3a://bucket/…`."""
     checkpoints = [settings.checkpoints] if settings.checkpoints.startswith("s3a:") else []
     return [settings.output_path, *checkpoints] if _files_on_s3(settings) else checkpoints
 
 
 def store_conf(settings: Settings) -> dict[str, str]:
-    """Spark configuration for the places of files and checkpoints; may hold a secret key."""
+    """Spark configuration for the places of files and checkpoints; may include a secret key."""
     conf = dict(MAGIC_COMMITTER) if _files_on_s3(settings) else {}
     if manager := CHECKPOINT_MANAGERS.get(settings.checkpoints.partition(":")[0]):
         conf["spark.sql.streaming.checkpointFileManagerClass"] = manager
@@ -70,7 +70,7 @@ def _access_to_s3(settings: Settings) -> dict[str, str]:
 
 
 def hadoop_environment(settings: Settings) -> dict[str, str]:
-    """Variables by which Hadoop finds its configuration and the user's name."""
+    """Environment variables that give Hadoop its configuration and the user's name."""
     found = {}
     if settings.hadoop_conf_dir:
         found["HADOOP_CONF_DIR"] = str(settings.hadoop_conf_dir)

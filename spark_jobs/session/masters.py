@@ -1,6 +1,6 @@
-"""Spark masters that settings name, and whether they answer.
+"""Checks whether the Spark masters in the settings answer.
 
-Spark itself tries an absent master for a minute and more, and fills the terminal meanwhile.
+Spark itself retries a missing master for over a minute and floods the terminal meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spark_jobs.session.hadoop_conf import site_options
 
 STANDALONE: Final = "spark://"
 YARN_PORT: Final = 8032
-# Spark's network protocol: a frame is its length (8 bytes), its type, then what the type asks for.
+# Spark's network protocol: a frame is its length (8 bytes), its type, then the type's content.
 # The types are those of `org.apache.spark.network.protocol.Message.Type`.
 STREAM_REQUEST, STREAM_FAILURE = 6, 8
 MOST_BYTES: Final = 4096
@@ -30,7 +30,7 @@ NO_MASTER: Final = "is no Spark master"
 
 
 def refuse_unreachable(settings: Settings) -> None:
-    """See that a master takes connections; of several, one is enough.
+    """Check that a master accepts connections; one of several is enough.
 
     Raises:
         JobError: none does; names each with the reason.
@@ -39,7 +39,7 @@ def refuse_unreachable(settings: Settings) -> None:
         remedy = (
             "Start YARN's ResourceManager, or correct HADOOP_CONF_DIR"
             if settings.spark_master == "yarn"
-            else "Start the master, or name another one by `--master` or SPARK_MASTER"
+            else "Start the master, or set another one with `--master` or SPARK_MASTER"
         )
         raise JobError(
             f"No Spark master at `{settings.spark_master}`: {'; '.join(reasons)}. {remedy}."
@@ -48,7 +48,7 @@ def refuse_unreachable(settings: Settings) -> None:
 
 
 def unreachable(settings: Settings) -> list[str]:
-    """Why each master of a standalone cluster or YARN cannot be reached; nothing where one can."""
+    """Why each master of a standalone cluster or YARN cannot be reached; empty if one can."""
     addresses = list(_addresses(settings))
     if not addresses:
         return []
@@ -59,11 +59,11 @@ def unreachable(settings: Settings) -> list[str]:
 
 
 def _is_not_spark(peer: socket.socket) -> str | None:
-    """What is wrong where no Spark answers: asked for a file that it lacks, it says so."""
+    """The objection if no Spark answers: asked for a missing file, it reports a failure."""
     name = struct.pack(">I", len(NO_FILE)) + NO_FILE
     peer.sendall(struct.pack(">QB", 9 + len(name), STREAM_REQUEST) + name)
     answer, length = b"", 9
-    # To its end: a connection that is closed with bytes unread would be an error for the master.
+    # To the end: the master would log an error for a connection closed with unread bytes.
     while len(answer) < length:
         part = peer.recv(MOST_BYTES)
         if not part:
@@ -75,7 +75,7 @@ def _is_not_spark(peer: socket.socket) -> str | None:
 
 
 def _addresses(settings: Settings) -> Iterator[Address]:
-    """None for masters in this process, for Kubernetes, and where YARN's are not written out."""
+    """The masters' addresses; none for local masters, Kubernetes, and YARN's unresolved names."""
     master = settings.spark_master
     if master.startswith(STANDALONE):
         for server in master.removeprefix(STANDALONE).split(","):
@@ -92,7 +92,7 @@ def _split(server: str, default_port: int | None = None) -> Address:
     if not colon and default_port:
         return server.strip(), default_port
     if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise JobError(f"`{server}` is no address of a Spark master; expected host:port.")
+        raise JobError(f"`{server}` is not the address of a Spark master; expected host:port.")
     return host.strip("[]"), int(port)
 
 
@@ -103,6 +103,6 @@ def _resource_managers(options: dict[str, str]) -> Iterator[Address]:
             f"yarn.resourcemanager.address{suffix}",
             options.get(f"yarn.resourcemanager.hostname{suffix}"),
         )
-        # Values may name others, which only Hadoop resolves.
+        # Values may refer to other properties, which only Hadoop resolves.
         if server and "$" not in server:
             yield _split(server, YARN_PORT)

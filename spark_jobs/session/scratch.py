@@ -1,8 +1,8 @@
-"""Spark's temporary folders: under MILLRACE_HOME, one for each process, gone when that has ended.
+"""Spark's temporary folders under MILLRACE_HOME, one per process, removed when it ends.
 
-Shuffle files hold rejected messages as they came, so what a killed job left goes as well. Who is
-alive, locks tell: process ids would not do, as containers that share a state folder each count
-their own.
+Shuffle files contain rejected messages unmasked, so the folders of killed jobs are removed too.
+Locks show which processes are alive; process ids would not, as containers that share a state folder
+each count their own.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from settings import Settings
 
 PREFIX: Final = "process-"
 LOCK_NAME: Final = "in-use.lock"
-# State folder -> this process's folder there, and the lock that it holds to its end.
+# State folder -> this process's folder there, and the lock that it holds until it ends.
 _own: dict[Path, tuple[Path, IO[str]]] = {}
 
 
 def scratch(settings: Settings, name: str) -> Path:
-    """A folder of this process under MILLRACE_HOME, which goes when the process ends."""
+    """A folder of this process under MILLRACE_HOME, removed when the process ends."""
     parent = settings.millrace_home / "spark"
     if parent not in _own or not _own[parent][0].exists():
         _own[parent] = _new_folder(parent)
@@ -34,7 +34,7 @@ def scratch(settings: Settings, name: str) -> Path:
 
 
 def _new_folder(parent: Path) -> tuple[Path, IO[str]]:
-    # One at a time: a folder must not be looked at before it is locked.
+    # One process at a time, so that a new folder is locked before others check it.
     with exclusive(parent / ".lock"):
         for other in parent.glob(f"{PREFIX}*"):
             if not _is_in_use(other):
@@ -54,5 +54,5 @@ def _is_in_use(folder: Path) -> bool:
     try:
         with (folder / LOCK_NAME).open("a") as lock:
             return not takes_lock(lock)
-    except OSError:  # it is going at this moment
+    except OSError:  # another process is removing it
         return False

@@ -21,12 +21,12 @@ from spark_jobs.aggregates import BatchSummary
 
 @dataclass(frozen=True)
 class Batch:
-    """What a micro-batch hands to each sink.
+    """What each sink receives of a micro-batch.
 
     Attributes:
-        records: The classified rows that are stored, with all columns of the pipeline.
+        records: The classified rows to store, with all columns of the pipeline.
         summary: The batch's counts and its changes to the aggregates.
-        query_id: The query whose batch it is; with the batch's number its name for ever.
+        query_id: The batch's query; query and batch number identify the batch permanently.
     """
 
     records: DataFrame
@@ -103,15 +103,14 @@ class Sink(ABC):
 
         Raises:
             SinkUnavailable: it cannot be reached within the time that the sink states.
-            SinkRejected: it answers, but the tables are missing or differ.
+            SinkRejected: it answers, but tables are missing or differ.
         """
 
     @abstractmethod
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Write a batch so that writing it once more changes nothing.
+        """Write a batch so that writing it again changes nothing.
 
-        A batch comes again with the same rows, whenever it was not confirmed; the one after it
-        comes only then.
+        A batch that was not confirmed is repeated with the same rows before the next one.
 
         Raises:
             SinkError: the store did not confirm everything.

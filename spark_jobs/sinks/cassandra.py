@@ -5,15 +5,15 @@ Key: the table's primary key, all of it taken from the record.
 Replay: an upsert with the same values; the batch's rows are the same when it is repeated.
 Nulls: not written (`ignoreNulls`), so that absent values leave no tombstones.
 Options: statements are grouped into unlogged batches of up to 8 KiB whatever their partition
-    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
-    more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
-    rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
-    table, they are sorted by its key and grouped by partition: Cassandra applies such a batch as
-    one write, puts each row beside the one before, and bounds only batches of several partitions.
-Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session.
-    `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as Cassandra keeps them, spares
-    the connector's conversions, and counts a batch's bytes as Cassandra does, so that batches may
-    be larger.
+    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts about 190 bytes
+    more per row than the connector does and refuses batches over 50 KiB: with nearly empty rows,
+    16 KiB is too much and 8 KiB is not. If the batch's rows fall into few partitions of a table,
+    they are sorted by its key and grouped by partition: Cassandra applies such a batch as one
+    write, appends row after row, and limits the size only of batches with several partitions.
+Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the connector's session.
+    `direct` (`jvm/CassandraWriter.java`) sorts a task's rows in Cassandra's order, skips the
+    connector's conversions, and counts a batch's bytes as Cassandra does, so its batches can be
+    larger.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
     BATCH_BYTES: "16384",
 }
-# As Cassandra counts, which refuses more than 51,200.
+# Counted as Cassandra counts; it refuses more than 51,200.
 DIRECT_BATCH_BYTES = 28_000
-# With fewer rows in a partition the batches would be small, with more partitions than the connector
-# keeps batches open (1,000) they would go out unfilled.
+# With fewer rows per partition the batches would be small; with more partitions than the connector
+# keeps open batches for (1,000), they would be sent before they are full.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
 # So many rows show that a table holds records.
 COUNTED_ROWS = 10_000
@@ -85,7 +85,7 @@ class CassandraSink(Sink):
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
-                " the files of `cql/` by `cqlsh -f`."
+                " the files in `cql/` with `cqlsh -f`."
             )
 
     def prepare(self) -> None:
@@ -137,9 +137,9 @@ class CassandraSink(Sink):
             close(session)
 
     def holds_any_of(self, ranges: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether a table holds a row of a message that stands in offset ranges.
+        """Whether a table holds a row from a message in these offset ranges.
 
-        It reads the coordinates of all rows, as no key of the tables begins with them.
+        It reads the coordinates of all rows, because no table's key begins with them.
         """
         with self._session() as session:
             return any(
@@ -193,7 +193,7 @@ def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
 
 
 def _has_few_partitions(table: Table, summary: BatchSummary) -> bool:
-    """Whether many of a batch's rows lie in each partition."""
+    """Whether each partition gets many of the batch's rows."""
     most = table.partitions(summary) if table.partitions else 0
     return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
 
@@ -211,7 +211,7 @@ def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) ->
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
-    """The tables of a pipeline; None where it has none."""
+    """The sink for a pipeline's tables; None if it has none."""
     return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
 
 

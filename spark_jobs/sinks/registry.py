@@ -1,4 +1,4 @@
-"""Which sinks a pipeline writes to, as settings enable them."""
+"""Makes the sinks of a pipeline that settings enable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spark_jobs.state.ledger import Document
 
 
 def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> list[Sink]:
-    """The enabled sinks that a pipeline has something for, in the order of writing."""
+    """The enabled sinks to which a pipeline writes, in the order of writing."""
     made = (
         import_module(module).sink(pipeline, settings, database)
         for module in (
@@ -30,7 +30,7 @@ def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document
 def sink_names(
     pipeline: Pipeline, settings: Settings, database: Database[Document]
 ) -> tuple[str, ...]:
-    """Names of the enabled sinks that a pipeline has something for."""
+    """Names of the enabled sinks to which a pipeline writes."""
     return tuple(sink.name for sink in sinks_of(pipeline, settings, database))
 
 

@@ -190,7 +190,7 @@ def test_a_secret_in_any_spelling_and_packing_is_found(
         ("lz4", "net.jpountz.lz4.LZ4BlockOutputStream"),
         ("zstd", "com.github.luben.zstd.ZstdOutputStream"),
     ):
-        java: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
+        java: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public API
         packed = java.java.io.ByteArrayOutputStream()
         out = getattr(java, stream)(packed)
         out.write(bytearray(raw * 9))

@@ -37,7 +37,7 @@ def test_interrupted_reset_lets_no_job_go_on_over_emptied_stores(
             reset.delete_stored(world.pipeline, world.settings)
 
     if step == "_truncate":
-        with pytest.raises(JobError, match="the ledger `batches` in MongoDB has none"):
+        with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
             world.process()
     else:
         world.process()
@@ -107,7 +107,7 @@ def test_other_sinks_than_before_are_refused(make_world: MakeWorld) -> None:
     with pytest.raises(JobError) as added:
         world.process()
     refusal = str(added.value)
-    assert "what is stored went to `mongodb`, now it is `cassandra,mongodb`." in refusal
+    assert "earlier batches went to `mongodb`, new ones go to `cassandra,mongodb`." in refusal
     assert "cassandra would lack the 1 stored records." in refusal
     assert "set SINKS to `mongodb` again" in refusal
     assert f".venv/bin/millrace replay --topic {world.topic} --sink cassandra`" in refusal

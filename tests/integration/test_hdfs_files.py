@@ -186,7 +186,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
 
     crash(world, monkeypatch, "before-commit", checkpoint_path=place)
     assert (checkpoint.last_planned(), checkpoint.last_committed()) == (0, None)
-    checkpoint.set_timestamp(0, checkpoint.plan(0).timestamp_ms - 1)
+    checkpoint.set_timestamp(0, checkpoint.planned_batch(0).timestamp_ms - 1)
     world.process(checkpoint_path=place)
     world.send(message("C"), message("A"))
     world.process(checkpoint_path=place)
@@ -199,7 +199,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     assert checkpoint.last_committed() == 1
     assert not (world.settings.millrace_home / "checkpoints").exists()
     # Without it the topic would be read again from its beginning.
-    checkpoint_at(settings, world.pipeline.name).delete()
+    checkpoint_at(settings.checkpoints, world.pipeline.name).delete()
     with pytest.raises(JobError, match=r"checkpoint `hdfs://.* is gone"):
         world.process(checkpoint_path=place)
 

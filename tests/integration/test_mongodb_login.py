@@ -1,4 +1,4 @@
-"""A MongoDB that wants a login: what is said to one who has none, or a wrong one."""
+"""A MongoDB that needs a login: what is said to one who has none, or a wrong one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a server that wants a login, and knows one user."""
+    """The port of a server that needs a login, and knows one user."""
     folder = tmp_path_factory.mktemp("mongodb")
     (port,) = free_ports(1)
     process = start(folder, port)
@@ -72,7 +72,7 @@ def test_missing_or_wrong_login_is_reported_before_anything_is_done(port: int, l
     with connect_mongodb(settings) as client, pytest.raises(SinkRejected) as caught:
         check_mongodb(client, settings)
 
-    assert "wants a login" in str(caught.value)
+    assert "needs a login" in str(caught.value)
     assert "`MONGO_URI`" in str(caught.value)
     assert "wrong" not in str(caught.value)
 
@@ -85,7 +85,7 @@ def test_doctor_reports_a_wrong_login_and_missing_rights(port: int) -> None:
     refused, unseen = run_checks(checks, wrong.model_copy(update={"stack": "external"}))
     taken, _ = run_checks(checks, right.model_copy(update={"stack": "external"}))
 
-    assert "wants a login" in refused.text
+    assert "needs a login" in refused.text
     assert "wrong-password" not in refused.text
     assert unseen.status is Status.NOT_YET
     assert taken.status is Status.OK

@@ -135,7 +135,7 @@ def ask_mongodb(settings: Settings) -> None:
             f"{AUTHORITY}: set CASSANDRA_SSL_CA_LOCATION",
         ),
         (ask_cassandra, {"CASSANDRA_SSL": "false"}, "CASSANDRA_SSL"),
-        (ask_mongodb, {"MONGO_URI": f"{USER}:[^@]+@>{USER}:wrong-one@"}, "wants a login"),
+        (ask_mongodb, {"MONGO_URI": f"{USER}:[^@]+@>{USER}:wrong-one@"}, "needs a login"),
         (
             ask_mongodb,
             {"MONGO_URI": "tlsCAFile=.*>tlsCAFile=unknown"},

@@ -39,8 +39,8 @@ def test_recreated_topic_is_refused_with_the_records_concerned(make_world: MakeW
 
     text = str(refused.value)
     assert f"the topic `{world.topic}`" in text
-    assert "is another one than before (its id is `" in text
-    assert "The stores hold 2 records of the former one, this one holds 3 messages" in text
+    assert "is not the same as before (its id is `" in text
+    assert "The stores hold 2 records from the former topic, this one holds 3 messages" in text
     assert "make reset PIPELINE=tickets" in text
     assert len(entries(world)) == 1
 
@@ -55,7 +55,7 @@ def test_entry_of_an_older_version_knows_another_topic_by_its_end(make_world: Ma
     ensure_topics(world.settings, [world.topic])
     world.send(ticket("D"), partition=0)
 
-    with pytest.raises(JobError, match=r"2 offsets that were read before lie beyond its end"):
+    with pytest.raises(JobError, match=r"2 offsets read before lie beyond its end"):
         run(world)
 
 
@@ -155,7 +155,7 @@ def test_planned_batch_whose_messages_aged_out_in_part_is_completed(
     ("dies", "sinks", "trace"),
     [
         ("mongodb.MongoAggregates.apply", ("cassandra", "mongodb"), "cassandra confirmed it"),
-        ("cassandra.fault_point", ("cassandra",), "Cassandra holds rows of them"),
+        ("cassandra.fault_point", ("cassandra",), "Cassandra holds rows from them"),
     ],
     ids=["after a sink", "within a sink"],
 )
@@ -197,7 +197,7 @@ def test_confirmed_batch_that_aged_out_before_the_commit_lost_nothing(
             run(world)
     age_out(world, 3)
 
-    with pytest.raises(JobError, match="what it held of them is in all sinks"):
+    with pytest.raises(JobError, match="so its messages are in all sinks"):
         run(world)
     world.send(ticket("E"), partition=0)
     run(world, loss=True)

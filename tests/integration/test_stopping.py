@@ -79,8 +79,8 @@ def test_batches_that_hang_are_abandoned_within_one_time_for_all(
     hold.go.set()
 
     assert said == [
-        "tickets: abandoned its batch 0, which comes again",
-        "profiles: abandoned its batch 0, which comes again",
+        "tickets: abandoned batch 0, which will be repeated",
+        "profiles: abandoned batch 0, which will be repeated",
     ]
     wait_for(lambda: not tickets.spark.streams.active, 30, "end of the queries")
     tickets.process()

@@ -202,7 +202,7 @@ def test_emptied_ledger_is_refused(make_world: MakeWorld) -> None:
     world.process()
     world.database["batches"].delete_many({})
 
-    with pytest.raises(JobError, match="the ledger `batches` in MongoDB has none"):
+    with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
         world.process()
 
 

@@ -93,7 +93,7 @@ def _readable(content: bytes, spark: SparkSession) -> Iterator[tuple[str, bytes]
 
 def _unpacked(content: bytes, spark: SparkSession, stream_class: str) -> bytes:
     """What Spark compressed, read by the classes that Spark uses."""
-    java: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    java: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     packed = java.java.io.ByteArrayInputStream(bytearray(content))
     out = java.java.io.ByteArrayOutputStream()
     stream = getattr(java, stream_class)(packed)

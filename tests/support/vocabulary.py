@@ -24,7 +24,7 @@ AVOIDED: Final = {
     r"is to be had|are to be had": "is available",
     r"lest": "so that … does not",
     r"nobody": "no one; or say who",
-    r"octets?": "bytes",
+    r"(?<!F\.)octets?": "bytes",  # Spark has a function of that name
     r"other ones": "others, different",
     r"(?:tells?|telling) (?:of|apart)": "reports, distinguishes",
     r"told": "reported, said, named",

@@ -73,7 +73,7 @@ def test_running_job_is_named_and_neither_run_nor_stream_starts_anything(
         with pytest.raises(JobError) as caught:
             start()
 
-        assert f"pipeline tickets is running already on this state folder: process {job.pid}." in (
+        assert f"pipeline tickets is already running on this state folder: process {job.pid}." in (
             str(caught.value)
         )
         assert f"`kill {job.pid}`" in str(caught.value)

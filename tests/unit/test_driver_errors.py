@@ -33,13 +33,13 @@ from spark_jobs.sinks.driver_errors import explained
         pytest.param(
             OperationFailure("Jane", 13),
             SinkRejected,
-            ["wants a login", "`millrace`", "code 13", "MONGO_URI"],
+            ["needs a login", "`millrace`", "code 13", "MONGO_URI"],
             id="mongodb without login",
         ),
         pytest.param(
             BulkWriteError({"writeErrors": [{"op": {"name": "Jane"}}]}),
             SinkRejected,
-            ["refused what was asked (BulkWriteError, code 65)"],
+            ["refused the request (BulkWriteError, code 65)"],
             id="mongodb refused a write",
         ),
         pytest.param(
@@ -51,7 +51,7 @@ from spark_jobs.sinks.driver_errors import explained
         pytest.param(
             InvalidRequest("Jane"),
             SinkRejected,
-            ["refused what was asked (InvalidRequest)", "cql/"],
+            ["refused the request (InvalidRequest)", "cql/"],
             id="cassandra refused",
         ),
         pytest.param(

@@ -16,7 +16,7 @@ def test_full_disk_and_missing_right_name_the_place_and_what_to_do() -> None:
     full = file_error(OSError(errno.ENOSPC, "No space left on device", "/data/x"))
     locked = file_error(PermissionError(errno.EACCES, "Permission denied", "/data/x"))
 
-    assert str(full).startswith("No space left on device: `/data/x`. Make room there")
+    assert str(full).startswith("No space left on device: `/data/x`. Free some space there")
     assert str(locked).startswith("Permission denied: `/data/x`. Let this user write there")
 
 

@@ -73,7 +73,7 @@ def test_other_server_on_the_port_is_no_master(answer: Answer) -> None:
     with listening(answer) as port:
         (reason,) = unreachable(settings(f"spark://127.0.0.1:{port}"))
 
-    assert "is no Spark master" in reason or "cannot connect" in reason
+    assert "is not a Spark master" in reason or "cannot connect" in reason
 
 
 def test_one_of_several_masters_is_enough() -> None:
@@ -91,14 +91,14 @@ def test_all_masters_that_are_away_are_named_once() -> None:
     assert str(refused.value) == (
         f"No Spark master at `spark://127.0.0.1:{one},127.0.0.1:{two}`: cannot connect to"
         f" 127.0.0.1:{one} (connection refused); cannot connect to 127.0.0.1:{two} (connection"
-        " refused). Start the master, or name another one by `--master` or SPARK_MASTER. Nothing"
+        " refused). Start the master, or set another one with `--master` or SPARK_MASTER. Nothing"
         " was started."
     )
 
 
 @pytest.mark.parametrize("server", ["host", "host:", "host:x", ":7077", "host:0", "host:99999"])
 def test_invalid_address_is_named(server: str) -> None:
-    with pytest.raises(JobError, match=f"`{server}` is no address of a Spark master"):
+    with pytest.raises(JobError, match=f"`{server}` is not the address of a Spark master"):
         unreachable(settings(f"spark://{server}"))
 
 

@@ -1,4 +1,4 @@
-"""Reads what the files sink has written, on Spark, for verification; deletes it for reset."""
+"""Reads the files sink's output by Spark, for verification; deletes it for reset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 
 
 def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
-    """All rows of a set as one format has them.
+    """All rows of a set in one format.
 
     Columns out: the set's columns and `batch_id` bigint.
     Grain: one row of the set.
@@ -47,18 +47,18 @@ def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:
 
 
 def has_files(settings: Settings, pipeline: Pipeline) -> bool:
-    """Whether a place on this machine holds a pipeline's files; of others Spark has to tell."""
+    """Whether OUTPUT_PATH holds a pipeline's files; False where only Spark could see."""
     system = output_files(settings)
     return can_be_reached(system) and load_manifest(system, pipeline.family) is not None
 
 
 def delete_sets(settings: Settings, pipeline: Pipeline) -> None:
-    """Delete all files of a pipeline and what is remembered of them; on HDFS and S3 by Spark.
+    """Delete a pipeline's files, then its manifest and notes; on HDFS and S3 by Spark.
 
-    The memory goes last, so that an interrupted deletion can be run again.
+    The manifest goes last, so that an interrupted deletion can be run again.
     """
     system = output_files(settings)
-    # First, as it promises to complete a merge whose files go now.
+    # First, because a job would complete the merge of files that are being deleted.
     system.delete(intent_path(pipeline.family))
     names = [each.name for each in pipeline.file_sets] + [s.name for s in pipeline.snapshots]
     for name in names:

@@ -4,10 +4,10 @@ What: the records of each set of the pipeline, by UTC day where the set has one
     (`<set>/day=2026-11-22/…`), and the pipeline's snapshots, each one file.
 Key: a file's name: query, batch and part (`1a2b3c4d-0000000042-000.parquet`).
 Replay: the batch's own files are replaced, and those that it no longer has are deleted; the
-    snapshots know which batches they hold. Batches that were compacted are left as they are.
-Nulls: kept; file_formats.py says how each format shows them.
-Options: several formats at once go into a folder each (`<set>/parquet`). A file is written under
-    `_staging`, which readers skip, and is renamed when it is whole.
+    manifest knows which batches the snapshots hold. Compacted batches are left unchanged.
+Nulls: kept; formats.py says how each format shows them.
+Options: with several formats, each has its own folder (`<set>/parquet`). A file is written under
+    `_staging`, which readers skip, and is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
 from spark_jobs.targets import FileSet
 
-# More than a usual micro-batch, so that a set gets one file for each day of it.
+# More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
 NO_DAY = "none"
 TARGETS = "targets.json"
@@ -82,9 +82,9 @@ class FilesSink(Sink):
         return self.pipeline.family
 
     def check(self) -> None:
-        """See that the place can be written to and holds what these settings would write.
+        """Check that OUTPUT_PATH can be written to and that its files have these formats.
 
-        HDFS and S3 are asked once Spark runs.
+        HDFS and S3 are checked once Spark runs.
         """
         system = output_files(self.settings)
         if not can_be_reached(system):
@@ -107,13 +107,13 @@ class FilesSink(Sink):
             )
 
     def _fill_another(self) -> str:
-        """A command that writes all that is stored beside the present place."""
+        """A command that writes all stored records to another place."""
         path = f"{self.settings.output_path}-{'-'.join(self.settings.output_format)}"
         elsewhere = self.settings.model_copy(update={"output_path": path})
         return remedies.replay(self.pipeline.topic(self.settings), self.name, elsewhere)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Put the batch's files in place, then the snapshots that hold it."""
+        """Put the batch's files in place, then the snapshots that include it."""
         system = output_files(self.settings)
         with explained(self.settings, f"take batch {batch_id}"):
             manifest = load_manifest(system, self.family) or Manifest(
@@ -147,7 +147,7 @@ class FilesSink(Sink):
                 stem = file_stem(batch.query_id, batch_id)
                 moves += placed(system, folder, target, stem)
         targets = [target for _, target in moves]
-        # What a former try has put in place and this one will not: known before anything moves.
+        # Files that an earlier attempt put in place and this one will not: noted before any move.
         system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
         with publishing(system, self.family):
             for position, (source, target) in enumerate(moves):
@@ -235,14 +235,14 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
 
 
 def file_stem(query_id: str, batch_id: int) -> str:
-    """How the names of a batch's files begin."""
+    """The beginning of the names of a batch's files."""
     return f"{query_id[:8]}-{batch_id:010d}"
 
 
 def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: str) -> None:
-    """Write the rows of a set into a folder of their own, each day apart.
+    """Write a set's rows into a folder of their own, separated by day.
 
-    Sorted, so that a repeated batch is cut into the same files.
+    Sorted, so that a repeated batch is split into the same files.
     """
     schema = file_set.schema
     rows = file_set.rows(records).select(*(F.col(f.name).cast(f.dataType) for f in schema))
@@ -255,7 +255,7 @@ def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: st
 
 
 def placed(system: FileSystem, folder: str, target: str, stem: str) -> list[tuple[str, str]]:
-    """From where each staged file moves to where."""
+    """Source and target path of each staged file."""
     by_day: dict[str, list[str]] = {}
     for file in system.files(folder):
         day, _, name = file.path.rpartition("/")
@@ -272,10 +272,10 @@ def placed(system: FileSystem, folder: str, target: str, stem: str) -> list[tupl
 
 @contextmanager
 def explained(settings: Settings, action: str) -> Iterator[None]:
-    """Turn errors of file systems and Spark into what a user can act on.
+    """Turn errors of file systems and Spark into errors that a user can act on.
 
     Raises:
-        SinkError: in its place; without texts of the cause, which may quote records.
+        SinkError: replaces them, without the cause's message, which may quote records.
     """
     try:
         yield
@@ -289,7 +289,7 @@ def explained(settings: Settings, action: str) -> Iterator[None]:
         if "://" in settings.output_path and OUTAGE_PATTERN.search(str(error)):
             raise SinkUnavailable(
                 f"Files: {place} did not {action} ({cause}). Nothing is lost: the batch is"
-                " repeated. See that the store of OUTPUT_PATH is up (`make status`)."
+                " repeated. Check that the store of OUTPUT_PATH is up (`make status`)."
             ) from error
         raise SinkRejected(
             f"Files: {place} refused to {action} ({cause}). Nothing is lost: the batch is repeated"
