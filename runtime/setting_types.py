@@ -1,4 +1,4 @@
-"""Types of settings: what a value of each kind may be, and the words that refuse another one."""
+"""Types of settings: which values each accepts, and the messages that refuse others."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from runtime.topic_names import is_topic_name
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
-# Services of the embedded stack that `up` starts only where they are asked for.
+# Services of the embedded stack that `up` starts only on request.
 EXTRA_SERVICES: Final = ("postgres", "hdfs")
 HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
 MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
-# What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
-# colon for the end of a class path's, and Hadoop replaces `${…}`.
-COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
-COLON: Final = (":", "holds a colon, at which Java takes it apart")
-VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
+# Characters that break a path: Spark splits lists of folders at commas, Java splits class paths at
+# colons, and Hadoop replaces `${…}`.
+COMMA: Final = (",", "contains a comma, at which Spark splits it")
+COLON: Final = (":", "contains a colon, at which Java splits it")
+VARIABLE: Final = ("${", "contains `${`, which Hadoop takes for a variable")
 
 P = TypeVar("P", str, Path)
 
 
 def in_project(path: Path) -> Path:
-    """A path made absolute; a relative one lies in the project's folder."""
+    """An absolute path; a relative one is resolved in the project's folder."""
     return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
@@ -42,19 +42,19 @@ def _output_folder(value: str) -> str:
 def _without(*signs: tuple[str, str]) -> Callable[[P], P]:
     def check(path: P) -> P:
         if fault := _unusable_character(str(path), signs):
-            raise ValueError(f"{str(path)!r} {fault}; expected a path without")
+            raise ValueError(f"{str(path)!r} {fault}; expected a path without it")
         return path
 
     return check
 
 
 def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
-    """What of a path cannot be handed on, in words; None where all can."""
+    """Describes what makes a path unusable; None if it is usable."""
     for character in path:
         if unicodedata.category(character) == "Cc":
-            return f"holds a control character (U+{ord(character):04X})"
+            return f"contains a control character (U+{ord(character):04X})"
         if unicodedata.category(character) == "Cs":
-            return "holds bytes that are not UTF-8"
+            return "contains bytes that are not UTF-8"
     return next((name for sign, name in signs if sign in path), None)
 
 
@@ -67,7 +67,7 @@ def _host_port_list(value: str) -> str:
 
 def _topic_name(value: str) -> str:
     if not is_topic_name(value):
-        raise ValueError("expected 1 to 237 of letters, digits, `.`, `_`, `-`")
+        raise ValueError("expected 1 to 237 letters, digits, `.`, `_`, `-`")
     return value
 
 
@@ -79,7 +79,7 @@ def _memory(value: str) -> str:
 
 def _database_name(value: str) -> str:
     if set(value) & set('/\\. "$*<>:|?'):
-        raise ValueError('expected a name without blanks and any of `/\\."$*<>:|?`')
+        raise ValueError('expected a name without blanks and without any of `/\\."$*<>:|?`')
     return value
 
 
@@ -94,7 +94,7 @@ def _in_capitals(value: Any) -> Any:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Names separated by commas or in a list: in lower case, each once."""
+    """Names from a list or separated by commas, in lower case, each once."""
     parts = value.split(",") if isinstance(value, str) else value
     names = (part.strip().lower() for part in parts)
     return tuple(dict.fromkeys(name for name in names if name))
@@ -110,7 +110,7 @@ def _sinks(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or not set(names) <= {*OUTPUT_FORMATS}:
-        raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
+        raise ValueError(f"expected one or more of {', '.join(OUTPUT_FORMATS)}")
     return names
 
 
@@ -118,7 +118,7 @@ def _services(names: tuple[str, ...]) -> tuple[str, ...]:
     names = _names(name.removeprefix("+") for name in names)
     if unknown := [name for name in names if name not in EXTRA_SERVICES]:
         valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
-        raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
+        raise ValueError(f"`{', '.join(unknown)}` is not an extra service; valid: {valid}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Names of topics: Kafka's rule for them, and the topic of dead letters that each one has."""
+"""Names of topics: Kafka's rule for them, and the name of each topic's dead-letter topic."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
 
 
 def is_topic_name(name: str) -> bool:
-    """Whether Kafka takes the name, and that of its topic of dead letters."""
+    """Whether Kafka accepts the name and that of its dead-letter topic."""
     return bool(TOPIC_PATTERN.match(name)) and name not in {".", ".."}
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Name of the topic that keeps what `topic` held and no sink could take."""
+    """Name of the topic that keeps the rejected messages of `topic`."""
     return topic + DEAD_LETTER_SUFFIX

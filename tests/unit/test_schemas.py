@@ -196,7 +196,7 @@ def test_white_space_is_the_unicode_property() -> None:
         ("properties.a.x-sensitivity", ..., "`a`: `x-sensitivity` is not one of public"),
         ("properties.a.type", "integer", "`a`: `type` is not made of string"),
         ("properties.a.type", ["string", "null"], "a required field must have the type `string`"),
-        ("properties.a.x-synonyms", {"z": "w"}, "leads `z` to `w`, which is not in `enum`"),
+        ("properties.a.x-synonyms", {"z": "w"}, "maps `z` to `w`, which is not in `enum`"),
         ("properties.a.x-synonyms", {"Z ": "x"}, "`Z ` is not trimmed and in lower case"),
         ("properties.a.x-other-names", ["p.q"], "`p.q`: two fields have this name"),
         ("properties.a.pattern", "[a-z]+", "must begin with `^` and end with `$`"),
