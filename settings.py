@@ -14,33 +14,12 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+import runtime.setting_types as kinds
 from runtime.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
 from runtime.setting_conflicts import shared_ports, shared_topics, unreadable_authority
-from runtime.setting_types import (
-    EXTRA_SERVICES,
-    OUTPUT_FORMATS,
-    PROJECT_ROOT,
-    CheckpointPlace,
-    Consistency,
-    Copies,
-    DatabaseName,
-    FileOrObject,
-    Formats,
-    HomeFolder,
-    HostPorts,
-    JarsFolder,
-    Memory,
-    MongoAddress,
-    OutputPlace,
-    Port,
-    PostgresAddress,
-    Rate,
-    Services,
-    Sinks,
-    TopicName,
-    WebAddress,
-)
+from runtime.setting_types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.sink_modules import has_files
 
 # What other modules take from here; some of it is declared next to the rules that need it.
 __all__ = [
@@ -66,20 +45,20 @@ class Settings(BaseSettings):
     stack: Literal["embedded", "docker", "external"] = Field(
         "embedded", description="where the services are: `embedded`, `docker` or `external`"
     )
-    services: Services = Field(
+    services: kinds.Services = Field(
         (), description="more embedded services to start, such as `+postgres,+hdfs`"
     )
-    millrace_home: HomeFolder = Field(
+    millrace_home: kinds.HomeFolder = Field(
         Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
     )
-    jars_path: JarsFolder | None = Field(
+    jars_path: kinds.JarsFolder | None = Field(
         None, description="folder of the fetched jars; `jars` of `MILLRACE_HOME` when absent"
     )
 
-    kafka_bootstrap_servers: HostPorts = Field(
+    kafka_bootstrap_servers: kinds.HostPorts = Field(
         "127.0.0.1:9092", description="broker addresses, `host:port`, separated by commas"
     )
-    kafka_controller_port: Port | None = Field(
+    kafka_controller_port: kinds.Port | None = Field(
         None,
         description="second port of the embedded Kafka; port of the brokers + 10000 when absent",
     )
@@ -103,8 +82,8 @@ class Settings(BaseSettings):
     cassandra_contact_points: str = Field(
         "127.0.0.1", description="host names or addresses, separated by commas"
     )
-    cassandra_port: Port = Field(9042, description="port of the CQL protocol")
-    cassandra_storage_port: Port | None = Field(
+    cassandra_port: kinds.Port = Field(9042, description="port of the CQL protocol")
+    cassandra_storage_port: kinds.Port | None = Field(
         None,
         description="second port of the embedded Cassandra; `CASSANDRA_PORT` + 10000 when absent",
     )
@@ -119,12 +98,12 @@ class Settings(BaseSettings):
     cassandra_ssl_ca_location: Path | None = Field(
         None, description="PEM file of the authority that signed its certificates; for TLS"
     )
-    cassandra_replication_factor: Copies = Field(
+    cassandra_replication_factor: kinds.Copies = Field(
         1,
         description="copies of each row in the local data centre, for keyspaces that Millrace"
         " makes",
     )
-    cassandra_consistency: Consistency = Field(
+    cassandra_consistency: kinds.Consistency = Field(
         "LOCAL_QUORUM",
         description="copies that confirm a write and answer a read: `LOCAL_QUORUM`, `QUORUM`,"
         " `ALL`, or `LOCAL_ONE` where there is one copy",
@@ -135,41 +114,43 @@ class Settings(BaseSettings):
         " which takes less of the processors",
     )
 
-    mongo_uri: MongoAddress = Field(
+    mongo_uri: kinds.MongoAddress = Field(
         SecretStr("mongodb://127.0.0.1:27017"),
         description="address of MongoDB (secret: it may hold a password)",
     )
-    mongo_database: DatabaseName = Field(
+    mongo_database: kinds.DatabaseName = Field(
         "millrace", description="database of aggregates and ledger"
     )
 
-    postgres_dsn: PostgresAddress = Field(
+    postgres_dsn: kinds.PostgresAddress = Field(
         SecretStr("postgresql://millrace@127.0.0.1:5432/millrace"),
         description="address of PostgreSQL or Supabase (secret: it may hold a password)",
     )
 
     spark_master: str = Field("local[*]", description="where Spark runs")
-    spark_driver_memory: Memory = Field("1g", description="heap of the driver, such as `1g`")
-    spark_executor_memory: Memory | None = Field(
+    spark_driver_memory: kinds.Memory = Field("1g", description="heap of the driver, such as `1g`")
+    spark_executor_memory: kinds.Memory | None = Field(
         None, description="heap of each executor; Spark's own default when absent"
     )
     spark_executor_cores: int | None = Field(
         None, ge=1, description="cores of each executor; Spark's own default when absent"
     )
 
-    tickets_topic: TopicName = Field("client_tickets", description="topic of the tickets")
-    profiles_topic: TopicName = Field("users_profiles", description="topic of the profiles")
-    customers_topic: TopicName = Field("customers-raw", description="topic of the customers' rows")
-    customers_usa_topic: TopicName = Field(
+    tickets_topic: kinds.TopicName = Field("client_tickets", description="topic of the tickets")
+    profiles_topic: kinds.TopicName = Field("users_profiles", description="topic of the profiles")
+    customers_topic: kinds.TopicName = Field(
+        "customers-raw", description="topic of the customers' rows"
+    )
+    customers_usa_topic: kinds.TopicName = Field(
         "customers-usa", description="topic that receives the valid customers of the USA"
     )
-    customers_alerts_topic: TopicName = Field(
+    customers_alerts_topic: kinds.TopicName = Field(
         "customers-alerts", description="topic that receives the incomplete customers"
     )
     topic_partitions: int = Field(
         3, ge=1, le=1000, description="partitions of topics that Millrace makes"
     )
-    topic_replication_factor: Copies = Field(
+    topic_replication_factor: kinds.Copies = Field(
         1,
         description="copies of each partition of topics that Millrace makes; above 1 two of them"
         " must confirm a message (`min.insync.replicas`)",
@@ -178,7 +159,7 @@ class Settings(BaseSettings):
     tickets_count: int = Field(
         100, ge=0, description="tickets that the producer sends; 0 = without end"
     )
-    tickets_rate: Rate = Field(10, description="tickets per second; 0 = unlimited")
+    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
     profiles_count: int = Field(
         100, ge=0, description="profiles that the producer sends; 0 = without end"
     )
@@ -191,10 +172,10 @@ class Settings(BaseSettings):
     profiles_source: Literal["auto", "api", "offline"] = Field(
         "auto", description="`api`, `offline`, or `auto`: the API, else offline"
     )
-    customers_source: FileOrObject | None = Field(
+    customers_source: kinds.FileOrObject | None = Field(
         None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
     )
-    customers_rate: Rate = Field(0, description="customers per second; 0 = unlimited")
+    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
     pii_hash_key: SecretStr | None = Field(
         None,
@@ -204,16 +185,16 @@ class Settings(BaseSettings):
         "hmac-sha256", description="`hmac-sha256`, or `sha256` for data hashed that way before"
     )
 
-    sinks: Sinks = Field(
+    sinks: kinds.Sinks = Field(
         DEFAULT_SINKS, description="stores that receive records, separated by commas"
     )
-    output_format: Formats = Field(
+    output_format: kinds.Formats = Field(
         ("parquet",), description="formats of files: `parquet`, `json`, `csv`, several with commas"
     )
-    output_path: OutputPlace = Field(
+    output_path: kinds.OutputPlace = Field(
         "./output", description="where files go: a folder, `s3a://bucket/…` or `hdfs://host:port/…`"
     )
-    checkpoint_path: CheckpointPlace = Field(
+    checkpoint_path: kinds.CheckpointPlace = Field(
         "checkpoints",
         description="where checkpoints are: a folder, by itself below `MILLRACE_HOME`,"
         " `s3a://bucket/…` or `hdfs://host:port/…`",
@@ -223,11 +204,13 @@ class Settings(BaseSettings):
         None, description="its secret part (secret); both absent: the usual places of AWS"
     )
     aws_region: str | None = Field(None, description="region of the buckets, such as `eu-west-3`")
-    s3_endpoint_url: WebAddress | None = Field(
+    s3_endpoint_url: kinds.WebAddress | None = Field(
         None, description="address of a store that speaks S3, where it is not AWS"
     )
-    hdfs_port: Port = Field(8020, description="port of the embedded NameNode (`SERVICES=+hdfs`)")
-    hdfs_datanode_port: Port = Field(9866, description="port of the embedded DataNode")
+    hdfs_port: kinds.Port = Field(
+        8020, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
+    )
+    hdfs_datanode_port: kinds.Port = Field(9866, description="port of the embedded DataNode")
     hadoop_conf_dir: Path | None = Field(
         None, description="folder of `core-site.xml` and `hdfs-site.xml`, for `hdfs://`"
     )
@@ -253,6 +236,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )
+
+    @property
+    def files_at(self) -> str | None:
+        """Where files go; None without the sink of files."""
+        return self.output_path if has_files(self.sinks) else None
 
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -20,12 +18,10 @@ from local_stack.service import Service
 from runtime.files import write_whole
 from runtime.jars import class_path
 from runtime.java import Java
-from runtime.surroundings import service_environment
 from runtime.versions import pinned
 from settings import Settings
 
 PROBE_TIMEOUT_SECONDS: Final = 2
-FORMAT_TIMEOUT_SECONDS: Final = 120
 
 # message.max.bytes stays at Kafka's default (1 MiB): it is only the topics' default, and a
 # dead-letter topic sets its own larger max.message.bytes. Nothing ages out: Kafka goes by the
@@ -106,22 +102,11 @@ class Kafka(Service):
 
     def _format(self) -> None:
         arguments = ("format", "--cluster-id", new_cluster_id(), "--ignore-formatted", "--config")
-        outcome = subprocess.run(
+        self.run_to_its_end(
             self._java("kafka.tools.StorageTool", *arguments, self._config("server.properties")),
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_TIMEOUT_SECONDS,
-            cwd=self.data_path,
-            env=service_environment(os.environ),
-            check=False,
+            f"or remove the folder `{self.data_path}`, which deletes every topic and message, and"
+            " run the command again.",
         )
-        if outcome.returncode:
-            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
-            raise StackError(
-                f"kafka could not prepare its data folder {self.data_path}:\n{tail}\n"
-                f"Correct the problem; or remove the folder `{self.data_path}`, which deletes every"
-                " topic and message, and run the command again."
-            )
 
     def _java(self, *arguments: str | Path) -> list[str]:
         if self.java is None:

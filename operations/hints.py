@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
 from cql.client import close, connect, select_rows
 from errors import MillraceError
+from operations.pipelines import PIPELINES
 from operations.show import DEAD_LETTERS
 from runtime import remedies
 from settings import Settings
+from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.sinks.files.sink import FilesSink
+from spark_jobs.sinks.mongodb import MongoAggregates, confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import kinds_of
 
 COMMAND_WIDTH, LINE_WIDTH = 52, 80
 Hint = tuple[str, str]
@@ -21,10 +26,9 @@ Hint = tuple[str, str]
 
 def next_steps(settings: Settings) -> str:
     """Commands with what each shows; those whose stores are enabled and hold something."""
+    enabled = kinds_of(PIPELINES, settings)
     hints = [
-        *_of_cassandra(settings),
-        *_of_mongodb(settings),
-        *_of_files(settings),
+        *(hint for kind, hints in HINTS.items() if kind in enabled for hint in hints(settings)),
         (f"make show WHAT={DEAD_LETTERS}", "what was rejected, why"),
         *_of_dead_letters(settings),
         ("make status", "services, lag, jobs"),
@@ -43,8 +47,6 @@ def hint_line(command: str, what: str) -> str:
 
 
 def _of_cassandra(settings: Settings) -> Iterator[Hint]:
-    if "cassandra" not in settings.sinks:
-        return
     # The numbers are proved by now: without an example the other commands are still right.
     with suppress(MillraceError):
         session = connect(settings)
@@ -70,14 +72,19 @@ def _of_cassandra(settings: Settings) -> Iterator[Hint]:
 
 
 def _of_mongodb(settings: Settings) -> Iterator[Hint]:
-    if "mongodb" in settings.sinks:
-        yield "make show WHAT=mongodb.ticket_metrics", "documents of MongoDB"
-        yield 'make mongosh EVAL="db.tickets_by_team.find()"', "without EVAL= a shell"
+    yield "make show WHAT=mongodb.ticket_metrics", "documents of MongoDB"
+    yield 'make mongosh EVAL="db.tickets_by_team.find()"', "without EVAL= a shell"
 
 
 def _of_files(settings: Settings) -> Iterator[Hint]:
-    if "files" in settings.sinks:
-        yield "make show WHAT=files.tickets_by_type", "files of any format"
+    yield "make show WHAT=files.tickets_by_type", "files of any format"
+
+
+HINTS: Mapping[type[Sink], Callable[[Settings], Iterator[Hint]]] = {
+    CassandraSink: _of_cassandra,
+    MongoAggregates: _of_mongodb,
+    FilesSink: _of_files,
+}
 
 
 def _of_dead_letters(settings: Settings) -> Iterator[Hint]:

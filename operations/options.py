@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from operations import commands
 from operations.tables import FORMATS
+from runtime.sink_modules import SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.run.job_options import add_job_options
 from spark_jobs.state.acceptance import add_acceptance
@@ -68,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--leave",
         action="append",
         default=[],
-        choices=("cassandra", "files", "postgres"),
+        choices=sorted(name for name in SINK_MODULES if not keeps_ledger(name)),
         help="a sink that is not emptied, as its store is gone or away",
     )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))

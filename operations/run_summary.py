@@ -27,8 +27,8 @@ def print_results(settings: Settings, accounts: list[Account], samples: list[Sam
         sys.stdout.write(f"\nEverything is accounted for: {total} messages.\n")
     else:
         sys.stdout.write("\nNOT everything is accounted for: see the lines above.\n")
-    if "files" in settings.sinks:
-        sys.stdout.write(f"Files: {settings.output_path}\n")
+    if settings.files_at:
+        sys.stdout.write(f"Files: {settings.files_at}\n")
     sys.stdout.write(next_steps(settings) + "\n")
 
 

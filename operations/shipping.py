@@ -16,25 +16,25 @@ from pathlib import Path
 from typing import Final
 
 from runtime.files import write_whole
-from settings import PROJECT_ROOT, Settings
+from settings import PROJECT_ROOT
 
 # Of all files, so that the same code gives the same archive.
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
 DIGEST_DIGITS: Final = 12
 
 
-def archive_path(settings: Settings) -> Path:
+def archive_path(home: Path) -> Path:
     """Where the archive of the present code is, or will be."""
     digest = hashlib.sha256(_packed()).hexdigest()[:DIGEST_DIGITS]
-    return settings.millrace_home / "spark" / f"millrace-{digest}.zip"
+    return home / "spark" / f"millrace-{digest}.zip"
 
 
-def code_archive(settings: Settings) -> Path:
+def code_archive(home: Path) -> Path:
     """The archive of the present code, written if it is not there yet.
 
     Its name changes with the code: executors of a running job may fetch theirs at any moment.
     """
-    path = archive_path(settings)
+    path = archive_path(home)
     if not path.exists():
         write_whole(path, _packed())
     return path

@@ -79,7 +79,7 @@ def postgres_port(dsn: SecretStr) -> int:
 def postgres_address(dsn: SecretStr) -> str:
     """A PostgreSQL address without user, password and options, safe to show."""
     parts = urlsplit(dsn.get_secret_value())
-    return f"{parts.hostname}:{parts.port or POSTGRES_PORT}{parts.path}"
+    return f"{parts.hostname}:{postgres_port(dsn)}{parts.path}"
 
 
 def hadoop_place(value: str) -> str:

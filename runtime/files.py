@@ -47,6 +47,15 @@ def whole(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Have what a file holds, or the names in a folder, written to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Write a file atomically: it is complete or not there at all."""
     with whole(path, mode) as file:

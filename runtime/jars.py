@@ -39,7 +39,7 @@ PRUNED: Final = ("s3",)
 
 Report = Callable[[str], object]
 
-# Cache locks let two checkouts resolve at once. A Maven-compatible `ibiblio` resolver without a root
+# Cache locks let two checkouts resolve at once. A Maven-compatible `ibiblio` resolver with no root
 # is Maven Central.
 IVY_SETTINGS: Final = """<ivysettings>
   <settings defaultResolver="spark-list"/>

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from runtime.addresses import file_or_object, hadoop_place, mongo_uri, postgres_dsn
 from runtime.sink_modules import SINK_MODULES
-from runtime.topic_names import is_topic_name
+from runtime.topic_names import TOPIC_NAME
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
 # Services of the embedded stack that `up` starts only on request.
 EXTRA_SERVICES: Final = ("postgres", "hdfs")
-HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
-MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
+HOST_PORT: Final = re.compile(r"[^\s:,/]+:\d{1,5}")
+MEMORY: Final = re.compile(r"[1-9]\d*[kmgKMG]")
+DATABASE: Final = re.compile(r"""[^/\\. "$*<>:|?]+""")
+WEB: Final = re.compile(r"https?://.*", re.DOTALL)
+CONTROL: Final = re.compile(r"[\0-\x1f\x7f-\x9f]")
+SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 # Characters that break a path: Spark splits lists of folders at commas, Java splits class paths at
 # colons, and Hadoop replaces `${…}`.
 COMMA: Final = (",", "contains a comma, at which Spark splits it")
 COLON: Final = (":", "contains a colon, at which Java splits it")
 VARIABLE: Final = ("${", "contains `${`, which Hadoop takes for a variable")
-
-P = TypeVar("P", str, Path)
 
 
 def in_project(path: Path) -> Path:
@@ -39,54 +40,38 @@ def _output_folder(value: str) -> str:
     return value if "://" in value else str(in_project(Path(value)))
 
 
-def _without(*signs: tuple[str, str]) -> Callable[[P], P]:
-    def check(path: P) -> P:
+def _without(*signs: tuple[str, str]) -> AfterValidator:
+    def check(path: str | Path) -> str | Path:
         if fault := _unusable_character(str(path), signs):
             raise ValueError(f"{str(path)!r} {fault}; expected a path without it")
         return path
 
-    return check
+    return AfterValidator(check)
 
 
 def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
     """Describes what makes a path unusable; None if it is usable."""
-    for character in path:
-        if unicodedata.category(character) == "Cc":
-            return f"contains a control character (U+{ord(character):04X})"
-        if unicodedata.category(character) == "Cs":
-            return "contains bytes that are not UTF-8"
+    if control := CONTROL.search(path):
+        return f"contains a control character (U+{ord(control[0]):04X})"
+    if SURROGATE.search(path):
+        return "contains bytes that are not UTF-8"
     return next((name for sign, name in signs if sign in path), None)
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _host_port_list(value: str) -> str:
     servers = [server.strip() for server in value.split(",")]
-    if not all(HOST_PORT_PATTERN.match(server) for server in servers):
+    if not all(HOST_PORT.fullmatch(server) for server in servers):
         raise ValueError("expected `host:port`, several separated by commas")
     return ",".join(servers)
-
-
-def _topic_name(value: str) -> str:
-    if not is_topic_name(value):
-        raise ValueError("expected 1 to 237 letters, digits, `.`, `_`, `-`")
-    return value
-
-
-def _memory(value: str) -> str:
-    if not MEMORY_PATTERN.match(value):
-        raise ValueError("expected a number and a unit, such as `1g` or `1536m`")
-    return value
-
-
-def _database_name(value: str) -> str:
-    if set(value) & set('/\\. "$*<>:|?'):
-        raise ValueError('expected a name without blanks and without any of `/\\."$*<>:|?`')
-    return value
-
-
-def _web_address(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("expected `http://host:port` or `https://host`")
-    return value
 
 
 def _in_capitals(value: Any) -> Any:
@@ -127,30 +112,26 @@ Copies = Annotated[int, Field(ge=1, le=100)]
 # Per second; 0 is unlimited.
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 HostPorts = Annotated[str, AfterValidator(_host_port_list)]
-TopicName = Annotated[str, AfterValidator(_topic_name)]
-Memory = Annotated[str, AfterValidator(_memory)]
-DatabaseName = Annotated[str, Field(min_length=1, max_length=63), AfterValidator(_database_name)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+TopicName = Annotated[str, _matching(TOPIC_NAME, "1 to 237 of letters, digits, `.`, `_`, `-`")]
+Memory = Annotated[str, _matching(MEMORY, "a number and a unit, such as `1g` or `1536m`")]
+DatabaseName = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    _matching(DATABASE, 'a name without blanks and any of `/\\."$*<>:|?`'),
+]
+WebAddress = Annotated[str, _matching(WEB, "`http://host:port` or `https://host`")]
 MongoAddress = Annotated[SecretStr, AfterValidator(mongo_uri)]
 PostgresAddress = Annotated[SecretStr, AfterValidator(postgres_dsn)]
 Consistency = Annotated[
     Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"], BeforeValidator(_in_capitals)
 ]
-HomeFolder = Annotated[
-    Path, AfterValidator(in_project), AfterValidator(_without(COMMA, COLON, VARIABLE))
-]
-JarsFolder = Annotated[Path, AfterValidator(in_project), AfterValidator(_without(COLON))]
+HomeFolder = Annotated[Path, AfterValidator(in_project), _without(COMMA, COLON, VARIABLE)]
+JarsFolder = Annotated[Path, AfterValidator(in_project), _without(COLON)]
 CheckpointPlace = Annotated[
-    str,
-    Field(min_length=1),
-    AfterValidator(_without(VARIABLE)),
-    AfterValidator(hadoop_place),
+    str, Field(min_length=1), _without(VARIABLE), AfterValidator(hadoop_place)
 ]
 OutputPlace = Annotated[
-    str,
-    AfterValidator(_without(VARIABLE)),
-    AfterValidator(_output_folder),
-    AfterValidator(hadoop_place),
+    str, _without(VARIABLE), AfterValidator(_output_folder), AfterValidator(hadoop_place)
 ]
 FileOrObject = Annotated[str, AfterValidator(file_or_object)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]

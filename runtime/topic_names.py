@@ -7,12 +7,7 @@ from typing import Final
 
 DEAD_LETTER_SUFFIX: Final = "-dead-letter"
 # Kafka's own rule (org.apache.kafka.common.internals.Topic), less the length of the suffix.
-TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
-
-
-def is_topic_name(name: str) -> bool:
-    """Whether Kafka accepts the name and that of its dead-letter topic."""
-    return bool(TOPIC_PATTERN.match(name)) and name not in {".", ".."}
+TOPIC_NAME: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,237}")
 
 
 def dead_letter_topic(topic: str) -> str:

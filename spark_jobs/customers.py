@@ -20,9 +20,8 @@ from settings import Settings
 from spark_jobs.aggregates import roll_up_customers
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.sinks.topics import FIELDS
 from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable
-from spark_jobs.transforms.customers import classify_customers
+from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.summarise import summarise_customers
 

@@ -10,7 +10,6 @@ from pyspark.sql import DataFrame
 
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary, Row
-from spark_jobs.state.checkpoint import Checkpoint, checkpoint_at
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
 
 
@@ -55,7 +54,3 @@ class Pipeline:
             for sinks in combinations(self.separable, number)
         )
         return [self, *chosen]
-
-    def checkpoint(self, settings: Settings) -> Checkpoint:
-        """The pipeline's checkpoint; the version changes with the form of its state."""
-        return checkpoint_at(settings, self.name, "v1")

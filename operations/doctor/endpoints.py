@@ -49,6 +49,12 @@ def postgres_endpoint(settings: Settings) -> Endpoint:
     return Endpoint("postgres", "POSTGRES_DSN", ((access.host, access.port),))
 
 
+def all_of(settings: Settings) -> list[Endpoint]:
+    """Every endpoint that settings name."""
+    known = (kafka_endpoint, cassandra_endpoint, mongodb_endpoint, postgres_endpoint)
+    return [endpoint(settings) for endpoint in known]
+
+
 def split_address(server: str, default_port: int = KAFKA_PORT) -> Address:
     """Host and port of `host:port`."""
     host, _, port = server.strip().rpartition(":")

@@ -23,7 +23,7 @@ from operations.verify.spark_errors import explained_errors
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.sinks.base import Batch as SinkBatch
-from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.registry import sink_names, sinks_of
@@ -64,6 +64,12 @@ class _Replay:
     def topic(self) -> str:
         return self.plan.pipeline.topic(self.settings)
 
+    @property
+    def has_aggregates(self) -> bool:
+        """Whether the pipeline's aggregates are among what is stored."""
+        sinks = sinks_of(self.plan.pipeline, self.settings, self.database)
+        return any(sink.collections for sink in sinks)
+
     def classified(self, batches: list[Batch]) -> DataFrame:
         """What stands on the topic between the batches' first and last offsets."""
         messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
@@ -82,7 +88,8 @@ class _Replay:
         rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
         return self.spark.createDataFrame(rows, RANGE_COLUMNS)
 
-    def to_cassandra(self, chosen: DataFrame) -> dict[str, int]:
+    def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
+        """Give a sink that knows no batches the rows of all of them at once."""
         places = (
             chosen.filter(F.col("outcome") == VALID)
             .drop("batch_id")
@@ -92,7 +99,6 @@ class _Replay:
         )
         try:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
-            sink = CassandraSink(self.settings, self.plan.pipeline.tables)
             sink.check()
             # The number is only for what an error says.
             batch = SinkBatch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
@@ -101,11 +107,9 @@ class _Replay:
         finally:
             places.unpersist()
 
-    def to_sink(self, chosen: DataFrame) -> dict[str, int]:
+    def to_sink(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Give each batch whole, under its own number, to a sink that knows batches by it."""
-        pipeline, written = self.plan.pipeline, Counter[str]()
-        sinks = sinks_of(pipeline, self.settings, self.database)
-        sink = next(each for each in sinks if each.name == self.plan.sink)
+        written = Counter[str]()
         sink.check()
         for batch in self.plan.replayed:
             rows = self.arrived([batch], chosen).persist(KEPT)
@@ -119,11 +123,9 @@ class _Replay:
                 rows.unpersist()
             written["batches, written or found there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
-        # It has all of them now, or was known to have had them before.
-        Ledger(self.database, pipeline.name).add_sink(self.plan.sink)
         return dict(written)
 
-    def to_mongodb(self, chosen: DataFrame) -> dict[str, int]:
+    def to_ledger(self, chosen: DataFrame) -> dict[str, int]:
         written: Counter[str] = Counter()
         for batch in self.plan.replayed:
             rows = self.arrived([batch], chosen).persist(KEPT)
@@ -158,7 +160,7 @@ class _Replay:
         if summary.outcomes[REJECTED]:
             rejected = rows.filter(F.col("outcome") == REJECTED)
             store_summaries(rejected, self.database, batch_id)
-        if "mongodb" in self.settings.sinks:
+        if self.has_aggregates:
             MongoAggregates(self.database, self.plan.query_id).apply(summary.changes, batch_id)
         return summary
 
@@ -211,9 +213,9 @@ def apply_replay(
 
 
 def _applied(run: _Replay) -> Replayed:
-    plan, settings, database = run.plan, run.settings, run.database
+    plan, database = run.plan, run.database
     # The batch in work may have been written before the store was changed.
-    forget_confirmations(database, plan.pipeline.name, plan.sink)
+    forget_confirmations(database, plan.pipeline.name, plan.sink_name)
     chosen = run.deduplicated().persist(KEPT)
     try:
         groups = chosen.groupBy("batch_id", "outcome").count().collect()
@@ -221,14 +223,15 @@ def _applied(run: _Replay) -> Replayed:
         for row in groups:
             found[row.batch_id][row.outcome] = row["count"]
         refuse_differing(plan, found)
-        if plan.sink == "cassandra":
-            written = run.to_cassandra(chosen)
-        elif plan.sink != "mongodb":
-            written = run.to_sink(chosen)
+        if plan.sink:
+            write = run.to_sink_in_parts if plan.sink.takes_parts else run.to_sink
+            written = write(plan.sink, chosen)
+            # It has all of them now, or was known to have had them before.
+            Ledger(database, plan.pipeline.name).add_sink(plan.sink.name)
         else:
-            if "mongodb" in settings.sinks and (earlier := checkable_before(plan, found)):
+            if run.has_aggregates and (earlier := checkable_before(plan, found)):
                 refuse_gaps(database, plan, run.summary_of(earlier, chosen).changes)
-            written = run.to_mongodb(chosen)
+            written = run.to_ledger(chosen)
     finally:
         chosen.unpersist()
     messages = sum(width(batch.read) for batch in plan.replayed)

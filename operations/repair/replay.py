@@ -68,7 +68,7 @@ def _announce(plan: ReplayPlan) -> None:
 
 def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:
     first, last = plan.replayed[0].batch_id, plan.replayed[-1].batch_id
-    say(f"replayed to {plan.sink}: batches {first} to {last}, {done.messages} messages")
+    say(f"replayed to {plan.sink_name}: batches {first} to {last}, {done.messages} messages")
     for what, number in done.written.items():
         say(f"  {what}: {number}")
     say(f"verify with `{remedies.verify(settings)}`")

@@ -93,7 +93,7 @@ def submission(
         *resources(settings),
         *("--driver-java-options", java_options),
         *_packages(settings),
-        *("--py-files", as_word(archive_path(settings))),
+        *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
         *words,
@@ -174,8 +174,8 @@ def notes(settings: Settings) -> list[str]:
         folders["MILLRACE_HOME"] = str(settings.millrace_home)
     if not below_home and "://" not in settings.checkpoints:
         folders["CHECKPOINT_PATH"] = settings.checkpoints
-    if "files" in settings.sinks and "://" not in settings.output_path:
-        folders["OUTPUT_PATH"] = settings.output_path
+    if settings.files_at and "://" not in settings.files_at:
+        folders["OUTPUT_PATH"] = settings.files_at
     return found + [
         f"{name}: every worker must see `{folder}` under this path (a shared file system)"
         for name, folder in folders.items()

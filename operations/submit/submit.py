@@ -88,7 +88,7 @@ def _lines_of(words: Sequence[str]) -> list[str]:
 def _run(found: Submission, settings: Settings, pipeline: str) -> int:
     java = find_java(settings, _say)
     ensure_jars(settings, ["spark"], _say, java)
-    code_archive(settings)
+    code_archive(settings.millrace_home)
     process = subprocess.Popen(
         found.words,
         env=whole_environment(found, java),

@@ -36,6 +36,7 @@ class StoredRows:
         wanted: Which of the stored records belong there.
         unit: What a row is called.
         nul: What the store has for U+0000, where it cannot hold that.
+        unreadable: What to do where Spark cannot read it.
     """
 
     store: str
@@ -45,6 +46,7 @@ class StoredRows:
     wanted: Column
     unit: str = "rows"
     nul: str = NUL
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,6 @@ READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
 # A batch of at most this many messages is written by one task per table, not one per partition.
 FEW_MESSAGES = 1000
-# The aggregates come last: by then all records are written.
-POINTS = {"mongodb": "between-cassandra-and-mongodb"}
 
 
 class NotBegun(JobError):
@@ -146,13 +144,13 @@ class BatchWriter:
         )
         done = confirmations.sinks()
         failed: list[MillraceError] = []
-        for name, write in self._steps(classified, summary, batch_id):
+        for name, point, write in self._steps(classified, summary, batch_id):
             if name in done:
                 logger.info(
                     "query=%s batch_id=%d sink=%s has it", self.pipeline.name, batch_id, name
                 )
                 continue
-            fault_point(POINTS.get(name, f"before-{name}"))
+            fault_point(point or f"before-{name}")
             try:
                 write()
             except MillraceError as error:
@@ -164,19 +162,22 @@ class BatchWriter:
 
     def _steps(
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
-    ) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Name and function of each write; dead letters go before the aggregates."""
+    ) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        """What there is to write, by name and fault point; aggregates when all else is written."""
         records = classified.filter(F.col("outcome").isin(*STORED))
         batch = Batch(records, summary, self._query_id())
-        sinks = {sink.name: sink for sink in sinks_of(self.pipeline, self.settings, self.database)}
-        last = sinks.pop("mongodb", None)
-        for name, sink in sinks.items() if summary.stored else ():
-            yield name, partial(sink.write_batch, batch, batch_id)
+        sinks = sinks_of(self.pipeline, self.settings, self.database) if summary.stored else []
+
+        def steps(*, of_aggregates: bool) -> Iterator[tuple[str, str, Callable[[], None]]]:
+            for sink in sinks:
+                if bool(sink.collections) is of_aggregates:
+                    yield sink.name, sink.fault_point, partial(sink.write_batch, batch, batch_id)
+
+        yield from steps(of_aggregates=False)
         if summary.outcomes[REJECTED]:
             rejected = classified.filter(F.col("outcome") == REJECTED)
-            yield DEAD_LETTERS, partial(self._write_rejected, rejected, batch_id)
-        if last and summary.stored:
-            yield last.name, partial(last.write_batch, batch, batch_id)
+            yield DEAD_LETTERS, "", partial(self._write_rejected, rejected, batch_id)
+        yield from steps(of_aggregates=True)
 
     def _write_rejected(self, rejected: DataFrame, batch_id: int) -> None:
         send_dead_letters(rejected, self.settings, self.pipeline.topic(self.settings), batch_id)

@@ -15,6 +15,7 @@ from settings import Settings, load_settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.job_options import add_job_options, settings_of
+from spark_jobs.run.locks import locked
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark, under_spark_submit
@@ -122,7 +123,9 @@ def _run(
     spark = build_session(settings, name, is_brief=is_brief, may_archive=ends)
     stop.on_signals()
     try:
-        run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
+        with locked(pipelines, settings) as note_ui:
+            note_ui(spark.sparkContext.uiWebUrl)
+            run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
     finally:
         stop_spark(spark)
     keep_archive(stop, _say)

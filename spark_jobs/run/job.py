@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 from errors import JobError
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.run.locks import locked
 from spark_jobs.run.query import POLL_SECONDS, PipelineRun
 from spark_jobs.run.query import RunOptions as RunOptions
 from spark_jobs.session.stopping import StopRequest, jvm_is_gone
@@ -23,6 +22,7 @@ from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
 from spark_jobs.start_checks.sink_ownership import claimed
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Ledger
 
 LONGEST_CANCEL_SECONDS = 5
@@ -37,27 +37,15 @@ def run_pipelines(
     options: RunOptions,
     stop: StopRequest,
     say: Callable[[str], None],
+    checked: Callable[[], object] = lambda: None,
 ) -> None:
     """Run pipelines in parallel in one session until all are done or `stop` is set.
+
+    The caller holds their locks; `checked` is called when all may start.
 
     Raises:
         MillraceError: a pipeline must not start or cannot continue; the others were stopped first.
     """
-    with locked(pipelines, settings) as note_ui:
-        note_ui(spark.sparkContext.uiWebUrl)
-        run_locked(spark, pipelines, settings, options, stop, say)
-
-
-def run_locked(
-    spark: SparkSession,
-    pipelines: Sequence[Pipeline],
-    settings: Settings,
-    options: RunOptions,
-    stop: StopRequest,
-    say: Callable[[str], None],
-    checked: Callable[[], object] = lambda: None,
-) -> None:
-    """Like `run_pipelines`, for a caller that holds the locks; calls `checked` if all may start."""
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         pipelines = claimed(pipelines, settings, database)
@@ -66,9 +54,9 @@ def run_locked(
         found = check_pipelines(pipelines, settings, options, codes)
         runs = []
         for pipeline in pipelines:
-            record(pipeline.checkpoint(settings), codes[pipeline.name])
+            record(checkpoint_of(settings, pipeline.name), codes[pipeline.name])
             if found[pipeline.name].lost:
-                pipeline.checkpoint(settings).note_accepted_loss(found[pipeline.name].lost)
+                checkpoint_of(settings, pipeline.name).note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
             run.code = codes[pipeline.name]

@@ -7,16 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from errors import JobError
 from runtime.files import takes_lock
+from runtime.presence import open_locks
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-DELETED = " (deleted)"
 NoteUi = Callable[[str | None], None]
 
 
@@ -30,7 +28,7 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
         JobError: other processes hold locks; names each with its process.
     """
     with ExitStack() as held:
-        holders = open_locks(settings)
+        holders = open_locks(settings.millrace_home)
         files, refused = [], []
         for pipeline in pipelines:
             path = lock_path(pipeline, settings)
@@ -67,28 +65,10 @@ def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     )
 
 
-def open_locks(settings: Settings) -> dict[str, int]:
-    """Name of each lock held in this state folder -> the id of the user's process that holds it.
-
-    Looks at open files, so it finds a job even after its state folder was deleted, and touches no
-    lock.
-    """
-    folder, found = f"{settings.millrace_home}/run/", dict[str, int]()
-    for process in Path("/proc").glob("[0-9]*"):
-        # Other users' processes cannot be read, and some end meanwhile.
-        with suppress(OSError):
-            for each in (process / "fd").iterdir():
-                target = os.readlink(each)
-                if target.startswith(folder):
-                    name = target.removeprefix(folder).removesuffix(DELETED)
-                    found.setdefault(name, int(process.name))
-    return found
-
-
 def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None:
     """Process id (`pid`) and Spark UI address (`ui`) of the pipeline's job, None if none runs."""
     path = lock_path(pipeline, settings)
-    pid = open_locks(settings).get(path.name)
+    pid = open_locks(settings.millrace_home).get(path.name)
     if pid is None:
         return None
     with suppress(FileNotFoundError), path.open() as file:

@@ -31,6 +31,7 @@ from spark_jobs.start_checks.findings import NOTHING_STARTED, refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint
 from spark_jobs.start_checks.guard import check_start
 from spark_jobs.state.acceptance import NOTHING, Accepted
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.clock import Moment, earliest_clock, set_planned_batch_right
 from spark_jobs.state.ledger import Document, Ledger
 from spark_jobs.state.offset_ranges import Ranges
@@ -112,7 +113,7 @@ class PipelineRun:
     def start(self) -> None:
         """Start the query from its checkpoint."""
         name, settings = self.pipeline.name, self.settings
-        checkpoint = self.pipeline.checkpoint(settings)
+        checkpoint = checkpoint_of(settings, self.pipeline.name)
         set_planned_batch_right(checkpoint, Moment.now(), settings.deduplication_days)
         not_before = earliest_clock(checkpoint, settings.deduplication_days)
         partitions = checkpoint.shuffle_partitions() or deduplication_partitions(self.spark)
@@ -215,7 +216,7 @@ class PipelineRun:
         return "finished its batch"
 
     def _has_loss_before_it(self) -> bool:
-        after = self.pipeline.checkpoint(self.settings).next_offsets()
+        after = checkpoint_of(self.settings, self.pipeline.name).next_offsets()
         return any(after.get(partition, 0) < end for partition, (_, end) in self.lost.items())
 
     def _start_again(self) -> None:
@@ -273,8 +274,8 @@ class PipelineRun:
         )
 
     def _culprit(self) -> str:
-        """A sentence that names the message at which the batch fails; empty if there is none."""
-        checkpoint = self.pipeline.checkpoint(self.settings)
+        """The message that the batch fails at, in words; nothing where no message is the cause."""
+        checkpoint = checkpoint_of(self.settings, self.pipeline.name)
         planned = checkpoint.last_planned()
         if planned is None or planned == checkpoint.last_committed():
             return ""

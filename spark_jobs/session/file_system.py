@@ -22,6 +22,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
 from errors import SinkRejected
+from runtime.files import sync
 from settings import Settings
 
 # Readers (Spark, Hive, Arrow) skip names that begin with an underscore.
@@ -279,15 +280,9 @@ def _hadoop_system(root: str, jvm_id: int) -> Any:
 
 
 def _rename(source: Path, target: Path) -> None:
-    for path in (source, None, target.parent):
-        if path is None:
-            source.replace(target)
-            continue
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(source)
+    source.replace(target)
+    sync(target.parent)
 
 
 def _walk(top: Path) -> Iterator[Path]:

@@ -57,7 +57,7 @@ def store_conf(settings: Settings) -> dict[str, str]:
 
 
 def _files_on_s3(settings: Settings) -> bool:
-    return "files" in settings.sinks and settings.output_path.startswith("s3a:")
+    return (settings.files_at or "").startswith("s3a:")
 
 
 def _access_to_s3(settings: Settings) -> dict[str, str]:

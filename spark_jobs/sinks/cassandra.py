@@ -18,30 +18,32 @@ Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the conn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from cassandra.cluster import Session
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cql.client import close, connect
+from cql.client import apply_tables, close, connect
+from cql.scan import count_rows
 from cql.tables import declared
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch
-from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
+from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import sink_error
 from spark_jobs.targets import Table
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
@@ -60,40 +62,77 @@ DIRECT_BATCH_BYTES = 28_000
 # With fewer rows per partition the batches would be small; with more partitions than the connector
 # keeps open batches for (1,000), they would be sent before they are full.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
+# So many rows show that a table holds records.
+COUNTED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class CassandraSink:
-    """Writes each batch to every table, one table at a time."""
+class CassandraSink(Sink):
+    """Writes each batch to every table, one after the other."""
 
     settings: Settings
     tables: tuple[Table, ...]
-    name: str = "cassandra"
+    name = "cassandra"
+    store = "Cassandra"
+    is_source = True
+    takes_parts = True
+    unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
-        """Check that every table exists; fails within ten seconds if the store is down."""
-        session = connect(self.settings, timeout_seconds=10)
-        try:
-            keyspaces = session.cluster.metadata.keyspaces
-            missing = [
-                f"{table.keyspace}.{table.name}"
-                for table in self.tables
-                if table.keyspace not in keyspaces
-                or table.name not in keyspaces[table.keyspace].tables
-            ]
-        finally:
-            close(session)
+        """See that every table is there; fails within ten seconds when the store is away."""
+        with self._session() as session:
+            missing = [_place(t) for t in self.tables if not _is_there(session, t)]
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
                 " the files in `cql/` with `cqlsh -f`."
             )
 
-    def count_records(self, *, at_most: int) -> int:
-        """Number of rows in the largest table; counting stops at `at_most`."""
-        session = connect(self.settings, timeout_seconds=10)
+    def prepare(self) -> None:
+        """Create keyspaces, tables and indexes."""
+        with self._session(30) as session:
+            apply_tables(session, self.settings)
+
+    def answer(self) -> None:
+        """Connect once."""
+        with self._session():
+            pass
+
+    def count(self) -> dict[str, int | None]:
+        """Rows of each table."""
+        with self._session() as session:
+            return {_place(t): count_rows(session, t.keyspace, t.name) for t in self.tables}
+
+    def has_data(self) -> str | None:
+        """How many rows the fullest table holds; counting ends at `COUNTED_ROWS`."""
+        with self._session() as session:
+            rows = max(_count_rows(session, table, COUNTED_ROWS) for table in self.tables)
+        number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
+        return f"Cassandra holds records ({number} in a table)" if rows else None
+
+    def rows(self) -> Iterator[StoredTable]:
+        """Every table, read by token ranges."""
+        for t in self.tables:
+            read = partial(read_table, keyspace=t.keyspace, table=t.name)
+            yield StoredTable(t.name, _key(t)[-1][0], read, _place(t))
+
+    def describe(self) -> str:
+        """Where the rows are."""
+        points = self.settings.cassandra_contact_points
+        return f"rows: Cassandra {points}:{self.settings.cassandra_port}"
+
+    def delete(self) -> None:
+        """Empty every table that is there."""
+        with self._session(30) as session:
+            for table in self.tables:
+                if _is_there(session, table):
+                    session.execute(f"TRUNCATE {_place(table)}", timeout=60)
+
+    @contextmanager
+    def _session(self, timeout_seconds: float = 10) -> Iterator[Session]:
+        session = connect(self.settings, timeout_seconds=timeout_seconds)
         try:
-            return max(_count_rows(session, table, at_most) for table in self.tables)
+            yield session
         finally:
             close(session)
 
@@ -102,16 +141,13 @@ class CassandraSink:
 
         It reads the coordinates of all rows, because no table's key begins with them.
         """
-        session = connect(self.settings, timeout_seconds=10)
-        try:
+        with self._session() as session:
             return any(
                 start <= row["kafka_offset"] < end
                 for table in self.tables
                 for row in session.execute(_coordinates(table), timeout=60)
                 for start, end in [ranges.get(row["kafka_partition"], (0, 0))]
             )
-        finally:
-            close(session)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Upsert the batch's records into every table."""
@@ -127,7 +163,7 @@ class CassandraSink:
                         _write_by_connector(rows, table, batch.summary)
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
-                action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
+                action = f"take batch {batch_id} into {_place(table)}"
                 raise sink_error("Cassandra", action, error) from error
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
@@ -150,10 +186,9 @@ def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
 
 
 def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
-    """A task's rows sorted by partition, and within it in Cassandra's order."""
-    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
+    """Rows of a task by partition, in a partition as Cassandra keeps them."""
     return rows.sortWithinPartitions(
-        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
+        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in _key(table))
     )
 
 
@@ -180,9 +215,24 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
 
 
+def _key(table: Table) -> Sequence[tuple[str, str, str]]:
+    """Columns of the primary key in order; the last one is the record's id."""
+    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
+    return key
+
+
+def _place(table: Table) -> str:
+    return f"{table.keyspace}.{table.name}"
+
+
+def _is_there(session: Session, table: Table) -> bool:
+    keyspaces = session.cluster.metadata.keyspaces
+    return table.keyspace in keyspaces and table.name in keyspaces[table.keyspace].tables
+
+
 def _coordinates(table: Table) -> str:
-    # The names come from pipelines' declarations, not from input.
-    return f"SELECT kafka_partition, kafka_offset FROM {table.keyspace}.{table.name}"  # noqa: S608
+    # Names come from this project's own pipelines, not from input.
+    return f"SELECT kafka_partition, kafka_offset FROM {_place(table)}"  # noqa: S608
 
 
 def _count_rows(session: Session, table: Table, at_most: int) -> int:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, UpdateOne
@@ -28,13 +28,11 @@ from pymongo.write_concern import WriteConcern
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.state.fault_points import parts_around_fault
 from spark_jobs.state.store_errors import sink_error
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 Document = dict[str, Any]
 DUPLICATE_KEY = 11000
@@ -81,12 +79,15 @@ def check_mongodb(client: MongoClient[Document], settings: Settings) -> None:
 
 
 @dataclass(frozen=True)
-class MongoAggregates:
+class MongoAggregates(Sink):
     """Applies the changes of a micro-batch, each exactly once."""
 
     database: Database[Document]
     query_id: str = ""
-    name: str = "mongodb"
+    collections: tuple[str, ...] = ()
+    name = "mongodb"
+    store = "MongoDB"
+    fault_point = "between-cassandra-and-mongodb"
 
     def check(self) -> None:
         """Check that the store answers; fails within the client's time-out if it is down."""
@@ -94,6 +95,16 @@ class MongoAggregates:
             self.database.list_collection_names()
         except PyMongoError as error:
             raise sink_error("MongoDB", "list its collections", error) from error
+
+    def count(self) -> dict[str, int | None]:
+        """Documents of each collection."""
+        name = self.database.name
+        return {f"{name}.{c}": self.database[c].count_documents({}) for c in self.collections}
+
+    def has_data(self) -> str | None:
+        """How many documents all collections hold."""
+        documents = sum(number or 0 for number in self.count().values())
+        return f"MongoDB holds aggregates ({documents} documents)" if documents else None
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Add the batch's changes to their documents, once."""
@@ -186,8 +197,9 @@ class MongoAggregates:
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
-    """The sink for a pipeline's aggregates; None if it has none."""
-    return MongoAggregates(database) if pipeline.collections else None
+    """The aggregates of a pipeline; None where it has none."""
+    collections = pipeline.collections
+    return MongoAggregates(database, collections=collections) if collections else None
 
 
 def _derived_values(change: Change, before: Document) -> Document:

@@ -12,9 +12,11 @@ Options: rows go to a temporary table by COPY and from there into the table, whe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Identifier
@@ -23,15 +25,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from errors import SinkRejected
 from settings import Settings
-from spark_jobs.sinks.base import Batch, Sink
-from spark_jobs.sinks.copy_text import copy_lines, stream_blocks
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Batch, Sink, StoredTable
+from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.targets import SqlTable
-from sql.client import Transaction, login, transaction
-from sql.tables import TYPE_NAMES, declared, faults
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
+from sql.client import Transaction, apply_tables, connect, login, transaction
+from sql.tables import TYPE_NAMES, count_rows, declared, faults, truncate
 
 LEDGER = "millrace_batches"
 CLAIM = """
@@ -59,13 +59,15 @@ UNREADABLE = "'20000-01-01Z'"
 
 
 @dataclass(frozen=True)
-class PostgresSink:
-    """Writes each batch to every table in one transaction."""
+class PostgresSink(Sink):
+    """Writes each batch to every table, all in one transaction."""
 
     settings: Settings
     pipeline: str
     tables: tuple[SqlTable, ...]
-    name: str = "postgres"
+    name = "postgres"
+    store = "PostgreSQL"
+    unreadable = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
         """Check the tables against `sql/`; fails within ten seconds without a server.
@@ -91,6 +93,32 @@ class PostgresSink:
             rows = sum(_write(work, table, batch.records) for table in self.tables)
             fault_point("in-postgres-transaction")
             work.execute(CLOSE, [rows, *name])
+
+    def prepare(self) -> None:
+        """Create the tables."""
+        apply_tables(self.settings)
+
+    def answer(self) -> None:
+        """Connect once."""
+        connect(self.settings).close()
+
+    def count(self) -> dict[str, int | None]:
+        """Rows of each table."""
+        return {table.name: count_rows(self.settings, table.name) for table in self.tables}
+
+    def rows(self) -> Iterator[StoredTable]:
+        """Every table, read over JDBC."""
+        for t in self.tables:
+            read = partial(read_rows, settings=self.settings, table=t)
+            yield StoredTable(t.name, t.key[0], read, t.name, REPLACEMENT)
+
+    def describe(self) -> str:
+        """Where the rows are."""
+        return f"rows: PostgreSQL {self.settings.postgres_address}"
+
+    def delete(self) -> None:
+        """Empty the tables, and forget the batches that are in them."""
+        truncate(self.settings, [table.name for table in self.tables], [self.pipeline])
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:

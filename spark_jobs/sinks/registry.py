@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from runtime.sink_modules import SINK_MODULES
@@ -30,3 +32,13 @@ def sink_names(
 ) -> tuple[str, ...]:
     """Names of the enabled sinks to which a pipeline writes."""
     return tuple(sink.name for sink in sinks_of(pipeline, settings, database))
+
+
+def kinds_of(pipelines: Iterable[Pipeline], settings: Settings) -> dict[type[Sink], list[Sink]]:
+    """The enabled sinks of pipelines, by their kind; for questions that need no MongoDB."""
+    found: dict[type[Sink], list[Sink]] = {}
+    with MongoClient[Document](connect=False) as client:
+        database = client[settings.mongo_database]
+        for sink in (s for p in pipelines for s in sinks_of(p, settings, database)):
+            found.setdefault(type(sink), []).append(sink)
+    return found

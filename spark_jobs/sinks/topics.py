@@ -12,35 +12,22 @@ Options: none; `SINKS` does not name it, as customers always go to their topics.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
-from spark_jobs.sources.topics import ensure_roomier_topic
+from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.offset_ranges import width
+from spark_jobs.transforms.customers import FIELDS
 from spark_jobs.transforms.outcomes import ALERT
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-FIELDS = (
-    "customer_id",
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "address",
-    "city",
-    "state",
-    "country",
-    "postal_code",
-    "created_at",
-)
 SOURCES = {
     "source_topic": "kafka_topic",
     "source_partition": "kafka_partition",
@@ -84,11 +71,13 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
 
 
 @dataclass(frozen=True)
-class CustomerTopicsSink:
+class CustomerTopicsSink(Sink):
     """Puts the stored records of each batch on the two topics."""
 
     settings: Settings
-    name: str = "topics"
+    name = "topics"
+    store = "Kafka"
+    may_repeat = True
 
     def check(self) -> None:
         """Ensure that both topics exist and take messages as large as the source's.
@@ -103,6 +92,11 @@ class CustomerTopicsSink:
         messages = select_messages(batch.records, self.settings)
         send_messages(messages, self.settings, f"batch {batch_id}'s customers")
         fault_point("between-topics-and-confirmation")
+
+    def count(self) -> dict[str, int | None]:
+        """Offsets of each topic that the broker still has, copies included."""
+        states = {t: topic_state(self.settings, t) for t in self.settings.customers_output_topics}
+        return {t: width(state.offsets) for t, state in states.items()}
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:

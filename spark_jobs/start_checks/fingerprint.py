@@ -29,7 +29,7 @@ from schemas.spark import MESSAGE_SCHEMA
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
-from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 
 DUMMY_KEY = "fingerprint"
@@ -94,7 +94,7 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
     arrivals = classified.transform(
         select_first_arrivals, days=7, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
     )
-    checkpoint = pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, pipeline.name)
     version = ".".join(spark.version.split(".")[:2])
     return Fingerprint(
         rows=_digest(f"{version}\n{_plan_text(arrivals)}"),
@@ -110,7 +110,7 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
 def sources_digest() -> str:
     """Digest of everything that determines a fingerprint, except the checkpoint."""
     paths = [PROJECT_ROOT / "settings.py"]
-    for folder in ("schemas", "spark_jobs"):
+    for folder in ("runtime", "schemas", "spark_jobs"):
         paths += sorted(p for p in (PROJECT_ROOT / folder).rglob("*") if p.suffix in SOURCES)
     digest = hashlib.sha256(pyspark.__version__.encode())
     for path in paths:

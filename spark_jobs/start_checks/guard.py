@@ -13,25 +13,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from runtime.sink_modules import SINK_MODULES
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import CassandraSink
-from spark_jobs.sinks.files.reading import has_files
-from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.topics import TopicState, topic_state
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
 from spark_jobs.start_checks.topic import BrokerCheck
 from spark_jobs.state.acceptance import ACCEPT_CLOCK, ACCEPT_CODE, NOTHING, Accepted
-from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.state.clock import Moment, in_words, tolerance
 from spark_jobs.state.ledger import Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges, width
-from sql.tables import count_rows
 
 logger = logging.getLogger(__name__)
-COUNTED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +51,10 @@ def check_start(
 
     A checkpoint on HDFS or S3 is checked once Spark runs.
     """
-    if not pipeline.checkpoint(settings).can_be_reached:
+    checkpoint = checkpoint_of(settings, pipeline.name)
+    if not checkpoint.can_be_reached:
         return Diagnosis([])
-    case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
+    case = StartCheck(pipeline, settings, ledger, checkpoint, ledger.last())
     if other_topic := list(case.other_topic()):
         return Diagnosis([*other_topic, *case.other_settings()])
     findings = [*case.accounts(), *case.other_settings()]
@@ -196,29 +193,13 @@ class StartCheck:
                 self._replay(),
             )
         if committed is None and self.checkpoint.last_planned() is None:
-            for store in self._filled_stores():
+            sinks = sinks_of(self.pipeline, self.settings, self.ledger.database)
+            for held in filter(None, (sink.has_data() for sink in sinks)):
                 yield self._finding(
-                    f"{store}, but there is neither a checkpoint nor a ledger for them. Reading the"
-                    " topic again would count them twice.",
-                    f"restore the checkpoint `{self.checkpoint.path}` and MongoDB's `batches`",
+                    f"{held}, but there is neither a checkpoint nor a ledger of how they came"
+                    " there. Reading anew would count them twice.",
+                    f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
                 )
-
-    def _filled_stores(self) -> Iterator[str]:
-        if "cassandra" in self.settings.sinks and self.pipeline.tables:
-            sink = CassandraSink(self.settings, self.pipeline.tables)
-            if rows := sink.count_records(at_most=COUNTED_ROWS):
-                number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
-                yield f"Cassandra holds records ({number} in a table)"
-        if "mongodb" in self.settings.sinks:
-            collections = [self.ledger.database[name] for name in self.pipeline.collections]
-            if documents := sum(each.count_documents({}) for each in collections):
-                yield f"MongoDB holds aggregates ({documents} documents)"
-        if "postgres" in self.settings.sinks:
-            names = [table.name for table in self.pipeline.sql_tables]
-            if rows := sum(count_rows(self.settings, name) for name in names):
-                yield f"PostgreSQL holds records ({rows} rows)"
-        if "files" in self.settings.sinks and has_files(self.settings, self.pipeline):
-            yield f"`{self.settings.output_path}` holds files of {self.pipeline.family}"
 
     def _other_age(self, entry: Entry) -> Iterator[str]:
         planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
@@ -242,8 +223,8 @@ class StartCheck:
             )
 
     def _replay(self) -> str:
-        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
-        return f"`{command}` rebuilds ledger and aggregates from checkpoint and topic"
+        command = remedies.replay(self.pipeline.topic(self.settings), LEDGER_SINK, self.settings)
+        return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
 
     def _stored(self) -> str:
         return f"{self.ledger.totals().stored} stored records"
@@ -269,8 +250,8 @@ def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
 def check_code(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
 ) -> list[str]:
-    """Compare the running code with the code that wrote the checkpoint."""
-    checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
+    """Compare the code that runs now with the code that left the checkpoint."""
+    checkpoint, entry = checkpoint_of(settings, pipeline.name), ledger.last()
     planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
     before = recorded(checkpoint)
     known = str(before) if before else (entry.code_fingerprint if entry else None)

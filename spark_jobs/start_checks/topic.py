@@ -9,8 +9,8 @@ from runtime import remedies
 from runtime.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import TopicState, redriven_topic
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.state.acceptance import ACCEPT_LOSS, ACCEPT_PARTITIONS, Accepted
@@ -140,10 +140,9 @@ class BrokerCheck:
         noted = database[CONFIRMATIONS].find_one({"query_id": query_id, "batch_id": batch_id})
         if noted and noted["sinks"]:
             return f"{', '.join(noted['sinks'])} confirmed it"
-        if "cassandra" in self.settings.sinks and self.pipeline.tables:
-            if CassandraSink(self.settings, self.pipeline.tables).holds_any_of(of_batch):
-                return "Cassandra holds rows from them"
-        return None
+        sinks = sinks_of(self.pipeline, self.settings, database)
+        holding = (sink.store for sink in sinks if sink.holds_any_of(of_batch))
+        return next((f"{store} holds rows of them" for store in holding), None)
 
     def _added_partitions(self, accepted: Accepted) -> list[str]:
         known = self.checkpoint.next_offsets()

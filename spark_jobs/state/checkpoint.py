@@ -208,10 +208,15 @@ class Checkpoint:
             return sorted(int(name) for name in self._files.names(log) if name.isdigit())
 
 
-def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
-    """The checkpoint at this path below `CHECKPOINT_PATH`."""
-    place = "/".join([settings.checkpoints, *parts])
+def checkpoint_at(root: str, *parts: str) -> Checkpoint:
+    """The checkpoint of that name below `root`, a folder or an address."""
+    place = "/".join([root, *parts])
     return Checkpoint(place if "://" in place else Path(place))
+
+
+def checkpoint_of(settings: Settings, pipeline: str) -> Checkpoint:
+    """A pipeline's checkpoint; the version changes with the form of its state."""
+    return checkpoint_at(settings.checkpoints, pipeline, "v1")
 
 
 def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:

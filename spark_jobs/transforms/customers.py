@@ -37,6 +37,20 @@ from spark_jobs.transforms.parse import (
 )
 from spark_jobs.transforms.validate import is_blank, reason, ruled_text, trimmed
 
+# What readers get of a customer.
+FIELDS: Final = (
+    "customer_id",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "address",
+    "city",
+    "state",
+    "country",
+    "postal_code",
+    "created_at",
+)
 USA: Final = ("usa", "us", "u.s.", "u.s.a.", "united states", "united states of america")
 CREATED_AT: Final = "created_at"
 # The form of coordinates in `outcomes.message_columns`, which a customer's id may have too.

@@ -118,14 +118,14 @@ def test_batch_that_comes_again_with_other_parts_leaves_none_of_the_former(
 
 def test_row_names_its_batch(settings: Settings, batch: MakeBatch, spark: SparkSession) -> None:
     written = files_sink(settings)
-    assert applied_batch(spark, settings, TICKETS) is None
+    assert applied_batch(settings, TICKETS) is None
     assert read_set(spark, settings, TICKETS.file_sets[0], "parquet").collect() == []
     written.write_batch(batch(ticket(ticket_id="A")), 3)
     written.write_batch(batch(ticket(ticket_id="B")), 12)
 
     rows = read_set(spark, settings, TICKETS.file_sets[0], "parquet").collect()
     assert sorted((row.ticket_id, row.batch_id) for row in rows) == [("A", 3), ("B", 12)]
-    assert applied_batch(spark, settings, TICKETS) == 12
+    assert applied_batch(settings, TICKETS) == 12
 
 
 def test_other_formats_than_before_are_refused(settings: Settings, batch: MakeBatch) -> None:

@@ -12,6 +12,7 @@ from errors import JobError
 from operations import reset
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.start_checks.guard import check_start
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -135,7 +136,7 @@ def test_aggregates_without_ledger_and_checkpoint_are_refused(make_world: MakeWo
     world.send(ticket("A"))
     world.process(sinks=("mongodb",))
     world.database["batches"].delete_many({})
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError, match="MongoDB holds aggregates"):
         world.process(sinks=("mongodb",))

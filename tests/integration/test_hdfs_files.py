@@ -27,7 +27,7 @@ from spark_jobs.customers import CUSTOMERS
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.sinks.files.rows import snapshot_rows
-from spark_jobs.state.checkpoint import checkpoint_at
+from spark_jobs.state.checkpoint import checkpoint_at, checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
@@ -181,7 +181,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     world = make_world(TICKETS)
     place = f"hdfs://127.0.0.1:{hdfs.hdfs_port}/checkpoints/{world.keyspace}"
     settings = world.settings.model_copy(update={"checkpoint_path": place})
-    checkpoint = world.pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, world.pipeline.name)
     world.send(message("A"), message("B"), (b"k", b"{"))
 
     crash(world, monkeypatch, "before-commit", checkpoint_path=place)
@@ -199,7 +199,7 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     assert checkpoint.last_committed() == 1
     assert not (world.settings.millrace_home / "checkpoints").exists()
     # Without it the topic would be read again from its beginning.
-    checkpoint_at(settings, world.pipeline.name).delete()
+    checkpoint_at(settings.checkpoints, world.pipeline.name).delete()
     with pytest.raises(JobError, match=r"checkpoint `hdfs://.* is gone"):
         world.process(checkpoint_path=place)
 

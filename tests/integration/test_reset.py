@@ -11,6 +11,7 @@ from errors import MillraceError
 from operations import reset
 from settings import Settings
 from spark_jobs.sinks.files.reading import has_files
+from spark_jobs.sinks.files.sink import FilesSink
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_tickets_pipeline import ticket
@@ -94,7 +95,7 @@ def test_reset_that_was_interrupted_knows_its_sinks_the_next_time(
         raise MillraceError("crash on purpose")
 
     with monkeypatch.context() as patched:
-        patched.setattr(reset, "delete_sets", die)
+        patched.setattr(FilesSink, "delete", die)
         with pytest.raises(MillraceError, match="on purpose"):
             reset.reset(without(world), "tickets", topics=False, yes=True)
     assert world.totals().read == 0
@@ -112,5 +113,7 @@ def test_files_that_are_elsewhere_are_named(
 
     reset.reset(without(world, output_path=other), "tickets", topics=False, yes=True)
 
-    assert f"tickets: its files are not under {other}, so they stay." in capsys.readouterr().out
+    assert f"tickets: OUTPUT_PATH is `{other}`, where `_millrace/tickets.json` is missing" in (
+        capsys.readouterr().out
+    )
     assert rows_and_files(world) == (0, True)

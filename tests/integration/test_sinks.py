@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import sqlite3
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -22,7 +18,7 @@ from errors import SinkRejected, SinkUnavailable
 from operations.pipelines import PIPELINES, read_topic
 from runtime.sink_modules import SINK_MODULES
 from schemas.spark import MESSAGE_SCHEMA
-from settings import PROJECT_ROOT, Settings
+from settings import Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
@@ -329,25 +325,3 @@ def _check_with(world: World, case: Case, settings: Any) -> None:
         alone = settings.model_copy(update={"sinks": (case.name,)})
         (sink,) = sinks_of(world.pipeline, alone, database)
         sink.check()
-
-
-def test_sink_of_the_page_on_adding_one_works(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    page = (PROJECT_ROOT / "docs" / "adding-a-sink.md").read_text()
-    module, line = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    name, path = re.fullmatch(r'"(\w+)": "([\w.]+)",\n', line).groups()  # type: ignore[union-attr]
-    written = ModuleType(path)
-    monkeypatch.setitem(sys.modules, path, written)
-    exec(compile(module, path, "exec"), written.__dict__)  # noqa: S102 - it is our own page
-    monkeypatch.setitem(SINK_MODULES, name, path)
-    world = make_world(TICKETS)
-    world.send(ticket("A"), ticket("B"), ticket("A"))
-
-    world.process(sinks=("cassandra", "mongodb", name))
-
-    with sqlite3.connect(world.settings.millrace_home / "tickets.sqlite") as connection:
-        rows = sorted(connection.execute("SELECT * FROM tickets"))
-    assert rows == [("A", "Billing"), ("B", "Billing")]
-    (batch,) = world.documents("batches").values()
-    assert batch["sinks"] == ["cassandra", "mongodb", "sqlite"]

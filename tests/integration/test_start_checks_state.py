@@ -14,6 +14,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.run.job import check_pipelines
 from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -67,7 +68,7 @@ def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), partition=0)
     run(world)
-    path = world.pipeline.checkpoint(world.settings).path / FILE_NAME
+    path = checkpoint_of(world.settings, world.pipeline.name).path / FILE_NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | {"spark": "3.4"}))
 
     with pytest.raises(JobError) as refused:
@@ -133,7 +134,7 @@ def test_lost_checkpoint_is_refused_with_the_records_concerned(make_world: MakeW
     world = make_world(TICKETS)
     world.send(*tickets("A", "B"), (None, b"no ticket"), partition=0)
     run(world)
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError) as refused:
         run(world)
@@ -175,7 +176,7 @@ def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> N
     world.send(*tickets("A", "B"), partition=0)
     world.process(max_records_per_batch=1)
     world.database["batches"].delete_many({})
-    commits = world.pipeline.checkpoint(world.settings).path / "commits"
+    commits = checkpoint_of(world.settings, world.pipeline.name).path / "commits"
     for file in commits.iterdir():
         file.unlink()
 

@@ -178,8 +178,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     found = {store.place: store.found for store in account.stores if store.store == "files"}
     assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
     assert account.notes == [
-        f"{differs} {setting[0]}; what is stored was judged. Set OUTPUT_FORMAT={formats} for"
-        " the next job"
+        f"{differs} {setting[0]}; set OUTPUT_FORMAT={formats} for the next job"
     ]
     capsys.readouterr()
     place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}

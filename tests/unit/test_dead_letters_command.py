@@ -120,7 +120,7 @@ def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch
     for needs_stores in ("delete_stored", "_see_stores", "prepare_stores"):
         monkeypatch.setattr(reset, needs_stores, lambda *_: None)
     monkeypatch.setattr(reset, "_with_sinks_of_before", lambda settings, *_: settings)
-    monkeypatch.setattr(reset, "_files_elsewhere", lambda *_: [])
+    monkeypatch.setattr(reset, "_elsewhere", lambda *_: [])
     monkeypatch.setattr(reset, "delete_topics", lambda _, names: deleted.extend(names))
 
     reset.reset(Settings(), "tickets", topics=True, yes=True)

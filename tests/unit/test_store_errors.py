@@ -53,3 +53,22 @@ def test_exception_of_the_jvm_is_named_when_it_has_no_cause() -> None:
     assert "refused to take batch 1: java.lang.Odd: x. Nothing" in str(
         sink_error("Cassandra", "take batch 1", error)
     )
+
+
+def test_outage_and_refusal_are_distinguished() -> None:
+    away = RuntimeError("An error\ncaused by: WriteTimeoutException: no answer in time")
+    refused = RuntimeError("InvalidQueryException: Undefined column name 'x'")
+
+    assert isinstance(sink_error("Cassandra", "take batch 1", away), SinkUnavailable)
+    rejected = sink_error("Cassandra", "take batch 1", refused)
+    assert isinstance(rejected, SinkRejected)
+    assert "Cassandra refused to take batch 1" in str(rejected)
+
+
+def test_errors_of_stores_never_quote_a_value() -> None:
+    error = RuntimeError("InvalidTypeException: cannot convert 'Jane Doe' or \"jane@x.y\" to int")
+
+    text = str(sink_error("Cassandra", "take batch 1", error))
+
+    assert "Jane" not in text
+    assert "jane@" not in text

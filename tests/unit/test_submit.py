@@ -230,7 +230,7 @@ def test_what_other_machines_cannot_reach_is_reported() -> None:
 
 def test_archive_holds_what_an_installation_has_and_nothing_else(tmp_path: Path) -> None:
     settings = Settings(millrace_home=tmp_path)
-    archive = code_archive(settings)
+    archive = code_archive(settings.millrace_home)
 
     names = set(zipfile.ZipFile(archive).namelist())
     assert {
@@ -244,12 +244,12 @@ def test_archive_holds_what_an_installation_has_and_nothing_else(tmp_path: Path)
     assert not [name for name in names if name.startswith(("tests", ".", "docs"))]
     first = archive.read_bytes()
     archive.unlink()
-    assert code_archive(settings) == archive
+    assert code_archive(settings.millrace_home) == archive
     assert archive.read_bytes() == first
 
 
 def test_contracts_are_read_from_the_archive(tmp_path: Path) -> None:
-    archive = code_archive(Settings(millrace_home=tmp_path))
+    archive = code_archive(tmp_path)
     program = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
         "from schemas import contract\n"

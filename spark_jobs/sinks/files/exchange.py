@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from errors import JobError
+from runtime.files import sync
 from spark_jobs.session.file_system import STATE, FileSystem, HadoopFiles, LocalFiles
 from spark_jobs.state.fault_points import fault_point
 
@@ -106,13 +107,13 @@ def _prepare(system: LocalFiles, intent: Intent, old: Path, new: Path) -> None:
     new.mkdir(parents=True)
     for source, name in intent.moves:
         merged = system.root / intent.staging / "rows" / source
-        _sync(merged)
+        sync(merged)
         os.link(merged, new / name)
     for path in old.iterdir():
         if path.name not in intent.names:
             os.link(path, new / path.name)
     (new / intent.mark).touch()
-    _sync(new)
+    sync(new)
 
 
 def _swap(new: Path, old: Path) -> None:
@@ -125,7 +126,7 @@ def _swap(new: Path, old: Path) -> None:
             f"The file system of `{old}` cannot exchange two folders in one step"
             f" ({os.strerror(code)}). Its small files were not merged."
         )
-    _sync(old.parent)
+    sync(old.parent)
 
 
 def _replace(system: HadoopFiles, intent: Intent) -> None:
@@ -137,14 +138,6 @@ def _replace(system: HadoopFiles, intent: Intent) -> None:
     fault_point("after-compaction-exchange")
     for name in intent.names:
         system.delete(f"{intent.folder}/{name}")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def intent_path(pipeline: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from errors import SinkRejected
 from runtime import remedies
+from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
 from spark_jobs.session.file_system import STATE, FileSystem, ReadableFiles
 from spark_jobs.targets import Snapshot
@@ -100,6 +101,16 @@ class Manifest:
 def manifest_path(pipeline: str) -> str:
     """Path of a pipeline's manifest."""
     return f"{STATE}/{pipeline}.json"
+
+
+def set_folder(settings: Settings, name: str, form: str) -> str:
+    """Where a set has the files of a format."""
+    return name if len(settings.output_format) == 1 else f"{name}/{form}"
+
+
+def snapshot_path(settings: Settings, snapshot: Snapshot, form: str) -> str:
+    """The one file of a snapshot."""
+    return f"{set_folder(settings, snapshot.name, form)}/{snapshot.name}.{form}"
 
 
 def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:

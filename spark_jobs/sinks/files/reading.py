@@ -12,10 +12,8 @@ from spark_jobs.session.file_system import STAGING, can_be_reached, output_files
 from spark_jobs.sinks.files.compaction import notes_path
 from spark_jobs.sinks.files.exchange import intent_path
 from spark_jobs.sinks.files.formats import reader, unflattened
-from spark_jobs.sinks.files.manifest import load_manifest, manifest_path
-from spark_jobs.sinks.files.rows import snapshot_rows, snapshot_schema
-from spark_jobs.sinks.files.sink import set_folder
-from spark_jobs.targets import FileSet, Snapshot
+from spark_jobs.sinks.files.manifest import load_manifest, manifest_path, set_folder
+from spark_jobs.targets import FileSet
 
 # Compacted files have other names.
 BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
@@ -41,16 +39,7 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
     return unflattened(found, schema) if form == "csv" else found
 
 
-def read_snapshot(
-    spark: SparkSession, settings: Settings, snapshot: Snapshot, form: str
-) -> DataFrame:
-    """The rows of a snapshot in one format; none before its first batch."""
-    rows = snapshot_rows(settings, snapshot, form)
-    ordered = [tuple(row[column] for column in snapshot.columns) for row in rows]
-    return spark.createDataFrame(ordered, snapshot_schema(snapshot))
-
-
-def applied_batch(spark: SparkSession, settings: Settings, pipeline: Pipeline) -> int | None:
+def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:
     """The last batch that the snapshots of a pipeline hold, None before the first."""
     manifest = load_manifest(output_files(settings), pipeline.family)
     ends = [ranges[-1][1] for ranges in manifest.applied.values() if ranges] if manifest else []

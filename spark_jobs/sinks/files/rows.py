@@ -17,8 +17,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import ReadableFiles, StoredFile, can_be_reached, output_files
 from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.formats import ARROW_FORMATS, reader, unflattened
-from spark_jobs.sinks.files.manifest import load_manifest
-from spark_jobs.sinks.files.sink import set_folder, snapshot_path
+from spark_jobs.sinks.files.manifest import load_manifest, set_folder, snapshot_path
 from spark_jobs.targets import FileSet, Snapshot
 
 COUNT_ATTEMPTS = 3
