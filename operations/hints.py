@@ -1,89 +1,61 @@
-"""What to type after `make run`: commands that find something in what was just stored."""
+"""What to type after `make run`: where the data is, and the commands that show it."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from cql.client import close, connect, select_rows
-from errors import MillraceError
+from operations.pipelines import PIPELINES
 from operations.show import DEAD_LETTERS
+from operations.verify.account import Account
 from runtime import remedies
 from settings import Settings
-from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 
-COMMAND_WIDTH, LINE_WIDTH = 52, 80
+COMMAND_WIDTH, LINE_WIDTH = 40, 80
 Hint = tuple[str, str]
 
 
-def next_steps(settings: Settings) -> str:
+def next_steps(settings: Settings, accounts: Sequence[Account]) -> str:
     """Commands with what each shows; those whose stores are enabled and hold something."""
     hints = [
-        *_of_cassandra(settings),
-        *_of_mongodb(settings),
-        *_of_files(settings),
-        (f"make show WHAT={DEAD_LETTERS}", "what was rejected, why"),
-        *_of_dead_letters(settings),
-        ("make status", "services, lag, jobs"),
-        ("make verify", "proves the numbers"),
-        ("make down", "stops, keeps all data"),
+        *_of_stores(settings, accounts),
+        ("make show", "lists everything to look at"),
+        ("make verify", "checks again, shows every table"),
+        ("make status", "services, lag, rows, jobs"),
+        ("make down", "stops the services, keeps data"),
     ]
     if settings_of_run := remedies.exported(settings):
-        hints.insert(0, (settings_of_run, "what the run had, for these commands"))
-    return "Look further:\n" + "\n".join(hint_line(*hint) for hint in hints)
+        hints.insert(0, (settings_of_run, "first, so that these commands use the run's settings"))
+    return "Look at the data:\n" + "\n".join(hint_line(*hint) for hint in hints)
 
 
 def hint_line(command: str, what: str) -> str:
-    """A command with what it shows beside it, or above it where the line would be too long."""
+    """A command and what it shows; the comment goes above where the line would be too long."""
     line = f"  {command:{COMMAND_WIDTH}}  # {what}"
     return line if len(line) <= LINE_WIDTH else f"  # {what}\n  {command}"
 
 
-def _of_cassandra(settings: Settings) -> Iterator[Hint]:
-    if "cassandra" not in settings.sinks:
-        return
-    # The numbers are proved by now: without an example the other commands are still right.
-    with suppress(MillraceError):
-        session = connect(settings)
-        try:
-            billing = {"assigned_team": "Billing"}
-            tickets = select_rows(session, "support", "tickets_by_team", billing, limit=1)
-            tickets = tickets or select_rows(session, "support", "tickets_by_team", limit=1)
-            profiles = select_rows(session, "usersprofilespace", "profiles_by_nationality", limit=1)
-        finally:
-            close(session)
-        for ticket in tickets:
-            hour = f"{ticket['created_hour']:%Y-%m-%dT%H}:00:00Z"
-            team = shlex.quote(str(ticket["assigned_team"]))
-            command = f"make show WHAT=tickets_by_team TEAM={team} HOUR={hour}"
-            yield command, "a partition of Cassandra"
-            command = f"make show WHAT=support.tickets CLIENT={ticket['client_id']}"
-            yield command, "of one client"
-        for profile in profiles:
-            nationality = shlex.quote(str(profile["nationality"]))
-            command = f"make show WHAT=profiles_by_nationality NATIONALITY={nationality}"
-            yield command, "profiles of one nationality"
-    yield 'make cqlsh CQL="SELECT COUNT(*) FROM support.tickets"', "any CQL; without CQL= a shell"
+def _of_stores(settings: Settings, accounts: Sequence[Account]) -> Iterator[Hint]:
+    """One place in each store, of the pipeline that stored the most records."""
+    stored = {account.pipeline: account.counts.stored for account in accounts}
+    pipeline = max(PIPELINES, key=lambda each: stored.get(each.name, 0))
+    if stored.get(pipeline.name):
+        if "cassandra" in settings.sinks and pipeline.tables:
+            table = pipeline.tables[0]
+            yield f"make show WHAT={table.keyspace}.{table.name}", "records in Cassandra"
+        if "mongodb" in settings.sinks and pipeline.collections:
+            what = f"MongoDB, database {settings.mongo_database}"
+            yield f"make show WHAT=mongodb.{pipeline.collections[0]}", what
+        if "files" in settings.sinks and pipeline.file_sets:
+            what = f"files in {_short(settings.output_path)}"
+            yield f"make show WHAT=files.{pipeline.file_sets[0].name}", what
+        if "postgres" in settings.sinks and pipeline.sql_tables:
+            yield f"make show WHAT=postgres.{pipeline.sql_tables[0].name}", "rows in PostgreSQL"
+    if any(account.counts.dead_lettered for account in accounts):
+        yield f"make show WHAT={DEAD_LETTERS}", "rejected messages and why"
 
 
-def _of_mongodb(settings: Settings) -> Iterator[Hint]:
-    if "mongodb" in settings.sinks:
-        yield "make show WHAT=mongodb.ticket_metrics", "documents of MongoDB"
-        yield 'make mongosh EVAL="db.tickets_by_team.find()"', "without EVAL= a shell"
-
-
-def _of_files(settings: Settings) -> Iterator[Hint]:
-    if "files" in settings.sinks:
-        yield "make show WHAT=files.tickets_by_type", "files of any format"
-
-
-def _of_dead_letters(settings: Settings) -> Iterator[Hint]:
-    with connect_mongodb(settings) as client:
-        summaries = confirmed_database(client, settings)[SUMMARIES]
-        letter = summaries.find_one({"source_topic": settings.tickets_topic}, sort=[("_id", -1)])
-    if letter and isinstance(time := letter["source_timestamp"], datetime):
-        since = f"{time:%Y-%m-%dT%H}:00:00Z"
-        yield f"{remedies.MILLRACE} dead-letters list --since {since}", "since an hour"
+def _short(place: str) -> str:
+    """A local folder relative to the present one, if it lies below that."""
+    path = Path(place)
+    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else place

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from textwrap import wrap
 from threading import Thread
 
 from pyspark.sql import SparkSession
@@ -19,7 +20,8 @@ from operations.doctor.doctor import refuse_hindered, summary_of_checks
 from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
-from operations.run_summary import print_results
+from operations.run_summary import print_summary
+from operations.tables import console
 from operations.verify.verify import balance
 from runtime.jars import ensure_jars
 from runtime.java import find_java
@@ -100,11 +102,11 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             if stop:
                 say("stopped before all input was processed; the next run or job goes on there")
                 return stop.exit_code
-            accounts, samples = balance(settings, spark)
+            accounts = balance(settings, spark)
             say("accounts taken")
         finally:
             stop_spark(spark)
-    print_results(settings, accounts, samples)
+    print_summary(settings, accounts)
     with stop.catching_signals():
         keep_archive(stop, say)
     return 0 if all(account.balanced for account in accounts) else 1
@@ -223,10 +225,14 @@ def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
 
 
 def _clock_say() -> Say:
-    started = time.monotonic()
+    started, indent = time.monotonic(), "\n" + " " * len("[  0.0 s] ")
 
     def say(text: str) -> None:
-        sys.stdout.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
+        head = f"[{time.monotonic() - started:5.1f} s] "
+        if sys.stdout.isatty():
+            text = indent.join(wrap(text, console().width - len(head), break_long_words=False,
+                                    break_on_hyphens=False))  # fmt: skip
+        sys.stdout.write(f"{head}{text}\n")
         sys.stdout.flush()
 
     return say

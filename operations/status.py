@@ -25,12 +25,12 @@ from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_
 from spark_jobs.state.ledger import Document, Ledger
 from sql import tables as sql_tables
 
-# Store, place in it, how much is there; None where only Spark can tell.
+# Store, place in it, how much it holds; None if only Spark can count it.
 StoreRow = tuple[str, str, int | None]
 
 
 def show_status(settings: Settings) -> int:
-    """Print what can be seen at this moment; gives 1 where a service is away."""
+    """Print the present state; returns 1 if a service is down or does not answer."""
     states = stack.states(settings)
     print_table(
         f"Services (STACK={settings.stack})",
@@ -77,7 +77,7 @@ def _attempt(part: Any, settings: Settings) -> str | None:
 
 
 def print_notes(states: list[ServiceState]) -> None:
-    """What someone should know of a service; of one that died, the end of its log too."""
+    """Notes about services; for one that died, also the end of its log."""
     for state in states:
         if state.note:
             sys.stdout.write(f"{state.name}: {state.note}\n")
@@ -90,7 +90,7 @@ def _print_missing(states: list[ServiceState], stack: str) -> None:
     remedy = {
         "embedded": "`make up` starts what is missing.",
         "docker": "`STACK=docker make up` starts what is missing.",
-        "external": "Millrace does not start them: `make doctor` says more.",
+        "external": "Millrace does not start them; see `make doctor`.",
     }[stack]
     if down:
         sys.stdout.write(f"Not up: {', '.join(down)}. {remedy}\n")
@@ -123,7 +123,7 @@ def _print_topics(settings: Settings) -> None:
 
 
 def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, int]:
-    """Partition -> the offset up to which every job of a pipeline has read."""
+    """Partition -> the offset up to which every part of a pipeline has read."""
     ends = [
         {p: end for p, (_, end) in last.offsets.items()}
         for part in present_parts(pipeline, database)
@@ -139,8 +139,8 @@ def _print_stores(settings: Settings) -> None:
     if any(found is None for *_, found in rows):
         sys.stdout.write("Rows of files on HDFS and S3 are counted by `make verify`, with Spark.\n")
     for pipeline in PIPELINES if "files" in settings.sinks else ():
-        if told := other_formats(settings, pipeline):
-            sys.stdout.write(f"{told}.\n")
+        if difference := other_formats(settings, pipeline):
+            sys.stdout.write(f"{difference}.\n")
 
 
 def _cassandra_rows(settings: Settings) -> Iterator[StoreRow]:
@@ -166,7 +166,7 @@ def _file_rows(settings: Settings) -> Iterator[StoreRow]:
         found = as_written(settings, pipeline)
         for file_set in pipeline.file_sets:
             if arrow_files(settings) is None:
-                # Which formats there are, only Spark can tell as well.
+                # Only Spark can see which formats there are.
                 yield "files", file_set.name, None
                 continue
             for form in found.output_format:

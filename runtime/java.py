@@ -54,7 +54,7 @@ def find_java(settings: Settings, report: Callable[[str], object] = print) -> Ja
     return _own_java(report) or _wheel_java(settings, report)
 
 
-def java_at_hand(report: Callable[[str], object]) -> Java | None:
+def installed_java(report: Callable[[str], object]) -> Java | None:
     """What `find_java` would take without installing anything; None where it would install one."""
     if own := _own_java(report):
         return own

@@ -1,4 +1,4 @@
-"""Carries out a replay: chooses the messages that were stored, and writes them again."""
+"""Carries out a replay: selects the messages that were stored and writes them again."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Replayed:
     """What a replay did.
 
     Attributes:
-        batches: How many were applied, in whole or in part.
-        messages: How many offsets were replayed.
-        written: What went to the sink, in words, and how many of it.
+        batches: How many were applied, wholly or in part.
+        messages: How many messages were replayed.
+        written: What was written to the sink -> how many.
     """
 
     batches: int = 0
@@ -65,12 +65,12 @@ class _Replay:
         return self.plan.pipeline.topic(self.settings)
 
     def classified(self, batches: list[Batch]) -> DataFrame:
-        """What stands on the topic between the batches' first and last offsets."""
+        """The topic's messages between the batches' first and last offsets, classified."""
         messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
         return messages.transform(self.plan.pipeline.classify, self.settings)
 
     def deduplicated(self) -> DataFrame:
-        """Batch, place and outcome of each message that passed the deduplication."""
+        """Batch, place and outcome of each message that passed deduplication."""
         return (
             self.classified(self.plan.history)
             .select("record_id", "outcome", "kafka_timestamp", *PLACE)
@@ -94,7 +94,7 @@ class _Replay:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
             sink = CassandraSink(self.settings, self.plan.pipeline.tables)
             sink.check()
-            # The number is only for what an error says.
+            # The sink uses the batch number only in errors.
             batch = SinkBatch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
             return {"rows in each table": places.count()}
@@ -102,7 +102,7 @@ class _Replay:
             places.unpersist()
 
     def to_sink(self, chosen: DataFrame) -> dict[str, int]:
-        """Give each batch whole, under its own number, to a sink that knows batches by it."""
+        """Write each whole batch, with its own number, to a sink that remembers batches."""
         pipeline, written = self.plan.pipeline, Counter[str]()
         sinks = sinks_of(pipeline, self.settings, self.database)
         sink = next(each for each in sinks if each.name == self.plan.sink)
@@ -117,9 +117,9 @@ class _Replay:
                     sink.write_batch(given, batch.batch_id)
             finally:
                 rows.unpersist()
-            written["batches, written or found there"] += 1
+            written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
-        # It has all of them now, or was known to have had them before.
+        # The sink now has all batches.
         Ledger(self.database, pipeline.name).add_sink(self.plan.sink)
         return dict(written)
 
@@ -133,20 +133,20 @@ class _Replay:
                 rows.unpersist()
             if batch.entry is None:
                 Ledger(self.database, self.plan.pipeline.name).confirm(self._entry(batch, summary))
-                written["batches entered into the ledger"] += 1
-            written["changes of documents, or found applied"] += len(summary.changes)
+                written["batches added to the ledger"] += 1
+            written["changes of documents, applied or already there"] += len(summary.changes)
             written["summaries of dead letters"] += summary.outcomes[REJECTED]
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
         return dict(written)
 
     def arrived(self, batches: list[Batch], chosen: DataFrame) -> DataFrame:
-        """The classified messages of neighbouring batches that passed the deduplication."""
+        """The classified messages of consecutive batches that passed deduplication."""
         first, last = batches[0].batch_id, batches[-1].batch_id
         places = chosen.filter(F.col("batch_id").between(first, last)).select(*PLACE)
         return self.classified(batches).join(places, [*PLACE], "left_semi")
 
     def summary_of(self, batches: list[Batch], chosen: DataFrame) -> BatchSummary:
-        """Counts and changes of neighbouring batches together."""
+        """Counts and changes of consecutive batches together."""
         return self._summary(self.arrived(batches, chosen))
 
     def _summary(self, rows: DataFrame) -> BatchSummary:
@@ -184,7 +184,7 @@ class _Replay:
             hash_key_id=self.plan.pipeline.hash_key_id(self.settings),
         )
         before = self.plan.last_entry
-        # Topic and code were the same, or the job would not have gone on.
+        # Topic and code have not changed since, or the job would have refused to continue.
         return replace(entry, topic_id=before.topic_id, plan=before.plan) if before else entry
 
 
@@ -195,10 +195,10 @@ def apply_replay(
     database: Database[Document],
     say: Callable[[str], None],
 ) -> Replayed:
-    """Write the planned batches again; interrupted at any moment it can be run again.
+    """Write the planned batches again; after an interruption it can be run again.
 
     Raises:
-        JobError: the topic does not give what the ledger says; nothing was written.
+        JobError: the messages do not match the ledger; nothing was written.
         SinkError: a store did not confirm everything.
     """
     with explained_errors(f"what was sent to `{plan.pipeline.topic(settings)}`"):
@@ -208,7 +208,7 @@ def apply_replay(
 
 def _applied(run: _Replay) -> Replayed:
     plan, settings, database = run.plan, run.settings, run.database
-    # The batch in work may have been written before the store was changed.
+    # The unfinished batch may have been written before the store was restored.
     forget_confirmations(database, plan.pipeline.name, plan.sink)
     chosen = run.deduplicated().persist(KEPT)
     try:

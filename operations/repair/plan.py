@@ -1,4 +1,4 @@
-"""What a replay has to do: the batches of the range, cut to what is confirmed and still there."""
+"""What a replay has to do: the confirmed batches of a range that the broker still has."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ReplayPlan:
     """The batches of one replay.
 
     Attributes:
-        pipeline: Whose they are.
-        sink: Where they go.
-        history: Every batch up to the last one replayed, with what of it is on the broker.
-        replayed: The batches of the range, by number; `read` is what is replayed of them.
-        query_id: The query that made them.
-        last_entry: The ledger's last entry, None for an empty one.
-        left_out: How many batches `earliest` passes over, as their messages are gone.
-        whole: Numbers of the batches that are wholly on the broker.
+        pipeline: The pipeline.
+        sink: The sink to write to.
+        history: Every batch up to the last replayed one; `read` is what the broker still has.
+        replayed: The batches of the range, by number; `read` is what is replayed.
+        query_id: The query that made the batches.
+        last_entry: The ledger's last entry; None if it is empty.
+        left_out: How many batches `earliest` skips because their messages are gone.
+        whole: Numbers of the batches that are completely on the broker.
     """
 
     pipeline: Pipeline
@@ -45,16 +45,16 @@ class ReplayPlan:
 def plan_replay(
     settings: Settings, database: Database[Document], request: Request, on_broker: Ranges
 ) -> ReplayPlan:
-    """The batches that a request comes to.
+    """The batches that a request covers.
 
     Args:
-        settings: With the sinks and the key that made what is stored.
+        settings: Must have the sinks and the key that the stored data was made with.
         database: Where the ledger is.
-        request: What was asked for.
+        request: The replay request.
         on_broker: Partition -> (first offset that the broker still has, offset after the last).
 
     Raises:
-        JobError: accounts do not fit together, or messages of the range are gone.
+        JobError: ledger and checkpoint do not match, or messages of the range are gone.
     """
     pipeline = request.pipeline
     checkpoint = pipeline.checkpoint(settings)
@@ -65,7 +65,7 @@ def plan_replay(
     missing = unledgered_batches(entries, checkpoint, pipeline.name)
     if missing and request.sink != "mongodb":
         raise JobError(
-            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} batches that are done, up"
+            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} committed batches, up"
             f" to {missing[-1].batch_id}. Bring MongoDB up to date first:"
             f" `{remedies.replay(pipeline.topic(settings), 'mongodb', settings)}`; then replay"
             f" {request.sink}."
@@ -77,15 +77,15 @@ def plan_replay(
         for batch, there in zip(known, present, strict=True)
         if width(there.read) == width(batch.read)
     )
-    # Partition by partition Kafka deletes from the beginning, so what is gone comes first.
+    # Kafka deletes the oldest messages of a partition, so missing ones come first.
     if request.sink == "mongodb":
-        # A ledger with a hole would be refused: what it lacks is replayed whatever the range.
+        # Jobs refuse a ledger with a gap, so missing entries are replayed whatever the range.
         wanted = wanted_ranges(settings, request, on_broker)
         chosen = [b for b in known if b.entry is None or overlap(b.offsets, wanted)]
         skipped = {b.batch_id for b in chosen if b.entry and b.batch_id not in whole}
         if request.start != "earliest":
             skipped = set()
-        # A batch whose messages were all lost, and accepted as such, has nothing to give.
+        # A batch whose messages are all an accepted loss has nothing to replay.
         replayed = [b for b in chosen if b.batch_id not in skipped and width(b.read)]
     else:
         skipped, replayed = _of_records(settings, request, known, whole, on_broker)
@@ -96,7 +96,7 @@ def plan_replay(
             raise JobError(
                 f"{request.sink} has nothing of {pipeline.name} yet, so it needs all of it, from"
                 " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
-                f" Leave {request.sink} out of SINKS, or start anew:"
+                f" Leave {request.sink} out of SINKS, or start from scratch:"
                 f" `{remedies.reset(pipeline.family, settings)}`."
             )
     _check_present(pipeline, settings, replayed, on_broker)
@@ -120,21 +120,21 @@ def _of_records(
     whole: frozenset[int],
     on_broker: Ranges,
 ) -> tuple[set[int], list[Batch]]:
-    """The batches that are passed over, by number, and those whose records are written again."""
+    """The numbers of the skipped batches, and the batches whose records are written again."""
     wanted = wanted_ranges(settings, request, on_broker)
-    # Of a batch that is there in part nobody can tell which message of an id was the first.
+    # If part of a batch is gone, the first message of an id in it can no longer be determined.
     chosen = [b for b in known if overlap(b.read, wanted)]
     skipped = {b.batch_id for b in chosen if b.batch_id not in whole}
     if skipped and request.start != "earliest":
         in_range = [replace(b, read=overlap(b.read, wanted)) for b in chosen]
         _check_present(request.pipeline, settings, in_range, on_broker)
         raise JobError(
-            f"Batches up to {max(skipped)} are no longer wholly on the broker, so nobody can"
-            " tell which message of an id was the first in them. Nothing was replayed. Give a"
-            f" later --from, or `{remedies.again('--from earliest', settings)}`, which passes over"
+            f"Batches up to {max(skipped)} are no longer completely on the broker, so the first"
+            " message of each id in them is unknown. Nothing was replayed. Give a"
+            f" later --from, or use `{remedies.again('--from earliest', settings)}`, which skips"
             " them."
         )
-    # Other sinks than Cassandra know a batch by its number: they get it whole or not at all.
+    # Sinks other than Cassandra remember a batch by its number: they need all of it or none.
     in_part = request.sink == "cassandra"
     return skipped, [
         replace(b, read=overlap(b.read, wanted)) if in_part else b
@@ -152,8 +152,8 @@ def _check_present(
         raise JobError(
             f"{gone} messages of this range are no longer on the broker, whose"
             f" `{pipeline.topic(settings)}` begins at {lows}. Nothing was replayed. Give a later"
-            f" --from. What is missing in aggregates comes back by `{remedies.rebuild(settings)}`;"
-            " what is missing elsewhere only from a backup."
+            f" --from. Restore aggregates with `{remedies.rebuild(settings)}`; what is missing"
+            " elsewhere can only come from a backup."
         )
 
 
@@ -164,18 +164,18 @@ def _check_like_before(
     sinks: tuple[str, ...],
     replayed: str,
 ) -> None:
-    """Refuse what would write other rows than those that were stored; one of records may be new."""
+    """Refuse settings that would write different rows; the replayed sink of records may be new."""
     new = {replayed} - {"mongodb"}
     for entry in entries[-1:]:
         if entry.topic != pipeline.topic(settings) or {*entry.sinks} - new != {*sinks} - new:
             raise JobError(
-                f"Pipeline {pipeline.name}: what is stored came from `{entry.topic}` and went to"
+                f"Pipeline {pipeline.name}: the stored data came from `{entry.topic}` and went to"
                 f" `{','.join(entry.sinks)}`; now the topic is `{pipeline.topic(settings)}` and"
-                f" SINKS is `{','.join(settings.sinks)}`. Set the former ones again."
+                f" SINKS is `{','.join(settings.sinks)}`. Restore the former settings."
             )
         if entry.hash_key_id != pipeline.hash_key_id(settings):
             raise JobError(
-                f"Pipeline {pipeline.name}: the digests in the stores were made with the key"
-                f" `{entry.hash_key_id}`, the present PII_HASH_KEY / PII_HASH_MODE is"
-                f" `{pipeline.hash_key_id(settings)}`. Set the former key again."
+                f"Pipeline {pipeline.name}: the stored digests were made with the key"
+                f" `{entry.hash_key_id}`, but the present PII_HASH_KEY / PII_HASH_MODE is"
+                f" `{pipeline.hash_key_id(settings)}`. Restore the former key."
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from spark_jobs.state.ledger import Counts
 
@@ -28,15 +27,6 @@ class StoreCount:
     def agrees(self) -> bool:
         """Whether the store holds what the ledger says."""
         return self.sum_expected <= self.sum_found <= max(self.sum_expected, self.at_most)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The largest documents of a collection, and how many it has."""
-
-    collection: str
-    documents: list[dict[str, Any]]
-    total: int
 
 
 @dataclass(frozen=True)

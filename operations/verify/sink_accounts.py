@@ -1,4 +1,4 @@
-"""The accounts of files and PostgreSQL: each stored record once, and as it is elsewhere."""
+"""The accounts of files and PostgreSQL: each stored record once, with the same values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spark_jobs.sinks.files.rows import as_written, has_manifest, other_formats
 
 @dataclass
 class SinkAccounts:
-    """Numbers of each place, what differs, and what a user should know."""
+    """The numbers of each place, the differences, and notes for the user."""
 
     stores: list[StoreCount] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -27,7 +27,7 @@ class SinkAccounts:
 
 
 def has_other_sinks(settings: Settings, pipeline: Pipeline) -> bool:
-    """Whether a pipeline writes to anything besides Cassandra and MongoDB that is read here."""
+    """Whether a pipeline writes to files or PostgreSQL."""
     return bool(
         ("postgres" in settings.sinks and pipeline.sql_tables)
         or ("files" in settings.sinks and pipeline.file_sets)
@@ -35,12 +35,12 @@ def has_other_sinks(settings: Settings, pipeline: Pipeline) -> bool:
 
 
 def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: str) -> SinkAccounts:
-    """Compare every place with the stored records; files in the formats in which they are.
+    """Compare every place with the stored records; files in the formats they have.
 
     Args:
-        reading: Whose places, and what is confirmed.
-        records: The stored records of confirmed batches; None where nobody knows them any more.
-        source: Where these were read, as words name it.
+        reading: The pipeline, and what is confirmed.
+        records: The stored records of confirmed batches; None if they are no longer known.
+        source: Where these were read, for messages.
     """
     found = SinkAccounts()
     if "files" in reading.settings.sinks and reading.pipeline.file_sets:
@@ -54,8 +54,8 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
         if expected is None:
             expected = compared.confirmed
             found.notes.append(
-                f"{stored.store} {stored.place}: which records belong there cannot be told any"
-                " more, as the broker no longer has all of them; their number was not judged"
+                f"{stored.store} {stored.place}: the broker no longer has all messages, so which"
+                " records belong there is unknown; their number was not checked"
             )
         numbers = (compared.rows, compared.confirmed, expected)
         what = "the number of rows"
@@ -63,8 +63,8 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
         found.faults += compared.faults
         if compared.rows > compared.confirmed:
             found.notes.append(
-                f"{stored.store} {stored.place}: {compared.rows - compared.confirmed} rows are of"
-                " an unfinished batch: not judged"
+                f"{stored.store} {stored.place}: {compared.rows - compared.confirmed} rows belong"
+                " to an unfinished batch and were not checked"
             )
     faults, notes = snapshot_faults(reading, records, source)
     found.faults += faults
@@ -73,15 +73,15 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
 
 
 def _file_notes(reading: SinkReading) -> Iterator[str]:
-    """What OUTPUT_FORMAT and OUTPUT_PATH say of files that are otherwise, or are not there."""
+    """Files that are missing, or differ from OUTPUT_FORMAT or OUTPUT_PATH."""
     settings, family = reading.settings, reading.pipeline.family
-    if told := other_formats(settings, reading.pipeline):
+    if difference := other_formats(settings, reading.pipeline):
         formats = ",".join(as_written(settings, reading.pipeline).output_format)
-        yield f"{told}; what is stored was judged. Set OUTPUT_FORMAT={formats} for the next job"
+        yield f"{difference}; the stored files were checked. Set OUTPUT_FORMAT={formats}"
     wrote = reading.snapshot.counts.stored and "files" in reading.snapshot.entries[-1].sinks
     if wrote and not has_manifest(settings, reading.pipeline):
         yield (
             f"OUTPUT_PATH is `{settings.output_path}`, where `{manifest_path(family)}` is missing:"
-            " the job wrote to another place, or it was deleted. Set OUTPUT_PATH to where the files"
-            " are, or bring the file back"
+            " the job wrote elsewhere, or the file was deleted. Set OUTPUT_PATH to where the files"
+            " are, or restore the file"
         )

@@ -1,7 +1,7 @@
-"""What the sinks besides Cassandra's tables and MongoDB's aggregates hold, read on Spark.
+"""What sinks other than Cassandra's tables and MongoDB's aggregates hold, read on Spark.
 
-Which records belong where is said here once more, apart from the code that writes them: a fault
-there must show here.
+Which records belong where is stated here again, independently of the code that writes them, so
+that a fault in that code shows.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from spark_jobs.state.offset_ranges import Ranges
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which of a pipeline's stored records belong into a place, and by what a row is known.
+    """Which of a pipeline's stored records belong in a place, and which column identifies a row.
 
-    `records` is a condition in SQL. `share` is the part of the ledger's number that they are: all
-    that is `stored`, its `alerts`, or the `others`; None where only the records tell.
+    `records` is an SQL condition. `share` names the number in the ledger that must match: all
+    `stored` records, the `alerts`, or the `others`; None if the ledger has no such number.
     """
 
     id_column: str
@@ -40,7 +40,7 @@ class Wanted:
     share: str | None = "stored"
 
     def booked(self, counts: Counts) -> int | None:
-        """How many the ledger says there are."""
+        """The ledger's number of these records."""
         shares = {
             "stored": counts.stored,
             "alerts": counts.alerts,
@@ -51,7 +51,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SinkReading:
-    """Whose sinks are read, and which of their batches are confirmed."""
+    """The pipeline whose sinks are read, and which of its batches are confirmed."""
 
     spark: SparkSession
     settings: Settings
@@ -61,11 +61,11 @@ class SinkReading:
 
     @property
     def last_batch(self) -> int:
-        """The last confirmed batch; -1 where there is none."""
+        """The last confirmed batch; -1 if there is none."""
         return self.snapshot.entries[-1].batch_id if self.snapshot.entries else -1
 
 
-# An alert has no id of its own: its place on the topic is it.
+# An alert has no id of its own, so its place on the topic serves as one.
 PLACE: Final = "record_id"
 WANTED: Final = {
     "tickets": Wanted("ticket_id"),
@@ -98,7 +98,7 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
 
 
 def place_errors(store: str, place: str) -> AbstractContextManager[None]:
-    """Errors of Spark named after the place that it reads; see `explained_errors`."""
+    """Explain Spark's errors with the name of the place; see `explained_errors`."""
     return explained_errors(f"{store} {place}", DAMAGED if store == "files" else UNLIKE_SQL)
 
 

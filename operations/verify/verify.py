@@ -9,9 +9,9 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from cql.client import close, connect
-from operations.pipelines import PIPELINES, last_entries
+from operations.pipelines import last_entries
 from operations.spark_session import repair_session
-from operations.verify.account import Account, Sample
+from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from operations.verify.report import print_accounts
 from settings import Settings
@@ -19,8 +19,6 @@ from spark_jobs.session.session import BRIEF_RECORDS
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import existing_topics
 
-# Groups of each aggregate that `make run` shows, the largest first.
-SAMPLE_SIZE = 3
 Document = dict[str, Any]
 
 
@@ -28,7 +26,7 @@ def verify(settings: Settings) -> int:
     """Print every account; gives 0 only if everything is accounted for."""
     is_brief = _look_at_stores(settings)
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
-        accounts, _ = balance(settings, spark)
+        accounts = balance(settings, spark)
     print_accounts(accounts)
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
@@ -61,22 +59,8 @@ def has_read_little(database: Database[Document]) -> bool:
     return sum(ends) <= BRIEF_RECORDS
 
 
-def balance(settings: Settings, spark: SparkSession) -> tuple[list[Account], list[Sample]]:
-    """Every pipeline's account, and the largest documents of each aggregate."""
+def balance(settings: Settings, spark: SparkSession) -> list[Account]:
+    """Every pipeline's account."""
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        database = confirmed_database(client, settings)
-        accounts = take_accounts(settings, database, spark)
-        samples = [
-            Sample(name, _largest(database, name), database[name].count_documents({}))
-            for pipeline in PIPELINES
-            for name in pipeline.collections
-        ]
-    return accounts, samples
-
-
-def _largest(database: Any, name: str) -> list[Document]:
-    # `_id` repeats the labels; the others are the guard's memory and what values are made from.
-    hidden = {"_id": 0, "applied": 0, "clients_sketch": 0, "age_sum": 0, "updated_at": 0}
-    by_size = [("count", -1), ("total_tickets", -1), ("_id", 1)]
-    return list(database[name].find({}, hidden).sort(by_size).limit(SAMPLE_SIZE))
+        return take_accounts(settings, confirmed_database(client, settings), spark)

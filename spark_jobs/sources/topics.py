@@ -44,7 +44,7 @@ LASTING_FAULTS = frozenset(
 # Above one copy: a confirmed message is on two brokers, as all producers here ask for `acks=all`.
 CONFIRMING_COPIES = {"min.insync.replicas": "2"}
 # The only copy of a rejected message, and part of the accounts: it must not age out.
-KEPT_FOR_EVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+KEPT_FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def check_topic(settings: Settings, topic: str) -> None:
 
 def ensure_dead_letter_topic(settings: Settings, topic: str) -> list[str]:
     """Create the topic's dead-letter topic or raise its limit; give its name if it is new."""
-    return ensure_roomier_topic(settings, dead_letter_topic(topic), topic, KEPT_FOR_EVER)
+    return ensure_roomier_topic(settings, dead_letter_topic(topic), topic, KEPT_FOREVER)
 
 
 def ensure_roomier_topic(
@@ -170,7 +170,7 @@ def ensure_redriven_topic(settings: Settings, topic: str) -> None:
     known = existing_topics(settings, admin)
     name = redriven_topic(topic)
     if name not in known:
-        _create(settings, admin, [name], KEPT_FOR_EVER, known[topic])
+        _create(settings, admin, [name], KEPT_FOREVER, known[topic])
 
 
 def _create(

@@ -68,7 +68,7 @@ def test_store_that_is_away_is_named_before_anything_is_deleted(world: World) ->
         reset.reset(away, "tickets", topics=False, yes=True)
 
     told = str(refused.value)
-    assert told.startswith("Nothing was deleted. Batches of before went to postgres too.")
+    assert told.startswith("Nothing was deleted. Earlier batches went to postgres too.")
     assert "--leave postgres" in told
     assert rows_and_files(world) == (2, True)
     assert world.totals().stored == 2

@@ -176,8 +176,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     found = {store.place: store.found for store in account.stores if store.store == "files"}
     assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
     assert account.notes == [
-        f"{differs} {setting[0]}; what is stored was judged. Set OUTPUT_FORMAT={told} for the next"
-        " job"
+        f"{differs} {setting[0]}; the stored files were checked. Set OUTPUT_FORMAT={told}"
     ]
     capsys.readouterr()
     place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}
@@ -211,8 +210,8 @@ def test_place_without_the_files_and_a_damaged_file_are_named_by_their_setting(
     assert account.faults[0].startswith("files tickets_with_assignment (parquet): the number of")
     assert account.notes == [
         f"OUTPUT_PATH is `{elsewhere.output_path}`, where `_millrace/tickets.json` is missing: the"
-        " job wrote to another place, or it was deleted. Set OUTPUT_PATH to where the files are, or"
-        " bring the file back"
+        " job wrote elsewhere, or the file was deleted. Set OUTPUT_PATH to where the files are, or"
+        " restore the file"
     ]
 
     (file,) = (Path(world.settings.output_path) / "tickets_with_assignment").rglob("*.parquet")

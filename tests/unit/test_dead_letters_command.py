@@ -119,7 +119,7 @@ def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(reset, "locked", lambda *_: nullcontext())
     for needs_stores in ("delete_stored", "_see_stores", "prepare_stores"):
         monkeypatch.setattr(reset, needs_stores, lambda *_: None)
-    monkeypatch.setattr(reset, "_with_sinks_of_before", lambda settings, *_: settings)
+    monkeypatch.setattr(reset, "_with_former_sinks", lambda settings, *_: settings)
     monkeypatch.setattr(reset, "_files_elsewhere", lambda *_: [])
     monkeypatch.setattr(reset, "delete_topics", lambda _, names: deleted.extend(names))
 

@@ -75,12 +75,12 @@ def test_all_that_is_wrong_in_a_request_is_told_at_once() -> None:
 
     assert str(caught.value).splitlines() == [
         "Nothing was replayed.",
-        "  --topic: `tickets` is no pipeline's. Did you mean `client_tickets`? Valid:"
+        "  --topic: no pipeline reads `tickets`. Did you mean `client_tickets`? Valid:"
         " client_tickets, users_profiles, customers-raw",
-        "  --sink: `postgres` is none of SINKS. Valid: cassandra, mongodb, files",
-        "  --from: `sometime` is no place; valid: earliest, latest, an offset (120), offsets by"
-        " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
-        "  --to: `never` is no place; valid: earliest, latest, an offset (120), offsets by"
+        "  --sink: `postgres` is not in SINKS. Valid: cassandra, mongodb, files",
+        "  --from: invalid position `sometime`; valid: earliest, latest, an offset (120), offsets"
+        " by partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
+        "  --to: invalid position `never`; valid: earliest, latest, an offset (120), offsets by"
         " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
     ]
 
@@ -95,7 +95,7 @@ def test_all_that_is_wrong_in_a_request_is_told_at_once() -> None:
     ],
 )
 def test_range_that_ends_before_it_begins_is_refused(start: str, end: str) -> None:
-    with pytest.raises(JobError, match="lies behind --to"):
+    with pytest.raises(JobError, match="is after --to"):
         understood(Settings(), "client_tickets", start, end, "mongodb")
 
 
