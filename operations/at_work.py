@@ -1,4 +1,4 @@
-"""Jobs, producers and runs of this state folder: which there are, and their clean end."""
+"""Finds the jobs, producers and commands that use this state folder, and ends them cleanly."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import psutil
 from settings import Settings
 from spark_jobs.run.locks import open_locks
 
-# Beyond what a job waits for its batch: the end of Spark, and of a producer's queue.
+# For stopping Spark or flushing a producer, on top of STOP_TIMEOUT_SECONDS.
 END_SECONDS: Final = 60.0
 AT_ONCE_SECONDS: Final = 10.0
-# By the names of their functions in `operations.commands`.
+# Names of their functions in `operations.commands`.
 COMMANDS: Final = frozenset(
     {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
 )
@@ -25,34 +25,34 @@ COMMANDS: Final = frozenset(
 
 @contextmanager
 def seen_at_work(settings: Settings, command: str) -> Iterator[None]:
-    """Let `make down` see, within the block, that a command is using the services."""
+    """Let `make down` see that a command is using the services within the block."""
     with ExitStack() as kept:
         if command in COMMANDS:
             path = settings.millrace_home / "run" / f"command-{command}.{os.getpid()}.lock"
-            # Where nothing can be written the command itself says so.
+            # If nothing can be written, the command itself says so.
             with suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 kept.enter_context(path.open("w"))
-                # An open file is what is looked for: its name need not stay.
+                # `open_locks` looks for open files, so the name need not stay.
                 path.unlink()
         yield
 
 
 @dataclass(frozen=True)
 class AtWork:
-    """A process, and what it does here."""
+    """A process that uses the services, and what it runs."""
 
     process: psutil.Process
     does: tuple[str, ...]
 
     def __str__(self) -> str:
-        """As it is shown: its id, its command, and what that holds."""
+        """Its id, its command, and the jobs and producers in it."""
         holds = f": {', '.join(self.does)}" if self.does else ""
         return f"process {self.process.pid} ({_command(self.process)}){holds}"
 
 
 def processes_at_work(settings: Settings) -> list[AtWork]:
-    """Processes that would lose the services, without those that another one of them ends."""
+    """Processes that would lose the services, without the children of other such processes."""
     does: dict[int, list[str]] = {}
     for name, pid in sorted(open_locks(settings).items()):
         kind, _, what = name.removesuffix(".lock").partition("-")
@@ -70,7 +70,7 @@ def processes_at_work(settings: Settings) -> list[AtWork]:
 
 
 def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
-    """Ask each to end, as Ctrl-C does; at once where that takes too long, which is safe too."""
+    """Ask each to end, as Ctrl-C does; kill those that take too long, which is safe too."""
     waiting = [each.process for each in found]
     for seconds in (settings.stop_timeout_seconds + END_SECONDS, AT_ONCE_SECONDS):
         for process in waiting:
@@ -83,7 +83,7 @@ def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
 
 
 def _command(process: psutil.Process) -> str:
-    """The command as people know it: `millrace stream`, `producers.tickets`."""
+    """The command as users know it: `millrace stream`, `producers.tickets`."""
     with suppress(psutil.Error):
         _, *words = process.cmdline()
         if words[:1] == ["-m"]:
