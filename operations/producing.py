@@ -1,4 +1,4 @@
-"""Producers as child processes of `make run` and `make stream`."""
+"""Runs producers as child processes of `make run` and `make stream`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILURE_LINES = 10
 
 
 class Producer:
-    """One producer at work; it ends with its parent, however that ends."""
+    """A running producer; it ends with its parent, however that ends."""
 
     def __init__(self, settings: Settings, name: str, options: Sequence[str]) -> None:
         """Start `python -m producers.<name>` with its output in a log."""
@@ -34,13 +34,13 @@ class Producer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C reaches the terminal's whole group; producers are ended in turn.
+                # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
 
     def wait(self, stop: StopRequest) -> list[str]:
-        """Wait for the end, or for a stop; give the lines that tell source and counts.
+        """Wait for the end or a stop request; returns the lines with source and counts.
 
         Raises:
             MillraceError: the producer failed; has its last lines.
@@ -52,11 +52,11 @@ class Producer:
         if code:
             last = "\n".join(lines[-FAILURE_LINES:])
             raise MillraceError(f"The {self.name} producer failed:\n{last}")
-        telling = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
-        return [f"{self.name}: {line}" for line in (*telling, *lines[-1:])]
+        facts = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
+        return [f"{self.name}: {line}" for line in (*facts, *lines[-1:])]
 
     def end(self) -> int:
-        """Ask the producer to flush and end, unless it has ended; give its exit code."""
+        """Ask the producer to flush and end, unless it has ended; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -10,7 +10,7 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.repair.batches import Batch, hull
+from operations.repair.batches import ReplayBatch, hull
 from operations.repair.checks import (
     OutcomesByBatch,
     checkable_before,
@@ -22,7 +22,7 @@ from operations.verify.on_spark import KEPT, batch_session
 from operations.verify.spark_errors import explained_errors
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.sinks.base import Batch as SinkBatch
+from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates
@@ -64,7 +64,7 @@ class _Replay:
     def topic(self) -> str:
         return self.plan.pipeline.topic(self.settings)
 
-    def classified(self, batches: list[Batch]) -> DataFrame:
+    def classified(self, batches: list[ReplayBatch]) -> DataFrame:
         """The topic's messages between the batches' first and last offsets, classified."""
         messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
         return messages.transform(self.plan.pipeline.classify, self.settings)
@@ -78,7 +78,7 @@ class _Replay:
             .transform(select_first_of_batches)
         )
 
-    def ranges(self, batches: list[Batch]) -> DataFrame:
+    def ranges(self, batches: list[ReplayBatch]) -> DataFrame:
         rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
         return self.spark.createDataFrame(rows, RANGE_COLUMNS)
 
@@ -95,7 +95,7 @@ class _Replay:
             sink = CassandraSink(self.settings, self.plan.pipeline.tables)
             sink.check()
             # The sink uses the batch number only in errors.
-            batch = SinkBatch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
+            batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
             return {"rows in each table": places.count()}
         finally:
@@ -113,7 +113,7 @@ class _Replay:
                 summary = self._summary(rows)
                 records = rows.filter(F.col("outcome").isin(*STORED))
                 if summary.stored:
-                    given = SinkBatch(records, summary, self.plan.query_id)
+                    given = Batch(records, summary, self.plan.query_id)
                     sink.write_batch(given, batch.batch_id)
             finally:
                 rows.unpersist()
@@ -139,13 +139,13 @@ class _Replay:
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
         return dict(written)
 
-    def arrived(self, batches: list[Batch], chosen: DataFrame) -> DataFrame:
+    def arrived(self, batches: list[ReplayBatch], chosen: DataFrame) -> DataFrame:
         """The classified messages of consecutive batches that passed deduplication."""
         first, last = batches[0].batch_id, batches[-1].batch_id
         places = chosen.filter(F.col("batch_id").between(first, last)).select(*PLACE)
         return self.classified(batches).join(places, [*PLACE], "left_semi")
 
-    def summary_of(self, batches: list[Batch], chosen: DataFrame) -> BatchSummary:
+    def summary_of(self, batches: list[ReplayBatch], chosen: DataFrame) -> BatchSummary:
         """Counts and changes of consecutive batches together."""
         return self._summary(self.arrived(batches, chosen))
 
@@ -162,7 +162,7 @@ class _Replay:
             MongoAggregates(self.database, self.plan.query_id).apply(summary.changes, batch_id)
         return summary
 
-    def _entry(self, batch: Batch, summary: BatchSummary) -> Entry:
+    def _entry(self, batch: ReplayBatch, summary: BatchSummary) -> Entry:
         outcomes = summary.outcomes
         read = count_messages(self.spark, self.settings, self.topic, batch.read)
         entry = Entry(

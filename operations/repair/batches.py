@@ -14,7 +14,7 @@ from spark_jobs.state.offset_ranges import width
 
 
 @dataclass(frozen=True)
-class Batch:
+class ReplayBatch:
     """One complete micro-batch.
 
     Attributes:
@@ -30,7 +30,7 @@ class Batch:
     entry: Entry | None = None
 
     @classmethod
-    def of(cls, entry: Entry) -> Batch:
+    def of(cls, entry: Entry) -> ReplayBatch:
         """A batch of the ledger."""
         offsets = dict(entry.offsets)
         read = {p: _without(span, entry.accepted_loss.get(p)) for p, span in offsets.items()}
@@ -42,7 +42,7 @@ def _without(span: tuple[int, int], lost: tuple[int, int] | None) -> tuple[int, 
     return span if lost is None else (min(max(span[0], lost[1]), span[1]), span[1])
 
 
-def hull(batches: Iterable[Batch]) -> Ranges:
+def hull(batches: Iterable[ReplayBatch]) -> Ranges:
     """Partition -> (lowest offset read, highest offset after it); without empty ones."""
     found: Ranges = {}
     for batch in batches:
@@ -77,7 +77,9 @@ def one_query(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> st
     return own
 
 
-def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> list[Batch]:
+def unledgered_batches(
+    entries: list[Entry], checkpoint: Checkpoint, pipeline: str
+) -> list[ReplayBatch]:
     """Batches that Spark has committed and the ledger lacks, as after restoring an older backup.
 
     Raises:
@@ -107,7 +109,7 @@ def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: s
         offsets = {p: (start.get(p, 0), end) for p, end in sorted(plan.until.items())}
         start = plan.until
         if width(offsets):
-            batches.append(Batch(plan.batch_id, offsets, offsets))
+            batches.append(ReplayBatch(plan.batch_id, offsets, offsets))
     return batches
 
 

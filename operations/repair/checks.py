@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pymongo.database import Database
 
 from errors import JobError
-from operations.repair.batches import Batch
+from operations.repair.batches import ReplayBatch
 from operations.repair.plan import ReplayPlan
 from runtime import remedies
 from spark_jobs.aggregates import Change
@@ -44,7 +44,7 @@ def refuse_differing(plan: ReplayPlan, found: OutcomesByBatch) -> None:
         )
 
 
-def checkable_before(plan: ReplayPlan, found: OutcomesByBatch) -> list[Batch]:
+def checkable_before(plan: ReplayPlan, found: OutcomesByBatch) -> list[ReplayBatch]:
     """The batches before the replayed ones, if the topic still has exactly what they stored."""
     first = plan.replayed[0].batch_id
     earlier = [batch for batch in plan.history if batch.batch_id < first]
@@ -85,14 +85,14 @@ def refuse_gaps(database: Database[Document], plan: ReplayPlan, changes: Iterabl
         )
 
 
-def _booked(batch: Batch) -> tuple[int, ...] | None:
+def _booked(batch: ReplayBatch) -> tuple[int, ...] | None:
     if batch.entry is None:
         return None
     counts = batch.entry.counts
     return counts.stored, counts.dead_lettered, counts.filtered
 
 
-def _found(batch: Batch, found: OutcomesByBatch) -> tuple[int, ...]:
+def _found(batch: ReplayBatch, found: OutcomesByBatch) -> tuple[int, ...]:
     outcomes = found[batch.batch_id]
     return sum(outcomes[name] for name in STORED), outcomes[REJECTED], outcomes[FILTERED]
 

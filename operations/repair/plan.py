@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pymongo.database import Database
 
 from errors import JobError
-from operations.repair.batches import Batch, one_query, unledgered_batches
-from operations.repair.range import Ranges, Request, wanted_ranges
+from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
+from operations.repair.range import Ranges, ReplayRequest, wanted_ranges
 from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -34,8 +34,8 @@ class ReplayPlan:
 
     pipeline: Pipeline
     sink: str
-    history: list[Batch]
-    replayed: list[Batch]
+    history: list[ReplayBatch]
+    replayed: list[ReplayBatch]
     query_id: str
     last_entry: Entry | None
     left_out: int
@@ -43,7 +43,7 @@ class ReplayPlan:
 
 
 def plan_replay(
-    settings: Settings, database: Database[Document], request: Request, on_broker: Ranges
+    settings: Settings, database: Database[Document], request: ReplayRequest, on_broker: Ranges
 ) -> ReplayPlan:
     """The batches that a request covers.
 
@@ -70,7 +70,7 @@ def plan_replay(
             f" `{remedies.replay(pipeline.topic(settings), 'mongodb', settings)}`; then replay"
             f" {request.sink}."
         )
-    known = [*(Batch.of(entry) for entry in entries), *missing]
+    known = [*(ReplayBatch.of(entry) for entry in entries), *missing]
     present = [replace(batch, read=overlap(batch.read, on_broker)) for batch in known]
     whole = frozenset(
         batch.batch_id
@@ -115,11 +115,11 @@ def plan_replay(
 
 def _of_records(
     settings: Settings,
-    request: Request,
-    known: list[Batch],
+    request: ReplayRequest,
+    known: list[ReplayBatch],
     whole: frozenset[int],
     on_broker: Ranges,
-) -> tuple[set[int], list[Batch]]:
+) -> tuple[set[int], list[ReplayBatch]]:
     """The numbers of the skipped batches, and the batches whose records are written again."""
     wanted = wanted_ranges(settings, request, on_broker)
     # If part of a batch is gone, the first message of an id in it can no longer be determined.
@@ -144,7 +144,7 @@ def _of_records(
 
 
 def _check_present(
-    pipeline: Pipeline, settings: Settings, replayed: list[Batch], on_broker: Ranges
+    pipeline: Pipeline, settings: Settings, replayed: list[ReplayBatch], on_broker: Ranges
 ) -> None:
     gone = sum(width(b.read) - width(overlap(b.read, on_broker)) for b in replayed)
     if gone:

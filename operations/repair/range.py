@@ -31,7 +31,7 @@ ANSWER_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Request:
+class ReplayRequest:
     """A replay request, every option parsed."""
 
     pipeline: Pipeline
@@ -47,7 +47,7 @@ def understood(
     end: str,
     sink: str,
     pipelines: tuple[Pipeline, ...] = PIPELINES,
-) -> Request:
+) -> ReplayRequest:
     """The request that a command line's options make.
 
     Raises:
@@ -77,7 +77,7 @@ def understood(
         faults.append(f"--from `{start}` is after --to `{end}`")
     if faults:
         raise JobError("Nothing was replayed.\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Request(by_topic[topic], places[0], places[1], sink)
+    return ReplayRequest(by_topic[topic], places[0], places[1], sink)
 
 
 def _no_sink(sink: str, sinks: tuple[str, ...], topic: str | None, settings: Settings) -> str:
@@ -117,7 +117,7 @@ def _is_reversed(start: Place, end: Place) -> bool:
     return start == "latest" and end == "earliest"
 
 
-def wanted_ranges(settings: Settings, request: Request, on_broker: Ranges) -> Ranges:
+def wanted_ranges(settings: Settings, request: ReplayRequest, on_broker: Ranges) -> Ranges:
     """The requested offsets, for each partition that both options cover.
 
     Args:

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
 from operations.repair.plan import ReplayPlan, plan_replay
-from operations.repair.range import Request, understood
+from operations.repair.range import ReplayRequest, understood
 from operations.spark_session import repair_session
 from operations.tables import say
 from runtime import remedies
@@ -52,14 +52,14 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
     return 0
 
 
-def planned(settings: Settings, database: Database[Document], request: Request) -> ReplayPlan:
+def planned(settings: Settings, database: Database[Document], request: ReplayRequest) -> ReplayPlan:
     """The plan of a request for the present topic, ledger and checkpoint."""
     on_broker = topic_offsets(settings, request.pipeline.topic(settings))
     return plan_replay(settings, database, request, on_broker)
 
 
 def replay_request(
-    settings: Settings, spark: SparkSession, database: Database[Document], request: Request
+    settings: Settings, spark: SparkSession, database: Database[Document], request: ReplayRequest
 ) -> Replayed:
     """Carry a request out in a session that is there; the caller holds the pipeline's lock."""
     plan = planned(settings, database, request)

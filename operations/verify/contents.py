@@ -16,7 +16,7 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, Groups
+from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, ExpectedAggregates
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
@@ -62,7 +62,7 @@ class Contents:
         """The table that the aggregates are computed from."""
         return next(iter(self.tables))
 
-    def groups(self, *, confirmed_only: bool) -> Groups:
+    def expected_aggregates(self, *, confirmed_only: bool) -> ExpectedAggregates:
         """The GROUP BY over the rows of the first table."""
         rows = self.prints[self.source]
         chosen = rows.filter("is_confirmed") if confirmed_only else rows

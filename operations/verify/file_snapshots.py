@@ -1,4 +1,4 @@
-"""Snapshots among the files: each must be the GROUP BY over all stored records."""
+"""Checks that each snapshot file equals the GROUP BY over all stored records."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from operations.verify.differences import differences
-from operations.verify.expected_aggregates import GROUPINGS, Document, Groups
+from operations.verify.expected_aggregates import GROUPINGS, Document, ExpectedAggregates
 from operations.verify.sink_contents import SinkReading
 from spark_jobs.sinks.files.reading import applied_batch, read_snapshot
 
 WHOLE = "all"
-# Snapshot -> the collection whose documents add up to it, and the column by which it is grouped.
+# Snapshot -> the collection whose documents add up to it, and the column it is grouped by.
 SOURCES = {
     "metrics": ("ticket_metrics", None),
     "tickets_by_type": ("tickets_by_type", "request_type"),
@@ -31,12 +31,12 @@ def snapshot_faults(
         return [], []
     applied = applied_batch(reading.spark, settings, pipeline)
     if applied is not None and applied > reading.last_batch:
-        return [], [f"files: the snapshots hold batch {applied}, which is unfinished: not judged"]
-    groups = GROUPINGS[pipeline.name].group(records)
+        return [], [f"files: the snapshots hold batch {applied}, which is unfinished: not checked"]
+    aggregates = GROUPINGS[pipeline.name].group(records)
     clients: Any = records.agg(F.count_distinct("client_id").alias("clients")).first()
     faults = []
     for snapshot in pipeline.snapshots:
-        expected = expected_rows(snapshot.name, groups, clients.clients)
+        expected = expected_rows(snapshot.name, aggregates, clients.clients)
         column = SOURCES[snapshot.name][1]
         for form in settings.output_format:
             rows = [
@@ -48,17 +48,17 @@ def snapshot_faults(
     return faults, []
 
 
-def expected_rows(name: str, groups: Groups, clients: int) -> dict[str, Document]:
-    """What a snapshot must hold, by the value that it is grouped by.
+def expected_rows(name: str, aggregates: ExpectedAggregates, clients: int) -> dict[str, Document]:
+    """The rows that a snapshot must hold, by the value it is grouped by.
 
     Args:
-        name: The snapshot's.
-        groups: What the collections of tickets must hold, day by day.
-        clients: Number of distinct clients of all days.
+        name: The snapshot's name.
+        aggregates: What the ticket collections must hold, by day.
+        clients: Number of distinct clients over all days.
     """
     collection, column = SOURCES[name]
     totals: dict[str, Counter[str]] = {}
-    for document in groups[collection].values():
+    for document in aggregates[collection].values():
         key = document[column] if column else WHOLE
         numbers = {k: v for k, v in document.items() if not isinstance(v, str)}
         totals.setdefault(key, Counter()).update(numbers)

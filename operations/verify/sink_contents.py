@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.verify.contents import is_confirmed
-from operations.verify.snapshot import Snapshot
+from operations.verify.snapshot import LedgerSnapshot
 from operations.verify.spark_errors import DAMAGED, UNLIKE_SQL, explained_errors
 from operations.verify.stored_rows import StoredRows
 from settings import Settings
@@ -56,7 +56,7 @@ class SinkReading:
     spark: SparkSession
     settings: Settings
     pipeline: Pipeline
-    snapshot: Snapshot
+    snapshot: LedgerSnapshot
     offsets: Ranges
 
     @property

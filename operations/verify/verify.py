@@ -23,7 +23,7 @@ Document = dict[str, Any]
 
 
 def verify(settings: Settings) -> int:
-    """Print every account; gives 0 only if everything is accounted for."""
+    """Print every account; returns 0 only if everything is accounted for."""
     is_brief = _look_at_stores(settings)
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
         accounts = balance(settings, spark)
@@ -31,15 +31,15 @@ def verify(settings: Settings) -> int:
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
     bound = f", up to the last confirmed batches; {waiting} messages wait" if waiting else ""
-    told = f"verified: nothing lost, nothing doubled{bound}" if balanced else "NOT verified"
-    sys.stdout.write(f"{told}\n")
+    verdict = f"verified: nothing lost, nothing doubled{bound}" if balanced else "NOT verified"
+    sys.stdout.write(f"{verdict}\n")
     return 0 if balanced else 1
 
 
 def _look_at_stores(settings: Settings) -> bool:
-    """See that all services answer: before Spark starts, and in the words of each.
+    """Check that all services answer, before Spark starts, so that each explains its own errors.
 
-    Gives whether little is to be read.
+    Returns whether there is little to read.
     """
     existing_topics(settings)
     with connect_mongodb(settings) as client:
@@ -51,9 +51,9 @@ def _look_at_stores(settings: Settings) -> bool:
 
 
 def has_read_little(database: Database[Document]) -> bool:
-    """Whether jobs have read so few messages that a brief driver reads them again sooner.
+    """Whether jobs have read so few messages that a brief session is faster.
 
-    Messages that the broker has dropped since count as well: the stores still have their rows.
+    Expired messages count as well: the stores still have their rows.
     """
     ends = [end for entry in last_entries(database) for _, end in entry.offsets.values()]
     return sum(ends) <= BRIEF_RECORDS

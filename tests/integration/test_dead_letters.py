@@ -25,7 +25,7 @@ from confluent_kafka.admin import (
 from errors import DeliveryError, SinkUnavailable
 from operations.dead_letters import redrive, redrive_sender
 from operations.dead_letters.dead_letters import run_dead_letters
-from operations.dead_letters.reader import read_letters
+from operations.dead_letters.reader import read_dead_letters
 from operations.dead_letters.redrive_sender import Sender, wait_until_readable
 from operations.options import build_parser
 from operations.pipelines import read_topic
@@ -376,7 +376,7 @@ def test_second_run_takes_over_from_one_that_is_in_the_middle(
     tickets: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reject(tickets, *numbered(5))
-    first, *rest = read_letters(tickets, tickets.tickets_topic)
+    first, *rest = read_dead_letters(tickets, tickets.tickets_topic)
 
     def meanwhile(_name: str) -> None:
         monkeypatch.setattr(redrive_sender, "fault_point", lambda _: None)
@@ -396,7 +396,7 @@ def test_what_another_run_sends_until_it_is_taken_over_from_is_not_sent_again(
     tickets: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reject(tickets, *numbered(5))
-    first, *_ = read_letters(tickets, tickets.tickets_topic)
+    first, *_ = read_dead_letters(tickets, tickets.tickets_topic)
     take_over = Sender.__enter__
 
     with Sender(tickets, tickets.tickets_topic) as rival:

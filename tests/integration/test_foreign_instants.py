@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from cql.client import select_rows
 from errors import JobError
 from operations.dead_letters.dead_letters import run_dead_letters
-from operations.dead_letters.reader import read_letters
+from operations.dead_letters.reader import read_dead_letters
 from operations.options import build_parser
 from operations.show import RowFilter, show
 from settings import dead_letter_topic
@@ -163,7 +163,7 @@ def test_letters_that_no_job_wrote_are_shown_and_passed_over(
         producer.produce(dead_letter_topic(world.topic), b"x", headers={**usual, **changes})
     assert producer.flush(30) == 0
 
-    (letter,) = read_letters(world.settings, world.topic)
+    (letter,) = read_dead_letters(world.settings, world.topic)
 
     assert (letter.timestamp, letter.redrives, letter.state) == ("-7", 2**40, "parked")
     assert show(world.settings, dead_letter_topic(world.topic), RowFilter({}, 50), "json") == 0

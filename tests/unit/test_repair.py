@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from errors import JobError
-from operations.repair.batches import Batch, one_query, unledgered_batches
+from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
 from operations.repair.range import parse_place, understood
 from settings import Settings
 from spark_jobs.state.checkpoint import Checkpoint
@@ -100,7 +100,7 @@ def test_range_that_ends_before_it_begins_is_refused(start: str, end: str) -> No
 
 
 def test_offsets_whose_loss_was_accepted_were_not_read() -> None:
-    batch = Batch.of(entry(4, {0: (10, 20), 1: (5, 9)}, accepted_loss={0: (10, 13)}))
+    batch = ReplayBatch.of(entry(4, {0: (10, 20), 1: (5, 9)}, accepted_loss={0: (10, 13)}))
 
     assert batch.offsets == {0: (10, 20), 1: (5, 9)}
     assert batch.read == {0: (13, 20), 1: (5, 9)}
