@@ -6,9 +6,7 @@ import contextlib
 import os
 import secrets
 
-from errors import (
-    SettingsError,
-)
+from errors import SettingsError
 from settings import Settings
 
 

@@ -1,77 +1,38 @@
-"""Settings: read once, all faults reported at once, secrets masked.
+"""Settings: what can be set, and what several of them must not say together.
 
-Order of precedence: explicit overrides (command-line options), environment, `.env`, files of
-secrets, defaults. Names are the upper-case forms of the fields of `Settings`; the
-table in docs/settings.md lists them all.
+Precedence: command-line options, environment, `.env`, secret files, defaults. Names are the
+upper-case forms of the fields of `Settings`; the table in docs/settings.md lists them all.
+What a value of each kind may be stands in runtime/setting_types.py.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import ssl
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
-from pydantic_settings import SettingsError as UnreadableSource
-from pymongo.errors import ConfigurationError, InvalidURI
-from pymongo.uri_parser import parse_uri
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from errors import (
-    SettingsError,
-)
+import runtime.setting_types as kinds
+from runtime.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
+from runtime.setting_conflicts import shared_ports, shared_topics, unreadable_authority
+from runtime.setting_types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
+from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.sink_modules import has_files
 
-PROJECT_ROOT: Final = Path(__file__).resolve().parent
-# Name -> the module that writes it, in the order in which a micro-batch goes to them. A further
-# sink is a module and a line here (docs/adding-a-sink.md).
-SINK_MODULES: Final = {
-    "cassandra": "spark_jobs.sinks.cassandra",
-    "files": "spark_jobs.sinks.files.sink",
-    "postgres": "spark_jobs.sinks.postgres",
-    "mongodb": "spark_jobs.sinks.mongodb",
-}
-OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
+# What other modules take from here; some of it is declared next to the rules that need it.
+__all__ = [
+    "ENV_FILE_VARIABLE",
+    "EXTRA_SERVICES",
+    "OUTPUT_FORMATS",
+    "PROJECT_ROOT",
+    "SECRETS_VARIABLE",
+    "Settings",
+    "load_settings",
+]
+
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
-# Services of the embedded stack that `up` starts only where they are asked for.
-EXTRA_SERVICES: Final = ("postgres", "hdfs")
-POSTGRES_PORT: Final = 5432
-LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-# Names another file to be read in place of `.env`, as tests that start processes need it.
-ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
-# Names a folder of files, each with the value of the setting that it is named after, as Docker and
-# Kubernetes hand secrets to a program.
-SECRETS_VARIABLE: Final = "MILLRACE_SECRETS_DIR"
-DEAD_LETTER_SUFFIX: Final = "-dead-letter"
-# Kafka's own rule for topic names (org.apache.kafka.common.internals.Topic).
-TOPIC_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,237}\Z")
-HOST_PORT_PATTERN: Final = re.compile(r"[^\s:,/]+:\d{1,5}\Z")
-MEMORY_PATTERN: Final = re.compile(r"[1-9]\d*[kmgKMG]\Z")
-# What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
-# colon for the end of a class path's, and Hadoop replaces `${…}`.
-COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
-COLON: Final = (":", "holds a colon, at which Java takes it apart")
-VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
-# Schemes of places that only Spark reaches, through Hadoop.
-HADOOP_SCHEMES: Final = frozenset({"s3a", "hdfs"})
-
-# What librdkafka says when waiting cannot help, and which settings to look at.
-KAFKA_REFUSALS: Final = {
-    "could not be verified": "Its certificate is of no authority that this machine knows: set"
-    " KAFKA_SSL_CA_LOCATION to the PEM file of the right one.",
-    "mechanism handshake failed": "Correct KAFKA_SASL_MECHANISM.",
-    "unsupported sasl mechanism": "Correct KAFKA_SASL_MECHANISM.",
-    "sasl authentication error": "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.",
-}
 
 
 class Settings(BaseSettings):
@@ -84,23 +45,21 @@ class Settings(BaseSettings):
     stack: Literal["embedded", "docker", "external"] = Field(
         "embedded", description="where the services are: `embedded`, `docker` or `external`"
     )
-    services: Annotated[tuple[str, ...], NoDecode] = Field(
+    services: kinds.Services = Field(
         (), description="more embedded services to start, such as `+postgres,+hdfs`"
     )
-    millrace_home: Path = Field(
+    millrace_home: kinds.HomeFolder = Field(
         Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
     )
-    jars_path: Path | None = Field(
+    jars_path: kinds.JarsFolder | None = Field(
         None, description="folder of the fetched jars; `jars` of `MILLRACE_HOME` when absent"
     )
 
-    kafka_bootstrap_servers: str = Field(
+    kafka_bootstrap_servers: kinds.HostPorts = Field(
         "127.0.0.1:9092", description="broker addresses, `host:port`, separated by commas"
     )
-    kafka_controller_port: int | None = Field(
+    kafka_controller_port: kinds.Port | None = Field(
         None,
-        ge=1,
-        le=65535,
         description="second port of the embedded Kafka; port of the brokers + 10000 when absent",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -123,11 +82,9 @@ class Settings(BaseSettings):
     cassandra_contact_points: str = Field(
         "127.0.0.1", description="host names or addresses, separated by commas"
     )
-    cassandra_port: int = Field(9042, ge=1, le=65535, description="port of the CQL protocol")
-    cassandra_storage_port: int | None = Field(
+    cassandra_port: kinds.Port = Field(9042, description="port of the CQL protocol")
+    cassandra_storage_port: kinds.Port | None = Field(
         None,
-        ge=1,
-        le=65535,
         description="second port of the embedded Cassandra; `CASSANDRA_PORT` + 10000 when absent",
     )
     cassandra_local_datacenter: str = Field(
@@ -141,14 +98,12 @@ class Settings(BaseSettings):
     cassandra_ssl_ca_location: Path | None = Field(
         None, description="PEM file of the authority that signed its certificates; for TLS"
     )
-    cassandra_replication_factor: int = Field(
+    cassandra_replication_factor: kinds.Copies = Field(
         1,
-        ge=1,
-        le=100,
         description="copies of each row in the local data centre, for keyspaces that Millrace"
         " makes",
     )
-    cassandra_consistency: Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"] = Field(
+    cassandra_consistency: kinds.Consistency = Field(
         "LOCAL_QUORUM",
         description="copies that confirm a write and answer a read: `LOCAL_QUORUM`, `QUORUM`,"
         " `ALL`, or `LOCAL_ONE` where there is one copy",
@@ -159,44 +114,44 @@ class Settings(BaseSettings):
         " which takes less of the processors",
     )
 
-    mongo_uri: SecretStr = Field(
+    mongo_uri: kinds.MongoAddress = Field(
         SecretStr("mongodb://127.0.0.1:27017"),
         description="address of MongoDB (secret: it may hold a password)",
     )
-    mongo_database: str = Field(
-        "millrace", min_length=1, max_length=63, description="database of aggregates and ledger"
+    mongo_database: kinds.DatabaseName = Field(
+        "millrace", description="database of aggregates and ledger"
     )
 
-    postgres_dsn: SecretStr = Field(
+    postgres_dsn: kinds.PostgresAddress = Field(
         SecretStr("postgresql://millrace@127.0.0.1:5432/millrace"),
         description="address of PostgreSQL or Supabase (secret: it may hold a password)",
     )
 
     spark_master: str = Field("local[*]", description="where Spark runs")
-    spark_driver_memory: str = Field("1g", description="heap of the driver, such as `1g`")
-    spark_executor_memory: str | None = Field(
+    spark_driver_memory: kinds.Memory = Field("1g", description="heap of the driver, such as `1g`")
+    spark_executor_memory: kinds.Memory | None = Field(
         None, description="heap of each executor; Spark's own default when absent"
     )
     spark_executor_cores: int | None = Field(
         None, ge=1, description="cores of each executor; Spark's own default when absent"
     )
 
-    tickets_topic: str = Field("client_tickets", description="topic of the tickets")
-    profiles_topic: str = Field("users_profiles", description="topic of the profiles")
-    customers_topic: str = Field("customers-raw", description="topic of the customers' rows")
-    customers_usa_topic: str = Field(
+    tickets_topic: kinds.TopicName = Field("client_tickets", description="topic of the tickets")
+    profiles_topic: kinds.TopicName = Field("users_profiles", description="topic of the profiles")
+    customers_topic: kinds.TopicName = Field(
+        "customers-raw", description="topic of the customers' rows"
+    )
+    customers_usa_topic: kinds.TopicName = Field(
         "customers-usa", description="topic that receives the valid customers of the USA"
     )
-    customers_alerts_topic: str = Field(
+    customers_alerts_topic: kinds.TopicName = Field(
         "customers-alerts", description="topic that receives the incomplete customers"
     )
     topic_partitions: int = Field(
         3, ge=1, le=1000, description="partitions of topics that Millrace makes"
     )
-    topic_replication_factor: int = Field(
+    topic_replication_factor: kinds.Copies = Field(
         1,
-        ge=1,
-        le=100,
         description="copies of each partition of topics that Millrace makes; above 1 two of them"
         " must confirm a message (`min.insync.replicas`)",
     )
@@ -204,9 +159,7 @@ class Settings(BaseSettings):
     tickets_count: int = Field(
         100, ge=0, description="tickets that the producer sends; 0 = without end"
     )
-    tickets_rate: float = Field(
-        10, ge=0, allow_inf_nan=False, description="tickets per second; 0 = unlimited"
-    )
+    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
     profiles_count: int = Field(
         100, ge=0, description="profiles that the producer sends; 0 = without end"
     )
@@ -219,12 +172,10 @@ class Settings(BaseSettings):
     profiles_source: Literal["auto", "api", "offline"] = Field(
         "auto", description="`api`, `offline`, or `auto`: the API, else offline"
     )
-    customers_source: str | None = Field(
+    customers_source: kinds.FileOrObject | None = Field(
         None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
     )
-    customers_rate: float = Field(
-        0, ge=0, allow_inf_nan=False, description="customers per second; 0 = unlimited"
-    )
+    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
     pii_hash_key: SecretStr | None = Field(
         None,
@@ -234,18 +185,17 @@ class Settings(BaseSettings):
         "hmac-sha256", description="`hmac-sha256`, or `sha256` for data hashed that way before"
     )
 
-    sinks: Annotated[tuple[str, ...], NoDecode] = Field(
+    sinks: kinds.Sinks = Field(
         DEFAULT_SINKS, description="stores that receive records, separated by commas"
     )
-    output_format: Annotated[tuple[str, ...], NoDecode] = Field(
+    output_format: kinds.Formats = Field(
         ("parquet",), description="formats of files: `parquet`, `json`, `csv`, several with commas"
     )
-    output_path: str = Field(
+    output_path: kinds.OutputPlace = Field(
         "./output", description="where files go: a folder, `s3a://bucket/…` or `hdfs://host:port/…`"
     )
-    checkpoint_path: str = Field(
+    checkpoint_path: kinds.CheckpointPlace = Field(
         "checkpoints",
-        min_length=1,
         description="where checkpoints are: a folder, by itself below `MILLRACE_HOME`,"
         " `s3a://bucket/…` or `hdfs://host:port/…`",
     )
@@ -254,15 +204,13 @@ class Settings(BaseSettings):
         None, description="its secret part (secret); both absent: the usual places of AWS"
     )
     aws_region: str | None = Field(None, description="region of the buckets, such as `eu-west-3`")
-    s3_endpoint_url: str | None = Field(
+    s3_endpoint_url: kinds.WebAddress | None = Field(
         None, description="address of a store that speaks S3, where it is not AWS"
     )
-    hdfs_port: int = Field(
-        8020, ge=1, le=65535, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
+    hdfs_port: kinds.Port = Field(
+        8020, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
     )
-    hdfs_datanode_port: int = Field(
-        9866, ge=1, le=65535, description="port of the embedded DataNode"
-    )
+    hdfs_datanode_port: kinds.Port = Field(9866, description="port of the embedded DataNode")
     hadoop_conf_dir: Path | None = Field(
         None, description="folder of `core-site.xml` and `hdfs-site.xml`, for `hdfs://`"
     )
@@ -289,174 +237,10 @@ class Settings(BaseSettings):
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line over environment over `.env` over files of secrets over defaults."""
-        return init_settings, env_settings, dotenv_settings, file_secret_settings
-
-    @field_validator("millrace_home", "jars_path")
-    @classmethod
-    def _below_the_project(cls, value: Path | None) -> Path | None:
-        return None if value is None else (PROJECT_ROOT / value.expanduser()).resolve()
-
-    @field_validator("millrace_home", "jars_path", "output_path", "checkpoint_path")
-    @classmethod
-    def _usable_characters(cls, value: Any, info: ValidationInfo) -> Any:
-        if fault := _unusable_character(str(value), PATH_SIGNS[str(info.field_name)]):
-            raise ValueError(f"{str(value)!r} {fault}; expected a path without")
-        return value
-
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _host_port_list(cls, value: str) -> str:
-        servers = [server.strip() for server in value.split(",")]
-        if not all(HOST_PORT_PATTERN.match(server) for server in servers):
-            raise ValueError("expected `host:port`, several separated by commas")
-        return ",".join(servers)
-
-    @field_validator(
-        "tickets_topic",
-        "profiles_topic",
-        "customers_topic",
-        "customers_usa_topic",
-        "customers_alerts_topic",
-    )
-    @classmethod
-    def _topic_name(cls, value: str) -> str:
-        if not TOPIC_PATTERN.match(value) or value in {".", ".."}:
-            raise ValueError("expected 1 to 237 of letters, digits, `.`, `_`, `-`")
-        return value
-
-    @field_validator("customers_source")
-    @classmethod
-    def _file_or_object(cls, value: str | None) -> str | None:
-        if value is None or "://" not in value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
-            raise ValueError("expected a file or `s3://bucket/key`")
-        return value
-
-    @field_validator("spark_driver_memory", "spark_executor_memory")
-    @classmethod
-    def _memory(cls, value: str | None) -> str | None:
-        if value is not None and not MEMORY_PATTERN.match(value):
-            raise ValueError("expected a number and a unit, such as `1g` or `1536m`")
-        return value
-
-    @field_validator("mongo_uri")
-    @classmethod
-    def _mongo_scheme(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError("expected `mongodb://…` or `mongodb+srv://…`")
-        if value.get_secret_value().startswith("mongodb://"):
-            try:
-                parse_uri(value.get_secret_value())
-            except (InvalidURI, ConfigurationError, ValueError):
-                # The driver's own text may quote the address, password included.
-                raise ValueError(
-                    "not a readable address; expected `mongodb://host:port`, before the host"
-                    " `user:password@` with `@`, `:`, `/` in them as %40, %3A, %2F"
-                ) from None
-            except OSError as error:
-                raise ValueError(
-                    f"a file of its options cannot be read ({error.strerror}): correct `tlsCAFile`"
-                ) from None
-        return value
-
-    @field_validator("postgres_dsn")
-    @classmethod
-    def _postgres_scheme(cls, value: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(value.get_secret_value())
-            readable = parts.scheme in {"postgresql", "postgres"} and parts.hostname
-            # Reading the port is what finds a wrong one.
-            readable = readable and parts.port != 0 and parts.path.strip("/")
-        except ValueError:
-            readable = None
-        if not readable:
-            raise ValueError(
-                "not a readable address; expected `postgresql://user@host:5432/database`, with"
-                " `@`, `:`, `/`, `#`, `?` of a password as %40, %3A, %2F, %23, %3F"
-            )
-        return value
-
-    @field_validator("mongo_database")
-    @classmethod
-    def _database_name(cls, value: str) -> str:
-        if set(value) & set('/\\. "$*<>:|?'):
-            raise ValueError('expected a name without blanks and any of `/\\."$*<>:|?`')
-        return value
-
-    @field_validator("sinks", mode="before")
-    @classmethod
-    def _sink_list(cls, value: Any) -> tuple[str, ...]:
-        parts = value.split(",") if isinstance(value, str) else list(value)
-        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
-        unknown = [name for name in names if name not in SINK_MODULES]
-        if unknown or not names:
-            wrong = ", ".join(f"`{name}`" for name in unknown) or "nothing"
-            raise ValueError(f"{wrong} is not a sink; valid: {', '.join(SINK_MODULES)}")
-        return names
-
-    @field_validator("output_format", mode="before")
-    @classmethod
-    def _format_list(cls, value: Any) -> tuple[str, ...]:
-        parts = value.split(",") if isinstance(value, str) else list(value)
-        names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
-        if not names or not set(names) <= {*OUTPUT_FORMATS}:
-            raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
-        return names
-
-    @field_validator("cassandra_consistency", mode="before")
-    @classmethod
-    def _in_capitals(cls, value: Any) -> Any:
-        return value.strip().upper() if isinstance(value, str) else value
-
-    @field_validator("output_path")
-    @classmethod
-    def _output_folder(cls, value: str) -> str:
-        if "://" in value:
-            return value
-        return str((PROJECT_ROOT / Path(value).expanduser()).resolve())
-
-    @field_validator("output_path", "checkpoint_path")
-    @classmethod
-    def _place(cls, value: str) -> str:
-        if "://" not in value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in HADOOP_SCHEMES or not parts.netloc or "@" in parts.netloc:
-            raise ValueError(
-                "expected a folder, `s3a://bucket/folder` or `hdfs://host:port/folder`; keys go"
-                " into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            )
-        return value.rstrip("/")
-
-    @field_validator("s3_endpoint_url")
-    @classmethod
-    def _endpoint(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("expected `http://host:port` or `https://host`")
-        return value
-
-    @field_validator("services", mode="before")
-    @classmethod
-    def _service_list(cls, value: Any) -> tuple[str, ...]:
-        parts = value.split(",") if isinstance(value, str) else list(value)
-        stripped = [part.strip().lower().removeprefix("+") for part in parts]
-        names = tuple(dict.fromkeys(name for name in stripped if name))
-        if unknown := [name for name in names if name not in EXTRA_SERVICES]:
-            valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
-            raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
-        return names
+    @property
+    def files_at(self) -> str | None:
+        """Where files go; None without the sink of files."""
+        return self.output_path if has_files(self.sinks) else None
 
     def starts(self, service: str) -> bool:
         """Whether the embedded stack starts this extra service: asked for, or a sink's store."""
@@ -464,24 +248,21 @@ class Settings(BaseSettings):
 
     def ports_here(self) -> dict[str, int]:
         """The ports that settings name for servers of this machine, by setting."""
-        ports: dict[str, int] = {"CASSANDRA_PORT": self.cassandra_port}
-        kafka = self.kafka_bootstrap_servers.split(",")
-        if len(kafka) == 1:
-            ports["KAFKA_BOOTSTRAP_SERVERS"] = int(kafka[0].rpartition(":")[2])
-        uri = self.mongo_uri.get_secret_value()
-        nodes = [] if uri.startswith("mongodb+srv:") else parse_uri(uri)["nodelist"]
-        if len(nodes) == 1:
-            ports["MONGO_URI"] = int(nodes[0][1])
-        if self.starts("postgres"):
-            parts = urlsplit(self.postgres_dsn.get_secret_value())
-            ports["POSTGRES_DSN"] = parts.port or POSTGRES_PORT
-        if self.starts("hdfs"):
-            ports |= {"HDFS_PORT": self.hdfs_port, "HDFS_DATANODE_PORT": self.hdfs_datanode_port}
-        if self.kafka_controller_port:
-            ports["KAFKA_CONTROLLER_PORT"] = self.kafka_controller_port
-        if self.cassandra_storage_port:
-            ports["CASSANDRA_STORAGE_PORT"] = self.cassandra_storage_port
-        return ports
+        servers = self.kafka_bootstrap_servers.split(",")
+        kafka = [int(server.rpartition(":")[2]) for server in servers]
+        mongodb = [port for _, port in mongo_nodes(self.mongo_uri)]
+        with_hdfs = self.starts("hdfs")
+        ports = {
+            "CASSANDRA_PORT": self.cassandra_port,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka[0] if len(kafka) == 1 else None,
+            "MONGO_URI": mongodb[0] if len(mongodb) == 1 else None,
+            "POSTGRES_DSN": postgres_port(self.postgres_dsn) if self.starts("postgres") else None,
+            "HDFS_PORT": self.hdfs_port if with_hdfs else None,
+            "HDFS_DATANODE_PORT": self.hdfs_datanode_port if with_hdfs else None,
+            "KAFKA_CONTROLLER_PORT": self.kafka_controller_port,
+            "CASSANDRA_STORAGE_PORT": self.cassandra_storage_port,
+        }
+        return {name: port for name, port in ports.items() if port is not None}
 
     @property
     def customers_output_topics(self) -> tuple[str, str]:
@@ -503,14 +284,12 @@ class Settings(BaseSettings):
     @property
     def postgres_address(self) -> str:
         """`POSTGRES_DSN` without user, password and options, fit to be shown."""
-        parts = urlsplit(self.postgres_dsn.get_secret_value())
-        return f"{parts.hostname}:{parts.port or POSTGRES_PORT}{parts.path}"
+        return postgres_address(self.postgres_dsn)
 
     @property
     def mongo_address(self) -> str:
         """`MONGO_URI` without user and password, fit to be shown."""
-        scheme, _, rest = self.mongo_uri.get_secret_value().partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}"
+        return mongo_address(self.mongo_uri)
 
     def kafka_client_options(self) -> dict[str, str]:
         """Connection options under librdkafka's names (confluent-kafka)."""
@@ -529,41 +308,6 @@ class Settings(BaseSettings):
         return options
 
 
-# What a path must not hold, by the setting.
-PATH_SIGNS: Final = {
-    "millrace_home": (COMMA, COLON, VARIABLE),
-    "jars_path": (COLON,),
-    "output_path": (VARIABLE,),
-    "checkpoint_path": (VARIABLE,),
-}
-
-
-def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
-    """What of a path cannot be handed on, in words; None where all can."""
-    for character in path:
-        if unicodedata.category(character) == "Cc":
-            return f"holds a control character (U+{ord(character):04X})"
-        if unicodedata.category(character) == "Cs":
-            return "holds bytes that are not UTF-8"
-    return next((name for sign, name in signs if sign in path), None)
-
-
-def kafka_advice(report: str) -> str | None:
-    """Which settings a refusal by the broker is about, from the client library's own report.
-
-    None where the report tells of no refusal: waiting may help.
-    """
-    for sign, advice in KAFKA_REFUSALS.items():
-        if sign in report.lower():
-            return advice
-    return None
-
-
-def dead_letter_topic(topic: str) -> str:
-    """Name of the topic that keeps what `topic` held and no sink could take."""
-    return topic + DEAD_LETTER_SUFFIX
-
-
 def load_settings(
     overrides: Mapping[str, Any] | None = None, env_file: Path | None = None
 ) -> Settings:
@@ -573,58 +317,10 @@ def load_settings(
         SettingsError: one text that names every fault: the variable, what is wrong, what to do.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
-    sources: dict[str, Any] = {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
-    try:
-        settings = Settings(**sources, **given)
-    except ValidationError as error:
-        faults = [_fault(each) for each in error.errors()]
-        raise SettingsError(_all_faults(faults + _others(error, sources, given))) from None
-    except UnreadableSource as error:
-        raise SettingsError(
-            f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The files have to be"
-            " plain files in that folder which this user may read."
-        ) from None
-    if faults := _faults_between(settings):
-        raise SettingsError(_all_faults(faults))
-    return settings
+    return read_settings(Settings, _conflicts, given, env_file)
 
 
-def _secrets_folder() -> Path | None:
-    named = os.environ.get(SECRETS_VARIABLE)
-    if not named:
-        return None
-    folder = (PROJECT_ROOT / Path(named).expanduser()).resolve()
-    if not folder.is_dir():
-        raise SettingsError(
-            f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one whose files have names"
-            " and values of settings, such as `pii_hash_key`, or remove the variable."
-        )
-    return folder
-
-
-def _others(
-    error: ValidationError, sources: Mapping[str, Any], given: Mapping[str, Any]
-) -> list[str]:
-    """Faults between the settings that have none by themselves; defaults stand for the others."""
-    named = {str(each["loc"][0]).lower() for each in error.errors() if each["loc"]}
-    faulty = named & {*Settings.model_fields}
-    defaults = {name: Settings.model_fields[name].get_default() for name in faulty}
-    try:
-        rest = Settings(**sources, **{**given, **defaults})
-    except ValidationError:
-        return []
-    names = [name.upper() for name in faulty]
-    return [each for each in _faults_between(rest) if not any(name in each for name in names)]
-
-
-def _fault(error: Any) -> str:
-    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name}: {message[:1].lower()}{message[1:]}"
-
-
-def _faults_between(settings: Settings) -> list[str]:
+def _conflicts(settings: Settings) -> list[str]:
     """Faults that show only when several settings are seen together."""
     faults = []
     if settings.kafka_security_protocol.startswith("SASL"):
@@ -651,65 +347,14 @@ def _faults_between(settings: Settings) -> list[str]:
             f"MILLRACE_HOME: `{settings.millrace_home}` holds `'`, with which HDFS (SERVICES=+hdfs)"
             " does not start"
         )
-    faults += _unreadable_authorities(settings)
+    if settings.kafka_security_protocol.endswith("SSL"):
+        faults += unreadable_authority("KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)
+    if settings.cassandra_ssl:
+        path = settings.cassandra_ssl_ca_location
+        faults += unreadable_authority("CASSANDRA_SSL_CA_LOCATION", path)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
-    return faults + _shared_ports(settings) + _shared_topics(settings)
-
-
-def _unreadable_authorities(settings: Settings) -> list[str]:
-    """A fault for each PEM file that is named and holds no certificate."""
-    faults = []
-    for field in ("kafka_ssl_ca_location", "cassandra_ssl_ca_location"):
-        path = getattr(settings, field)
-        if path is None or not _uses_tls(settings, field):
-            continue
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError as error:
-            why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-            faults.append(f"{field.upper()}: `{path}` cannot be used ({why}); expected a PEM file")
-    return faults
-
-
-def _uses_tls(settings: Settings, field: str) -> bool:
-    if field.startswith("kafka"):
-        return settings.kafka_security_protocol.endswith("SSL")
-    return settings.cassandra_ssl
-
-
-def _shared_ports(settings: Settings) -> list[str]:
-    """A fault for each port that several servers of this machine would have."""
-    if settings.stack == "external":
-        return []
-    by_port: dict[int, list[str]] = {}
-    for name, port in settings.ports_here().items():
-        by_port.setdefault(port, []).append(name)
-    return [
-        f"{', '.join(sorted(names))}: port {port} for {'both' if len(names) == 2 else 'all'};"
-        " expected a port for each"
-        for port, names in by_port.items()
-        if len(names) > 1
-    ]
-
-
-def _shared_topics(settings: Settings) -> list[str]:
-    """A fault for each name that several topics have."""
-    by_name: dict[str, list[str]] = {}
-    for field in Settings.model_fields:
-        if field.endswith("_topic"):
-            by_name.setdefault(getattr(settings, field), []).append(field.upper())
-    return [
-        f"{', '.join(fields)}: the same topic for {'both' if len(fields) == 2 else 'all'}"
-        for fields in by_name.values()
-        if len(fields) > 1
-    ]
-
-
-def _all_faults(faults: list[str]) -> str:
-    lines = "\n".join(f"  - {fault}" for fault in faults)
-    return (
-        f"{len(faults)} setting(s) cannot be used:\n{lines}\n"
-        "Correct them in the environment, in `.env` or on the command line;"
-        " docs/settings.md lists what each one takes."
-    )
+    if settings.stack != "external":
+        faults += shared_ports(settings.ports_here().items())
+    topics = ((name.upper(), value) for name, value in settings if name.endswith("_topic"))
+    return faults + shared_topics(topics)

@@ -1,18 +1,19 @@
 """The tables of Cassandra: as the numbered files declare them, and where those that are differ.
 
-What is there is read from `system_schema`; nothing is changed.
+What is there the driver says, from its metadata; nothing is changed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable, Session
+from cassandra.metadata import TableMetadata
 
 from cql.client import CQL_FOLDER
 from cql.statements import split_statements
@@ -27,7 +28,6 @@ DESCENDING: Final = re.compile(r"(\w+) DESC")
 INDEX: Final = re.compile(r"CREATE INDEX IF NOT EXISTS (\w+) ON (\w+)\.(\w+)")
 # Keyspace -> the pipeline whose tables it holds.
 PIPELINES: Final = {"support": "tickets", "usersprofilespace": "profiles"}
-KEY_KINDS: Final = ("partition_key", "clustering")
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,7 @@ def declared() -> dict[str, Shape]:
             elif found := INDEX.match(statement):
                 index, keyspace, name = found.groups()
                 shape = shapes[f"{keyspace}.{name}"]
-                indexes = shape.indexes | {index}
-                shapes[f"{keyspace}.{name}"] = Shape(
-                    shape.columns, shape.key, indexes, shape.origin
-                )
+                shapes[f"{keyspace}.{name}"] = replace(shape, indexes=shape.indexes | {index})
     return shapes
 
 
@@ -95,52 +92,38 @@ def _key(body: str, descending: set[str]) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def present(session: Session, names: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Those of the named tables that there are, as `system_schema` tells them.
+def present(session: Session, names: Collection[str]) -> dict[str, Shape]:
+    """Those of the named tables (`keyspace.table`) that there are, as the cluster has them now.
 
     Raises:
         SinkUnavailable: the cluster did not answer.
     """
-    wanted = sorted({name.partition(".")[0] for name in names})
     try:
-        columns = [row for each in wanted for row in _rows(session, "columns", each)]
-        indexes = [row for each in wanted for row in _rows(session, "indexes", each)]
+        session.cluster.refresh_schema_metadata(max_schema_agreement_wait=0)
     except (NoHostAvailable, DriverException) as error:
         raise SinkUnavailable(
-            f"Cassandra did not tell its tables ({type(error).__name__}). `make status` shows"
+            f"Cassandra did not list its tables ({type(error).__name__}). `make status` shows"
             " whether it is up."
         ) from error
-    by_table: dict[str, list[dict[str, Any]]] = {}
-    for row in columns:
-        by_table.setdefault(f"{row['keyspace_name']}.{row['table_name']}", []).append(row)
     return {
-        name: _shape(
-            rows,
-            {
-                index["index_name"]
-                for index in indexes
-                if f"{index['keyspace_name']}.{index['table_name']}" == name
-            },
-        )
-        for name, rows in by_table.items()
-        if name in names
+        f"{keyspace.name}.{table.name}": _shape(table)
+        for keyspace in session.cluster.metadata.keyspaces.values()
+        for table in keyspace.tables.values()
+        if f"{keyspace.name}.{table.name}" in names
     }
 
 
-def _rows(session: Session, table: str, keyspace: str) -> list[dict[str, Any]]:
-    query = f"SELECT * FROM system_schema.{table} WHERE keyspace_name = %s"  # noqa: S608
-    return list(session.execute(query, (keyspace,)))
-
-
-def _shape(rows: list[dict[str, Any]], indexes: set[str]) -> Shape:
-    parts = sorted(
-        (row for row in rows if row["kind"] in KEY_KINDS),
-        key=lambda row: (KEY_KINDS.index(row["kind"]), row["position"]),
-    )
+def _shape(table: TableMetadata) -> Shape:
     return Shape(
-        {row["column_name"]: row["type"] for row in rows},
-        tuple((row["column_name"], row["kind"], row["clustering_order"]) for row in parts),
-        frozenset(indexes),
+        {name: column.cql_type for name, column in table.columns.items()},
+        (
+            *((part.name, "partition_key", "none") for part in table.partition_key),
+            *(
+                (part.name, "clustering", "desc" if part.is_reversed else "asc")
+                for part in table.clustering_key
+            ),
+        ),
+        frozenset(table.indexes),
     )
 
 

@@ -94,7 +94,7 @@ def compose_variables(settings: Settings) -> dict[str, str]:
         "KAFKA_PORT": str(kafka),
         "CASSANDRA_PORT": str(cassandra),
         "MONGO_PORT": str(mongo),
-        "SECRETS_FOLDER": str(secrets_folder(settings)),
+        "SECRETS_FOLDER": str(secrets_folder(settings.millrace_home)),
     }
     if settings.starts("postgres"):
         address = settings.postgres_address.partition("/")[0]

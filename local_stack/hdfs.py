@@ -7,8 +7,6 @@ same for both and for clients: `MILLRACE_HOME/data/hdfs/core-site.xml`.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,13 +18,11 @@ from local_stack.service import Service
 from runtime.files import write_whole
 from runtime.jars import class_path
 from runtime.java import Java
-from runtime.surroundings import service_environment
 from runtime.versions import pinned
 from settings import Settings
 
 NAME_NODE: Final = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATA_NODE: Final = "org.apache.hadoop.hdfs.server.datanode.DataNode"
-FORMAT_TIMEOUT_SECONDS: Final = 120
 PROBE_TIMEOUT_SECONDS: Final = 2
 INFO_BEAN: Final = "Hadoop:service=NameNode,name=NameNodeInfo"
 LOG4J_PROPERTIES: Final = """log4j.rootLogger=WARN, stdout
@@ -116,22 +112,11 @@ class HdfsNameNode(_HadoopService):
         return name_node_info(self) is not None
 
     def _format(self) -> None:
-        outcome = subprocess.run(
+        self.run_to_its_end(
             self._java(NAME_NODE, "-format", "-nonInteractive"),
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_TIMEOUT_SECONDS,
-            cwd=self.data_path,
-            env=service_environment(os.environ),
-            check=False,
+            "or remove that folder and `hdfs-datanode` next to it, and with them every file on"
+            " HDFS, and run the command again.",
         )
-        if outcome.returncode:
-            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
-            raise StackError(
-                f"hdfs could not prepare its folder {self.data_path}:\n{tail}\nCorrect what it"
-                " says; or remove that folder and `hdfs-datanode` beside it, and with them every"
-                " file on HDFS, and run the command again."
-            )
 
 
 class HdfsDataNode(_HadoopService):

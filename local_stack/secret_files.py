@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from runtime.addresses import POSTGRES_PORT, postgres_port
 from runtime.files import write_whole
-from settings import POSTGRES_PORT, Settings
+from settings import Settings
 
 SECRET_BYTES: Final = 32
 # Containers run as users of their own, and Compose mounts files with the modes that they have here:
@@ -18,21 +19,21 @@ FILE_MODE: Final = 0o644
 FOR_CONTAINERS: Final = "containers"
 
 
-def secrets_folder(settings: Settings) -> Path:
+def secrets_folder(home: Path) -> Path:
     """Where the files are; `MILLRACE_SECRETS_DIR` for programs of this machine."""
-    return settings.millrace_home / "secrets"
+    return home / "secrets"
 
 
 def make_secret_files(settings: Settings, report: Callable[[str], object]) -> None:
     """Write the files that are absent; what is there stays as it is."""
-    folder = secrets_folder(settings)
+    folder = secrets_folder(settings.millrace_home)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
     given = settings.pii_hash_key
     _keep(folder / "pii_hash_key", given.get_secret_value() if given else _random(), report)
     password = _keep(folder / "postgres_password", _random(), report)
     login = f"postgresql://millrace:{password}"
-    port = settings.postgres_address.partition("/")[0].rpartition(":")[2]
+    port = postgres_port(settings.postgres_dsn)
     _keep(folder / "postgres_dsn", f"{login}@127.0.0.1:{port}/millrace", report)
     # Without TLS: the two containers talk on a network of their own on this machine.
     inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"

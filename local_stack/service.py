@@ -29,6 +29,7 @@ from settings import Settings
 
 LOG_LINES_SHOWN: Final = 20
 LOG_BYTES_KEPT: Final = 5_000_000
+PREPARE_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.2
 CLEAN_STOP: Final = signal.SIGTERM
 # For servers that wait for their clients to leave when they get the other one.
@@ -104,6 +105,29 @@ class Service(ABC):
     @abstractmethod
     def is_ready(self) -> bool:
         """Whether the service answers a request of its own protocol."""
+
+    def run_to_its_end(self, command: Sequence[str], remedy: str, text: str = "") -> None:
+        """Run a command that prepares the data folder, with `text` as its input.
+
+        Raises:
+            StackError: it failed; with its last lines, and `remedy` after "Correct what it says".
+        """
+        outcome = subprocess.run(
+            list(command),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=PREPARE_TIMEOUT_SECONDS,
+            cwd=self.data_path,
+            env=service_environment(os.environ),
+            check=False,
+        )
+        if outcome.returncode:
+            tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
+            raise StackError(
+                f"{self.name} could not prepare its data folder {self.data_path}:\n{tail}\n"
+                f"Correct what it says; {remedy}"
+            )
 
     @property
     def address(self) -> str:

@@ -45,7 +45,7 @@ def run_cqlsh(settings: Settings, statement: str | None, report: Report | None =
     Raises:
         StackError: cqlsh could not be installed.
     """
-    folder = installed(settings, "cqlsh", _install_cqlsh, report or _to_stderr)
+    folder = installed(settings.millrace_home, "cqlsh", _install_cqlsh, report or _to_stderr)
     host = settings.cassandra_contact_points.split(",")[0].strip()
     # -P: modules of the folder in which the user stands are none of cqlsh's.
     command = [sys.executable, "-P", "-m", "cqlshlib", host, str(settings.cassandra_port)]
@@ -80,7 +80,9 @@ def run_mongosh(settings: Settings, expression: str | None, report: Report | Non
     if own := shutil.which("mongosh"):
         command = [own]
     else:
-        folder = installed(settings, "mongosh", _install_mongosh, report or _to_stderr)
+        folder = installed(
+            settings.millrace_home, "mongosh", _install_mongosh, report or _to_stderr
+        )
         script = folder / "node_modules" / "mongosh" / "bin" / "mongosh.js"
         command = [str(_node(folder)), str(script)]
         write_whole(_home(folder) / ".mongodb" / "mongosh" / "config", MONGOSH_CONFIG)
@@ -108,12 +110,10 @@ def with_database(uri: str, database: str) -> str:
     return f"{scheme}://{hosts}/{quote(database)}" + (f"?{options}" if options else "")
 
 
-def installed(
-    settings: Settings, tool: str, install: Callable[[Path], None], report: Report
-) -> Path:
+def installed(home: Path, tool: str, install: Callable[[Path], None], report: Report) -> Path:
     """The tool's folder, filled on first use; a half installation is done again."""
     section = "npm" if tool == "mongosh" else "python"
-    tools = (settings.millrace_home / "tools").resolve()
+    tools = (home / "tools").resolve()
     folder = tools / tool
     stamp = folder / STAMP_NAME
     # Installed scripts hold their own path: a folder that was moved is filled anew.

@@ -20,6 +20,7 @@ from local_stack.service import Service, ServiceState
 from runtime.files import exclusive
 from runtime.jars import ensure_jars
 from runtime.java import Java, find_java
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.surroundings import raise_open_files, too_few_open_files
 from settings import Settings
 
@@ -105,8 +106,9 @@ def states(settings: Settings) -> list[ServiceState]:
     everything = services(settings)
     if settings.stack == "embedded":
         return [service.state() for service in everything]
-    if settings.stack == "external" and "cassandra" not in settings.sinks:
-        everything = [service for service in everything if service.name != "cassandra"]
+    if settings.stack == "external":
+        unused = {*SINK_MODULES} - {*settings.sinks, *settings.services, LEDGER_SINK}
+        everything = [service for service in everything if service.name not in unused]
     addresses = {
         "kafka": settings.kafka_bootstrap_servers,
         "cassandra": f"{settings.cassandra_contact_points}:{settings.cassandra_port}",

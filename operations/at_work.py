@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from runtime.presence import open_locks
 from settings import Settings
-from spark_jobs.run.locks import open_locks
 
 # For stopping Spark or flushing a producer, on top of STOP_TIMEOUT_SECONDS.
 END_SECONDS: Final = 60.0
 AT_ONCE_SECONDS: Final = 10.0
-# Names of their functions in `operations.commands`.
-COMMANDS: Final = frozenset(
-    {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
-)
-
-
-@contextmanager
-def seen_at_work(settings: Settings, command: str) -> Iterator[None]:
-    """Let `make down` see that a command is using the services within the block."""
-    with ExitStack() as kept:
-        if command in COMMANDS:
-            path = settings.millrace_home / "run" / f"command-{command}.{os.getpid()}.lock"
-            # If nothing can be written, the command itself says so.
-            with suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                kept.enter_context(path.open("w"))
-                # `open_locks` looks for open files, so the name need not stay.
-                path.unlink()
-        yield
 
 
 @dataclass(frozen=True)
@@ -54,7 +34,7 @@ class AtWork:
 def processes_at_work(settings: Settings) -> list[AtWork]:
     """Processes that would lose the services, without the children of other such processes."""
     does: dict[int, list[str]] = {}
-    for name, pid in sorted(open_locks(settings).items()):
+    for name, pid in sorted(open_locks(settings.millrace_home).items()):
         kind, _, what = name.removesuffix(".lock").partition("-")
         if kind in {"job", "producer"}:
             does.setdefault(pid, []).append(f"{kind} {what.rpartition('.')[0] or what}")

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from runtime.interrupts import end_on_interrupt
@@ -30,6 +31,10 @@ CLOSINGS = {
 }
 # These commands stop what they have started, which takes longer.
 CLEAN_UP_SECONDS = {"chaos": 120.0, "bench": 120.0}
+# While they work, `make down` must not take the services from them.
+USING_SERVICES = frozenset(
+    {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
+)
 # In shells Ctrl-C ends a query, not the shell.
 OWN_HANDLERS = ("cqlsh", "mongosh", "pyspark")
 
@@ -62,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: Namespace) -> int:
     from errors import MillraceError
-    from operations.at_work import seen_at_work
     from operations.needs import require_services
+    from runtime.presence import seen_at_work
     from settings import Settings, load_settings
 
     settings: Settings | None = None
@@ -78,7 +83,10 @@ def _run(options: Namespace) -> int:
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         command: Callable[[Settings, Namespace], int] = options.command
         require_services(settings, options)
-        with seen_at_work(settings, command.__name__):
+        with ExitStack() as kept:
+            if command.__name__ in USING_SERVICES:
+                sign = seen_at_work(settings.millrace_home, f"command-{command.__name__}")
+                kept.enter_context(sign)
             return command(settings, options)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from operations.pipelines import PIPELINES
-from operations.show import DEAD_LETTERS
+from operations.show import DEAD_LETTERS, places_of
 from operations.verify.account import Account
 from runtime import remedies
 from settings import Settings
@@ -36,26 +35,16 @@ def hint_line(command: str, what: str) -> str:
 
 
 def _of_stores(settings: Settings, accounts: Sequence[Account]) -> Iterator[Hint]:
-    """One place in each store, of the pipeline that stored the most records."""
+    """One place in each sink, of the pipeline that stored the most records."""
     stored = {account.pipeline: account.counts.stored for account in accounts}
     pipeline = max(PIPELINES, key=lambda each: stored.get(each.name, 0))
-    if stored.get(pipeline.name):
-        if "cassandra" in settings.sinks and pipeline.tables:
-            table = pipeline.tables[0]
-            yield f"make show WHAT={table.keyspace}.{table.name}", "records in Cassandra"
-        if "mongodb" in settings.sinks and pipeline.collections:
-            what = f"MongoDB, database {settings.mongo_database}"
-            yield f"make show WHAT=mongodb.{pipeline.collections[0]}", what
-        if "files" in settings.sinks and pipeline.file_sets:
-            what = f"files in {_short(settings.output_path)}"
-            yield f"make show WHAT=files.{pipeline.file_sets[0].name}", what
-        if "postgres" in settings.sinks and pipeline.sql_tables:
-            yield f"make show WHAT=postgres.{pipeline.sql_tables[0].name}", "rows in PostgreSQL"
+    own = {*pipeline.collections, *(table.name for table in pipeline.tables)}
+    own |= {table.name for table in pipeline.sql_tables} | {s.name for s in pipeline.file_sets}
+    first: dict[str, Hint] = {}
+    for name, place in places_of(settings).items():
+        if place.sink and name.rpartition(".")[2] in own and stored.get(pipeline.name):
+            hint = f"make show WHAT={name}", place.what.partition(";")[0]
+            first.setdefault(place.sink, hint)
+    yield from first.values()
     if any(account.counts.dead_lettered for account in accounts):
         yield f"make show WHAT={DEAD_LETTERS}", "rejected messages and why"
-
-
-def _short(place: str) -> str:
-    """A local folder relative to the present one, if it lies below that."""
-    path = Path(place)
-    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else place

@@ -26,18 +26,11 @@ def require_services(settings: Settings, options: Namespace) -> None:
     # These load drivers, which `millrace logs` does not need.
     from operations.doctor import endpoints
 
-    known = {
-        "kafka": endpoints.kafka_endpoint,
-        "cassandra": endpoints.cassandra_endpoint,
-        "mongodb": endpoints.mongodb_endpoint,
-        "postgres": endpoints.postgres_endpoint,
-    }
-    names = [name for name in known if name in {*needs(settings, options)}]
-    with ThreadPoolExecutor(len(known)) as pool:
-        faults = list(
-            pool.map(lambda name: endpoints.absence(known[name](settings), settings), names)
-        )
-    away = [f"{name}: {fault.text}" for name, fault in zip(names, faults, strict=True) if fault]
+    names = {*needs(settings, options)}
+    asked = [each for each in endpoints.all_of(settings) if each.service in names]
+    with ThreadPoolExecutor(max(len(asked), 1)) as pool:
+        faults = list(pool.map(lambda endpoint: endpoints.absence(endpoint, settings), asked))
+    away = [f"{of.service}: {fault.text}" for of, fault in zip(asked, faults, strict=True) if fault]
     if away:
         raise MillraceError("Not up, so nothing was done:\n" + "\n".join(f"  - {a}" for a in away))
 
@@ -49,13 +42,14 @@ def _all(settings: Settings, options: Namespace) -> Iterable[str]:
 def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
     """The store of a name that `show` takes; none for files and unknown names."""
     from operations.pipelines import PIPELINES
-    from settings import DEAD_LETTER_SUFFIX
+    from runtime.sink_modules import SINK_MODULES
+    from runtime.topic_names import DEAD_LETTER_SUFFIX
 
     store, _, name = options.what.rpartition(".")
     topics = {*settings.customers_output_topics, *(p.topic(settings) for p in PIPELINES)}
     if options.what.removesuffix(DEAD_LETTER_SUFFIX) in topics | {"dead-letters"}:
         return ("kafka",)
-    if store in {"files", "mongodb", "postgres"}:
+    if store in SINK_MODULES:
         return (store,)
     if any(name == table.name for p in PIPELINES for table in p.tables):
         return ("cassandra",)

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from operations import commands
 from operations.tables import FORMATS
+from runtime.sink_modules import SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.run.job_options import add_job_options
 from spark_jobs.state.acceptance import add_acceptance
@@ -68,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--leave",
         action="append",
         default=[],
-        choices=("cassandra", "files", "postgres"),
+        choices=sorted(name for name in SINK_MODULES if not keeps_ledger(name)),
         help="a sink that is not emptied, for example because its store is gone",
     )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
@@ -162,9 +163,7 @@ def _add_dead_letters(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--limit", default="20", help="default: %(default)s; 0 = all")
     showing.add_argument("--unmask", action="store_true", help="show sensitive fields too")
     sub = add("redrive", "send waiting dead letters back to their source topic, each once")
-    sub.add_argument(
-        "--dry-run", action="store_true", help="print what would be sent, send nothing"
-    )
+    sub.add_argument("--dry-run", action="store_true", help="print what would be sent")
     sub.add_argument("--max", dest="most", metavar="N", help="send at most N")
     sub.add_argument("--rate", default="0", metavar="R", help="per second (default: unlimited)")
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cql.client import apply_tables, close, connect
 from operations.bucket import ensure_bucket
 from operations.pipelines import PIPELINES
 from settings import Settings
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sinks.topics import ensure_output_topics
 from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
-from sql import client as sql_client
 
 Report = Callable[[str], object]
 
@@ -29,16 +28,11 @@ def prepare_stores(settings: Settings, report: Report) -> None:
         report(f"topics created: {', '.join(created)}")
     if bucket := ensure_bucket(settings):
         report(f"bucket created: {bucket}")
-    if "cassandra" in settings.sinks:
-        session = connect(settings)
-        try:
-            apply_tables(session, settings)
-        finally:
-            close(session)
-    if "postgres" in settings.sinks:
-        sql_client.apply_tables(settings)
     with connect_mongodb(settings) as client:
+        database = confirmed_database(client, settings)
+        for sink in (s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)):
+            sink.prepare()
         check_mongodb(client, settings)
         for pipeline in PIPELINES:
-            Ledger(confirmed_database(client, settings), pipeline.name).prepare()
+            Ledger(database, pipeline.name).prepare()
     report("topics, tables and collections are ready")

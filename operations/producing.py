@@ -1,13 +1,15 @@
-"""Runs producers as child processes of `make run` and `make stream`."""
+"""Producers and jobs as child processes, which end with this one."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from errors import MillraceError
 from producers.processes import end_with_parent as end_with_parent
@@ -19,6 +21,28 @@ POLL_SECONDS = 0.1
 FAILURE_LINES = 10
 
 
+def start_module(
+    module: str,
+    options: Sequence[str],
+    log_path: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    mode: str = "a",
+) -> subprocess.Popen[bytes]:
+    """Start `python -m module`, what it prints in a log; it ends when this process does."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open(mode) as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *options],
+            cwd=PROJECT_ROOT,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+        )
+
+
 class Producer:
     """A running producer; it ends with its parent, however that ends."""
 
@@ -26,18 +50,8 @@ class Producer:
         """Start `python -m producers.<name>` with its output in a log."""
         self.name = name
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{name}.log"
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        with self.log_path.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"producers.{name}", *options],
-                cwd=PROJECT_ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
+        # Ctrl-C reaches the terminal's whole group; producers are ended in turn.
+        self.process = start_module(f"producers.{name}", options, self.log_path, mode="w")
 
     def wait(self, stop: StopRequest) -> list[str]:
         """Wait for the end or a stop request; returns the lines with source and counts.

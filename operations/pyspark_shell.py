@@ -56,7 +56,7 @@ def _names(settings: Settings) -> Iterator[dict[str, Any]]:
     with repair_session(settings, "pyspark", _say) as spark, connect_mongodb(settings) as client:
         spark.conf.set("spark.sql.catalog.cassandra", CATALOG)
         if not settings.spark_master.startswith("local"):
-            spark.sparkContext.addPyFile(str(code_archive(settings)))
+            spark.sparkContext.addPyFile(str(code_archive(settings.millrace_home)))
         yield {
             "__name__": "__main__",
             "spark": spark,

@@ -6,25 +6,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from cql.client import close, connect
 from errors import MillraceError
 from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
 from runtime import remedies
-from settings import SINK_MODULES, Settings, dead_letter_topic
+from runtime.sink_modules import SINK_MODULES
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import locked
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.files.reading import delete_sets, has_files
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import kinds_of, sinks_of
 from spark_jobs.sources.topics import delete_topics, redriven_topic
 from spark_jobs.start_checks.sink_ownership import forget_feeds
 from spark_jobs.state.checkpoint import checkpoint_at
 from spark_jobs.state.ledger import COLLECTION as LEDGER
 from spark_jobs.state.ledger import CONFIRMATIONS
-from sql import client as sql_client
-from sql import tables as sql_tables
 
 # While a reset runs: a document for each pipeline, with the sinks that it empties.
 RESETS = "resets"
@@ -63,7 +62,7 @@ def reset(
         _see_stores(wider, settings)
         if needs_spark(wider):
             kept.enter_context(repair_session(wider, "reset", lambda text: None))
-        stays = [*_left(wider, pipelines, leave), *_files_elsewhere(wider, parts)]
+        stays = [*_left(wider, pipelines, leave), *_elsewhere(wider, parts)]
         for pipeline in parts:
             delete_stored(pipeline, wider)
     for line in stays:
@@ -105,27 +104,16 @@ def _see_stores(wider: Settings, settings: Settings) -> None:
     Raises:
         MillraceError: one does not; says how to start it and how to continue without it.
     """
-    for sink, probe in (("cassandra", cassandra_is_there), ("postgres", postgres_is_there)):
-        if sink not in wider.sinks:
-            continue
+    for sink, *_ in kinds_of(PIPELINES, wider).values():
         try:
-            probe(wider)
+            sink.answer()
         except MillraceError as error:
-            why = "" if sink in settings.sinks else f" Earlier batches went to {sink} too."
-            leaving = remedies.again(f"--leave {sink}", settings)
+            is_named = sink.name in settings.sinks
+            why = "" if is_named else f" Batches of before went to {sink.name} too."
+            leaving = remedies.again(f"--leave {sink.name}", settings)
             raise type(error)(
                 f"Nothing was deleted.{why} {error} Or delete everything else: `{leaving}`."
             ) from error
-
-
-def cassandra_is_there(settings: Settings) -> None:
-    """Connect to Cassandra once."""
-    close(connect(settings, timeout_seconds=10))
-
-
-def postgres_is_there(settings: Settings) -> None:
-    """Connect to PostgreSQL once."""
-    sql_client.connect(settings).close()
 
 
 def _left(settings: Settings, pipelines: Sequence[Pipeline], leave: Sequence[str]) -> Iterator[str]:
@@ -137,46 +125,37 @@ def _left(settings: Settings, pipelines: Sequence[Pipeline], leave: Sequence[str
             yield f"{sink} keeps what {pipeline.name} stored there: `{command}` deletes it"
 
 
-def _files_elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
-    """Pipelines whose files are not under the present `OUTPUT_PATH`."""
-    if "files" not in settings.sinks:
-        return
+def _elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
+    """What was stored somewhere other than where the present settings say."""
     with connect_mongodb(settings) as client:
-        ledger = confirmed_database(client, settings)[LEDGER]
+        database = confirmed_database(client, settings)
         for part in parts:
-            written = ledger.find_one({"pipeline": part.name, "sinks": "files"}, {"_id": 1})
-            if written and not has_files(settings, part):
-                yield (
-                    f"{part.name}: its files are not under {settings.output_path}, so they stay."
-                    " Set OUTPUT_PATH to where they are and reset again to delete them."
-                )
+            for sink in sinks_of(part, settings, database):
+                stored = {"pipeline": part.name, "sinks": sink.name}
+                if database[LEDGER].find_one(stored, {"_id": 1}) and (found := sink.elsewhere()):
+                    yield f"{part.name}: {found}. What is elsewhere stays until a reset finds it"
 
 
 def needs_spark(settings: Settings) -> bool:
     """Whether files or checkpoints are where only Spark reaches them."""
-    files = settings.output_path if "files" in settings.sinks else ""
-    return "://" in files or "://" in settings.checkpoints
+    return "://" in (settings.files_at or "") or "://" in settings.checkpoints
 
 
 def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> bool:
     names = ", ".join(pipeline.name for pipeline in pipelines)
-    lines = [f"  {line}\n" for line in _what_goes(settings, topics=topics)]
+    lines = [f"  {line}\n" for line in _what_goes(settings, pipelines, topics=topics)]
     sys.stdout.write(f"This deletes for {names}:\n{''.join(lines)}Go on? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _what_goes(settings: Settings, *, topics: bool) -> Iterator[str]:
+def _what_goes(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> Iterator[str]:
     """What a reset deletes, and where."""
     yield f"checkpoints in {settings.checkpoints}"
     database = f"{settings.mongo_address}, database {settings.mongo_database}"
     yield f"ledger, aggregates: MongoDB {database}"
-    if "cassandra" in settings.sinks:
-        yield f"rows: Cassandra {settings.cassandra_contact_points}:{settings.cassandra_port}"
-    if "postgres" in settings.sinks:
-        yield f"rows: PostgreSQL {settings.postgres_address}"
-    if "files" in settings.sinks:
-        yield f"files: {settings.output_path}"
+    sinks = (sink for alike in kinds_of(pipelines, settings).values() for sink in alike)
+    yield from dict.fromkeys(filter(None, (sink.describe() for sink in sinks)))
     if topics:
         yield f"topics, including dead letters: Kafka {settings.kafka_bootstrap_servers}"
 
@@ -199,24 +178,8 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         for name in pipeline.collections:
             database[name].delete_many({})
         database[SUMMARIES].delete_many({"source_topic": pipeline.topic(settings)})
-    if "cassandra" in settings.sinks:
-        _truncate(pipeline, settings)
-    if "postgres" in settings.sinks and pipeline.sql_tables:
-        sql_tables.truncate(settings, [t.name for t in pipeline.sql_tables], [pipeline.name])
-    if "files" in settings.sinks and (pipeline.file_sets or pipeline.snapshots):
-        delete_sets(settings, pipeline)
-    checkpoint_at(settings, pipeline.name).delete()
-    with connect_mongodb(settings) as client:
-        confirmed_database(client, settings)[RESETS].delete_one({"_id": pipeline.name})
+        for sink in sinks_of(pipeline, settings, database):
+            sink.delete()
+        checkpoint_at(settings.checkpoints, pipeline.name).delete()
+        database[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")
-
-
-def _truncate(pipeline: Pipeline, settings: Settings) -> None:
-    session = connect(settings, timeout_seconds=30)
-    try:
-        keyspaces = session.cluster.metadata.keyspaces
-        for table in pipeline.tables:
-            if table.keyspace in keyspaces and table.name in keyspaces[table.keyspace].tables:
-                session.execute(f"TRUNCATE {table.keyspace}.{table.name}", timeout=60)
-    finally:
-        close(session)

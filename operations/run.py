@@ -27,13 +27,14 @@ from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
 from spark_jobs.run.command import start_logging
-from spark_jobs.run.job import RunOptions, check_pipelines, run_locked
+from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.locks import NoteUi, locked
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
 from spark_jobs.start_checks.fingerprint import fingerprint, needs_spark
 from spark_jobs.state.acceptance import NOTHING, Accepted
+from spark_jobs.state.checkpoint import checkpoint_of
 
 INVALID_RATIO = "0.03"
 DUPLICATE_RATIO = "0.02"
@@ -97,7 +98,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
-                run_locked(spark, PIPELINES, settings, options, stop, say, checked=catch)
+                run_pipelines(spark, PIPELINES, settings, options, stop, say, checked=catch)
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
@@ -142,7 +143,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_locked(spark, PIPELINES, settings, options, stop, say, checked=produce)
+            run_pipelines(spark, PIPELINES, settings, options, stop, say, checked=produce)
         finally:
             codes = [producer.end() for producer in producers]
             stop_spark(spark)
@@ -176,7 +177,7 @@ def _prepare_and_produce(
     prepare_stores(settings, say)
     # Before anything is sent: if a job must not start, its messages would wait on the topic.
     check_pipelines(PIPELINES, settings, options)
-    if any(needs_spark(pipeline.checkpoint(settings)) for pipeline in PIPELINES):
+    if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in PIPELINES):
         spark = session.result()
         codes = {each.name: fingerprint(each, settings, spark) for each in PIPELINES}
         check_pipelines(PIPELINES, settings, options, codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from operations.hints import next_steps
 from operations.tables import print_table
@@ -45,4 +46,12 @@ def print_summary(settings: Settings, accounts: Sequence[Account]) -> None:
         sys.stdout.write(f"Everything is accounted for: {total} messages.\n")
     else:
         sys.stdout.write("NOT everything is accounted for: `make verify` shows every table.\n")
+    if files := settings.files_at:
+        sys.stdout.write(f"Files: {_short(files)}\n")
     sys.stdout.write(next_steps(settings, accounts) + "\n")
+
+
+def _short(place: str) -> str:
+    """A local folder relative to the present one, if it lies below that."""
+    path = Path(place)
+    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else place

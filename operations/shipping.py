@@ -9,37 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from settings import PROJECT_ROOT, Settings
+from runtime.files import write_whole
+from settings import PROJECT_ROOT
 
 # The date of every file, so that the same code gives the same archive.
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
 DIGEST_DIGITS: Final = 12
 
 
-def archive_path(settings: Settings) -> Path:
+def archive_path(home: Path) -> Path:
     """The path of the present code's archive, which may not exist yet."""
     digest = hashlib.sha256(_packed()).hexdigest()[:DIGEST_DIGITS]
-    return settings.millrace_home / "spark" / f"millrace-{digest}.zip"
+    return home / "spark" / f"millrace-{digest}.zip"
 
 
-def code_archive(settings: Settings) -> Path:
+def code_archive(home: Path) -> Path:
     """The archive of the present code, written if it does not exist yet.
 
     Its name depends on the code, as executors of a running job may fetch theirs at any time.
     """
-    path = archive_path(settings)
+    path = archive_path(home)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(_packed())
-        partial.replace(path)
+        write_whole(path, _packed())
     return path
 
 

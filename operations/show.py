@@ -21,16 +21,30 @@ from operations.newest import newest_messages
 from operations.pipelines import PIPELINES, contract_of
 from operations.spark_session import repair_session
 from operations.tables import print_records
-from operations.verify.spark_errors import DAMAGED, explained_errors
+from operations.verify.spark_errors import explained_errors
 from runtime import remedies
+from runtime.sink_modules import SINK_MODULES
+from runtime.topic_names import dead_letter_topic
 from schemas.contract import Contract
-from settings import SINK_MODULES, Settings, dead_letter_topic
+from settings import Settings
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
 from spark_jobs.customers import CUSTOMERS
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Sink, StoredTable
+from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.rows import show_set
-from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.files.sink import FilesSink
+from spark_jobs.sinks.mongodb import (
+    MongoAggregates,
+    check_mongodb,
+    confirmed_database,
+    connect_mongodb,
+)
+from spark_jobs.sinks.postgres import PostgresSink
+from spark_jobs.sinks.registry import kinds_of
+from spark_jobs.sinks.topics import CustomerTopicsSink
 from spark_jobs.state.instants import instant_or_number
 from spark_jobs.state.ledger import COLLECTION as LEDGER
 from sql import tables as sql_tables
@@ -78,11 +92,12 @@ Show = Callable[[Settings, RowFilter], Iterable[Record]]
 
 @dataclass(frozen=True)
 class Place:
-    """Something that can be shown: a description, and whether its newest records come first."""
+    """What can be shown: a description, how to read it, its order, and its sink."""
 
     what: str
     show: Show
     newest_first: bool = False
+    sink: str = ""
 
 
 def show(
@@ -93,7 +108,7 @@ def show(
     Raises:
         MillraceError: the name is unknown (lists the valid ones), or the store is unavailable.
     """
-    places = _places(settings)
+    places = places_of(settings)
     if not what:
         sys.stdout.write(f"make show WHAT=…, one of:\n{_listed(places)}\n")
         return 0
@@ -130,8 +145,8 @@ def _full_name(what: str, places: Mapping[str, Place], settings: Settings) -> st
             sys.stderr.write(f"Showing {found[0]};\nthere is also {found[1]}.\n")
         return found[0]
     everywhere = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
-    if what in _places(everywhere):
-        sink = what.partition(".")[0]
+    if place := places_of(everywhere).get(what):
+        sink = place.sink
         command = remedies.show(
             what, settings.model_copy(update={"sinks": (*settings.sinks, sink)})
         )
@@ -145,7 +160,8 @@ def _full_name(what: str, places: Mapping[str, Place], settings: Settings) -> st
     )
 
 
-def _places(settings: Settings) -> dict[str, Place]:
+def places_of(settings: Settings) -> dict[str, Place]:
+    """Everything that can be shown, by name."""
     places: dict[str, Place] = {}
     letters = {}
     for pipeline in PIPELINES:
@@ -159,20 +175,14 @@ def _places(settings: Settings) -> dict[str, Place]:
     whose = ("customers in the USA", "incomplete customers")
     for topic, which in zip(settings.customers_output_topics, whose, strict=True):
         places[topic] = _messages_of(topic, customers, f"topic: {which}")
-    places[DEAD_LETTERS] = _dead_letters_of(
-        DEAD_LETTERS, letters, "rejected messages of all topics"
-    )
-    for pipeline in PIPELINES:
-        for table in pipeline.tables:
-            places[f"{table.keyspace}.{table.name}"] = _rows_of(table.keyspace, table.name)
-    for pipeline in PIPELINES:
-        for sql_table in pipeline.sql_tables if "postgres" in settings.sinks else ():
-            places[f"postgres.{sql_table.name}"] = _rows_of_sql(sql_table.name)
-        sets = [*(s.name for s in pipeline.file_sets), *(s.name for s in pipeline.snapshots)]
-        for name in sets if "files" in settings.sinks else ():
-            places[f"files.{name}"] = _rows_of_files(name)
-        for name in pipeline.collections:
-            places[f"mongodb.{name}"] = _documents_of(name, "aggregate")
+    places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "rejected messages")
+    enabled = kinds_of(PIPELINES, settings)
+    # In this order of sinks: a short name means the first place of that name.
+    kinds: list[type[Sink]] = [*SHOWN, *(kind for kind in enabled if kind not in SHOWN)]
+    for kind in (kind for kind in kinds if kind in enabled):
+        own = map(SHOWN[kind], PIPELINES) if kind in SHOWN else map(_rows_by_spark, enabled[kind])
+        for found in own:
+            places |= {name: replace(p, sink=kind.name) for name, p in found.items()}
     places[f"mongodb.{LEDGER}"] = _documents_of(LEDGER, "ledger, one document per batch,")
     places[f"mongodb.{SUMMARIES}"] = _documents_of(SUMMARIES, "summaries of dead letters")
     return places
@@ -251,11 +261,29 @@ def _rows_of_files(name: str) -> Place:
             return show_set(settings, name, wanted.limit, PIPELINES)
         with (
             repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
-            explained_errors(f"files {name}", DAMAGED),
+            explained_errors(f"files {name}", FilesSink.unreadable),
         ):
             return show_set(settings, name, wanted.limit, PIPELINES, spark)
 
     return Place("files", records)
+
+
+def _rows_by_spark(sink: Sink) -> dict[str, Place]:
+    """The tables of a sink that is not known here, read as for verification."""
+
+    def place(table: StoredTable) -> Place:
+        def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+            wanted.refuse_all_but(f"{sink.name}.{table.name}")
+            with (
+                repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
+                explained_errors(f"{sink.store} {table.place}", sink.unreadable),
+            ):
+                rows = table.read(spark).limit(wanted.limit).collect()
+            return [row.asDict() for row in rows]
+
+        return Place(f"rows in {sink.store}", records)
+
+    return {f"{sink.name}.{table.name}": place(table) for table in sink.rows()}
 
 
 def _documents_of(collection: str, what: str) -> Place:
@@ -273,6 +301,33 @@ def _documents_of(collection: str, what: str) -> Place:
             ]
 
     return Place(f"{what} in MongoDB{_by(columns)}", records)
+
+
+def _tables(pipeline: Pipeline) -> dict[str, Place]:
+    return {f"{t.keyspace}.{t.name}": _rows_of(t.keyspace, t.name) for t in pipeline.tables}
+
+
+def _sql_tables(pipeline: Pipeline) -> dict[str, Place]:
+    return {f"postgres.{t.name}": _rows_of_sql(t.name) for t in pipeline.sql_tables}
+
+
+def _file_sets(pipeline: Pipeline) -> dict[str, Place]:
+    sets = [*(s.name for s in pipeline.file_sets), *(s.name for s in pipeline.snapshots)]
+    return {f"files.{name}": _rows_of_files(name) for name in sets}
+
+
+def _aggregates(pipeline: Pipeline) -> dict[str, Place]:
+    what = "aggregate"
+    return {f"mongodb.{name}": _documents_of(name, what) for name in pipeline.collections}
+
+
+SHOWN: Mapping[type[Sink], Callable[[Pipeline], dict[str, Place]]] = {
+    CassandraSink: _tables,
+    PostgresSink: _sql_tables,
+    FilesSink: _file_sets,
+    MongoAggregates: _aggregates,
+    CustomerTopicsSink: lambda pipeline: {},
+}
 
 
 def _by(columns: Collection[str]) -> str:

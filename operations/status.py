@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from pymongo.database import Database
 
-from cql.client import close, connect
-from cql.scan import count_rows
 from errors import MillraceError
 from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
 from operations.pipelines import PIPELINES, present_parts, topic_offsets
 from operations.tables import print_table
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.files.arrow_files import arrow_files
-from spark_jobs.sinks.files.rows import as_written, count_set, other_formats
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.ledger import Document, Ledger
-from sql import tables as sql_tables
-
-# Store, place in it, how much it holds; None if only Spark can count it.
-StoreRow = tuple[str, str, int | None]
 
 
 def show_status(settings: Settings) -> int:
@@ -52,12 +45,13 @@ def show_status(settings: Settings) -> int:
     )
     _print_jobs(settings)
     up = {state.name for state in states if state.running}
-    stores = {"kafka", "mongodb"} | ({"cassandra"} & set(settings.sinks))
+    needed_by_all = {"kafka", "mongodb"}
+    of_sinks = {state.name for state in states} & {*settings.sinks}
     faults = [
         fault
         for needed, part in (
-            ({"kafka", "mongodb"}, _print_topics),
-            (stores, _print_stores),
+            (needed_by_all, _print_topics),
+            (needed_by_all | of_sinks, _print_stores),
         )
         if needed <= up and (fault := _attempt(part, settings))
     ]
@@ -133,59 +127,18 @@ def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, 
 
 
 def _print_stores(settings: Settings) -> None:
-    parts = (_cassandra_rows, _sql_rows, _file_rows, _topic_rows, _mongodb_rows)
-    rows = [row for part in parts for row in part(settings)]
-    print_table("Stores", ("store", "where", "rows or documents"), rows)
-    if any(found is None for *_, found in rows):
-        sys.stdout.write("Rows of files on HDFS and S3 are counted by `make verify`, with Spark.\n")
-    for pipeline in PIPELINES if "files" in settings.sinks else ():
-        if difference := other_formats(settings, pipeline):
-            sys.stdout.write(f"{difference}.\n")
-
-
-def _cassandra_rows(settings: Settings) -> Iterator[StoreRow]:
-    if "cassandra" not in settings.sinks:
-        return
-    session = connect(settings, timeout_seconds=10)
-    try:
-        for table in (each for pipeline in PIPELINES for each in pipeline.tables):
-            found = count_rows(session, table.keyspace, table.name)
-            yield "Cassandra", f"{table.keyspace}.{table.name}", found
-    finally:
-        close(session)
-
-
-def _sql_rows(settings: Settings) -> Iterator[StoreRow]:
-    for table in (each for pipeline in PIPELINES for each in pipeline.sql_tables):
-        if "postgres" in settings.sinks:
-            yield "PostgreSQL", table.name, sql_tables.count_rows(settings, table.name)
-
-
-def _file_rows(settings: Settings) -> Iterator[StoreRow]:
-    for pipeline in PIPELINES if "files" in settings.sinks else ():
-        found = as_written(settings, pipeline)
-        for file_set in pipeline.file_sets:
-            if arrow_files(settings) is None:
-                # Only Spark can see which formats there are.
-                yield "files", file_set.name, None
-                continue
-            for form in found.output_format:
-                yield "files", f"{file_set.name} ({form})", count_set(found, file_set, form)
-
-
-def _topic_rows(settings: Settings) -> Iterator[StoreRow]:
-    for topic in settings.customers_output_topics:
-        offsets = topic_offsets(settings, topic).values()
-        yield "Kafka", topic, sum(high - low for low, high in offsets)
-
-
-def _mongodb_rows(settings: Settings) -> Iterator[StoreRow]:
+    found: dict[str, dict[str, int | None]] = {}
+    notes: list[str] = []
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
-        for pipeline in PIPELINES:
-            for name in pipeline.collections:
-                found = database[name].count_documents({})
-                yield "MongoDB", f"{database.name}.{name}", found
-            topic = pipeline.topic(settings)
-            found = database[SUMMARIES].count_documents({"source_topic": topic})
-            yield "dead letters", dead_letter_topic(topic), found
+        for sink in (s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)):
+            found.setdefault(sink.store, {}).update(sink.count())
+            notes += sink.notes()
+        for topic in (pipeline.topic(settings) for pipeline in PIPELINES):
+            number = database[SUMMARIES].count_documents({"source_topic": topic})
+            found.setdefault("dead letters", {})[dead_letter_topic(topic)] = number
+    rows = [(store, place, n) for store, places in found.items() for place, n in places.items()]
+    print_table("Stores", ("store", "where", "rows or documents"), rows)
+    if any(number is None for *_, number in rows):
+        notes.append("Rows of files on HDFS and S3 are counted by `make verify`, with Spark")
+    sys.stdout.write("".join(f"{note}.\n" for note in notes))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import IO, Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -21,6 +20,7 @@ from errors import MillraceError
 from producers.delivery import Delivery
 from producers.messages import Counts, Message
 from producers.pacing import StopRequest
+from runtime.presence import seen_at_work
 from settings import Settings, load_settings
 
 PROGRESS_SECONDS: Final = 5.0
@@ -117,39 +117,25 @@ def deliver(
     stop.on_signals()
     say(note)
     counts, code = Counts(), 0
-    lock = _lock(settings, topic)
-    try:
-        confirmed = account.confirmed if account else None
-        delivery = Delivery(settings, topic, stop=stop, options=options, confirmed=confirmed)
-        counts = delivery.counts
+    with seen_at_work(settings.millrace_home, f"producer-{topic}"):
         try:
-            delivery.connect()
-            with _progress(topic, total) as progress:
-                delivery.send_all(source(settings, stop), rate=rate, progress=progress)
-                delivery.close(progress=progress)
-        finally:
-            delivery.abandon()
-    except MillraceError as error:
-        complain(error)
-        code = 1
-    for line in account.close() if account else ():
-        say(line)
-    say(str(counts))
-    if lock:
-        lock.close()
+            confirmed = account.confirmed if account else None
+            delivery = Delivery(settings, topic, stop=stop, options=options, confirmed=confirmed)
+            counts = delivery.counts
+            try:
+                delivery.connect()
+                with _progress(topic, total) as progress:
+                    delivery.send_all(source(settings, stop), rate=rate, progress=progress)
+                    delivery.close(progress=progress)
+            finally:
+                delivery.abandon()
+        except MillraceError as error:
+            complain(error)
+            code = 1
+        for line in account.close() if account else ():
+            say(line)
+        say(str(counts))
     return (code or stop.exit_code) if counts.complete else 1
-
-
-def _lock(settings: Settings, topic: str) -> IO[str] | None:
-    """An open file by which `make down` sees that a producer is at work; no matter if it fails."""
-    path = settings.millrace_home / "run" / f"producer-{topic}.{os.getpid()}.lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError:
-        return None
-    path.unlink()
-    return file
 
 
 def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from runtime.files import whole
+
 Fields = dict[str, str]
 Change = Callable[[Fields, Random], None]
 COLUMNS: Final = (
@@ -46,13 +48,10 @@ INCOMPLETE: Final[dict[str, Change]] = {
 
 def write_customers(path: Path, count: int, seed: int, fault_share: float) -> None:
     """Write a file of `count` rows, a BOM and a header before them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    with new.open("wb") as file:
+    with whole(path) as file:
         file.write(b"\xef\xbb\xbf" + _encoded(list(COLUMNS)))
         for row in customer_rows(count, seed, fault_share):
             file.write(row)
-    new.replace(path)
 
 
 def customer_rows(count: int, seed: int, fault_share: float) -> Iterator[bytes]:

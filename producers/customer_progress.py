@@ -8,7 +8,6 @@ Ids that come twice count once; an incomplete row that comes twice is an alert t
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from typing import Final
 
 from producers.csv_source import CsvSource, SourceError
 from runtime import remedies
+from runtime.files import write_whole
 
 SAVE_SECONDS: Final = 0.2
 # Rows that may be on their way at once.
@@ -76,13 +76,7 @@ class ProgressFile:
 
     def write(self, place: Place) -> None:
         """Replace the note as a whole."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(asdict(place), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        write_whole(self.path, json.dumps(asdict(place), indent=1))
 
 
 class Watermark:

@@ -22,7 +22,8 @@ from confluent_kafka import Message as KafkaMessage
 from errors import DeliveryError
 from producers.messages import Counts, Message, Progress
 from producers.pacing import SLICE_SECONDS, Pacer, StopRequest
-from settings import Settings, kafka_advice
+from runtime.kafka_refusals import kafka_advice
+from settings import Settings
 
 LOGGER: Final = logging.getLogger(__name__)
 

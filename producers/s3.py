@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runtime.s3_access import s3_access
 from settings import Settings
 
 
@@ -18,14 +19,11 @@ def s3_client(settings: Settings, **limits: Any) -> Any:
     import boto3
     from botocore.config import Config
 
-    secret = settings.aws_secret_access_key
     # Other stores seldom have a host name for each bucket.
     style = "path" if settings.s3_endpoint_url else "auto"
     return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
-        region_name=settings.aws_region,
-        aws_access_key_id=settings.aws_access_key_id,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(s3={"addressing_style": style}, **limits),
+        **s3_access(settings, "aws_access_key_id", "aws_secret_access_key", "region_name"),
     )

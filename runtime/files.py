@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 TAIL_BYTES = 65536
 
@@ -20,14 +21,45 @@ def exclusive(lock_path: Path) -> Iterator[None]:
         yield
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file that is either there as a whole or not at all."""
+def takes_lock(file: IO[str]) -> bool:
+    """Take a lock on an open file, for as long as it is open, unless somebody else has it."""
+    try:
+        # The system lets go of it when the process ends, however it ends.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def whole(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A file to write into, which is on the disk and has its name only once it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-    partial.replace(path)
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have what a file holds, or the names in a folder, written to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Write a file that is either there as a whole or not at all."""
+    with whole(path, mode) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def last_lines(path: Path, count: int) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import PydanticBaseSettingsSource
 
 from settings import ENV_FILE_VARIABLE, EXTRA_SERVICES, PROJECT_ROOT, Settings, load_settings
 
@@ -156,11 +156,6 @@ class _Usual(Settings):
 
     @classmethod
     def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        cls, *_: Any, **sources: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, dotenv_settings
+        return sources["init_settings"], sources["dotenv_settings"]

@@ -1,1 +1,1 @@
-"""The contracts of the topics: fields, limits and sensitivity, said once for both sides."""
+"""The contracts of the topics: fields, limits and sensitivity, shared by producers and jobs."""

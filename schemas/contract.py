@@ -1,16 +1,16 @@
 r"""The contracts of tickets, profiles and customers, read from `schemas/*.schema.json`.
 
-The files are JSON Schema 2020-12 and describe a record in canonical form. Their own keywords:
+The files are JSON Schema 2020-12 and describe a record in canonical form. Additional keywords:
 
     x-sensitivity   on every field, one of
-                    `public`    anybody may see it
+                    `public`    anyone may see it
                     `personal`  used or stored as it is, masked when raw messages are shown
                     `hashed`    leaves the job only as a digest, masked when raw messages are shown
                     `never`     removed by the producer, before Kafka
-    x-column        column that the field feeds; a field without it is read by no job
-    x-trim          Unicode white space at both ends is taken off before the field is judged
+    x-column        column that the field feeds; no job reads a field without it
+    x-trim          Unicode white space at both ends is removed before the field is checked
     x-synonyms      other spellings of the values of `enum`: spelling -> value, in lower case
-    x-other-names   other names of the field; the field's own name counts where both are present
+    x-other-names   other names of the field; the field's own name counts if both are present
 
 No Spark here: producers import this module.
 """
@@ -31,13 +31,13 @@ from errors import ContractError
 ContractName = Literal["ticket", "profile", "customer"]
 Sensitivity = Literal["public", "personal", "hashed", "never"]
 
-# Unicode property White_Space (PropList.txt): what every trim and blank test means by white space.
+# Unicode property White_Space (PropList.txt), used by every trim and blank test.
 WHITE_SPACE: Final = (
     "\t\n\v\f\r \u0085\u00a0\u1680"
     "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-# Not a path: the code may be in an archive.
+# Not a path, as the code may be in an archive.
 SCHEMA_FOLDER: Final = resources.files("schemas")
 LEAF_TYPES: Final = ("string", "number", "null")
 FORMATS: Final = ("timestamp", "uuid")
@@ -58,13 +58,13 @@ class FieldContract:
         name: Dotted path, such as `location.street.name`.
         required: True when the field must be a JSON string that is not blank; any other field may
             be absent, a string or a number.
-        sensitivity: Who may see it; see the module's text.
+        sensitivity: Who may see it; see the module's docstring.
         types: JSON types of the canonical form.
         column: Column that it feeds, or None when no job reads it.
         trim: Whether white space at both ends is ignored.
         values: Canonical values of an enumeration; empty for free text.
         synonyms: Other spellings of `values`, in lower case.
-        other_names: Other names under which the field may come.
+        other_names: Other names that the field may have in a message.
         pattern: Regular expression without anchors, for a full match; valid in Python and Java.
         min_length: Least number of code points, after trimming.
         max_length: Greatest number of code points, after trimming.
@@ -92,7 +92,7 @@ class FieldContract:
 
     @property
     def reason_suffix(self) -> str:
-        """The name as it stands in reason codes: `login_uuid` of `missing_login_uuid`."""
+        """The name in reason codes, such as `login_uuid` in `missing_login_uuid`."""
         return self.name.replace(".", "_")
 
     @property
@@ -109,7 +109,7 @@ class Contract:
     fields: tuple[FieldContract, ...]
 
     def field(self, name: str) -> FieldContract:
-        """Return the field of that dotted name.
+        """Return the field with that dotted name.
 
         Raises:
             ContractError: The contract has no such field.
@@ -140,7 +140,7 @@ def load_contract(name: ContractName) -> Contract:
 
 
 def contract_from(name: str, document: Any) -> Contract:
-    """Build a contract from the content of a schema file; all faults come in one error.
+    """Build a contract from the content of a schema file; one error lists all its faults.
 
     Raises:
         ContractError: The document breaks a rule of this module.
@@ -222,19 +222,19 @@ def _faults(field: FieldContract, pattern: str | None) -> Iterator[str]:
     if field.format is not None and field.format not in FORMATS:
         yield f"`format` is not one of {', '.join(FORMATS)}"
     if field.format is not None and pattern is None:
-        yield "`format` without a `pattern`: the pattern is what is tested"
+        yield "`format` needs a `pattern`, which is what values are tested against"
     if pattern is not None:
         if not (pattern.startswith("^") and pattern.endswith("$")):
             yield "`pattern` must begin with `^` and end with `$`"
         try:
             re.compile(pattern)
         except re.error as error:
-            yield f"`pattern` is no regular expression: {error}"
+            yield f"`pattern` is not a regular expression: {error}"
     if (field.min_length or 0) > (field.max_length or 10**9):
         yield "`minLength` is greater than `maxLength`"
     for spelling, value in field.synonyms.items():
         if value not in field.values:
-            yield f"`x-synonyms` leads `{spelling}` to `{value}`, which is not in `enum`"
+            yield f"`x-synonyms` maps `{spelling}` to `{value}`, which is not in `enum`"
     for spelling in (*field.values, *field.synonyms):
         if spelling != spelling.strip(WHITE_SPACE).lower():
             yield f"spelling `{spelling}` is not trimmed and in lower case"

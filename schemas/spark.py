@@ -6,7 +6,7 @@ from pyspark.sql import types as T
 
 from schemas.contract import Contract
 
-# What a source hands to the transforms: one row per Kafka message.
+# The input of the transforms: one row per Kafka message.
 MESSAGE_SCHEMA = T.StructType(
     [
         T.StructField("key", T.BinaryType()),
@@ -14,7 +14,7 @@ MESSAGE_SCHEMA = T.StructType(
         T.StructField("kafka_topic", T.StringType()),
         T.StructField("kafka_partition", T.IntegerType()),
         T.StructField("kafka_offset", T.LongType()),
-        # Null where the number lies outside 1970-9999: a sender may write any.
+        # Null if the number is outside 1970-9999, as a sender may write any.
         T.StructField("kafka_timestamp", T.TimestampType()),
         T.StructField("kafka_timestamp_ms", T.LongType()),
         T.StructField("redrives", T.IntegerType()),
@@ -23,11 +23,11 @@ MESSAGE_SCHEMA = T.StructType(
 
 
 def record_schema(contract: Contract) -> T.StructType:
-    """Return the type under which a record is read: every field that feeds a column, as text.
+    """Return the type with which a record is read: every field that feeds a column, as text.
 
-    Text, because a contract's rules must see what was sent: a number read as a number would lose
-    its digits, and a wrong type would make Spark call the whole message corrupt. Other names of a
-    field stand beside it. Fields that no column takes (passwords above all) are not read at all.
+    As text, because a contract's rules must see what was sent: a number read as a number would lose
+    its digits, and a wrong type would make Spark report the whole message as corrupt. A field's
+    other names are included. Fields that feed no column (passwords above all) are never read.
     """
     tree: dict[str, dict[str, object]] = {}
     for field in contract.fields:

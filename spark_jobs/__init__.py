@@ -1,18 +1,18 @@
 """Spark Structured Streaming jobs: sources -> transforms -> sinks.
 
-The three declarations (`tickets`, `profiles`, `customers`) and what a pipeline is; the rest lies in
-folders. Imports no service of the embedded stack and nothing of an operator.
+Here are the three declarations (`tickets`, `profiles`, `customers`) and the definition of a
+pipeline; the folders hold the rest. Imports nothing from `local_stack` or `operations`.
 """
 
 import sys
 
 from runtime.surroundings import drop_shadows
 
-# Before anything that PYTHONPATH could hold another of.
+# Before any import that a module on PYTHONPATH could shadow.
 drop_shadows()
 
 from runtime.interrupts import end_on_interrupt  # noqa: E402
 
-# `python -m spark_jobs.…`: its other imports take a second, in which Ctrl-C may come.
+# `python -m spark_jobs.…`: the other imports take a second, during which Ctrl-C may be pressed.
 if sys.argv[:1] == ["-m"]:
     end_on_interrupt("interrupted before the job began; nothing was changed")

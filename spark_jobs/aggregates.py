@@ -1,4 +1,4 @@
-"""From the summary rows of one micro-batch to its counts and to the documents that it changes."""
+"""Turns a micro-batch's summary rows into its counts and its changes to documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Change:
-    """What one micro-batch adds to one document of MongoDB."""
+    """What one micro-batch adds to one MongoDB document."""
 
     collection: str
     document_id: str
@@ -36,7 +36,7 @@ class BatchSummary:
 
     @property
     def stored(self) -> int:
-        """Records that the sinks get."""
+        """Number of records that go to the sinks."""
         return sum(self.outcomes[outcome] for outcome in STORED)
 
 
@@ -141,7 +141,7 @@ def roll_up_customers(rows: Iterable[Row]) -> BatchSummary:
 
 
 def merge_sketches(sketches: Iterable[bytes | None]) -> bytes:
-    """One HyperLogLog sketch of everything that the given ones have seen."""
+    """One HyperLogLog sketch of all values in the given sketches."""
     union = datasketches.hll_union(CLIENT_SKETCH_LG_K)
     for sketch in sketches:
         if sketch is not None:
@@ -151,6 +151,6 @@ def merge_sketches(sketches: Iterable[bytes | None]) -> bytes:
 
 
 def estimate(sketch: bytes) -> int:
-    """Number of distinct values that a sketch has seen, rounded."""
+    """Estimated number of distinct values in a sketch, rounded."""
     distinct: float = datasketches.hll_sketch.deserialize(sketch).get_estimate()
     return round(distinct)

@@ -1,7 +1,7 @@
 """Pipeline *customers*: topic `customers-raw` -> two topics, files, PostgreSQL.
 
 Run it alone: `python -m spark_jobs.customers --help`, or `spark-submit spark_jobs/customers.py`;
-with `--sinks files` and `--sinks postgres` two jobs feed one store each.
+with `--sinks files` and `--sinks postgres`, two jobs feed one store each.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from settings import Settings
 from spark_jobs.aggregates import roll_up_customers
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.sinks.topics import FIELDS
-from spark_jobs.targets import FileSet, SqlTable
-from spark_jobs.transforms.customers import classify_customers
+from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable
+from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.summarise import summarise_customers
 
-LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
-# As readers of files see them.
+# Columns as readers of the files see them.
 FILE_SCHEMA = StructType(
     [StructField(n, TimestampType() if n == "created_at" else StringType()) for n in FIELDS]
 )
@@ -38,7 +36,7 @@ ALERT_SCHEMA = (
     .add("kafka_partition", "integer")
     .add("kafka_offset", "long")
 )
-ALERT_KEY = ("kafka_topic", "kafka_partition", "kafka_offset")
+ALERT_KEY = ("kafka_topic", *PLACE)
 
 
 def _classify(messages: DataFrame, settings: Settings) -> DataFrame:

@@ -1,4 +1,4 @@
-"""What makes one pipeline differ from another: its topic, rules, tables, sets and aggregates."""
+"""A pipeline's declaration: its topic, rules, tables, file sets and aggregates."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pyspark.sql import DataFrame
 
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary, Row
-from spark_jobs.state.checkpoint import Checkpoint, checkpoint_at
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What makes one pipeline differ from another.
+    """Everything that distinguishes one pipeline from another.
 
     `always` names modules of sinks that are written whatever `SINKS` says; `separable` are sinks
-    that a job of their own may feed (`--sinks postgres`), with a checkpoint and accounts of its
-    own, under the pipeline's name and theirs.
+    that a separate job may feed (`--sinks postgres`), with its own checkpoint and ledger, under
+    the pipeline's name and theirs.
     """
 
     name: str
@@ -39,11 +38,11 @@ class Pipeline:
 
     @property
     def family(self) -> str:
-        """The pipeline's own name, whichever of its sinks this one feeds."""
+        """The name of the whole pipeline, also for a part that feeds only some of its sinks."""
         return self.name.partition("-")[0]
 
     def feeding(self, sinks: tuple[str, ...]) -> Pipeline:
-        """The part of the pipeline that feeds these of its separable sinks alone."""
+        """The part of the pipeline that feeds only these of its separable sinks."""
         own = sorted(set(sinks) & {*self.separable})
         return replace(self, name="-".join([self.family, *own]))
 
@@ -55,7 +54,3 @@ class Pipeline:
             for sinks in combinations(self.separable, number)
         )
         return [self, *chosen]
-
-    def checkpoint(self, settings: Settings) -> Checkpoint:
-        """The pipeline's own checkpoint; the version changes when its state does."""
-        return checkpoint_at(settings, self.name, "v1")

@@ -19,13 +19,12 @@ from settings import Settings
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, BatchSummary, roll_up_profiles
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import SqlTable, Table
+from spark_jobs.targets import LINEAGE, SqlTable, Table
 from spark_jobs.transforms.profiles import SHARDS, classify_profiles
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.summarise import summarise_profiles
 
 KEYSPACE = "usersprofilespace"
-LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
 COLUMNS = (
     "identifiant",
     "title",
@@ -67,7 +66,7 @@ def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
 
 
 def _shards_of_nations(summary: BatchSummary) -> int:
-    """Partitions of `profiles_by_nationality` that a batch can have: each shard of each nation."""
+    """Most partitions of `profiles_by_nationality` in a batch: each shard of each nationality."""
     nations = sum(change.collection == "profiles_by_nationality" for change in summary.changes)
     return nations * SHARDS
 

@@ -1,4 +1,4 @@
-"""What a pipeline declares of each place that it writes to: tables, sets of files, snapshots."""
+"""What a pipeline declares about each target that it writes to: tables, file sets, snapshots."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from pyspark.sql.types import StructType
 
 from spark_jobs.aggregates import BatchSummary
 
+# Where on its topic a record came from, and when: columns of every table of records.
+PLACE = ("kafka_partition", "kafka_offset")
+LINEAGE = (*PLACE, "kafka_timestamp")
+
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a pipeline and the projection that gives its columns.
+    """One table of a pipeline and the projection onto its columns.
 
     Attributes:
-        partitions: In how many partitions a batch's rows lie at most, told from what they add up
-            to; None where every row has one of its own.
+        partitions: The most partitions that a batch's rows can have, computed from its summary;
+            None if every row has its own.
     """
 
     keyspace: str
@@ -28,7 +32,7 @@ class Table:
 
 @dataclass(frozen=True)
 class SqlTable:
-    """One table of a pipeline, the projection that gives its columns, and its primary key."""
+    """One table of a pipeline, the projection onto its columns, and its primary key."""
 
     name: str
     rows: Callable[[DataFrame], DataFrame]
@@ -37,13 +41,13 @@ class SqlTable:
 
 @dataclass(frozen=True)
 class FileSet:
-    """One set of a pipeline and the projection that gives its rows.
+    """One file set of a pipeline and the projection onto its rows.
 
     Attributes:
         name: Its folder under `OUTPUT_PATH`.
-        rows: From the stored records of a batch to the set's rows.
+        rows: Turns a batch's stored records into the set's rows.
         schema: Its columns as readers see them, without the day.
-        day_column: The timestamp whose UTC day is the folder `day=YYYY-MM-DD`, None without.
+        day_column: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
     """
 
     name: str
@@ -54,11 +58,11 @@ class FileSet:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A small table over all records, replaced whole after each micro-batch.
+    """A small table over all records, replaced as a whole after each micro-batch.
 
     Attributes:
-        name: The set's.
-        collection: Which changes of the batches it adds up, over all days.
+        name: Its folder under `OUTPUT_PATH`.
+        collection: The collection whose changes it adds up, over all days.
         columns: Its columns in order; the first is the text that `by` names, the others numbers.
         by: The label by which it is grouped; None for one row.
     """

@@ -24,13 +24,12 @@ from spark_jobs.aggregates import (
 )
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
+from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table
 from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.summarise import summarise_tickets
 from spark_jobs.transforms.tickets import classify_tickets
 
 KEYSPACE = "support"
-LINEAGE = ("kafka_partition", "kafka_offset", "kafka_timestamp")
 COLUMNS = (
     "ticket_id",
     "client_id",
@@ -42,7 +41,7 @@ COLUMNS = (
     *LINEAGE,
 )
 
-# As readers of files see them; beside them the day, by which files lie in folders.
+# Columns as readers of the files see them; the day's folder adds one more.
 FILE_SCHEMA = (
     StructType()
     .add("ticket_id", "string")
@@ -77,7 +76,7 @@ def _select_urgent_for_files(records: DataFrame) -> DataFrame:
 
 
 def _team_hours(summary: BatchSummary) -> int:
-    """Partitions of `tickets_by_team` that days can have: each hour of each team."""
+    """Most partitions of `tickets_by_team` in a batch: each hour of its days for each team."""
     days = sum(change.collection == "ticket_metrics" for change in summary.changes)
     return days * 24 * len(TEAMS)
 

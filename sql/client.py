@@ -21,7 +21,8 @@ from psycopg.sql import SQL, Composed
 
 from errors import SettingsError, SinkError, SinkRejected, SinkUnavailable
 from runtime import remedies
-from settings import LOOPBACK_HOSTS, POSTGRES_PORT, Settings
+from runtime.addresses import LOOPBACK_HOSTS, POSTGRES_PORT
+from settings import Settings
 from sql.watch import watched
 
 Connection = psycopg.Connection[TupleRow]

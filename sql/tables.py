@@ -144,16 +144,3 @@ def truncate(settings: Settings, tables: Sequence[str], pipelines: Sequence[str]
         names = SQL(", ").join(map(Identifier, tables))
         work.execute(SQL("TRUNCATE {}").format(names))
         work.execute("DELETE FROM millrace_batches WHERE pipeline = ANY(%s)", [list(pipelines)])
-
-
-def forget_batches(settings: Settings, query_id: str, batch_ids: Sequence[int]) -> None:
-    """Let batches come again as if they had never come: for rows that were lost after them.
-
-    Raises:
-        SinkError: the database is away.
-    """
-    with transaction(settings, "forget batches") as work:
-        work.execute(
-            "DELETE FROM millrace_batches WHERE query_id = %s AND batch_id = ANY(%s)",
-            [query_id, list(batch_ids)],
-        )

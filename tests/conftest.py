@@ -27,7 +27,7 @@ for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
 # that the suite computes. What they compute stays the same.
 _java_options = os.environ.get("JAVA_TOOL_OPTIONS", "")
 if "TieredStopAtLevel" not in _java_options:
-    # Beside it, as much room for compiled code as there would be otherwise.
+    # That alone would also shrink Java's room for compiled code: it keeps its usual size.
     os.environ["JAVA_TOOL_OPTIONS"] = (
         f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m".strip()
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,13 +18,13 @@ from cql.client import close, connect
 from operations.bench.pipelines import STORES, BenchError, empty_tables, fresh_settings
 from operations.bench.topics import messages
 from operations.chaos.chaos_stack import wait_until
-from operations.producing import end_with_parent
+from operations.producing import start_module
 from producers.delivery import Delivery
 from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.tickets import delivery_options
 from runtime.processes import kill_family
-from settings import PROJECT_ROOT, Settings
+from settings import Settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
@@ -194,17 +192,8 @@ def job_on(
         delivery.close()
     log_path = own.millrace_home / "job.log"
     started = time.monotonic()
-    with log_path.open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "spark_jobs.tickets", *options],
-            cwd=PROJECT_ROOT,
-            env=os.environ | _environment(own) | (environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=end_with_parent,
-        )
+    variables = _environment(own) | (environment or {})
+    child = start_module("spark_jobs.tickets", options, log_path, variables)
     job = Job(own, psutil.Process(child.pid), child, started)
     try:
         yield job

@@ -25,7 +25,8 @@ from cql.client import close, connect
 from errors import MillraceError
 from local_stack import stack
 from operations.bench.topics import Topics
-from settings import PROJECT_ROOT, SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run import query as pipeline_run
@@ -35,12 +36,12 @@ from spark_jobs.session.defaults import spark_defaults
 from spark_jobs.session.session import deduplication_partitions
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sources.kafka import read_messages, stream_messages
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.start_checks.fingerprint import EPOCH, fingerprint
 from spark_jobs.state.ledger import Confirmations, Document, Ledger
 from spark_jobs.transforms.outcomes import STORED
-from sql.tables import truncate
 
 POLL_SECONDS = 0.02
 # The share of one processor that all services together use less than when idle.
@@ -139,7 +140,7 @@ class Warm:
         with self._fresh(pipeline, (name,), writer) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
-            if name == "mongodb":  # writes what the rows add up to
+            if sink.collections:  # which gets what the rows add up to
                 summary = summarised(counted, records)
             sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
             return self.topics.records(pipeline) / (time.monotonic() - started)
@@ -263,12 +264,7 @@ def _processor_seconds(processes: list[psutil.Process]) -> float:
 
 
 def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
-    """Delete all rows of a pipeline's tables."""
-    session = connect(settings)
-    try:
-        for table in pipeline.tables:
-            session.execute(f"TRUNCATE {table.keyspace}.{table.name}", timeout=60)
-    finally:
-        close(session)
-    if "postgres" in settings.sinks:
-        truncate(settings, [table.name for table in pipeline.sql_tables], [pipeline.name])
+    """Delete all rows of a pipeline, in the stores of every variant and of this one."""
+    every = settings.model_copy(update={"sinks": (*STORES, *settings.sinks)})
+    for sink, *_ in kinds_of([pipeline], every).values():
+        sink.delete()

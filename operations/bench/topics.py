@@ -18,7 +18,8 @@ from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.offline_profiles import offline_profiles
 from producers.profiles import profile_messages
-from settings import PROJECT_ROOT, Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.kafka import OffsetRanges
 from spark_jobs.sources.topics import delete_topics, ensure_topics

@@ -26,7 +26,8 @@ from operations.tables import print_table, say
 from operations.verify.account import Account
 from runtime.jars import ensure_jars
 from runtime.java import find_java
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.session import build_session
 from spark_jobs.state.fault_points import VARIABLE

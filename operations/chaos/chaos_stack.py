@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +17,12 @@ from errors import MillraceError
 from local_stack.service import Service
 from local_stack.stack import services
 from operations.pipelines import topic_offsets
-from operations.producing import Producer, end_with_parent
+from operations.producing import Producer, start_module
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from runtime.java import find_java
 from runtime.processes import kill_family
-from settings import PROJECT_ROOT, Settings
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.cassandra_watchdog import forget_sessions
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
@@ -56,17 +54,8 @@ class ChaosStack:
     def start_job(self, pipeline: Pipeline, *options: str, **environment: str) -> psutil.Process:
         """Start a pipeline's job; its output goes to the log."""
         own = {"MAX_RECORDS_PER_BATCH": str(RECORDS_PER_BATCH), "SPARK_MASTER": "local[2]"}
-        with self.log_path.open("ab") as log:
-            job = subprocess.Popen(
-                [sys.executable, "-m", f"spark_jobs.{pipeline.name}", *options],
-                cwd=PROJECT_ROOT,
-                env=os.environ | own | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
+        module = f"spark_jobs.{pipeline.name}"
+        job = start_module(module, options, self.log_path, own | environment)
         self._jobs[job.pid] = job
         return psutil.Process(job.pid)
 

@@ -11,12 +11,14 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from operations.doctor.check import Fault, Line, line_of, not_yet
-from operations.doctor.endpoints import absence, how_to_start, kafka_endpoint, unreached
+from operations.doctor.endpoints import CONNECT_SECONDS, absence, how_to_start, kafka_endpoint
 from runtime import remedies
-from settings import Settings, dead_letter_topic
+from runtime.reachable import unreached
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
-    KEPT_FOREVER,
+    KEEP_FOREVER,
     LIMIT,
     redriven_topic,
 )
@@ -89,7 +91,7 @@ def look_at_kafka(settings: Settings) -> list[Line]:
     faults = [
         Fault(f"a broker advertises an address that does not work here: {reason}: correct its"
               " `advertised.listeners`")
-        for reason in unreached(brokers)
+        for reason in unreached(brokers, CONNECT_SECONDS)
     ]  # fmt: skip
     number = f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}"
     kafka = line_of("kafka", faults, f"{number} at {settings.kafka_bootstrap_servers}")
@@ -218,12 +220,12 @@ def _config_faults(
     if topic.is_kept:
         differing = {
             key: there.config[key]
-            for key, value in KEPT_FOREVER.items()
+            for key, value in KEEP_FOREVER.items()
             if there.config.get(key, value) != value
         }
         if differing:
             shown = ", ".join(f"{key}={value}" for key, value in differing.items())
-            right = ",".join(f"{key}={KEPT_FOREVER[key]}" for key in differing)
+            right = ",".join(f"{key}={KEEP_FOREVER[key]}" for key in differing)
             yield Fault(
                 f"{topic.name} may lose messages ({shown}): {_configure(topic.name, right)}"
             )

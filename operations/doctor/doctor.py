@@ -7,7 +7,8 @@ the doctor looks at the machine, the services and what they should hold.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from errors import MillraceError
@@ -22,10 +23,23 @@ from operations.doctor.machine_checks import (
     look_at_state,
 )
 from operations.doctor.place_checks import look_at_master, look_at_output, look_at_source
-from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from operations.doctor.store_checks import (
+    look_at_cassandra,
+    look_at_mongodb,
+    look_at_postgres,
+    look_at_sink,
+)
 from operations.doctor.surrounding_checks import look_at_environment, look_at_limits
 from operations.doctor.version_checks import look_at_java, look_at_python, look_at_versions
+from operations.pipelines import PIPELINES
 from settings import Settings
+from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.files.sink import FilesSink
+from spark_jobs.sinks.mongodb import MongoAggregates
+from spark_jobs.sinks.postgres import PostgresSink
+from spark_jobs.sinks.registry import kinds_of
+from spark_jobs.sinks.topics import CustomerTopicsSink
 
 # In the order in which their lines are printed.
 CHECKS: Final = (
@@ -48,24 +62,33 @@ CHECKS: Final = (
     Check(("source",), look_at_source),
 )
 
+# Sinks whose store has a check of its own here, where they are enabled.
+LOOKS: Final[Mapping[type[Sink], Look]] = {
+    CassandraSink: look_at_cassandra,
+    PostgresSink: look_at_postgres,
+    FilesSink: look_at_output,
+}
+# MongoDB is looked at in any case, as the ledger is there, and topics with Kafka.
+CHECKED: Final = (*LOOKS, MongoAggregates, CustomerTopicsSink)
+
 # What a start can neither create nor fix.
 BEFORE_A_START: Final = (look_at_state, look_at_master, look_at_output, look_at_source)
 ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres)
 
 
 def checks_for(settings: Settings) -> list[Check]:
-    """The checks that apply to these settings."""
-    clustered = settings.spark_master.startswith(("spark://", "yarn"))
+    """The checks that these settings call for; of a sink without one of its own, its `check`."""
+    enabled = kinds_of(PIPELINES, settings)
     wanted: dict[Look, bool] = {
         look_at_ports: settings.stack == "embedded",
         look_at_docker: settings.stack == "docker",
-        look_at_master: clustered,
-        look_at_cassandra: "cassandra" in settings.sinks,
-        look_at_postgres: "postgres" in settings.sinks,
-        look_at_output: "files" in settings.sinks,
+        look_at_master: settings.spark_master.startswith(("spark://", "yarn")),
         look_at_source: bool(settings.customers_source),
-    }
-    return [check for check in CHECKS if wanted.get(check.look, True)]
+    } | {look: kind in enabled for kind, look in LOOKS.items()}
+    others = [
+        Check((kind.name,), partial(look_at_sink, kind)) for kind in enabled if kind not in CHECKED
+    ]
+    return [check for check in CHECKS if wanted.get(check.look, True)] + others
 
 
 def doctor(settings: Settings) -> int:

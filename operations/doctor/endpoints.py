@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pymongo.uri_parser import parse_uri
-
 from local_stack.stack import services
 from operations.doctor.check import Fault
+from runtime.addresses import mongo_nodes
+from runtime.reachable import Address, unreached
 from settings import Settings
 from sql.client import login
 
 CONNECT_SECONDS: Final = 2.0
 KAFKA_PORT: Final = 9092
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,15 +40,19 @@ def cassandra_endpoint(settings: Settings) -> Endpoint:
 
 def mongodb_endpoint(settings: Settings) -> Endpoint:
     """The nodes; none if only DNS knows them (`mongodb+srv:`)."""
-    uri = settings.mongo_uri.get_secret_value()
-    nodes = [] if uri.startswith("mongodb+srv:") else parse_uri(uri)["nodelist"]
-    return Endpoint("mongodb", "MONGO_URI", tuple(nodes))
+    return Endpoint("mongodb", "MONGO_URI", tuple(mongo_nodes(settings.mongo_uri)))
 
 
 def postgres_endpoint(settings: Settings) -> Endpoint:
     """The server, or the pooler before it."""
     access = login(settings)
     return Endpoint("postgres", "POSTGRES_DSN", ((access.host, access.port),))
+
+
+def all_of(settings: Settings) -> list[Endpoint]:
+    """Every endpoint that settings name."""
+    known = (kafka_endpoint, cassandra_endpoint, mongodb_endpoint, postgres_endpoint)
+    return [endpoint(settings) for endpoint in known]
 
 
 def split_address(server: str, default_port: int = KAFKA_PORT) -> Address:
@@ -70,11 +71,11 @@ def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
         own = [each for each in services(settings, report=_silent) if each.name == endpoint.service]
         if own and (left := own[0].abandoned()):
             ends = "`make down YES=1` ends it, then `make up`"
-            return Fault(f"process {left.pid} still runs, but its files were deleted: {ends}")
+            return Fault(f"process {left.pid} still runs, but its files are deleted: {ends}")
         if own and own[0].process() is None:
             ended = "has crashed" if own[0].crashed() else "not up"
             return Fault(f"{ended} at {place}: `make up` starts it", by_itself=True)
-    reasons = unreached(endpoint.addresses)
+    reasons = unreached(endpoint.addresses, CONNECT_SECONDS)
     if not endpoint.addresses or len(reasons) < len(endpoint.addresses):
         return None
     by_itself = settings.stack != "external"
@@ -92,19 +93,3 @@ def how_to_start(endpoint: Endpoint, settings: Settings) -> str:
         "docker": f"`STACK=docker make up` starts it, or correct {endpoint.setting}",
         "external": f"start it, or correct {endpoint.setting}",
     }[settings.stack]
-
-
-def unreached(addresses: Sequence[Address], seconds: float = CONNECT_SECONDS) -> list[str]:
-    """A reason for each address that does not accept a connection."""
-    reasons = []
-    for host, port in addresses:
-        try:
-            socket.create_connection((host, port), seconds).close()
-        except socket.gaierror:
-            reasons.append(f"unknown host `{host}`")
-        except TimeoutError:
-            reasons.append(f"no answer from {host}:{port} within {seconds:g} s")
-        except OSError as error:
-            reason = (error.strerror or type(error).__name__).lower()
-            reasons.append(f"cannot connect to {host}:{port} ({reason})")
-    return reasons

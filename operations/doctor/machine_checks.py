@@ -155,7 +155,7 @@ def look_at_key(settings: Settings) -> list[Line]:
     if settings.stack != "embedded":
         remedy = "set it to a long random text, such as `openssl rand -hex 32` prints, and keep it"
         if settings.stack == "docker":
-            folder = secrets_folder(settings)
+            folder = secrets_folder(settings.millrace_home)
             remedy = f"`make secrets` makes one; jobs read it with MILLRACE_SECRETS_DIR={folder}"
         return [line_of("key", [Fault(f"PII_HASH_KEY is missing: {remedy}")], "")]
     if not path.exists():

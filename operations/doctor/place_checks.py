@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -10,11 +9,13 @@ from urllib.parse import urlsplit
 
 from errors import JobError
 from operations.doctor.check import Fault, Line, line_of
-from operations.doctor.endpoints import Address, Endpoint, absence, split_address, unreached
+from operations.doctor.endpoints import CONNECT_SECONDS, Endpoint, absence, split_address
 from operations.doctor.machine_checks import folder_faults
 from operations.pipelines import PIPELINES
 from producers.s3 import s3_client
+from runtime.reachable import Address, unreached
 from settings import Settings
+from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.session.masters import unreachable
 from spark_jobs.sinks.files.rows import as_written, other_formats
 
@@ -117,27 +118,21 @@ def hdfs_faults(settings: Settings) -> Iterator[Fault]:
     if folder is not None and not folder.is_dir():
         yield Fault(f"HADOOP_CONF_DIR: there is no folder `{folder}`: correct it")
         return
-    addresses = name_nodes(urlsplit(settings.output_path).netloc, hadoop_options(folder))
+    try:
+        options = site_options(folder, "hdfs-site.xml")
+    except JobError as error:
+        yield Fault(str(error))
+        return
+    addresses = name_nodes(urlsplit(settings.output_path).netloc, options)
     here = {("127.0.0.1", settings.hdfs_port), ("localhost", settings.hdfs_port)}
     if settings.stack == "embedded" and settings.starts("hdfs") and set(addresses) & here:
         away = absence(Endpoint("hdfs", "HDFS_PORT", addresses), settings)
         if away:
             yield away
         return
-    reasons = unreached(addresses)
+    reasons = unreached(addresses, CONNECT_SECONDS)
     if len(reasons) == len(addresses):
         yield Fault(f"{'; '.join(reasons)}: start HDFS, or correct {HDFS_SETTING}")
-
-
-def hadoop_options(folder: Path | None) -> dict[str, str]:
-    """Options of `hdfs-site.xml`; none if there is no such file."""
-    path = folder / "hdfs-site.xml" if folder else None
-    if path is None or not path.is_file():
-        return {}
-    # The user's own file, so it is trusted.
-    tree = ET.parse(path)  # noqa: S314
-    pairs = ((each.findtext("name"), each.findtext("value")) for each in tree.iter("property"))
-    return {name.strip(): (value or "").strip() for name, value in pairs if name}
 
 
 def name_nodes(authority: str, options: Mapping[str, str]) -> tuple[Address, ...]:

@@ -21,14 +21,17 @@ from operations.doctor.endpoints import (
     postgres_endpoint,
 )
 from operations.doctor.version_checks import OLDEST_CASSANDRA
+from operations.pipelines import PIPELINES
 from runtime import remedies
 from settings import Settings
+from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.mongodb import (
     DRAFT_SUFFIX,
     check_mongodb,
     confirmed_database,
     connect_mongodb,
 )
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.ledger import COLLECTION as LEDGER
 from sql import client as sql_client
 from sql import tables as sql_tables
@@ -212,6 +215,18 @@ def look_at_postgres(settings: Settings) -> list[Line]:
         line_of("postgres", [], f"PostgreSQL {version} at {settings.postgres_address}"),
         line_of("sql tables", faults, f"{len(wanted)} match sql/"),
     ]
+
+
+def look_at_sink(kind: type[Sink], settings: Settings) -> list[Line]:
+    """Whether a sink can take what pipelines have for it, by its own check."""
+    with connect_mongodb(settings, ASK_SECONDS) as client:
+        database = confirmed_database(client, settings)
+        every = [s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)]
+        sinks = [sink for sink in every if isinstance(sink, kind)]
+        for sink in sinks:
+            sink.check()
+    places = dict.fromkeys(sink.describe() or sink.store for sink in sinks)
+    return [line_of(sinks[0].name, [], ", ".join(places))]
 
 
 def sql_faults(found: Sequence[str]) -> Iterator[Fault]:

@@ -22,19 +22,18 @@ from operations.verify.on_spark import KEPT, batch_session
 from operations.verify.spark_errors import explained_errors
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.sinks.base import Batch
-from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.kafka import count_messages, read_messages
 from spark_jobs.state.ledger import Counts, Document, Entry, Ledger, forget_confirmations
 from spark_jobs.state.offset_ranges import width
+from spark_jobs.targets import PLACE
 from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED, VALID
 
 RANGE_COLUMNS = "batch_id bigint, partition int, first_offset bigint, until bigint"
-PLACE = ("kafka_partition", "kafka_offset")
 
 
 @dataclass
@@ -64,6 +63,12 @@ class _Replay:
     def topic(self) -> str:
         return self.plan.pipeline.topic(self.settings)
 
+    @property
+    def has_aggregates(self) -> bool:
+        """Whether the pipeline's aggregates are among what is stored."""
+        sinks = sinks_of(self.plan.pipeline, self.settings, self.database)
+        return any(sink.collections for sink in sinks)
+
     def classified(self, batches: list[ReplayBatch]) -> DataFrame:
         """The topic's messages between the batches' first and last offsets, classified."""
         messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
@@ -82,7 +87,8 @@ class _Replay:
         rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
         return self.spark.createDataFrame(rows, RANGE_COLUMNS)
 
-    def to_cassandra(self, chosen: DataFrame) -> dict[str, int]:
+    def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
+        """Give a sink that knows no batches the rows of all of them at once."""
         places = (
             chosen.filter(F.col("outcome") == VALID)
             .drop("batch_id")
@@ -92,7 +98,6 @@ class _Replay:
         )
         try:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
-            sink = CassandraSink(self.settings, self.plan.pipeline.tables)
             sink.check()
             # The sink uses the batch number only in errors.
             batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
@@ -101,11 +106,9 @@ class _Replay:
         finally:
             places.unpersist()
 
-    def to_sink(self, chosen: DataFrame) -> dict[str, int]:
+    def to_sink(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Write each whole batch, with its own number, to a sink that remembers batches."""
-        pipeline, written = self.plan.pipeline, Counter[str]()
-        sinks = sinks_of(pipeline, self.settings, self.database)
-        sink = next(each for each in sinks if each.name == self.plan.sink)
+        written = Counter[str]()
         sink.check()
         for batch in self.plan.replayed:
             rows = self.arrived([batch], chosen).persist(KEPT)
@@ -119,11 +122,9 @@ class _Replay:
                 rows.unpersist()
             written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
-        # The sink now has all batches.
-        Ledger(self.database, pipeline.name).add_sink(self.plan.sink)
         return dict(written)
 
-    def to_mongodb(self, chosen: DataFrame) -> dict[str, int]:
+    def to_ledger(self, chosen: DataFrame) -> dict[str, int]:
         written: Counter[str] = Counter()
         for batch in self.plan.replayed:
             rows = self.arrived([batch], chosen).persist(KEPT)
@@ -158,7 +159,7 @@ class _Replay:
         if summary.outcomes[REJECTED]:
             rejected = rows.filter(F.col("outcome") == REJECTED)
             store_summaries(rejected, self.database, batch_id)
-        if "mongodb" in self.settings.sinks:
+        if self.has_aggregates:
             MongoAggregates(self.database, self.plan.query_id).apply(summary.changes, batch_id)
         return summary
 
@@ -185,7 +186,11 @@ class _Replay:
         )
         before = self.plan.last_entry
         # Topic and code have not changed since, or the job would have refused to continue.
-        return replace(entry, topic_id=before.topic_id, plan=before.plan) if before else entry
+        return (
+            replace(entry, topic_id=before.topic_id, code_fingerprint=before.code_fingerprint)
+            if before
+            else entry
+        )
 
 
 def apply_replay(
@@ -207,9 +212,9 @@ def apply_replay(
 
 
 def _applied(run: _Replay) -> Replayed:
-    plan, settings, database = run.plan, run.settings, run.database
+    plan, database = run.plan, run.database
     # The unfinished batch may have been written before the store was restored.
-    forget_confirmations(database, plan.pipeline.name, plan.sink)
+    forget_confirmations(database, plan.pipeline.name, plan.sink_name)
     chosen = run.deduplicated().persist(KEPT)
     try:
         groups = chosen.groupBy("batch_id", "outcome").count().collect()
@@ -217,14 +222,15 @@ def _applied(run: _Replay) -> Replayed:
         for row in groups:
             found[row.batch_id][row.outcome] = row["count"]
         refuse_differing(plan, found)
-        if plan.sink == "cassandra":
-            written = run.to_cassandra(chosen)
-        elif plan.sink != "mongodb":
-            written = run.to_sink(chosen)
+        if plan.sink:
+            write = run.to_sink_in_parts if plan.sink.takes_parts else run.to_sink
+            written = write(plan.sink, chosen)
+            # The sink now has all batches.
+            Ledger(database, plan.pipeline.name).add_sink(plan.sink.name)
         else:
-            if "mongodb" in settings.sinks and (earlier := checkable_before(plan, found)):
+            if run.has_aggregates and (earlier := checkable_before(plan, found)):
                 refuse_gaps(database, plan, run.summary_of(earlier, chosen).changes)
-            written = run.to_mongodb(chosen)
+            written = run.to_ledger(chosen)
     finally:
         chosen.unpersist()
     messages = sum(width(batch.read) for batch in plan.replayed)

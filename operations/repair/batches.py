@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from errors import JobError
 from operations.repair.range import Ranges
 from runtime import remedies
-from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, PlannedBatch
 from spark_jobs.state.ledger import Entry
 from spark_jobs.state.offset_ranges import width
 
@@ -91,7 +91,7 @@ def unledgered_batches(
         return []
     reached = {p: end for entry in entries for p, (_, end) in sorted(entry.offsets.items())}
     # Batches without a message are committed without an entry.
-    until = checkpoint.plan(committed).until
+    until = checkpoint.planned_batch(committed).until
     if all(end <= reached.get(partition, 0) for partition, end in until.items()):
         return []
     plans = _plans(checkpoint, range(first, committed + 1), pipeline)
@@ -113,9 +113,9 @@ def unledgered_batches(
     return batches
 
 
-def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[BatchPlan]:
+def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[PlannedBatch]:
     try:
-        return [checkpoint.plan(batch_id) for batch_id in batch_ids]
+        return [checkpoint.planned_batch(batch_id) for batch_id in batch_ids]
     except JobError as error:
         raise JobError(
             f"Pipeline {pipeline}: the ledger lacks the committed batches {batch_ids.start} to"

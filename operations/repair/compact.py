@@ -39,8 +39,8 @@ from spark_jobs.session.file_system import STAGING, FileSystem, output_files
 from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
 from spark_jobs.sinks.files.exchange import Intent, finish, read_intent
 from spark_jobs.sinks.files.formats import reader, writer
+from spark_jobs.sinks.files.manifest import set_folder
 from spark_jobs.sinks.files.rows import as_written
-from spark_jobs.sinks.files.sink import set_folder
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.targets import FileSet

@@ -10,9 +10,12 @@ from errors import JobError
 from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
 from operations.repair.range import Ranges, ReplayRequest, wanted_ranges
 from runtime import remedies
+from runtime.sink_modules import LEDGER_SINK
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Entry, Ledger
 from spark_jobs.state.offset_ranges import overlap, width
 
@@ -23,7 +26,7 @@ class ReplayPlan:
 
     Attributes:
         pipeline: The pipeline.
-        sink: The sink to write to.
+        sink: Where they go; None: the ledger, its summaries and aggregates.
         history: Every batch up to the last replayed one; `read` is what the broker still has.
         replayed: The batches of the range, by number; `read` is what is replayed.
         query_id: The query that made the batches.
@@ -33,13 +36,18 @@ class ReplayPlan:
     """
 
     pipeline: Pipeline
-    sink: str
+    sink: Sink | None
     history: list[ReplayBatch]
     replayed: list[ReplayBatch]
     query_id: str
     last_entry: Entry | None
     left_out: int
     whole: frozenset[int]
+
+    @property
+    def sink_name(self) -> str:
+        """The name by which `--sink` gives where they go."""
+        return self.sink.name if self.sink else LEDGER_SINK
 
 
 def plan_replay(
@@ -57,17 +65,17 @@ def plan_replay(
         JobError: ledger and checkpoint do not match, or messages of the range are gone.
     """
     pipeline = request.pipeline
-    checkpoint = pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, pipeline.name)
     entries = Ledger(database, pipeline.name).entries()
     query_id = one_query(entries, checkpoint, pipeline.name)
-    sinks = sink_names(pipeline, settings, database)
-    _check_like_before(pipeline, settings, entries, sinks, request.sink)
+    sink, sinks = _sink_of(settings, database, request), sink_names(pipeline, settings, database)
+    _check_like_before(settings, entries, sinks, request)
     missing = unledgered_batches(entries, checkpoint, pipeline.name)
-    if missing and request.sink != "mongodb":
+    if missing and not request.of_ledger:
         raise JobError(
             f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} committed batches, up"
             f" to {missing[-1].batch_id}. Bring MongoDB up to date first:"
-            f" `{remedies.replay(pipeline.topic(settings), 'mongodb', settings)}`; then replay"
+            f" `{remedies.replay(pipeline.topic(settings), LEDGER_SINK, settings)}`; then replay"
             f" {request.sink}."
         )
     known = [*(ReplayBatch.of(entry) for entry in entries), *missing]
@@ -78,7 +86,7 @@ def plan_replay(
         if width(there.read) == width(batch.read)
     )
     # Kafka deletes the oldest messages of a partition, so missing ones come first.
-    if request.sink == "mongodb":
+    if sink is None:
         # Jobs refuse a ledger with a gap, so missing entries are replayed whatever the range.
         wanted = wanted_ranges(settings, request, on_broker)
         chosen = [b for b in known if b.entry is None or overlap(b.offsets, wanted)]
@@ -88,7 +96,7 @@ def plan_replay(
         # A batch whose messages are all an accepted loss has nothing to replay.
         replayed = [b for b in chosen if b.batch_id not in skipped and width(b.read)]
     else:
-        skipped, replayed = _of_records(settings, request, known, whole, on_broker)
+        skipped, replayed = _of_records(settings, request, sink, known, whole, on_broker)
         is_new = bool(entries) and request.sink not in entries[-1].sinks
         if is_new and {b.batch_id for b in replayed} != {
             b.batch_id for b in known if width(b.read)
@@ -103,7 +111,7 @@ def plan_replay(
     last = replayed[-1].batch_id if replayed else -1
     return ReplayPlan(
         pipeline=pipeline,
-        sink=request.sink,
+        sink=sink,
         history=[batch for batch in present if batch.batch_id <= last],
         replayed=replayed,
         query_id=query_id,
@@ -116,6 +124,7 @@ def plan_replay(
 def _of_records(
     settings: Settings,
     request: ReplayRequest,
+    sink: Sink,
     known: list[ReplayBatch],
     whole: frozenset[int],
     on_broker: Ranges,
@@ -134,10 +143,8 @@ def _of_records(
             f" later --from, or use `{remedies.again('--from earliest', settings)}`, which skips"
             " them."
         )
-    # Sinks other than Cassandra remember a batch by its number: they need all of it or none.
-    in_part = request.sink == "cassandra"
     return skipped, [
-        replace(b, read=overlap(b.read, wanted)) if in_part else b
+        replace(b, read=overlap(b.read, wanted)) if sink.takes_parts else b
         for b in chosen
         if b.batch_id not in skipped
     ]
@@ -157,15 +164,27 @@ def _check_present(
         )
 
 
+def _sink_of(
+    settings: Settings, database: Database[Document], request: ReplayRequest
+) -> Sink | None:
+    """The sink to replay; None for the ledger's own.
+
+    Raises:
+        JobError: the pipeline has nothing for it.
+    """
+    if request.of_ledger:
+        return None
+    for sink in sinks_of(request.pipeline, settings, database):
+        if sink.name == request.sink:
+            return sink
+    raise JobError(f"Pipeline {request.pipeline.name} stores nothing in {request.sink}.")
+
+
 def _check_like_before(
-    pipeline: Pipeline,
-    settings: Settings,
-    entries: list[Entry],
-    sinks: tuple[str, ...],
-    replayed: str,
+    settings: Settings, entries: list[Entry], sinks: tuple[str, ...], request: ReplayRequest
 ) -> None:
     """Refuse settings that would write different rows; the replayed sink of records may be new."""
-    new = {replayed} - {"mongodb"}
+    pipeline, new = request.pipeline, set() if request.of_ledger else {request.sink}
     for entry in entries[-1:]:
         if entry.topic != pipeline.topic(settings) or {*entry.sinks} - new != {*sinks} - new:
             raise JobError(

@@ -18,7 +18,8 @@ from confluent_kafka.admin import OffsetSpec
 from errors import JobError
 from operations.pipelines import PIPELINES
 from runtime import remedies
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES, keeps_ledger
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.broker import kafka_admin
 
@@ -38,6 +39,11 @@ class ReplayRequest:
     start: Place
     end: Place
     sink: str
+
+    @property
+    def of_ledger(self) -> bool:
+        """Whether the ledger, its summaries and aggregates are meant, rather than records."""
+        return keeps_ledger(self.sink)
 
 
 def understood(
@@ -61,7 +67,7 @@ def understood(
             f" Valid: {', '.join(by_topic)}"
         )
     # The ledger and the summaries are in MongoDB whatever SINKS lists.
-    sinks = tuple(dict.fromkeys((*settings.sinks, "mongodb")))
+    sinks = tuple(dict.fromkeys((*settings.sinks, LEDGER_SINK)))
     if sink not in sinks:
         faults.append(_no_sink(sink, sinks, topic if topic in by_topic else None, settings))
     places: list[Place] = []

@@ -28,14 +28,15 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.locks import locked
-from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.mongodb import (
     MongoAggregates,
     check_mongodb,
     confirmed_database,
     connect_mongodb,
 )
-from spark_jobs.sources.cassandra import read_table
+from spark_jobs.sinks.registry import sinks_of
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger, forget_confirmations
 from spark_jobs.transforms.age import age_band
 from spark_jobs.transforms.outcomes import VALID, no_reasons
@@ -77,11 +78,11 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
     pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
     if not (pipelines := [pipeline for pipeline in pipelines if pipeline.collections]):
         raise JobError(f"Pipeline {pipeline_name} has no aggregates in MongoDB to rebuild.")
-    _refuse_sinks(settings.sinks, "SINKS is")
     start_logging(settings, to_terminal=False)
     with locked(pipelines, settings), connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
+        sources = {p.name: _source(p, settings, database) for p in pipelines}
         done = [
             Rebuilt(p.name, p.topic(settings), None)
             for p in pipelines
@@ -90,7 +91,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
         empty = {rebuilt.pipeline for rebuilt in done}
         if filled := [pipeline for pipeline in pipelines if pipeline.name not in empty]:
             for pipeline in filled:
-                CassandraSink(settings, pipeline.tables).check()
+                sources[pipeline.name].check()
             with repair_session(settings, "rebuild", say) as spark:
                 done += [rebuild(pipeline, settings, spark, database) for pipeline in filled]
     for rebuilt in done:
@@ -110,26 +111,27 @@ def rebuild(
         JobError: the records are not in Cassandra.
         SinkError: a store did not answer or did not confirm.
     """
-    _refuse_sinks(settings.sinks, "SINKS is")
+    source = _source(pipeline, settings, database)
     entries = Ledger(database, pipeline.name).entries()
     if not entries:
         return Rebuilt(pipeline.name, pipeline.topic(settings), None)
     last = entries[-1]
-    _refuse_sinks(last.sinks, f"what is stored of {pipeline.name} went to")
+    if missing := {source.name, MongoAggregates.name} - {*last.sinks}:
+        raise _not_rebuilt(f"{' and '.join(sorted(missing))} got nothing of {pipeline.name}")
     # The lock covers this machine only; the checkpoint shows that no job elsewhere owns the data.
-    one_query(entries, pipeline.checkpoint(settings), pipeline.name)
-    table = pipeline.tables[0]
+    one_query(entries, checkpoint_of(settings, pipeline.name), pipeline.name)
+    table = next(iter(source.rows()))
     own = batch_session(spark, sum(entry.counts.stored for entry in entries))
-    with explained_errors(f"{table.keyspace}.{table.name}"):
+    with explained_errors(table.place, source.unreadable):
         records = (
-            read_table(own, table.keyspace, table.name)
+            table.read(own)
             .filter(is_within({p: (0, end) for p, end in read_until(entries).items()}))
             .transform(as_classified)
         )
         rows = pipeline.summarise(records).collect()
     summary = pipeline.roll_up(row.asDict() for row in rows)
     # The new documents lack the unfinished batch, so it must be applied again.
-    forget_confirmations(database, pipeline.name, "mongodb")
+    forget_confirmations(database, pipeline.name, MongoAggregates.name)
     aggregates = MongoAggregates(database, last.query_id)
     aggregates.replace_collections(pipeline.collections, summary.changes, last.batch_id)
     return Rebuilt(
@@ -157,14 +159,25 @@ def as_classified(rows: DataFrame) -> DataFrame:
     return rows.select("*", F.lit(VALID).alias("outcome"), no_reasons().alias("reasons"), *derived)
 
 
-def _refuse_sinks(sinks: tuple[str, ...], what: str) -> None:
-    missing = [name for name in ("cassandra", "mongodb") if name not in sinks]
-    if missing:
-        raise JobError(
-            f"A rebuild reads records from Cassandra and writes aggregates to MongoDB, but {what}"
-            f" `{','.join(sinks)}`. Set SINKS to both; without records only a reset recomputes"
-            f" them from the topic, as in `{remedies.reset('tickets')}`."
-        )
+def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Sink:
+    """The sink whose rows are the records.
+
+    Raises:
+        JobError: it is not enabled, or the sink of aggregates is not.
+    """
+    sinks = sinks_of(pipeline, settings, database)
+    source = next((sink for sink in sinks if sink.is_source), None)
+    if source is None or not any(sink.collections for sink in sinks):
+        raise _not_rebuilt(f"SINKS is `{','.join(settings.sinks)}`")
+    return source
+
+
+def _not_rebuilt(why: str) -> JobError:
+    return JobError(
+        f"Aggregates are rebuilt from the records in Cassandra into MongoDB, but {why}. Set SINKS"
+        " to both; without records only a reset makes them again, from the topic, as in"
+        f" `{remedies.reset('tickets')}`."
+    )
 
 
 def _report(rebuilt: Rebuilt) -> None:

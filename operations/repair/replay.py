@@ -14,7 +14,6 @@ outside the promise; a batch with such an id differs from the ledger and is refu
 from __future__ import annotations
 
 from pymongo.database import Database
-from pyspark.sql import SparkSession
 
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
@@ -58,14 +57,6 @@ def planned(settings: Settings, database: Database[Document], request: ReplayReq
     return plan_replay(settings, database, request, on_broker)
 
 
-def replay_request(
-    settings: Settings, spark: SparkSession, database: Database[Document], request: ReplayRequest
-) -> Replayed:
-    """Carry a request out in a session that is there; the caller holds the pipeline's lock."""
-    plan = planned(settings, database, request)
-    return apply_replay(plan, settings, spark, database, say) if plan.replayed else Replayed()
-
-
 def _announce(plan: ReplayPlan) -> None:
     if plan.left_out:
         say(
@@ -78,7 +69,7 @@ def _announce(plan: ReplayPlan) -> None:
 
 def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:
     first, last = plan.replayed[0].batch_id, plan.replayed[-1].batch_id
-    say(f"replayed to {plan.sink}: batches {first} to {last}, {done.messages} messages")
+    say(f"replayed to {plan.sink_name}: batches {first} to {last}, {done.messages} messages")
     for what, number in done.written.items():
         say(f"  {what}: {number}")
     say(f"verify with `{remedies.verify(settings)}`")

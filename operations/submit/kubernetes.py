@@ -75,6 +75,6 @@ def _secrets(settings: Settings) -> list[str]:
         for name, field in Settings.model_fields.items()
         if isinstance(value := getattr(settings, name), SecretStr) and value != field.default
     } | {"mongo_uri"}
-    found |= {"postgres_dsn"} if "postgres" in settings.sinks else set()
+    found |= {"postgres_dsn"} if settings.starts("postgres") else set()
     found |= {"pii_hash_key"} if settings.pii_hash_mode == "hmac-sha256" else set()
     return sorted(name.upper() for name in found)

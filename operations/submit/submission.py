@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from errors import JobError
 from operations.masking import MASK
 from operations.shipping import archive_path
+from runtime.addresses import LOOPBACK_HOSTS
 from runtime.java import Java, java_environment
 from runtime.surroundings import for_java
-from settings import LOOPBACK_HOSTS, PROJECT_ROOT, Settings
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.hadoop_conf import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
 from spark_jobs.session.session import connector_packages, launch_conf
@@ -92,7 +93,7 @@ def submission(
         *resources(settings),
         *("--driver-java-options", java_options),
         *_packages(settings),
-        *("--py-files", as_word(archive_path(settings))),
+        *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
         *words,
@@ -173,8 +174,8 @@ def notes(settings: Settings) -> list[str]:
         folders["MILLRACE_HOME"] = str(settings.millrace_home)
     if not below_home and "://" not in settings.checkpoints:
         folders["CHECKPOINT_PATH"] = settings.checkpoints
-    if "files" in settings.sinks and "://" not in settings.output_path:
-        folders["OUTPUT_PATH"] = settings.output_path
+    if settings.files_at and "://" not in settings.files_at:
+        folders["OUTPUT_PATH"] = settings.files_at
     return found + [
         f"{name}: every worker must see `{folder}` under this path (a shared file system)"
         for name, folder in folders.items()

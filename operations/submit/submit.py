@@ -88,7 +88,7 @@ def _lines_of(words: Sequence[str]) -> list[str]:
 def _run(found: Submission, settings: Settings, pipeline: str) -> int:
     java = find_java(settings, _say)
     ensure_jars(settings, ["spark"], _say, java)
-    code_archive(settings)
+    code_archive(settings.millrace_home)
     process = subprocess.Popen(
         found.words,
         env=whole_environment(found, java),
@@ -108,14 +108,15 @@ def _forward_signals(process: subprocess.Popen[bytes], job: str) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
+        # At once: the next signal may come while this one is handed on.
+        is_second, asked = asked, True
         with suppress(psutil.NoSuchProcess):
             submitter = psutil.Process(process.pid)
             drivers = [child for child in submitter.children() if _runs(child, job)]
-            if asked or not drivers:
+            if is_second or not drivers:
                 kill_family(submitter)
             for driver in drivers:
                 driver.send_signal(number)
-        asked = True
 
     for number in SIGNALS:
         signal.signal(number, handle)

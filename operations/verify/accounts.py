@@ -33,7 +33,7 @@ from operations.verify.differences import differences, excesses
 from operations.verify.expected import expected_records
 from operations.verify.expected_aggregates import GROUPINGS
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
-from operations.verify.sink_accounts import account_of_sinks, has_other_sinks
+from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading
 from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snapshot
 from operations.verify.spark_errors import OVERFLOW, explained_errors
@@ -42,6 +42,8 @@ from operations.verify.unreadable import unreadable_rows
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import running_job
+from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.state.ledger import Counts
 
@@ -72,6 +74,7 @@ def take_accounts(
             return _Accountant(fed, database, batch_session(spark), part).account()
 
     # In parallel, as each alternates between planning and running tasks.
+    #
     with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
         return list(pool.map(account, parts))
 
@@ -89,7 +92,10 @@ class _Accountant:
         self.settings, self.database, self.spark = settings, database, spark
         self.pipeline = pipeline
         self.topic = pipeline.topic(settings)
-        collections = pipeline.collections if "mongodb" in settings.sinks else ()
+        sinks = sinks_of(pipeline, settings, database)
+        self.source = next((sink for sink in sinks if sink.is_source), None)
+        collections = [name for sink in sinks for name in sink.collections]
+        self.copies = [s for s in sinks if s is not self.source and not s.collections]
         self.is_running = running_job(pipeline, settings) is not None
         # Only a job changes the stores; with an external stack it may run on another machine.
         may_move = self.is_running or settings.stack != "embedded"
@@ -113,8 +119,8 @@ class _Accountant:
         details = self._dead_letters()
         with ExitStack() as kept:
             contents = None
-            if "cassandra" in self.settings.sinks and self.pipeline.tables:
-                contents = self._contents(kept)
+            if self.source:
+                contents = self._contents(self.source, kept)
                 details += self._tables(contents) if contents else self.faults
             details += self._arrivals(contents)
             records = self._records(contents)
@@ -141,11 +147,12 @@ class _Accountant:
             self.is_running,
         )
 
-    def _contents(self, kept: ExitStack) -> Contents | None:
+    def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
         try:
-            reading = read_contents(self.spark, self.pipeline, until, self.offsets)
+            tables = [*source.rows()]
+            reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)
             return kept.enter_context(reading)
         except (Py4JError, PySparkException) as error:
             if OVERFLOW not in str(error):
@@ -220,18 +227,18 @@ class _Accountant:
 
     def _records(self, contents: Contents | None) -> DataFrame | None:
         """The stored records of confirmed batches, if anything must be compared with them."""
-        others = has_other_sinks(self.settings, self.pipeline) or bool(self.pipeline.always)
         if contents is not None:
             rows = contents.tables[contents.source]
-            return rows.filter("is_confirmed").drop("is_confirmed") if others else None
-        if not others and not self.snapshot.settled:
+            return rows.filter("is_confirmed").drop("is_confirmed") if self.copies else None
+        if not self.copies and not self.snapshot.settled:
             return None
         return expected_records(
             self.spark, self.settings, self.pipeline, self.snapshot, self.offsets
         )
 
     def _other_sinks(self, records: DataFrame | None, source: str) -> list[str]:
-        reading = SinkReading(self.spark, self.settings, self.pipeline, self.snapshot, self.offsets)
+        where = (self.spark, self.settings, self.pipeline, self.copies)
+        reading = SinkReading(*where, self.snapshot, self.offsets)
         found = account_of_sinks(reading, records, source)
         stores, faults = account_of_topics(reading, records)
         self.stores += [*stores, *found.stores]

@@ -144,8 +144,8 @@ class Arrivals:
     def _other_code(self) -> str | None:
         """A note if batches were made by code that may classify messages differently."""
         present = fingerprint(self.pipeline, self.settings, self.spark).rows
-        plans = [(e.batch_id, e.plan.partition("/")[2]) for e in self.snapshot.entries if e.plan]
-        others = [batch_id for batch_id, rows in plans if rows != present]
+        made = [(e.batch_id, e.code_fingerprint) for e in self.snapshot.entries]
+        others = [batch_id for batch_id, code in made if code and code.partition("/")[2] != present]
         if not others:
             return None
         return (

@@ -7,7 +7,7 @@ The driver collects a row per Kafka partition, the aggregates, and a bounded num
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -20,7 +20,7 @@ from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, ExpectedAg
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sources.cassandra import read_table
+from spark_jobs.sinks.base import StoredTable
 from spark_jobs.state.offset_ranges import Ranges
 
 BLOCK_OFFSETS: Final = 1000
@@ -71,18 +71,24 @@ class Contents:
 
 @contextmanager
 def read_contents(
-    spark: SparkSession, pipeline: Pipeline, until: Mapping[int, int], offsets: Ranges
+    spark: SparkSession,
+    pipeline: Pipeline,
+    stored: Sequence[StoredTable],
+    until: Mapping[int, int],
+    offsets: Ranges,
 ) -> Iterator[Contents]:
     """Read and compare every table of a pipeline; cached data is dropped at the end.
 
     Args:
         spark: The session.
         pipeline: The pipeline.
+        stored: The tables of the sink that is the source of records.
         until: Partition -> the offset after the last confirmed one.
         offsets: Partition -> the offsets on the broker. In these partitions, rows after the
             confirmed offsets belong to an unfinished batch and are not compared.
     """
-    tables = _read_tables(spark, pipeline, is_confirmed(until, offsets))
+    read = {table.place: table.read(spark) for table in stored}
+    tables = _with_shared_columns(read, is_confirmed(until, offsets))
     grouping = GROUPINGS[pipeline.name]
     prints = {place: _prints(rows, grouping.id_column, ()) for place, rows in tables.items()}
     source = next(iter(tables))
@@ -98,12 +104,9 @@ def read_contents(
         prints[source].unpersist()
 
 
-def _read_tables(
-    spark: SparkSession, pipeline: Pipeline, is_confirmed: Column
+def _with_shared_columns(
+    read: Mapping[str, DataFrame], is_confirmed: Column
 ) -> dict[str, DataFrame]:
-    read = {
-        f"{t.keyspace}.{t.name}": read_table(spark, t.keyspace, t.name) for t in pipeline.tables
-    }
     every = {name for rows in read.values() for name in rows.columns}
     whole = {
         place: rows.withColumns(

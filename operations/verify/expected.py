@@ -14,11 +14,11 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.kafka import read_messages
 from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.targets import PLACE
 from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
 from spark_jobs.transforms.outcomes import STORED
 
 BATCHES = "batch_id bigint, partition int, first_offset bigint, until bigint"
-PLACE = ("kafka_partition", "kafka_offset")
 
 
 def expected_records(

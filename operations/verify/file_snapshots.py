@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from operations.verify.differences import differences
 from operations.verify.expected_aggregates import GROUPINGS, Document, ExpectedAggregates
 from operations.verify.sink_contents import SinkReading
-from spark_jobs.sinks.files.reading import applied_batch, read_snapshot
 
 WHOLE = "all"
 # Snapshot -> the collection whose documents add up to it, and the column it is grouped by.
@@ -22,30 +21,29 @@ SOURCES = {
 }
 
 
-def snapshot_faults(
-    reading: SinkReading, records: DataFrame | None, source: str
+def totals_faults(
+    reading: SinkReading, records: DataFrame, source: str
 ) -> tuple[list[str], list[str]]:
-    """Faults and notes of a pipeline's snapshots."""
-    pipeline, settings = reading.pipeline, reading.settings
-    if "files" not in settings.sinks or not pipeline.snapshots or records is None:
-        return [], []
-    applied = applied_batch(reading.spark, settings, pipeline)
-    if applied is not None and applied > reading.last_batch:
-        return [], [f"files: the snapshots hold batch {applied}, which is unfinished: not checked"]
-    aggregates = GROUPINGS[pipeline.name].group(records)
-    clients: Any = records.agg(F.count_distinct("client_id").alias("clients")).first()
-    faults = []
-    for snapshot in pipeline.snapshots:
-        expected = expected_rows(snapshot.name, aggregates, clients.clients)
-        column = SOURCES[snapshot.name][1]
-        for form in settings.output_format:
-            rows = [
-                row.asDict()
-                for row in read_snapshot(reading.spark, settings, snapshot, form).collect()
-            ]
+    """Faults and notes of the totals that sinks keep."""
+    faults: list[str] = []
+    notes: list[str] = []
+    for sink in reading.sinks:
+        if (totals := sink.totals()) is None:
+            continue
+        if totals.last_batch is not None and totals.last_batch > reading.last_batch:
+            last = totals.last_batch
+            notes.append(
+                f"{sink.store}: the snapshots hold batch {last}, which is unfinished: not checked"
+            )
+            continue
+        aggregates = GROUPINGS[reading.pipeline.name].group(records)
+        clients: Any = records.agg(F.count_distinct("client_id").alias("clients")).first()
+        for name, place, rows in totals.tables:
+            expected = expected_rows(name, aggregates, clients.clients)
+            column = SOURCES[name][1]
             found = [row | {"_id": row[column] if column else WHOLE} for row in rows]
-            faults += differences(f"files {snapshot.name} ({form})", source, expected, found)
-    return faults, []
+            faults += differences(f"{sink.store} {place}", source, expected, found)
+    return faults, notes
 
 
 def expected_rows(name: str, aggregates: ExpectedAggregates, clients: int) -> dict[str, Document]:

@@ -1,20 +1,17 @@
-"""The accounts of files and PostgreSQL: each stored record once, with the same values."""
+"""The accounts of copies of the records: each record once, and as it is elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
 from operations.verify.account import StoreCount
-from operations.verify.file_snapshots import snapshot_faults
-from operations.verify.sink_contents import SinkReading, place_errors, stored_places
+from operations.verify.file_snapshots import totals_faults
+from operations.verify.sink_contents import SinkReading, stored_places
+from operations.verify.spark_errors import explained_errors
 from operations.verify.stored_rows import compare
-from settings import Settings
-from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.files.manifest import manifest_path
-from spark_jobs.sinks.files.rows import as_written, has_manifest, other_formats
 
 
 @dataclass
@@ -26,28 +23,20 @@ class SinkAccounts:
     notes: list[str] = field(default_factory=list)
 
 
-def has_other_sinks(settings: Settings, pipeline: Pipeline) -> bool:
-    """Whether a pipeline writes to files or PostgreSQL."""
-    return bool(
-        ("postgres" in settings.sinks and pipeline.sql_tables)
-        or ("files" in settings.sinks and pipeline.file_sets)
-    )
-
-
 def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: str) -> SinkAccounts:
-    """Compare every place with the stored records; files in the formats they have.
+    """Compare every place with the stored records.
 
     Args:
         reading: The pipeline, and what is confirmed.
         records: The stored records of confirmed batches; None if they are no longer known.
         source: Where these were read, for messages.
     """
-    found = SinkAccounts()
-    if "files" in reading.settings.sinks and reading.pipeline.file_sets:
-        found.notes += _file_notes(reading)
-        reading = replace(reading, settings=as_written(reading.settings, reading.pipeline))
+    found = SinkAccounts(notes=[*_notes(reading)])
+    for number, note in _uncompared(reading):
+        found.stores.append(number)
+        found.notes.append(note)
     for wanted, stored in stored_places(reading):
-        with place_errors(stored.store, stored.place):
+        with explained_errors(f"{stored.store} {stored.place}", stored.unreadable):
             compared = compare(stored, records, source)
         booked = wanted.booked(reading.snapshot.counts)
         expected = compared.wanted if booked is None else booked
@@ -66,22 +55,30 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
                 f"{stored.store} {stored.place}: {compared.rows - compared.confirmed} rows belong"
                 " to an unfinished batch and were not checked"
             )
-    faults, notes = snapshot_faults(reading, records, source)
-    found.faults += faults
-    found.notes += notes
+    if records is not None:
+        faults, notes = totals_faults(reading, records, source)
+        found.faults += faults
+        found.notes += notes
     return found
 
 
-def _file_notes(reading: SinkReading) -> Iterator[str]:
-    """Files that are missing, or differ from OUTPUT_FORMAT or OUTPUT_PATH."""
-    settings, family = reading.settings, reading.pipeline.family
-    if difference := other_formats(settings, reading.pipeline):
-        formats = ",".join(as_written(settings, reading.pipeline).output_format)
-        yield f"{difference}; the stored files were checked. Set OUTPUT_FORMAT={formats}"
-    wrote = reading.snapshot.counts.stored and "files" in reading.snapshot.entries[-1].sinks
-    if wrote and not has_manifest(settings, reading.pipeline):
-        yield (
-            f"OUTPUT_PATH is `{settings.output_path}`, where `{manifest_path(family)}` is missing:"
-            " the job wrote elsewhere, or the file was deleted. Set OUTPUT_PATH to where the files"
-            " are, or restore the file"
-        )
+def _uncompared(reading: SinkReading) -> Iterator[tuple[StoreCount, str]]:
+    """Numbers of sinks that give no rows, each with a note that it was not judged."""
+    for sink in reading.sinks:
+        for place, rows in {} if sink.may_repeat or [*sink.rows()] else sink.count().items():
+            number = rows or 0
+            what = "the number of rows"
+            yield (
+                StoreCount(sink.store, place, "rows", number, number, number, what),
+                f"{sink.store} {place}: not compared, as the sink gives no rows to read",
+            )
+
+
+def _notes(reading: SinkReading) -> Iterator[str]:
+    """Where stored data differs from the settings, or is elsewhere."""
+    entries = reading.snapshot.entries
+    wrote = {*entries[-1].sinks} if entries and reading.snapshot.counts.stored else set()
+    for sink in reading.sinks:
+        yield from sink.notes()
+        if sink.name in wrote and (place := sink.elsewhere()):
+            yield place

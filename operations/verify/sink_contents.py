@@ -1,4 +1,4 @@
-"""What sinks other than Cassandra's tables and MongoDB's aggregates hold, read on Spark.
+"""What the sinks hold that keep copies of the records, read on Spark.
 
 Which records belong where is stated here again, independently of the code that writes them, so
 that a fault in that code shows.
@@ -7,22 +7,19 @@ that a fault in that code shows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from operations.verify.contents import is_confirmed
 from operations.verify.snapshot import LedgerSnapshot
-from operations.verify.spark_errors import DAMAGED, UNLIKE_SQL, explained_errors
+from operations.verify.spark_errors import explained_errors
 from operations.verify.stored_rows import StoredRows
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.copy_text import REPLACEMENT
-from spark_jobs.sinks.files.reading import read_set
-from spark_jobs.sinks.postgres import read_rows
+from spark_jobs.sinks.base import Sink
 from spark_jobs.state.ledger import Counts
 from spark_jobs.state.offset_ranges import Ranges
 
@@ -51,11 +48,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SinkReading:
-    """The pipeline whose sinks are read, and which of its batches are confirmed."""
+    """Whose copies are read, in which sinks, and which of their batches are confirmed."""
 
     spark: SparkSession
     settings: Settings
     pipeline: Pipeline
+    sinks: list[Sink]
     snapshot: LedgerSnapshot
     offsets: Ranges
 
@@ -67,6 +65,7 @@ class SinkReading:
 
 # An alert has no id of its own, so its place on the topic serves as one.
 PLACE: Final = "record_id"
+COORDINATES: Final = ("kafka_partition", "kafka_offset")
 WANTED: Final = {
     "tickets": Wanted("ticket_id"),
     "users_profiles": Wanted("identifiant"),
@@ -78,35 +77,35 @@ WANTED: Final = {
 
 
 def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
-    """Every table of PostgreSQL and every set of files that a pipeline has."""
-    pipeline, sinks = reading.pipeline, reading.settings.sinks
-    if "postgres" in sinks:
-        judged = is_confirmed(reading.snapshot.read_until, reading.offsets)
-        for table in pipeline.sql_tables:
-            with place_errors("PostgreSQL", table.name):
-                rows = read_rows(reading.spark, reading.settings, table)
-            wanted, stored = _place("PostgreSQL", table.name, table.name, rows, judged)
-            yield wanted, replace(stored, nul=REPLACEMENT)
-    if "files" in sinks:
-        judged = F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
-        for file_set in pipeline.file_sets:
-            for form in reading.settings.output_format:
-                place = f"{file_set.name} ({form})"
-                with place_errors("files", place):
-                    rows = read_set(reading.spark, reading.settings, file_set, form)
-                yield _place("files", file_set.name, place, rows, judged)
+    """Every table and every set of files that the sinks give."""
+    for sink in reading.sinks:
+        for table in sink.rows():
+            # Where nothing else is said here, all records belong.
+            wanted = WANTED.get(table.name, Wanted(table.key))
+            with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
+                rows = table.read(reading.spark)
+            if wanted.id_column == PLACE:
+                rows = rows.withColumn(PLACE, F.concat_ws("/", *COORDINATES))
+            rows = rows.withColumn("is_confirmed", _is_confirmed(rows.columns, reading))
+            records = F.expr(wanted.records)
+            yield (
+                wanted,
+                StoredRows(
+                    sink.store,
+                    table.place,
+                    wanted.id_column,
+                    rows,
+                    records,
+                    nul=table.nul,
+                    unreadable=sink.unreadable,
+                ),
+            )
 
 
-def place_errors(store: str, place: str) -> AbstractContextManager[None]:
-    """Explain Spark's errors with the name of the place; see `explained_errors`."""
-    return explained_errors(f"{store} {place}", DAMAGED if store == "files" else UNLIKE_SQL)
-
-
-def _place(
-    store: str, name: str, place: str, rows: DataFrame, judged: Column
-) -> tuple[Wanted, StoredRows]:
-    wanted = WANTED[name]
-    if wanted.id_column == PLACE:
-        rows = rows.withColumn(PLACE, F.concat_ws("/", "kafka_partition", "kafka_offset"))
-    rows = rows.withColumn("is_confirmed", judged)
-    return wanted, StoredRows(store, place, wanted.id_column, rows, F.expr(wanted.records))
+def _is_confirmed(columns: list[str], reading: SinkReading) -> Column:
+    """False for rows of an unfinished batch, as far as the columns tell."""
+    if "batch_id" in columns:
+        return F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
+    if {*COORDINATES} <= {*columns}:
+        return is_confirmed(reading.snapshot.read_until, reading.offsets)
+    return F.lit(True)

@@ -9,17 +9,15 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from errors import SinkRejected, SinkUnavailable
+from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
 
-UNLIKE_CQL = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
-UNLIKE_SQL = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
-DAMAGED = "A file under OUTPUT_PATH is damaged or was changed from outside: restore it"
 # What Spark raises when a number exceeds 64 bits.
 OVERFLOW = "ArithmeticException"
 
 
 @contextmanager
-def explained_errors(what: str, remedy: str = UNLIKE_CQL) -> Iterator[None]:
+def explained_errors(what: str, remedy: str = CassandraSink.unreadable) -> Iterator[None]:
     """Name what could not be read and the kind of error; its text may hold values of records.
 
     Raises:

@@ -36,6 +36,7 @@ class StoredRows:
         wanted: The condition for stored records that belong there.
         unit: What a row is called.
         nul: The store's replacement for U+0000, if it cannot hold that.
+        unreadable: What to do where Spark cannot read it.
     """
 
     store: str
@@ -45,6 +46,7 @@ class StoredRows:
     wanted: Column
     unit: str = "rows"
     nul: str = NUL
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

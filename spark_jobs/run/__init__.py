@@ -1,4 +1,4 @@
-"""A job from its command line to its last batch: queries, writing of batches, locks.
+"""A job from its command line to its last batch: queries, writing batches, locks.
 
-Imports everything of `spark_jobs` but the declarations, which import it.
+Imports everything in `spark_jobs` except the declarations, which import it.
 """

@@ -1,8 +1,8 @@
 """Writes each micro-batch to all sinks and enters it into the ledger.
 
 Every micro-batch goes through `BatchWriter.write`: records, dead letters, aggregates, and the
-ledger last. Each step is harmless to repeat with the same rows, and the rows are the same when
-the batch is repeated, so a crash at any moment leaves nothing lost and nothing doubled.
+ledger last. A repeated batch has the same rows, and repeating a step with the same rows changes
+nothing, so a crash at any moment loses and doubles nothing.
 """
 
 from __future__ import annotations
@@ -38,15 +38,12 @@ from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
-# A batch of so many messages at most is written by one task for each table, not by one for each
-# partition.
+# A batch of at most this many messages is written by one task per table, not one per partition.
 FEW_MESSAGES = 1000
-# The aggregates come last: by then all records are written.
-POINTS = {"mongodb": "between-cassandra-and-mongodb"}
 
 
 class NotBegun(JobError):
-    """A batch came when no more was wanted."""
+    """A batch was due after the writer was closed."""
 
 
 @dataclass
@@ -54,13 +51,13 @@ class BatchWriter:
     """Applies micro-batches of one query to all sinks and enters them into the ledger.
 
     Attributes:
-        started: When the job started, by a clock that was believed then.
-        topic_id: The broker's own id of the topic, for the ledger.
-        plan: Fingerprint of the code, for the ledger.
-        lost: Offsets that the broker no longer has; the user goes on without them.
+        started: When the job started, by a clock that was trusted then.
+        topic_id: The broker's id of the topic, for the ledger.
+        code_fingerprint: Fingerprint of the code, for the ledger.
+        lost: Offsets that the broker no longer has; the user accepted their loss.
         confirmed: The last batch that the ledger had when the query started.
-        closed: Set from outside: no batch may begin any more.
-        in_work: The batch that is being written, or was last.
+        closed: Set by the caller: no further batch may begin.
+        in_work: The batch that is being written, or was written last.
         error: Why the last batch failed.
     """
 
@@ -72,7 +69,7 @@ class BatchWriter:
     not_before: datetime
     started: Moment = field(default_factory=lambda: Moment.now())
     topic_id: str | None = None
-    plan: str | None = None
+    code_fingerprint: str | None = None
     lost: Ranges = field(default_factory=dict)
     confirmed: int | None = None
     closed: bool = False
@@ -80,9 +77,9 @@ class BatchWriter:
     error: Exception | None = None
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
-        """Write one micro-batch; the function that `foreachBatch` calls.
+        """Write one micro-batch; `foreachBatch` calls this.
 
-        The error is kept, as Spark hands it on as text only.
+        The error is kept, because Spark passes it on only as text.
         """
         try:
             self._begin(batch_id)
@@ -92,32 +89,32 @@ class BatchWriter:
             raise
 
     def _begin(self, batch_id: int) -> None:
-        # In this order, lest `closed` is set and `in_work` looked at between the two.
+        # In this order, as the other thread sets `closed` first and then reads `in_work`.
         before, self.in_work = self.in_work, batch_id
         if self.closed:
             self.in_work = before
-            raise NotBegun(f"Batch {batch_id} was not begun, as the job ends. It comes again.")
+            raise NotBegun(f"Batch {batch_id} was not begun because the job ends; it is repeated.")
 
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         started = time.monotonic()
-        plan = self.checkpoint.plan(batch_id)
-        refuse_clock_ahead(plan, self.started, Moment.now(), self.settings.deduplication_days)
-        refuse_dropped_rows(plan, self.not_before)
+        planned = self.checkpoint.planned_batch(batch_id)
+        refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
+        refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        # Tasks, not rows, are what a few rows cost.
+        # For a few rows, the number of tasks decides the cost.
         few = width(ranges) <= FEW_MESSAGES
-        # As objects: PySpark's other levels would write and read them anew for each use.
+        # As objects: PySpark's other levels would serialize and parse them again for each use.
         kept = StorageLevel.MEMORY_AND_DISK_DESER
         classified = (batch.repartition(1) if few else batch).persist(kept)
         try:
             rows = self.pipeline.summarise(classified).collect()
             summary = self.pipeline.roll_up(row.asDict() for row in rows)
-            # Spark's state has the batch's ids now; if the ledger has it, all sinks have it.
+            # Spark's state has its ids now; if the batch is in the ledger, all sinks have it.
             if self.confirmed is not None and batch_id <= self.confirmed:
                 logger.info("query=%s batch_id=%d confirmed before", self.pipeline.name, batch_id)
                 return
             counts = self._count(summary, ranges)
-            # Offsets may move without a message (aborted transactions): they are covered too.
+            # Offsets may advance without a message (aborted transactions); they are entered too.
             if any(end > start for start, end in ranges.values()):
                 self._write_sinks(classified, summary, batch_id)
                 self._confirm(counts, ranges, batch_id)
@@ -137,23 +134,23 @@ class BatchWriter:
         )
 
     def _write_sinks(self, classified: DataFrame, summary: BatchSummary, batch_id: int) -> None:
-        """Write every sink that has not confirmed the batch; one that fails keeps no other back.
+        """Write to every sink that has not confirmed the batch, even if another one fails.
 
         Raises:
-            MillraceError: what the first failing sink said, after all were tried.
+            MillraceError: the first failing sink's error, after all were tried.
         """
         confirmations = Confirmations(
-            self.database, self.pipeline.name, self._query_id(), batch_id, self.plan
+            self.database, self.pipeline.name, self._query_id(), batch_id, self.code_fingerprint
         )
         done = confirmations.sinks()
         failed: list[MillraceError] = []
-        for name, write in self._steps(classified, summary, batch_id):
+        for name, point, write in self._steps(classified, summary, batch_id):
             if name in done:
                 logger.info(
-                    "query=%s batch_id=%d sink=%s had it", self.pipeline.name, batch_id, name
+                    "query=%s batch_id=%d sink=%s has it", self.pipeline.name, batch_id, name
                 )
                 continue
-            fault_point(POINTS.get(name, f"before-{name}"))
+            fault_point(point or f"before-{name}")
             try:
                 write()
             except MillraceError as error:
@@ -165,19 +162,22 @@ class BatchWriter:
 
     def _steps(
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
-    ) -> Iterator[tuple[str, Callable[[], None]]]:
-        """What there is to write, by name; dead letters go before the aggregates."""
+    ) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        """What there is to write, by name and fault point; aggregates when all else is written."""
         records = classified.filter(F.col("outcome").isin(*STORED))
         batch = Batch(records, summary, self._query_id())
-        sinks = {sink.name: sink for sink in sinks_of(self.pipeline, self.settings, self.database)}
-        last = sinks.pop("mongodb", None)
-        for name, sink in sinks.items() if summary.stored else ():
-            yield name, partial(sink.write_batch, batch, batch_id)
+        sinks = sinks_of(self.pipeline, self.settings, self.database) if summary.stored else []
+
+        def steps(*, of_aggregates: bool) -> Iterator[tuple[str, str, Callable[[], None]]]:
+            for sink in sinks:
+                if bool(sink.collections) is of_aggregates:
+                    yield sink.name, sink.fault_point, partial(sink.write_batch, batch, batch_id)
+
+        yield from steps(of_aggregates=False)
         if summary.outcomes[REJECTED]:
             rejected = classified.filter(F.col("outcome") == REJECTED)
-            yield DEAD_LETTERS, partial(self._write_rejected, rejected, batch_id)
-        if last and summary.stored:
-            yield last.name, partial(last.write_batch, batch, batch_id)
+            yield DEAD_LETTERS, "", partial(self._write_rejected, rejected, batch_id)
+        yield from steps(of_aggregates=True)
 
     def _write_rejected(self, rejected: DataFrame, batch_id: int) -> None:
         send_dead_letters(rejected, self.settings, self.pipeline.topic(self.settings), batch_id)
@@ -196,7 +196,7 @@ class BatchWriter:
             sinks=sink_names(self.pipeline, self.settings, self.database),
             hash_key_id=self.pipeline.hash_key_id(self.settings),
             topic_id=self.topic_id,
-            plan=self.plan,
+            code_fingerprint=self.code_fingerprint,
             moment=Moment.now(),
             accepted_loss=overlap(self.lost, ranges),
         )
@@ -204,20 +204,20 @@ class BatchWriter:
         fault_point("before-commit")
 
     def _count(self, summary: BatchSummary, ranges: OffsetRanges) -> Counts:
-        """Counts of a batch: what was read and did not come out of deduplication is a duplicate."""
+        """Counts of a batch; messages that deduplication dropped are duplicates."""
         arrived = sum(summary.outcomes.values())
         ranges = self._without_lost(ranges)
         read = width(ranges)
         if arrived != read and self._observed_read() != read:
-            # Offsets without a message (transactions, compaction), or a task that ran twice and
-            # so was observed twice: count what the topic really holds.
+            # Offsets without a message (transactions, compaction), or a task that ran and was
+            # observed twice: count the messages on the topic.
             topic = self.pipeline.topic(self.settings)
             read = count_messages(self.spark, self.settings, topic, ranges) if ranges else 0
         if arrived > read:
             raise JobError(
-                f"{arrived} rows came out of a batch of {read} messages of the topic"
-                f" `{self.pipeline.topic(self.settings)}`: the topic changed while it was read."
-                " Start the job again; if this comes back, run `make verify`."
+                f"A batch of {read} messages of the topic `{self.pipeline.topic(self.settings)}`"
+                f" gave {arrived} rows: the topic changed while it was read. Start the job again;"
+                " if this error returns, run `make verify`."
             )
         return Counts(
             read=read,
@@ -230,15 +230,15 @@ class BatchWriter:
         )
 
     def _without_lost(self, ranges: OffsetRanges) -> OffsetRanges:
-        """What the broker must still have of a batch: anything more that is gone is an error."""
+        """A batch's ranges without the accepted loss: the broker must have all of these."""
         lost = overlap(self.lost, ranges)
         left = {p: (lost.get(p, (0, start))[1], end) for p, (start, end) in ranges.items()}
         return {p: (start, end) for p, (start, end) in left.items() if start < end}
 
     def _observed_read(self) -> int | None:
-        """Messages that the source handed to this batch, as Spark observed them; None if unknown.
+        """Messages that the source gave to this batch, as Spark observed; None if unknown.
 
-        Only a hint that spares a second read of the topic: what it cannot confirm is counted.
+        Only a hint that saves reading the topic again: if it does not match, messages are counted.
         """
         for query in self.spark.streams.active:
             if query.id == self._query_id():

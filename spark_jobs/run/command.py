@@ -15,6 +15,7 @@ from settings import Settings, load_settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.job_options import add_job_options, settings_of
+from spark_jobs.run.locks import locked
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark, under_spark_submit
@@ -28,7 +29,7 @@ LOG_BYTES = 16 * 1024 * 1024
 
 
 def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) -> int:
-    """Run pipelines as a command; gives the exit code."""
+    """Run pipelines as a command; returns the exit code."""
     name = "-".join(pipeline.name for pipeline in pipelines)
     options = _parser(name).parse_args(arguments)
     settings: Settings | None = None
@@ -38,8 +39,8 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
         start_logging(settings)
         if under_spark_submit() and (options.master or options.memory):
             raise JobError(
-                "Under spark-submit the driver runs already: give `--master` and `--driver-memory`"
-                " to spark-submit, before the file."
+                "Under spark-submit the driver is already running: give `--master` and"
+                " `--driver-memory` to spark-submit, before the file."
             )
         parts = [_part(p, settings, options.sinks) for p in pipelines]
         return _run(parts, settings, options, name)
@@ -47,25 +48,25 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
     except Exception as error:
-        told = explained(error, settings)
-        if told is None:
+        known = explained(error, settings)
+        if known is None:
             raise
-        sys.stderr.write(f"{told}\n")
+        sys.stderr.write(f"{known}\n")
         return EXIT_FAILED
 
 
 def _part(pipeline: Pipeline, settings: Settings, sinks: str | None) -> Pipeline:
-    """The pipeline, or that part of it which feeds the sinks of `--sinks` alone.
+    """The pipeline, or the part of it that feeds only the sinks of `--sinks`.
 
     Raises:
-        JobError: the pipeline has nothing for any of them.
+        JobError: the pipeline writes to none of them.
     """
     if not pipeline.separable or sinks is None:
         return pipeline
     own = set(settings.sinks) & {*pipeline.separable}
     if not own:
         raise JobError(
-            f"--sinks: pipeline {pipeline.name} has nothing for `{sinks}`; it feeds"
+            f"--sinks: pipeline {pipeline.name} does not write to `{sinks}`, only to"
             f" {', '.join(pipeline.separable)}."
         )
     usual = set(load_settings().sinks) & {*pipeline.separable}
@@ -73,7 +74,7 @@ def _part(pipeline: Pipeline, settings: Settings, sinks: str | None) -> Pipeline
 
 
 def start_logging(settings: Settings, *, to_terminal: bool = True) -> None:
-    """Log lines of all jobs go to `logs/jobs.log`, and to standard error if wanted."""
+    """Log to `logs/jobs.log`, which all jobs share, and optionally to standard error."""
     path = settings.millrace_home / "logs" / "jobs.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [
@@ -87,8 +88,8 @@ def start_logging(settings: Settings, *, to_terminal: bool = True) -> None:
         handlers=handlers,
         force=True,
     )
-    # They tell what they send and receive, which is records; Py4J does so with every error too,
-    # which this project's own errors report in their own words.
+    # These libraries log what they send and receive, which is records; Py4J does so with every
+    # error, which this project's own errors report without the records.
     for chatty, level in (
         ("py4j", logging.CRITICAL),
         ("pymongo", logging.WARNING),
@@ -100,7 +101,7 @@ def start_logging(settings: Settings, *, to_terminal: bool = True) -> None:
 
 
 def _is_not_py4j(record: logging.LogRecord) -> bool:
-    # Where the JVM is gone, Py4J writes tracebacks to the root logger, which has no name to mute.
+    # Once the JVM is gone, Py4J writes tracebacks to the root logger, so muting by name fails.
     return "py4j" not in Path(record.pathname).parts
 
 
@@ -109,30 +110,32 @@ def _run(
 ) -> int:
     stop = StopRequest()
     stop.on_signals()
-    # Until the queries run there is nothing that would have to end cleanly.
+    # Until the queries run, nothing needs a clean end.
     end_on_interrupt("interrupted before the job began; nothing was changed")
-    # Before the JVM, so that a service that is away or an account that does not fit shows at once.
+    # Before the JVM starts, so that a missing service or a ledger that does not fit shows at once.
     run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
     diagnoses = check_pipelines(pipelines, settings, run_options)
     if stop:
         return stop.exit_code
-    # A job that comes to its end by itself is in no hurry to be gone.
+    # A job that ends by itself may take longer to do so.
     ends = options.available_now
     is_brief = ends and _is_little(diagnoses.values())
     spark = build_session(settings, name, is_brief=is_brief, may_archive=ends)
     stop.on_signals()
     try:
-        run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
+        with locked(pipelines, settings) as note_ui:
+            note_ui(spark.sparkContext.uiWebUrl)
+            run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
     finally:
         stop_spark(spark)
     keep_archive(stop, _say)
     if stop.exit_code:
-        _say("ended by Ctrl-C; the next start goes on there")
+        _say("ended by Ctrl-C; the next start continues from there")
     return stop.exit_code
 
 
 def _is_little(diagnoses: Iterable[Diagnosis]) -> bool:
-    """Whether all that waits on the topics is done before compiling for speed would pay."""
+    """Whether the unread messages are too few for optimised compilation to pay."""
     waiting = [each.unread for each in diagnoses]
     known = [number for number in waiting if number is not None]
     return len(known) == len(waiting) and sum(known) <= BRIEF_RECORDS
@@ -146,7 +149,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"spark_jobs.{name}",
         description=f"Process the topic of {name}. Settings come from the environment and `.env`;"
-        " options win over them.",
+        " options take precedence.",
     )
     add_job_options(parser)
     return parser

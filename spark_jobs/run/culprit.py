@@ -1,4 +1,4 @@
-"""The message behind a failure that Spark reports without its place: found by halving a batch."""
+"""Finds the message that makes a batch fail, which Spark does not name, by bisecting the batch."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from spark_jobs.state.store_errors import OUTAGE_PATTERN
 def first_failing(
     spark: SparkSession, settings: Settings, pipeline: Pipeline, ranges: OffsetRanges
 ) -> str | None:
-    """The first message that cannot be read or judged, as `topic/partition/offset`.
+    """The first message that cannot be read or classified, as `topic/partition/offset`.
 
-    None where all can, and where Spark or the broker is away. Reads the batch about twice.
+    None if all can, or if Spark or the broker is down. Reads the batch about twice.
     """
     topic = pipeline.topic(settings)
 
@@ -33,7 +33,7 @@ def first_failing(
         return False
 
     try:
-        # A session that is dead would fail for every message.
+        # A dead session would fail for every message.
         spark.range(1).count()
         for partition, (start, end) in sorted(ranges.items()):
             if start < end and fails(partition, start, end):

@@ -1,4 +1,4 @@
-"""Runs pipelines as streaming queries until their input is processed or someone stops them."""
+"""Runs pipelines as streaming queries until their input is processed or they are stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 from errors import JobError
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.run.locks import locked
 from spark_jobs.run.query import POLL_SECONDS, PipelineRun
 from spark_jobs.run.query import RunOptions as RunOptions
 from spark_jobs.session.stopping import StopRequest, jvm_is_gone
@@ -23,6 +22,7 @@ from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
 from spark_jobs.start_checks.sink_ownership import claimed
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Ledger
 
 LONGEST_CANCEL_SECONDS = 5
@@ -37,38 +37,26 @@ def run_pipelines(
     options: RunOptions,
     stop: StopRequest,
     say: Callable[[str], None],
-) -> None:
-    """Run pipelines side by side in one session until all are done or `stop` is set.
-
-    Raises:
-        MillraceError: a pipeline must not start or cannot go on; the others were stopped first.
-    """
-    with locked(pipelines, settings) as note_ui:
-        note_ui(spark.sparkContext.uiWebUrl)
-        run_locked(spark, pipelines, settings, options, stop, say)
-
-
-def run_locked(
-    spark: SparkSession,
-    pipelines: Sequence[Pipeline],
-    settings: Settings,
-    options: RunOptions,
-    stop: StopRequest,
-    say: Callable[[str], None],
     checked: Callable[[], object] = lambda: None,
 ) -> None:
-    """The same for a caller that holds the locks; `checked` is called when all may start."""
+    """Run pipelines in parallel in one session until all are done or `stop` is set.
+
+    The caller holds their locks; `checked` is called when all may start.
+
+    Raises:
+        MillraceError: a pipeline must not start or cannot continue; the others were stopped first.
+    """
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         pipelines = claimed(pipelines, settings, database)
         codes = {p.name: fingerprint(p, settings, spark) for p in pipelines}
-        # Again under the lock: another job may have moved on since the first look.
+        # Again under the lock: another job may have run since the first check.
         found = check_pipelines(pipelines, settings, options, codes)
         runs = []
         for pipeline in pipelines:
-            record(pipeline.checkpoint(settings), codes[pipeline.name])
+            record(checkpoint_of(settings, pipeline.name), codes[pipeline.name])
             if found[pipeline.name].lost:
-                pipeline.checkpoint(settings).note_accepted_loss(found[pipeline.name].lost)
+                checkpoint_of(settings, pipeline.name).note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
             run.code = codes[pipeline.name]
@@ -80,9 +68,9 @@ def run_locked(
             if not jvm_is_gone(within_seconds=JVM_END_SECONDS):
                 raise
             raise JobError(
-                "Spark's Java process has ended: it was killed from outside, or the machine ran out"
+                "Spark's Java process has ended: another process killed it, or the machine ran out"
                 " of memory. Nothing is lost; start the job again, with more SPARK_DRIVER_MEMORY"
-                f" if need be. `{settings.millrace_home / 'logs'}` has Spark's own log."
+                f" if needed. `{settings.millrace_home / 'logs'}` has Spark's own log."
             ) from error
         finally:
             stop_runs(runs, settings.stop_timeout_seconds, say)
@@ -99,9 +87,9 @@ def _run_until_done(runs: Sequence[PipelineRun], stop: StopRequest) -> None:
 
 
 def stop_runs(runs: Sequence[PipelineRun], seconds: float, say: Callable[[str], None]) -> None:
-    """Let all batches in work finish, or abandon them; says which, within the time for all.
+    """Let running batches finish or abandon them, within `seconds` for all; says which.
 
-    Of the time a part is kept for the end itself: a task that writes takes a while to cancel.
+    Part of the time is reserved for stopping, as a task that is writing takes a while to cancel.
     """
     if jvm_is_gone():
         return
@@ -112,17 +100,16 @@ def stop_runs(runs: Sequence[PipelineRun], seconds: float, say: Callable[[str], 
         run.close()
     while any(run.is_at_work() for run in active) and time.monotonic() < finish_by:
         time.sleep(POLL_SECONDS)
-    told = []
-    for run in active:
-        told.append((run, run.stop_summary()))
-    # Side by side and in threads of their own, as `stop` waits for a writer that may hang.
+    # Before the queries stop, as afterwards none is at work.
+    summaries = [(run, run.stop_summary()) for run in active]
+    # In parallel and in separate threads, as `stop` waits for a writer that may hang.
     threads = [Thread(target=run.query.stop, daemon=True) for run in active if run.query]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, now + seconds - time.monotonic()))
-    for run, text in told:
-        say(f"{run.pipeline.name}: {text}")
+    for run, summary in summaries:
+        say(f"{run.pipeline.name}: {summary}")
 
 
 def check_pipelines(
@@ -131,13 +118,13 @@ def check_pipelines(
     options: RunOptions = ACCEPTING_NOTHING,
     codes: Mapping[str, Fingerprint] | None = None,
 ) -> dict[str, Diagnosis]:
-    """Prove that topics and stores are there and that the accounts fit, before anything starts.
+    """Check topics, stores, checkpoints and ledgers before anything starts.
 
-    Without `codes` all but the code is compared, for which no Spark is needed.
+    Without `codes` the code is not compared, so Spark need not run.
 
     Raises:
-        JobError: names all that is found, of all pipelines, and what to do.
-        SinkError: a store or the broker is away, or refuses.
+        JobError: names all findings of all pipelines and what to do.
+        SinkError: a store or the broker is down or refuses.
     """
     found: dict[str, Diagnosis] = {}
     findings: list[str] = []
@@ -153,7 +140,7 @@ def check_pipelines(
                     code = codes[pipeline.name]
                     findings += check_code(pipeline, settings, ledger, code, options.accepted)
             except JobError as error:
-                # A missing topic, an unreadable checkpoint: told with what others found.
+                # A missing topic or an unreadable checkpoint is reported with the other findings.
                 findings.append(str(error))
             else:
                 found[pipeline.name] = diagnosis

@@ -1,4 +1,4 @@
-"""Options of a job's command line, for the jobs themselves and for whoever submits them."""
+"""Options of a job's command line, for the jobs themselves and for `millrace submit`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ VALUES = ("--sinks", "--output-path", "--output-format", "--starting-offsets")
 
 
 def add_job_options(parser: ArgumentParser) -> None:
-    """Add what a job can be told; `--master` and `--memory` are for Spark, the rest for the job."""
+    """Add a job's options; `--master` and `--memory` are for Spark, the others for the job."""
     parser.add_argument(
         "--available-now",
         action="store_true",
-        help="process what is on the topic now, then end (default: go on until stopped)",
+        help="process what is on the topic now, then end (default: run until stopped)",
     )
     parser.add_argument("--sinks", help="stores that receive records, separated by commas")
     parser.add_argument("--output-path", help="where files go: a folder, s3a://… or hdfs://…")
@@ -33,16 +33,16 @@ def add_job_options(parser: ArgumentParser) -> None:
         "--starting-offsets",
         choices=("earliest", "latest"),
         default="earliest",
-        help="where the first start of all begins (default: %(default)s)",
+        help="where the very first start begins to read (default: %(default)s)",
     )
     add_acceptance(parser)
 
 
 def settings_of(options: Namespace) -> Settings:
-    """The settings, with what the options say over all.
+    """The settings, in which the options take precedence.
 
     Raises:
-        SettingsError: one text that names every fault.
+        SettingsError: lists all invalid settings.
     """
     return load_settings(
         {
@@ -56,7 +56,7 @@ def settings_of(options: Namespace) -> Settings:
 
 
 def job_args(options: Namespace) -> list[str]:
-    """The options that are for the job, as its command line takes them."""
+    """The job's own options as command-line arguments."""
     words = [flag for flag in FLAGS if getattr(options, _name(flag))]
     for option in VALUES:
         value = getattr(options, _name(option))

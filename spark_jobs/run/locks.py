@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from errors import JobError
+from runtime.files import takes_lock
+from runtime.presence import open_locks
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-DELETED = " (deleted)"
 NoteUi = Callable[[str | None], None]
 
 
@@ -24,20 +22,20 @@ NoteUi = Callable[[str | None], None]
 def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi]:
     """Hold each pipeline's lock: two jobs on one checkpoint would break it.
 
-    Gives a function that notes the address of the Spark UI, for `make status`.
+    Yields a function that notes the address of the Spark UI, for `make status`.
 
     Raises:
-        JobError: others hold some; names each with its process.
+        JobError: other processes hold locks; names each with its process.
     """
     with ExitStack() as held:
-        holders = open_locks(settings)
+        holders = open_locks(settings.millrace_home)
         files, refused = [], []
         for pipeline in pipelines:
             path = lock_path(pipeline, settings)
             path.parent.mkdir(parents=True, exist_ok=True)
             file = held.enter_context(path.open("a+"))
             pid = holders.get(path.name)
-            if pid is None and not _takes_lock(file):
+            if pid is None and not takes_lock(file):
                 pid = _noted(file).get("pid", "unknown")
             files.append(file)
             if pid is not None:
@@ -57,47 +55,20 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
 
 def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     lines = "".join(
-        f"\nA job of pipeline {name} is running already on this state folder: process {pid}."
+        f"\nA job of pipeline {name} is already running on this state folder: process {pid}."
         for name, pid in refused
     )
     pids = " ".join(dict.fromkeys(str(pid) for _, pid in refused))
     return (
-        f"{lines.lstrip()}\nWait for its end; or stop it with Ctrl-C in its terminal or"
+        f"{lines.lstrip()}\nWait until it ends; or stop it with Ctrl-C in its terminal or"
         f" `kill {pids}`; or set another MILLRACE_HOME. Nothing was started and nothing was sent."
     )
-
-
-def _takes_lock(file: IO[str]) -> bool:
-    try:
-        # The system lets go of it when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def open_locks(settings: Settings) -> dict[str, int]:
-    """Name of a lock of this state folder -> the process of this user that has it.
-
-    Found by open files, so that a job is known though its state folder was deleted under it, and
-    nobody need touch a lock in order to look at it.
-    """
-    folder, found = f"{settings.millrace_home}/run/", dict[str, int]()
-    for process in Path("/proc").glob("[0-9]*"):
-        # Others' processes cannot be looked at, and some end meanwhile.
-        with suppress(OSError):
-            for each in (process / "fd").iterdir():
-                target = os.readlink(each)
-                if target.startswith(folder):
-                    name = target.removeprefix(folder).removesuffix(DELETED)
-                    found.setdefault(name, int(process.name))
-    return found
 
 
 def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None:
     """Process id (`pid`) and Spark UI address (`ui`) of the pipeline's job, None if none runs."""
     path = lock_path(pipeline, settings)
-    pid = open_locks(settings).get(path.name)
+    pid = open_locks(settings.millrace_home).get(path.name)
     if pid is None:
         return None
     with suppress(FileNotFoundError), path.open() as file:
@@ -106,7 +77,7 @@ def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None
 
 
 def _noted(file: IO[str]) -> dict[str, Any]:
-    """What the holder of a lock wrote into it; empty while it is being written."""
+    """What a lock's holder wrote into it; empty while it is being written."""
     file.seek(0)
     try:
         return dict(json.loads(file.read()))
@@ -115,5 +86,5 @@ def _noted(file: IO[str]) -> dict[str, Any]:
 
 
 def lock_path(pipeline: Pipeline, settings: Settings) -> Path:
-    """The file that a pipeline's job holds locked while it runs."""
+    """The file that a pipeline's job keeps locked while it runs."""
     return settings.millrace_home / "run" / f"job-{pipeline.name}.lock"

@@ -1,7 +1,7 @@
 """One pipeline's streaming query: its start, its restarts after outages, its end.
 
-A store that is away delays a query: it is started again from its checkpoint, for up to
-the setting `STORE_RETRY_SECONDS`; then the job ends with the error that names the store.
+A store outage delays a query: it is restarted from its checkpoint for up to `STORE_RETRY_SECONDS`;
+then the job ends with an error that names the store.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from spark_jobs.start_checks.findings import NOTHING_STARTED, refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint
 from spark_jobs.start_checks.guard import check_start
 from spark_jobs.state.acceptance import NOTHING, Accepted
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.clock import Moment, earliest_clock, set_planned_batch_right
 from spark_jobs.state.ledger import Document, Ledger
 from spark_jobs.state.offset_ranges import Ranges
@@ -40,7 +41,7 @@ from spark_jobs.transforms.deduplicate import select_first_arrivals
 logger = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 15
 REFUSALS_DOUBTED = 2
-# Others wait for the answer: a stop that is asked for, the pipelines beside this one.
+# A stop request and the other pipelines wait for the answer.
 RETRY_ASKS_SECONDS = 2
 POLL_SECONDS = 0.1
 
@@ -53,7 +54,7 @@ def deduplicated(
     partitions: int,
     not_before: datetime,
 ) -> DataFrame:
-    """Messages as a micro-batch gets them: classified, and each id once.
+    """Messages as a micro-batch receives them: classified, and each id once.
 
     Columns in: as of `stream_messages`.
     Columns out: as of the pipeline's `classify`.
@@ -62,7 +63,7 @@ def deduplicated(
     return (
         messages.transform(pipeline.classify, settings)
         # Between the two, so that Spark does not merge them into one projection: the clock is a
-        # literal of each batch, and code that holds it is compiled and warmed up anew in each.
+        # literal in each batch, and code that contains it is compiled for every batch.
         .observe(READ_METRIC, F.count(F.lit(1)).alias("messages"))
         .transform(
             select_first_arrivals,
@@ -75,12 +76,12 @@ def deduplicated(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the queries of a job run, and what they may go over when they start."""
+    """How a job's queries run, and which findings they accept at their start."""
 
     available_now: bool = False
     starting_offsets: str = "earliest"
     accepted: Accepted = NOTHING
-    # How a refusal ends: what is true where a run has started services before.
+    # The last sentence of a refusal, which differs if services were started before.
     when_refused: str = NOTHING_STARTED
 
 
@@ -112,7 +113,7 @@ class PipelineRun:
     def start(self) -> None:
         """Start the query from its checkpoint."""
         name, settings = self.pipeline.name, self.settings
-        checkpoint = self.pipeline.checkpoint(settings)
+        checkpoint = checkpoint_of(settings, self.pipeline.name)
         set_planned_batch_right(checkpoint, Moment.now(), settings.deduplication_days)
         not_before = earliest_clock(checkpoint, settings.deduplication_days)
         partitions = checkpoint.shuffle_partitions() or deduplication_partitions(self.spark)
@@ -126,7 +127,7 @@ class PipelineRun:
             not_before,
             started=self.started,
             topic_id=self.topic_id,
-            plan=str(self.code) if self.code else None,
+            code_fingerprint=str(self.code) if self.code else None,
             lost=self.lost,
             confirmed=confirmed.batch_id if confirmed else None,
         )
@@ -155,10 +156,10 @@ class PipelineRun:
         logger.info("query=%s started checkpoint=%s", name, checkpoint.path)
 
     def poll(self) -> None:
-        """Look after the query: note its end, or start it again after an outage.
+        """Check on the query: note its end, or restart it after an outage.
 
         Raises:
-            MillraceError: the query ended with an error that a retry cannot help.
+            MillraceError: the query ended with an error that a retry cannot fix.
         """
         if self.done:
             return
@@ -170,7 +171,7 @@ class PipelineRun:
             if self._passes_loss and not self._has_loss_before_it():
                 self._restart_strictly()
             elif self._outage_since and self.query.lastProgress:
-                logger.info("query=%s goes on after the outage", self.pipeline.name)
+                logger.info("query=%s continues after the outage", self.pipeline.name)
                 self._outage_since, self._failures, self._refusals = None, 0, 0
             return
         error = self._error()
@@ -184,7 +185,7 @@ class PipelineRun:
         self._plan_retry(error)
 
     def _restart_strictly(self) -> None:
-        """Once the accepted loss is passed, any further one must stop the query again."""
+        """Restart after the accepted loss, so that any further loss stops the query again."""
         self.close()
         if self.query is None or self.is_at_work():
             return
@@ -205,21 +206,21 @@ class PipelineRun:
         return batch_id is not None and (committed is None or committed < batch_id)
 
     def stop_summary(self) -> str:
-        """What a stop at this moment does to the batch, in words."""
+        """Describes what a stop at this moment does to the batch."""
         if self.writer is None or self.writer.in_work is None:
-            return "had no batch in work"
+            return "had no batch to finish"
         if self.is_at_work():
-            return f"abandoned its batch {self.writer.in_work}, which comes again"
+            return f"abandoned batch {self.writer.in_work}, which will be repeated"
         if self.writer.error is not None and not isinstance(self.writer.error, NotBegun):
-            return f"its batch {self.writer.in_work} had failed and comes again"
+            return f"batch {self.writer.in_work} had failed and will be repeated"
         return "finished its batch"
 
     def _has_loss_before_it(self) -> bool:
-        after = self.pipeline.checkpoint(self.settings).next_offsets()
+        after = checkpoint_of(self.settings, self.pipeline.name).next_offsets()
         return any(after.get(partition, 0) < end for partition, (_, end) in self.lost.items())
 
     def _start_again(self) -> None:
-        """Start after an outage, unless the service is away still or the topic is another one."""
+        """Start after an outage, unless the service is still down or the topic was replaced."""
         try:
             topic = self.pipeline.topic(self.settings)
             state = topic_state(self.settings, topic, timeout_seconds=RETRY_ASKS_SECONDS)
@@ -248,12 +249,12 @@ class PipelineRun:
     def _is_worth_a_retry(self, error: MillraceError, seconds: float) -> bool:
         if isinstance(error, SinkUnavailable):
             return seconds <= self.settings.store_retry_seconds
-        # Drivers report some outages in words that nobody listed: only the third refusal in a row
-        # is believed.
+        # Drivers report some outages in words that OUTAGE_PATTERN does not list, so only the third
+        # refusal in a row is believed.
         return 0 < self._refusals <= REFUSALS_DOUBTED
 
     def _error(self) -> MillraceError | None:
-        """Why the query ended; None where it ended as it should."""
+        """Why the query failed; None if it ended normally."""
         if self.query is None or (failure := self.query.exception()) is None:
             return None
         own = self.writer.error if self.writer else None
@@ -265,7 +266,7 @@ class PipelineRun:
         if OUTAGE_PATTERN.search(text):
             return SinkUnavailable(
                 f"Pipeline {name} lost a service ({_class_of(text)}). Nothing is lost: the batch"
-                " is repeated. See that all services are up (`make status`)."
+                " is repeated. Check that all services are up (`make status`)."
             )
         return JobError(
             f"Pipeline {name} stopped: {_class_of(text)}.{self._culprit()} Nothing is lost; its log"
@@ -274,7 +275,7 @@ class PipelineRun:
 
     def _culprit(self) -> str:
         """The message that the batch fails at, in words; nothing where no message is the cause."""
-        checkpoint = self.pipeline.checkpoint(self.settings)
+        checkpoint = checkpoint_of(self.settings, self.pipeline.name)
         planned = checkpoint.last_planned()
         if planned is None or planned == checkpoint.last_committed():
             return ""
@@ -284,7 +285,7 @@ class PipelineRun:
 
 
 def _class_of(text: str) -> str:
-    """The class of a failure, without its text: that may hold a record's values."""
+    """The class of a failure, without its message, which may contain a record's values."""
     words = text.replace("\n", " ").replace(":", " ").split()
     named = [w for w in words if w.endswith(("Exception", "Error")) and "StreamingQuery" not in w]
     return named[-1].rsplit(".", 1)[-1] if named else "unknown failure"

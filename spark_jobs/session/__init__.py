@@ -1,4 +1,4 @@
-"""The one builder of a Spark session and what it needs: defaults, Hadoop, TLS, classes.
+"""Builds the Spark session and what it needs: defaults, Hadoop, TLS, classes.
 
 Imports `runtime` and settings; knows no pipeline and no sink.
 """

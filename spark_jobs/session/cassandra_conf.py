@@ -1,4 +1,4 @@
-"""How Spark's Cassandra connector finds the store."""
+"""Configuration of Spark's Cassandra connector."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from spark_jobs.session.tls import tls_conf
 
 
 def connector_conf(settings: Settings) -> dict[str, str]:
-    """Spark configuration by which the connector finds the store (may hold a password)."""
+    """Spark configuration with which the connector finds the store; may include a password."""
     conf = {
         "spark.cassandra.connection.host": settings.cassandra_contact_points,
         "spark.cassandra.connection.port": str(settings.cassandra_port),
         "spark.cassandra.connection.localDC": settings.cassandra_local_datacenter,
         "spark.cassandra.connection.keepAliveMS": "60000",
-        # What was written with the one is seen with the other.
+        # The same for both, so that reads see what was written.
         "spark.cassandra.output.consistency.level": settings.cassandra_consistency,
         "spark.cassandra.input.consistency.level": settings.cassandra_consistency,
         **tls_conf(settings),

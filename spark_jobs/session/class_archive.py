@@ -1,8 +1,8 @@
-"""Java's archive of the classes that a driver loads: with it a driver starts a quarter sooner.
+"""Java's archive of the classes that a driver loads, which makes a driver start a quarter sooner.
 
 Java keeps classes parsed and verified in a file (application class-data sharing), which fits one
-Java with one class path. The first brief job writes it as its JVM ends; any later driver on this
-machine reads it. A missing or unfit archive costs nothing but the time it would have saved.
+Java and one class path. The first brief job writes it when its JVM ends; later drivers on this
+machine read it. A missing or unsuitable archive costs only the time it would have saved.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ PREFIX: Final = "classes-"
 SUFFIX: Final = ".jsa"
 WRITING: Final = "-XX:ArchiveClassesAtExit="
 READING: Final = "-XX:SharedArchiveFile="
-# Java says on its output why it does without; nobody has to act on it.
+# Otherwise Java prints why it runs without an archive, which needs no action.
 QUIET: Final = "-Xlog:cds=off,cds+dynamic=off,class+path=off"
-# One of them has 190 MB.
+# An archive takes 190 MB.
 LEAST_FREE_BYTES: Final = 1_000_000_000
-# Two Javas in turn, as a test of another one.
+# Enough to switch between two versions of Java.
 KEPT: Final = 2
 WRITE_TIMEOUT_SECONDS: Final = 120
-# Folders in the class path: Java archives classes of jars alone.
+# These put folders into the class path, and Java archives only classes from jars.
 FOLDERS: Final = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 
 
 def archive_options(
     settings: Settings, java: Java, jars: Sequence[Path], *, may_write: bool
 ) -> list[str]:
-    """Options of a driver's JVM that let it read the archive; or write one, if it may.
+    """JVM options with which a driver reads the archive, or writes one if it may.
 
     Args:
-        settings: JARS_PATH is where archives lie.
-        java: The Java that is started.
-        jars: The jars of the class path behind Spark's own.
+        settings: JARS_PATH is the folder of the archives.
+        java: The Java that will be started.
+        jars: The jars in the class path after Spark's own.
         may_write: Whether `keep_archive` will be called when the driver's work is done.
     """
     if settings.hadoop_conf_dir or any(os.environ.get(name) for name in FOLDERS):
         return []
     path = settings.jars / f"{PREFIX}{_fingerprint(java, jars)}{SUFFIX}"
     if path.exists():
-        # So that the one in use is not taken for an old one.
+        # Marks the archive as used, so that it is not removed as old.
         with suppress(OSError):
             path.touch()
         return [f"{READING}{path}", QUIET]
@@ -69,8 +69,8 @@ def archive_options(
 def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
     """Let this process's JVM end, and wait for the archive if it writes one.
 
-    It takes some 10 seconds of one processor. A stop that is asked for, and whatever goes wrong,
-    leaves no archive behind. Gives whether there is one now.
+    It takes about 10 seconds of one processor. A stop request or an error leaves no archive.
+    Returns whether one was written.
     """
     jvm = jvm_process()
     partial = _partial(jvm)
@@ -78,9 +78,9 @@ def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
         return False
     try:
         if not stop:
-            report("java: keeping what it loaded, so that jobs start sooner from now on (once)")
+            report("java: archiving its classes, so that jobs start sooner from now on (once)")
         if jvm.stdin:
-            jvm.stdin.close()  # the end of its input is the end of Spark's gateway
+            jvm.stdin.close()  # Spark's gateway ends at the end of its input
         if not _ended(jvm, stop):
             kill_jvm()
         elif jvm.returncode == 0 and partial.exists():
@@ -96,7 +96,7 @@ def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
 
 
 def _drop_archive() -> None:
-    """Where this process ends without `keep_archive`, its JVM must not stay behind and write."""
+    """If this process ends without `keep_archive`, keep its JVM from writing the archive alone."""
     jvm = jvm_process()
     partial = _partial(jvm)
     if jvm is not None and partial is not None:
@@ -113,7 +113,7 @@ def _ended(jvm: Popen[Any], stop: StopRequest) -> bool:
 
 
 def _fingerprint(java: Java, jars: Sequence[Path]) -> str:
-    """Changes with whatever would make Java refuse an archive."""
+    """A digest that changes with everything that would make Java refuse an archive."""
     spark = Path(pyspark.__file__).parent / "jars"
     parts = [str(java.executable.resolve()), *java.options]
     for path in [java.executable.resolve(), spark, *sorted(spark.glob("*.jar")), *jars]:
@@ -124,7 +124,7 @@ def _fingerprint(java: Java, jars: Sequence[Path]) -> str:
 
 
 def _partial(jvm: Popen[Any] | None) -> Path | None:
-    """The file that the JVM was told to write, as its command line tells."""
+    """The archive that the JVM writes, according to its command line; None if it writes none."""
     if jvm is None or jvm.poll() is not None:
         return None
     try:
@@ -140,7 +140,7 @@ def _has_room(folder: Path) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left half written."""
+    """Remove the partial archives of killed processes."""
     for partial in folder.glob(f"{PREFIX}*.[0-9]*"):
         if not psutil.pid_exists(int(partial.suffix[1:])):
             with suppress(OSError):

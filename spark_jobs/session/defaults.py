@@ -1,4 +1,4 @@
-"""What `spark-defaults.conf` says: Spark's configuration that no setting changes."""
+"""Reads `spark-defaults.conf`: the Spark configuration that no setting changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _defaults() -> dict[str, str]:
 
 
 def properties(path: Path) -> dict[str, str]:
-    """A file's properties, each a name, then blanks, `=` or `:`, then a value."""
+    """The properties in a file: each a name, then blanks, `=` or `:`, then a value."""
     lines = (line.strip() for line in path.read_text("utf-8", "replace").splitlines())
     parts = (SEPARATOR.split(line, 1) for line in lines if line and not line.startswith("#"))
     return {key: "".join(value) for key, *value in parts}

@@ -1,4 +1,4 @@
-"""Errors of the file system in words for users, for the mains."""
+"""Turns errors of the file system into messages for users."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FOLDERS = "MILLRACE_HOME, OUTPUT_PATH, CHECKPOINT_PATH"
 
 
 def file_error(error: OSError) -> JobError | None:
-    """What to do about an error of the file system; None where it is none of the usual ones."""
+    """The user's version of an error of the file system; None if it is not a common one."""
     what = f"{error.strerror}: `{error.filename}`" if error.filename else str(error.strerror)
     if error.errno in NO_ROOM:
-        return JobError(f"{what}. Make room there, or name another folder: {FOLDERS}.")
+        return JobError(f"{what}. Free some space there, or set another folder: {FOLDERS}.")
     if not error.filename:
         return None
     if error.errno in NO_RIGHT:
-        return JobError(f"{what}. Let this user write there, or name another folder: {FOLDERS}.")
+        return JobError(f"{what}. Let this user write there, or set another folder: {FOLDERS}.")
     if error.errno in NO_FOLDER:
         return JobError(
-            f"{what}. A folder is needed there: remove what is in its place, or name another one:"
-            f" {FOLDERS}."
+            f"{what}. A folder is needed there: remove the file in its place, or set another"
+            f" folder: {FOLDERS}."
         )
     return None

@@ -1,8 +1,8 @@
-"""What files and checkpoints ask of a file system: here by `os`, elsewhere by Hadoop.
+"""The file operations that files and checkpoints need: locally by `os`, elsewhere by Hadoop.
 
-Paths are relative to a root (`OUTPUT_PATH`, a checkpoint), with `/`. A file that `write` or `move`
-puts in place is seen whole or not at all; what stood there before is replaced. On S3 a move is a
-copy.
+Paths are relative to a root (`OUTPUT_PATH`, a checkpoint), with `/`. Readers see a file that
+`write` or `move` puts in place completely or not at all; a file that was there is replaced. On S3
+a move is a copy.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
 from errors import SinkRejected
+from runtime.files import sync
 from settings import Settings
 
-# Readers (Spark, Hive, Arrow) skip names that begin so.
+# Readers (Spark, Hive, Arrow) skip names that begin with an underscore.
 STAGING = "_staging"
 STATE = "_millrace"
 CONNECT_RETRIES = "2"
@@ -32,46 +33,46 @@ CONNECT_RETRIES = "2"
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file: its path below the folder that was asked for, and its size in bytes."""
+    """A file: its path below the listed folder, and its size in bytes."""
 
     path: str
     size: int
 
 
 class ReadableFiles(Protocol):
-    """What reading needs."""
+    """The operations that reading needs."""
 
     def url(self, path: str) -> str:
-        """The path as its readers want it."""
+        """The path in the form that its readers take."""
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none."""
+        """A small file's content, None if there is no such file."""
 
     def files(self, folder: str) -> list[StoredFile]:
-        """All files below a folder, by path; none where there is no folder."""
+        """All files below a folder, by path; none if there is no folder."""
 
 
 class FileSystem(ReadableFiles, Protocol):
-    """The few operations that the sink needs."""
+    """The operations that the files sink needs."""
 
     @property
     def is_local(self) -> bool:
         """Whether it is a file system of this machine."""
 
     def write(self, path: str, content: bytes) -> None:
-        """Put a small file in place, whole."""
+        """Write a small file atomically."""
 
     def move(self, source: str, target: str) -> None:
-        """Put a finished file in place, with the folders above it."""
+        """Move a finished file into place, creating the folders above it."""
 
     def names(self, folder: str) -> list[str]:
-        """Names of what is directly in a folder; none where there is no folder."""
+        """Names of the direct entries of a folder; none if there is no folder."""
 
     def delete(self, path: str) -> None:
-        """Delete a file or a folder with all in it; nothing where there is none."""
+        """Delete a file, or a folder with its content, if it exists."""
 
     def delete_whole(self) -> None:
-        """Delete the root folder, in one step as readers see it, where that is possible."""
+        """Delete the root folder, if possible in one step for readers."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,18 @@ class LocalFiles:
 
     def url(self, path: str) -> str:
         """The path as a `file:` address."""
-        # Not `as_uri`: Spark takes `%3D` as it stands.
+        # Not `as_uri`: Spark does not decode `%3D`.
         return f"file://{self.root / path}"
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none."""
+        """A small file's content, None if there is no such file."""
         try:
             return (self.root / path).read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, path: str, content: bytes) -> None:
-        """Write beside, then rename."""
+        """Write to a temporary file, then rename it."""
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.partial")
@@ -102,7 +103,7 @@ class LocalFiles:
         _rename(partial, target)
 
     def move(self, source: str, target: str) -> None:
-        """Rename, once the content is on the disk."""
+        """Rename a file once its content is on disk."""
         to = self.root / target
         to.parent.mkdir(parents=True, exist_ok=True)
         _rename(self.root / source, to)
@@ -114,14 +115,14 @@ class LocalFiles:
         return sorted(found, key=lambda file: file.path)
 
     def names(self, folder: str) -> list[str]:
-        """Names of what is directly in a folder."""
+        """Names of the direct entries of a folder."""
         try:
             return os.listdir(self.root / folder)
         except FileNotFoundError:
             return []
 
     def delete_whole(self) -> None:
-        """Rename the root aside, then delete it there."""
+        """Rename the root, then delete it under its new name."""
         aside = self.root.with_name(f".{self.root.name}.deleted")
         shutil.rmtree(aside, ignore_errors=True)
         if self.root.exists():
@@ -129,7 +130,7 @@ class LocalFiles:
             shutil.rmtree(aside)
 
     def delete(self, path: str) -> None:
-        """Delete a file or a folder with all in it."""
+        """Delete a file, or a folder with its content."""
         target = self.root / path
         if target.is_dir():
             shutil.rmtree(target)
@@ -149,7 +150,7 @@ class HadoopFiles:
         return f"{self.root}/{path}" if path else self.root
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none."""
+        """A small file's content, None if there is no such file."""
         here = self._path(path)
         if not self._system.exists(here):
             return None
@@ -160,7 +161,7 @@ class HadoopFiles:
             stream.close()
 
     def write(self, path: str, content: bytes) -> None:
-        """On S3 one put, which is seen whole; elsewhere written beside, then renamed over."""
+        """Write by one atomic put on S3; elsewhere to a temporary file that is then renamed."""
         if self._is_object_store:
             self._put(self._path(path), content)
             return
@@ -169,7 +170,7 @@ class HadoopFiles:
         self.move(partial, path)
 
     def move(self, source: str, target: str) -> None:
-        """Rename over what is there; on S3 copy, by one put where something is there."""
+        """Rename, replacing any file there; on S3 copy, by one put if there is such a file."""
         start, end = self._path(source), self._path(target)
         self._system.mkdirs(end.getParent())
         if not self._is_object_store:
@@ -198,18 +199,18 @@ class HadoopFiles:
         return sorted(found, key=lambda file: file.path)
 
     def names(self, folder: str) -> list[str]:
-        """Names of what is directly in a folder."""
+        """Names of the direct entries of a folder."""
         here = self._path(folder)
         if not self._system.exists(here):
             return []
         return [status.getPath().getName() for status in self._system.listStatus(here)]
 
     def delete_whole(self) -> None:
-        """Delete the root; on S3 file by file."""
+        """Delete the root, on S3 file by file."""
         self.delete("")
 
     def delete(self, path: str) -> None:
-        """Delete a file or a folder with all in it."""
+        """Delete a file, or a folder with its content."""
         self._system.delete(self._path(path), True)
 
     @property
@@ -239,11 +240,11 @@ def output_files(settings: Settings) -> FileSystem:
 
 
 def can_be_reached(system: FileSystem) -> bool:
-    """Whether calls can be made now: HDFS and S3 want a driver that has their classes."""
+    """Whether files can be reached now: HDFS and S3 need a driver that has their classes."""
     if isinstance(system, LocalFiles):
         return True
-    context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public way
-    # It is the active one before its JVM part is there.
+    context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public API
+    # It is the active context even before its JVM part exists.
     if getattr(context, "_jsc", None) is None:
         return False
     scheme = urlsplit(system.url("")).scheme
@@ -255,9 +256,9 @@ def can_be_reached(system: FileSystem) -> bool:
 
 
 def _jvm() -> Any:
-    context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public way
+    context = SparkContext._active_spark_context  # noqa: SLF001 - PySpark has no public API
     if context is None:
-        raise SinkRejected("Files on HDFS or S3 are reached by Spark only, which does not run.")
+        raise SinkRejected("Files on HDFS or S3 need Spark, which is not running.")
     return context._jvm  # noqa: SLF001
 
 
@@ -268,26 +269,20 @@ def _hadoop_conf() -> Any:
 
 @cache
 def _hadoop_system(root: str, jvm_id: int) -> Any:
-    """One client for each address: with few attempts, so that an outage shows soon."""
+    """One client per address, with few attempts, so that an outage shows soon."""
     jvm = _jvm()
     conf = jvm.org.apache.hadoop.conf.Configuration(_hadoop_conf())
     conf.set("ipc.client.connect.max.retries", CONNECT_RETRIES)
     conf.set("fs.s3a.attempts.maximum", CONNECT_RETRIES)
-    # Not `URI(root)`, which refuses blanks and brackets.
+    # Not `URI(root)`, which rejects blanks and brackets.
     address = jvm.org.apache.hadoop.fs.Path(root).toUri()
     return jvm.org.apache.hadoop.fs.FileSystem.newInstance(address, conf)
 
 
 def _rename(source: Path, target: Path) -> None:
-    for path in (source, None, target.parent):
-        if path is None:
-            source.replace(target)
-            continue
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(source)
+    source.replace(target)
+    sync(target.parent)
 
 
 def _walk(top: Path) -> Iterator[Path]:

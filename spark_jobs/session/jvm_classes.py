@@ -1,7 +1,7 @@
-"""Classes of this project inside Spark, where Spark's own cost too much and no setting helps.
+"""This project's own classes inside Spark, where Spark's cost too much and no setting helps.
 
-Their sources lie in `jvm/`, each with its reason. The compiler that Spark itself uses (Janino)
-makes them anew in each driver: no JDK, no build, and always for the Spark that runs.
+Their sources are in `jvm/`, each with its reason. Spark's own compiler (Janino) compiles them in
+every driver: no JDK, no build, and always for the running Spark.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 
 SOURCES: Final = resources.files("spark_jobs.session") / "jvm"
-# Its last part is that of Spark's own: the state is the same, either reads what the other wrote.
+# It has the simple name of Spark's class: each can read the state that the other wrote.
 STATE_STORE: Final = "millrace.spark.RocksDBStateStoreProvider"
 STATE_STORE_CONF: Final = "spark.sql.streaming.stateStore.providerClass"
 LOCAL_FILES: Final = "millrace.spark.LocalFiles"
 KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
 CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
-# Pipelines of one driver write at the same time.
+# Pipelines in one driver write concurrently.
 _making = threading.Lock()
-# By which PySpark builds columns and calls.
+# The names that PySpark looks up to build columns and calls.
 LOOKED_UP: Final = ("functions", "Column", "PythonUtils", "org")
 
 
 def add_classes(spark: SparkSession, folder: Path) -> None:
-    """Make the classes that every job needs known, and let this session use them."""
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
-    context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public way
+    """Load the classes that every job needs, and make this session use them."""
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
+    context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
     _make_known(spark, folder / "millrace.jar", STATE_STORE, LOCAL_FILES, KAFKA_MESSAGES)
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
     if str(spark.sparkContext.master).startswith("local["):
@@ -40,17 +40,17 @@ def add_classes(spark: SparkSession, folder: Path) -> None:
 
 
 def cassandra_writer(spark: SparkSession, folder: Path) -> Any:
-    """The class that writes to Cassandra; made when it is first asked for, in 0.3 seconds."""
+    """The class that writes to Cassandra; its first use compiles it in 0.3 seconds."""
     _make_known(spark, folder / "millrace-cassandra.jar", CASSANDRA_WRITER)
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     return jvm.millrace.spark.CassandraWriter
 
 
 def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:
-    """Make classes known to driver and executors, once for each driver."""
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
-    context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public way
-    # The loader of the driver's connectors, which all its threads have.
+    """Load classes into driver and executors, once per driver."""
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
+    context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
+    # The class loader of the driver's connectors, which all its threads use.
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     with _making:
         if loader.getResource(f"{classes[0].replace('.', '/')}.class") is None:
@@ -60,12 +60,12 @@ def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:
 
 
 def remember_lookups(spark: SparkSession) -> None:
-    """Keep what PySpark's column functions look up in the JVM by name, thousands of times.
+    """Cache the JVM names that PySpark's column functions look up thousands of times.
 
-    Py4J asks the JVM each time, which then looks for a class of that name in every imported
-    package, and so in every jar: a quarter of what building and verifying plans cost the driver.
+    Without it Py4J asks the JVM each time, which searches every imported package, and so every
+    jar, for a class of that name: a quarter of the driver's time for building and checking plans.
     """
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     for name in LOOKED_UP:
         setattr(jvm, name, getattr(jvm, name))
 
@@ -73,7 +73,7 @@ def remember_lookups(spark: SparkSession) -> None:
 def _use_local_files(jvm: Any, configuration: Any) -> None:
     former = jvm.org.apache.hadoop.fs.FileSystem.getLocal(configuration)
     configuration.set(LOCAL_FILES_CONF, LOCAL_FILES)
-    # Takes it out of Hadoop's cache; whoever holds it may go on.
+    # Removes it from Hadoop's cache; existing users can continue.
     former.close()
 
 
@@ -82,7 +82,7 @@ def _compile(jvm: Any, loader: Any, classes: Sequence[str], jar: Path) -> None:
         for name in classes:
             compiler = jvm.org.codehaus.janino.SimpleCompiler()
             compiler.setParentClassLoader(loader)
-            # The least by which interfaces may have static methods; the driver's have.
+            # The lowest version that allows static methods in interfaces, which the driver has.
             compiler.setTargetVersion(8)
             source = SOURCES / f"{name.rpartition('.')[2]}.java"
             compiler.cook(source.read_text())

@@ -1,6 +1,6 @@
-"""Spark masters that settings name, and whether they answer.
+"""Checks whether the Spark masters in the settings answer.
 
-Spark itself tries an absent master for a minute and more, and fills the terminal meanwhile.
+Spark itself retries a missing master for over a minute and floods the terminal meanwhile.
 """
 
 from __future__ import annotations
@@ -8,28 +8,29 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from errors import JobError
+from runtime.reachable import Address, unreached
 from settings import Settings
+from spark_jobs.session.hadoop_conf import site_options
 
 STANDALONE: Final = "spark://"
 YARN_PORT: Final = 8032
-# Spark's network protocol: a frame is its length (8 bytes), its type, then what the type asks for.
+# Spark's network protocol: a frame is its length (8 bytes), its type, then the type's content.
 # The types are those of `org.apache.spark.network.protocol.Message.Type`.
 STREAM_REQUEST, STREAM_FAILURE = 6, 8
 MOST_BYTES: Final = 4096
 NO_FILE: Final = b"/files/millrace-asks-who-is-there"
 # For all addresses together.
 LOOK_SECONDS: Final = 15.0
-Address = tuple[str, int]
+NO_MASTER: Final = "is no Spark master"
 
 
 def refuse_unreachable(settings: Settings) -> None:
-    """See that a master takes connections; of several, one is enough.
+    """Check that a master accepts connections; one of several is enough.
 
     Raises:
         JobError: none does; names each with the reason.
@@ -38,7 +39,7 @@ def refuse_unreachable(settings: Settings) -> None:
         remedy = (
             "Start YARN's ResourceManager, or correct HADOOP_CONF_DIR"
             if settings.spark_master == "yarn"
-            else "Start the master, or name another one by `--master` or SPARK_MASTER"
+            else "Start the master, or set another one with `--master` or SPARK_MASTER"
         )
         raise JobError(
             f"No Spark master at `{settings.spark_master}`: {'; '.join(reasons)}. {remedy}."
@@ -47,49 +48,43 @@ def refuse_unreachable(settings: Settings) -> None:
 
 
 def unreachable(settings: Settings) -> list[str]:
-    """Why each master of a standalone cluster or YARN cannot be reached; nothing where one can."""
+    """Why each master of a standalone cluster or YARN cannot be reached; empty if one can."""
     addresses = list(_addresses(settings))
+    if not addresses:
+        return []
     is_standalone = settings.spark_master.startswith(STANDALONE)
-    reasons = []
-    for host, port in addresses:
-        try:
-            with socket.create_connection((host, port), LOOK_SECONDS / len(addresses)) as peer:
-                if is_standalone and not _speaks_as_spark(peer):
-                    reasons.append(f"what listens on {host}:{port} is no Spark master")
-        except socket.gaierror:
-            reasons.append(f"`{host}` is no known host name")
-        except TimeoutError:
-            reasons.append(f"no answer from {host}:{port}")
-        except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            reasons.append(f"cannot connect to {host}:{port} ({why})")
+    objection = _is_not_spark if is_standalone else lambda peer: None
+    reasons = unreached(addresses, LOOK_SECONDS / len(addresses), objection)
     return reasons if len(reasons) == len(addresses) else []
 
 
-def _speaks_as_spark(peer: socket.socket) -> bool:
-    """Whether Spark answers: asked for a file that it does not have, it says so."""
+def _is_not_spark(peer: socket.socket) -> str | None:
+    """The objection if no Spark answers: asked for a missing file, it reports a failure."""
     name = struct.pack(">I", len(NO_FILE)) + NO_FILE
     peer.sendall(struct.pack(">QB", 9 + len(name), STREAM_REQUEST) + name)
     answer, length = b"", 9
-    # To its end: a connection that is closed with bytes unread would be an error for the master.
+    # To the end: the master would log an error for a connection closed with unread bytes.
     while len(answer) < length:
         part = peer.recv(MOST_BYTES)
         if not part:
-            return False
+            return NO_MASTER
         answer += part
         if len(answer) >= 9:
             length = min(int.from_bytes(answer[:8]), MOST_BYTES)
-    return answer[8] == STREAM_FAILURE
+    return None if answer[8] == STREAM_FAILURE else NO_MASTER
 
 
 def _addresses(settings: Settings) -> Iterator[Address]:
-    """None for masters in this process, for Kubernetes, and where YARN's are not written out."""
+    """The masters' addresses; none for local masters, Kubernetes, and YARN's unresolved names."""
     master = settings.spark_master
     if master.startswith(STANDALONE):
         for server in master.removeprefix(STANDALONE).split(","):
             yield _split(server)
     elif master == "yarn":
-        yield from _resource_managers(_yarn_options(settings))
+        folder = settings.hadoop_conf_dir or os.environ.get("YARN_CONF_DIR")
+        yield from _resource_managers(
+            site_options(Path(folder) if folder else None, "yarn-site.xml")
+        )
 
 
 def _split(server: str, default_port: int | None = None) -> Address:
@@ -97,7 +92,7 @@ def _split(server: str, default_port: int | None = None) -> Address:
     if not colon and default_port:
         return server.strip(), default_port
     if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise JobError(f"`{server}` is no address of a Spark master; expected host:port.")
+        raise JobError(f"`{server}` is not the address of a Spark master; expected host:port.")
     return host.strip("[]"), int(port)
 
 
@@ -108,21 +103,6 @@ def _resource_managers(options: dict[str, str]) -> Iterator[Address]:
             f"yarn.resourcemanager.address{suffix}",
             options.get(f"yarn.resourcemanager.hostname{suffix}"),
         )
-        # Values may name others, which only Hadoop resolves.
+        # Values may refer to other properties, which only Hadoop resolves.
         if server and "$" not in server:
             yield _split(server, YARN_PORT)
-
-
-def _yarn_options(settings: Settings) -> dict[str, str]:
-    folder = settings.hadoop_conf_dir or os.environ.get("YARN_CONF_DIR")
-    path = Path(folder) / "yarn-site.xml" if folder else None
-    if path is None or not path.is_file():
-        return {}
-    try:
-        tree = ET.parse(path)  # noqa: S314 - the user's own file, no input from elsewhere
-    except (ET.ParseError, OSError) as error:
-        raise JobError(
-            f"`{path}` cannot be read ({type(error).__name__}): correct it, or HADOOP_CONF_DIR."
-        ) from error
-    pairs = ((each.findtext("name"), each.findtext("value")) for each in tree.iter("property"))
-    return {name.strip(): (value or "").strip() for name, value in pairs if name}

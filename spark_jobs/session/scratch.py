@@ -1,29 +1,29 @@
-"""Spark's temporary folders: under MILLRACE_HOME, one for each process, gone when that has ended.
+"""Spark's temporary folders under MILLRACE_HOME, one per process, removed when it ends.
 
-Shuffle files hold rejected messages as they came, so what a killed job left goes as well. Who is
-alive, locks tell: process ids would not do, as containers that share a state folder each count
-their own.
+Shuffle files contain rejected messages unmasked, so the folders of killed jobs are removed too.
+Locks show which processes are alive; process ids would not, as containers that share a state folder
+each count their own.
 """
 
 from __future__ import annotations
 
 import atexit
-import fcntl
 import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, Final
 
+from runtime.files import exclusive, takes_lock
 from settings import Settings
 
 PREFIX: Final = "process-"
 LOCK_NAME: Final = "in-use.lock"
-# State folder -> this process's folder there, and the lock that it holds to its end.
+# State folder -> this process's folder there, and the lock that it holds until it ends.
 _own: dict[Path, tuple[Path, IO[str]]] = {}
 
 
 def scratch(settings: Settings, name: str) -> Path:
-    """A folder of this process under MILLRACE_HOME, which goes when the process ends."""
+    """A folder of this process under MILLRACE_HOME, removed when the process ends."""
     parent = settings.millrace_home / "spark"
     if parent not in _own or not _own[parent][0].exists():
         _own[parent] = _new_folder(parent)
@@ -34,16 +34,14 @@ def scratch(settings: Settings, name: str) -> Path:
 
 
 def _new_folder(parent: Path) -> tuple[Path, IO[str]]:
-    parent.mkdir(parents=True, exist_ok=True)
-    # One at a time: a folder must not be looked at before it is locked.
-    with (parent / ".lock").open("a") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
+    # One process at a time, so that a new folder is locked before others check it.
+    with exclusive(parent / ".lock"):
         for other in parent.glob(f"{PREFIX}*"):
             if not _is_in_use(other):
                 shutil.rmtree(other, ignore_errors=True)
         own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         lock = (own / LOCK_NAME).open("a")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        takes_lock(lock)
     return own, lock
 
 
@@ -55,9 +53,6 @@ def _leave(folder: Path, lock: IO[str]) -> None:
 def _is_in_use(folder: Path) -> bool:
     try:
         with (folder / LOCK_NAME).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # it is going at this moment
+            return not takes_lock(lock)
+    except OSError:  # another process is removing it
         return False
-    return False

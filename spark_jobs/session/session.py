@@ -1,7 +1,7 @@
-"""The only builder of a SparkSession.
+"""Builds every SparkSession.
 
-Connection secrets never pass through the command line of the JVM, where `ps` shows them: the JVM
-is launched with what it needs to start, the rest is set inside it.
+Connection secrets never appear on the JVM's command line, where `ps` shows them: the JVM is
+launched with only what it needs to start, and the rest is set inside it.
 """
 
 from __future__ import annotations
@@ -49,23 +49,24 @@ from spark_jobs.session.tls import write_trust_store
 
 logger = logging.getLogger(__name__)
 PARTITIONS = "spark.sql.shuffle.partitions"
-# Of the deduplication's shuffle and state, where as many tasks can run at a time.
+# Partitions of the deduplication's shuffle and state, if that many tasks can run at a time.
 SHUFFLE_PARTITIONS = int(spark_defaults()[PARTITIONS])
 MALLOC_POOLS = spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]
-# On driver and executors.
+# For driver and executors.
 JAVA_OPTIONS = tuple(spark_defaults()[EXECUTOR_OPTIONS].split())
-# For a driver that lives for a minute: a third of what it computes would be Java's second compiler.
-# Without it Java also makes do with a fifth of its room for compiled code, which plans overflow.
+# For a driver that lives for a minute: Java's second compiler would take a third of its processor
+# time. Without that compiler Java reserves a fifth of the space for compiled code, too little for
+# plans.
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
-# For any other driver: all of its heap from the start, and no search for old garbage until most of
-# it is taken. Left alone, Java makes do with less and searches beside the work all the time.
+# For any other driver: the whole heap from the start, and no search for old garbage until most of
+# it is used. By default Java starts with less and searches all the time.
 LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
-# The end of Spark's class path, by Spark's own name.
+# Spark's variable for the end of its class path.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
 SPARK_HOME = Path(pyspark.__file__).parent
-# Up to so many records Spark is done before code that is compiled for speed would pay.
+# Up to this many records, Spark finishes before optimised compilation would pay.
 BRIEF_RECORDS = 20_000
-# Only a JVM that is about to start takes them.
+# Properties that only a starting JVM reads.
 AT_LAUNCH = ("spark.jars.packages", "spark.driver.extraJavaOptions")
 CONNECTOR_CLASSES = (
     "org.apache.spark.sql.kafka010.KafkaSourceProvider",
@@ -87,11 +88,11 @@ def connector_packages(settings: Settings | None = None) -> list[str]:
 def build_session(
     settings: Settings, name: str, *, is_brief: bool = False, may_archive: bool = False
 ) -> SparkSession:
-    """Start Spark's driver and give its session.
+    """Start Spark's driver and return its session.
 
-    `is_brief`: so little is to be done that compiling it for speed would take longer.
-    `may_archive`: its end may take longer, once, so that drivers start sooner from then on; the
-    caller ends it by `keep_archive`.
+    `is_brief`: there is so little work that optimised compilation would take longer.
+    `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
+    caller ends it with `keep_archive`.
 
     Raises:
         JobError: the driver did not start, or no master answers; names its log.
@@ -99,7 +100,7 @@ def build_session(
     log_path = settings.millrace_home / "logs" / f"spark-{name}.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     if under_spark_submit():
-        SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public way
+        SparkContext._ensure_initialized()  # noqa: SLF001 - PySpark has no public API
     else:
         refuse_unreachable(settings)
         options = driver_options(settings, is_brief=is_brief)
@@ -117,38 +118,38 @@ def build_session(
         ) from error
     if spark.sparkContext._jsc.sc().isStopped():  # noqa: SLF001
         raise JobError(
-            f"Spark's master `{master}` did not take this application. See `{log_path}`, and"
+            f"Spark's master `{master}` did not accept this application. See `{log_path}`, and"
             " SPARK_MASTER, SPARK_EXECUTOR_MEMORY, SPARK_EXECUTOR_CORES."
         )
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and handler is not signal.default_int_handler:
-        # PySpark has put one of its own in its place, which suits a shell.
+        # PySpark has replaced it by its own, which suits a shell.
         signal.signal(signal.SIGINT, handler)
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
     remember_lookups(spark)
     if _is_one_process(settings) and not under_spark_submit():
-        # The third of three tasks would have one of two processors for itself.
+        # Otherwise three tasks on two processors would leave one idle during the third.
         tasks_at_a_time = spark.sparkContext.defaultParallelism
         spark.conf.set(PARTITIONS, str(min(SHUFFLE_PARTITIONS, tasks_at_a_time)))
     return spark
 
 
 def _conf(settings: Settings, name: str) -> SparkConf:
-    """What the session is built with, in the JVM that has started."""
-    jvm: Any = SparkContext._jvm  # noqa: SLF001 - PySpark has no public way
-    # Under spark-submit its options are the JVM's, which knows no language of this project then.
+    """The session's configuration, in the JVM that has started."""
+    jvm: Any = SparkContext._jvm  # noqa: SLF001 - PySpark has no public API
+    # Under spark-submit the JVM has the caller's options, and so perhaps another locale.
     jvm.java.util.Locale.setDefault(jvm.java.util.Locale.US)
-    # Under spark-submit the master is the one given there, and so is what executors get.
+    # Under spark-submit the caller chooses the master and the executors' resources.
     given = dict(SparkConf().getAll())
     master = given.get("spark.master") or settings.spark_master
     own = session_conf(settings, name, master)
     foreign = sorted(foreign_keys(given, own))
     for key in foreign:
-        # Hadoop's configuration and the connectors look there too.
+        # Hadoop's configuration and the connectors read system properties too.
         jvm.java.lang.System.clearProperty(key)
     if foreign:
-        logger.warning("spark: not taken from its configuration: %s", ", ".join(foreign))
+        logger.warning("spark: ignored properties of its configuration: %s", ", ".join(foreign))
     conf = SparkConf()
     chosen = chosen_by_caller(given, own) if under_spark_submit() else {}
     for key, value in (own | chosen).items():
@@ -157,18 +158,18 @@ def _conf(settings: Settings, name: str) -> SparkConf:
 
 
 def driver_options(settings: Settings, *, is_brief: bool) -> tuple[str, ...]:
-    """Java's options for a driver of that kind."""
+    """Java's options for a brief or a lasting driver."""
     options = BRIEF_OPTIONS if is_brief else LASTING_OPTIONS
     return tuple(option.format(heap=settings.spark_driver_memory) for option in options)
 
 
 def deduplication_partitions(spark: SparkSession) -> int:
-    """Partitions of the shuffle and the state of a query that begins; it keeps them for ever."""
+    """Number of partitions of a new query's shuffle and state, which never changes."""
     return int(str(spark.conf.get(PARTITIONS)))
 
 
 def _check_connectors(spark: SparkSession, settings: Settings) -> None:
-    """See that the connectors are loaded: under spark-submit it is the caller who brings them."""
+    """Check that the connectors are loaded; under spark-submit the caller provides them."""
     loader = spark._jvm.org.apache.spark.util.Utils  # type: ignore[union-attr]  # noqa: SLF001
     try:
         for name in (*CONNECTOR_CLASSES, *(S3_CLASSES if writes_to_s3(settings) else ())):
@@ -185,7 +186,7 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
 def launch_conf(
     settings: Settings, log_path: Path, more_options: Sequence[str] = ()
 ) -> dict[str, str]:
-    """What the JVM must know when it starts; visible in the process list."""
+    """The configuration that the JVM needs when it starts; visible in the process list."""
     java_options = [
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}",
         f"-Dmillrace.jvm.log={log_path}",
@@ -204,13 +205,13 @@ def launch_conf(
 
 
 def _quoted(options: Iterable[str]) -> str:
-    """Options for Java in one line, as Spark's launcher takes it apart."""
+    """Java options in one line, quoted for Spark's launcher."""
     escaped = (option.replace("\\", "\\\\").replace('"', '\\"') for option in options)
     return " ".join(f'"{option}"' for option in escaped)
 
 
 def _fetched_jars(settings: Settings) -> list[Path]:
-    """The connectors' files; none where they were not all fetched."""
+    """The connectors' files; none if some were not downloaded."""
     groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
     if not all(is_complete(settings, group) for group in groups):
         return []
@@ -225,10 +226,10 @@ def _is_one_process(settings: Settings) -> bool:
 
 
 def _connector_jars(settings: Settings) -> dict[str, str]:
-    """The connectors as files where they were fetched, else as coordinates that Spark looks up.
+    """The connectors as files if they were downloaded, else as coordinates that Spark resolves.
 
-    Files cost no resolution at each start, and no registry is asked. One process has them in its
-    class path instead, where Java's archive of classes reaches them.
+    Files need no resolution at each start and no registry. A single process has them in its class
+    path instead, where Java's class archive includes them.
     """
     if jars := _fetched_jars(settings):
         shipped = ",".join(jar.as_uri() for jar in jars)
@@ -240,7 +241,7 @@ def _connector_jars(settings: Settings) -> dict[str, str]:
 
 
 def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
-    """Configuration of the session; may hold passwords."""
+    """Configuration of the session; may include passwords."""
     conf = {
         **{key: value for key, value in spark_defaults().items() if key not in AT_LAUNCH},
         "spark.app.name": f"millrace-{name}",
@@ -262,7 +263,7 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
 
 
 def _home_for_workers(settings: Settings) -> Path:
-    """A SPARK_HOME whose `work` folder, where local-cluster puts its executors, is ours."""
+    """A copy of SPARK_HOME with its own `work` folder, where local-cluster puts its executors."""
     home = scratch(settings, "home")
     for entry in SPARK_HOME.iterdir():
         if entry.name != "work" and not (home / entry.name).exists():
@@ -271,7 +272,7 @@ def _home_for_workers(settings: Settings) -> Path:
 
 
 def _adopt_environment(settings: Settings, java: Java) -> None:
-    """Leave this process, and the JVM that it starts, nothing that leads Spark elsewhere."""
+    """Remove variables that would misdirect Spark from this process and the JVM that it starts."""
     in_workers = settings.spark_master.startswith("local-cluster")
     home = _home_for_workers(settings) if in_workers else SPARK_HOME
     names = (name.upper() for name in Settings.model_fields)
@@ -285,8 +286,8 @@ def _adopt_environment(settings: Settings, java: Java) -> None:
 def _launch_jvm(
     settings: Settings, log_path: Path, more_options: Sequence[str], *, may_archive: bool
 ) -> None:
-    """Start the JVM with its own output in the log."""
-    if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public way
+    """Start the JVM, with its output in the log."""
+    if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public API
         return
     raise_open_files()
     if fault := too_few_open_files():
@@ -299,7 +300,7 @@ def _launch_jvm(
     conf = launch_conf(settings, log_path, more_options)
     _adopt_environment(settings, java)
     if jars:
-        # Behind Spark's own, of which some are newer versions of the same libraries.
+        # After Spark's own jars, some of which are newer versions of the same libraries.
         os.environ[CLASS_PATH] = os.pathsep.join(map(str, jars))
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
@@ -313,11 +314,11 @@ def _launch_jvm(
             last_lines = "\n".join(output_path.read_text(errors="replace").splitlines()[-20:])
             raise JobError(
                 f"Spark's Java process did not start. Its last lines, from `{output_path}`:\n"
-                f"{last_lines}\nSee that Java 17 is found, that JAVA_TOOL_OPTIONS holds nothing it"
-                " refuses (`make doctor`), and that the connectors could be fetched (network), then"
-                " start again."
+                f"{last_lines}\nCheck that Java 17 is found, that JAVA_TOOL_OPTIONS has no option"
+                " that it refuses (`make doctor`), and that the connectors could be downloaded"
+                " (network), then start again."
             ) from error
         finally:
-            # No child of this process is to have them.
+            # Other children of this process must not inherit it.
             os.environ.pop(CLASS_PATH, None)
-    SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public way
+    SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API

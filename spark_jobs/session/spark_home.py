@@ -1,4 +1,4 @@
-"""The Spark that submits a job to a cluster: that of SPARK_HOME, else the one of PySpark."""
+"""The Spark that submits a job to a cluster: SPARK_HOME, or else PySpark's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPARK_VERSION: Final = ".".join(pyspark.__version__.split(".")[:2])
 
 
 def spark_home() -> Path:
-    """The Spark that submits: that of SPARK_HOME, else the one that came with PySpark.
+    """The folder of the Spark that submits: SPARK_HOME, or else the one that came with PySpark.
 
     Raises:
         JobError: SPARK_HOME holds another version.

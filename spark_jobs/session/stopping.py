@@ -16,7 +16,7 @@ import psutil
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-# Of a process that spark-submit started: the JVM.
+# The JVM, if spark-submit started this process.
 PARENT = os.getppid()
 POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -24,10 +24,10 @@ SPARK_STOP_SECONDS = 10
 
 
 class StopRequest:
-    """True once a stop was asked for.
+    """True once a stop was requested.
 
-    A plain flag, as a signal handler must not take a lock that the interrupted code may hold
-    (`threading.Event.set` does).
+    A plain flag, because a signal handler must not take a lock that the interrupted code may hold,
+    as `threading.Event.set` does.
     """
 
     def __init__(self) -> None:
@@ -38,17 +38,17 @@ class StopRequest:
         return self._asked
 
     def ask(self) -> None:
-        """Ask for a stop."""
+        """Request a stop."""
         self._asked = True
 
     @property
     def exit_code(self) -> int:
-        """130 where Ctrl-C asked for it; else 0: it was asked to end, and did."""
+        """130 after Ctrl-C; otherwise 0, as the job ended when asked to."""
         return 128 + signal.SIGINT if self._by == signal.SIGINT else 0
 
     @contextmanager
     def catching_signals(self) -> Iterator[None]:
-        """Let signals ask for a clean end within the block, and do what they did after it."""
+        """Let signals request a clean end within the block; restores their handlers after it."""
         before = [(number, signal.getsignal(number)) for number in SIGNALS]
         self.on_signals()
         try:
@@ -58,15 +58,15 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def on_signals(self) -> None:
-        """Ctrl-C, SIGTERM and SIGHUP ask for a clean end; a second one ends at once.
+        """Let Ctrl-C, SIGTERM and SIGHUP request a clean end; a second one ends at once.
 
-        Call it again after a SparkSession was made: PySpark sets a handler of its own.
+        Call it again after a SparkSession was built, as PySpark sets its own handler.
         """
 
         def handle(number: int, frame: FrameType | None) -> None:
             if self:
-                # Ends where it stands, which is safe: the batch in work comes again.
-                os.write(2, b"ended at once; the batch in work comes again\n")
+                # Ending at any moment is safe, as the unfinished batch is repeated.
+                os.write(2, b"ended at once; the unfinished batch will be repeated\n")
                 kill_jvm()
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
@@ -78,7 +78,7 @@ class StopRequest:
 
 
 def stop_spark(spark: SparkSession) -> None:
-    """Stop the session; kill its JVM where that takes too long, as a hanging writer may let it."""
+    """Stop the session; kill its JVM if that takes too long, as with a hanging writer."""
     if not jvm_is_gone():
         thread = Thread(target=spark.stop, daemon=True)
         thread.start()
@@ -88,9 +88,9 @@ def stop_spark(spark: SparkSession) -> None:
 
 
 def jvm_is_gone(within_seconds: float = 0) -> bool:
-    """Whether the JVM of this process has ended, or does so in a moment.
+    """Whether this process's JVM has ended, or ends within the given time.
 
-    Its connections break before it is gone: the system takes its memory back first.
+    Its connections break before the process is gone, as the system frees its memory first.
     """
     process = jvm_process()
     if process is None:
@@ -101,7 +101,7 @@ def jvm_is_gone(within_seconds: float = 0) -> bool:
 
 
 def under_spark_submit() -> bool:
-    """Whether spark-submit has started the driver's JVM before this code ran."""
+    """Whether spark-submit started the driver's JVM before this code."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
@@ -113,9 +113,9 @@ def _parent_ends(within_seconds: float) -> bool:
 
 
 def kill_jvm() -> None:
-    """End the JVM that this process started, and the executors under it, at once.
+    """Kill the JVM that this process started, and its executors.
 
-    Under spark-submit it is the JVM that started this process, and follows it.
+    Under spark-submit the JVM started this process and ends after it.
     """
     process = jvm_process()
     if process is None or process.poll() is not None:
@@ -129,5 +129,5 @@ def kill_jvm() -> None:
 
 def jvm_process() -> Popen[Any] | None:
     """The driver's JVM, if this process has started one."""
-    gateway = SparkContext._gateway  # noqa: SLF001 - PySpark has no public way
+    gateway = SparkContext._gateway  # noqa: SLF001 - PySpark has no public API
     return getattr(gateway, "proc", None)

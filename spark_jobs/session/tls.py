@@ -1,25 +1,25 @@
-"""Certificates of authorities in the forms that the connectors in the JVM want.
+"""Converts certificates of authorities for the connectors in the JVM.
 
-Kafka's clients take a PEM text. The Cassandra connector wants a Java key store and reads it as a
-file, under the same path on the driver and on every executor.
+Kafka's clients take PEM text. The Cassandra connector reads a Java key store from a file, which has
+the same path on the driver and on every executor.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, Final
 
 from pyspark import SparkContext
 
+from runtime.files import write_whole
 from settings import Settings
 
-# One certificate of a PEM file, which may hold texts between them.
+# One certificate in a PEM file, which may have other text in between.
 CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
-# Java wants one; what it guards are certificates that anyone may read.
+# Java requires one, although anyone may read the certificates that it protects.
 STORE_PASSWORD: Final = "certificates"  # noqa: S105 - no secret
-# The connector's own list is of two that TLS 1.3 and newer Java no longer have.
+# The connector's default lists two that TLS 1.3 and newer versions of Java do not support.
 CIPHERS: Final = (
     "TLS_AES_256_GCM_SHA384",
     "TLS_AES_128_GCM_SHA256",
@@ -31,17 +31,17 @@ CIPHERS: Final = (
 
 
 def pem_certificates(path: Path) -> str:
-    """The certificates of a PEM file, and nothing else of it."""
+    """Only the certificates in a PEM file."""
     return "\n".join(CERTIFICATE.findall(path.read_text(encoding="utf-8")))
 
 
 def trust_store_path(settings: Settings) -> Path:
-    """Where the Cassandra connector finds the authority of the servers."""
+    """The file from which the Cassandra connector reads the servers' authority."""
     return settings.millrace_home / "tls" / "cassandra.jks"
 
 
 def tls_conf(settings: Settings) -> dict[str, str]:
-    """Spark configuration by which the Cassandra connector speaks TLS; empty without."""
+    """Spark configuration that makes the Cassandra connector use TLS; empty without TLS."""
     if not settings.cassandra_ssl:
         return {}
     return {
@@ -53,11 +53,11 @@ def tls_conf(settings: Settings) -> dict[str, str]:
 
 
 def write_trust_store(settings: Settings) -> None:
-    """Make the connector's trust store of `CASSANDRA_SSL_CA_LOCATION`, by the driver's JVM."""
+    """Convert `CASSANDRA_SSL_CA_LOCATION` into the connector's trust store, by the driver's JVM."""
     authority = settings.cassandra_ssl_ca_location
     if not settings.cassandra_ssl or authority is None:
         return
-    java: Any = SparkContext._jvm  # noqa: SLF001 - PySpark has no public way
+    java: Any = SparkContext._jvm  # noqa: SLF001 - PySpark has no public API
     gateway: Any = SparkContext._gateway  # noqa: SLF001
     password = gateway.new_array(java.char, len(STORE_PASSWORD))
     for position, character in enumerate(STORE_PASSWORD):
@@ -70,12 +70,5 @@ def write_trust_store(settings: Settings) -> None:
         store.setCertificateEntry(f"authority-{number}", certificate)
     content = java.java.io.ByteArrayOutputStream()
     store.store(content, password)
-    _put(trust_store_path(settings), bytes(content.toByteArray()))
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Whole, as another job may read it at this moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
+    # Atomically, as another job may be reading it.
+    write_whole(trust_store_path(settings), bytes(content.toByteArray()))

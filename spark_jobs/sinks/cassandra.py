@@ -5,43 +5,45 @@ Key: the table's primary key, all of it taken from the record.
 Replay: an upsert with the same values; the batch's rows are the same when it is repeated.
 Nulls: not written (`ignoreNulls`), so that absent values leave no tombstones.
 Options: statements are grouped into unlogged batches of up to 8 KiB whatever their partition
-    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts some 190 bytes
-    more for each row than the connector does and refuses batches over 50 KiB: with nearly empty
-    rows 16 KiB are too many, 8 KiB are not. Where the batch's rows lie in few partitions of a
-    table, they are sorted by its key and grouped by partition: Cassandra applies such a batch as
-    one write, puts each row beside the one before, and bounds only batches of several partitions.
-Writer: `CASSANDRA_WRITER` chooses. Either writes the same rows by the connector's session.
-    `direct` (`jvm/CassandraWriter.java`) sorts the rows of a task as Cassandra keeps them, spares
-    the connector's conversions, and counts a batch's bytes as Cassandra does, so that batches may
-    be larger.
+    (`batch.grouping.key=none`), five in flight for each task. Cassandra counts about 190 bytes
+    more per row than the connector does and refuses batches over 50 KiB: with nearly empty rows,
+    16 KiB is too much and 8 KiB is not. If the batch's rows fall into few partitions of a table,
+    they are sorted by its key and grouped by partition: Cassandra applies such a batch as one
+    write, appends row after row, and limits the size only of batches with several partitions.
+Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the connector's session.
+    `direct` (`jvm/CassandraWriter.java`) sorts a task's rows in Cassandra's order, skips the
+    connector's conversions, and counts a batch's bytes as Cassandra does, so its batches can be
+    larger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from cassandra.cluster import Session
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cql.client import close, connect
+from cql.client import apply_tables, close, connect
+from cql.scan import count_rows
 from cql.tables import declared
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch
-from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
+from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import sink_error
 from spark_jobs.targets import Table
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
 
 BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
@@ -55,63 +57,97 @@ BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
     BATCH_BYTES: "16384",
 }
-# As Cassandra counts, which refuses more than 51,200.
+# Counted as Cassandra counts; it refuses more than 51,200.
 DIRECT_BATCH_BYTES = 28_000
-# With fewer rows in a partition the batches would be small, with more partitions than the connector
-# keeps batches open (1,000) they would go out unfilled.
+# With fewer rows per partition the batches would be small; with more partitions than the connector
+# keeps open batches for (1,000), they would be sent before they are full.
 ROWS_FOR_A_PARTITION, MOST_PARTITIONS = 20, 500
+# So many rows show that a table holds records.
+COUNTED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class CassandraSink:
+class CassandraSink(Sink):
     """Writes each batch to every table, one after the other."""
 
     settings: Settings
     tables: tuple[Table, ...]
-    name: str = "cassandra"
+    name = "cassandra"
+    store = "Cassandra"
+    is_source = True
+    takes_parts = True
+    unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
         """See that every table is there; fails within ten seconds when the store is away."""
-        session = connect(self.settings, timeout_seconds=10)
-        try:
-            keyspaces = session.cluster.metadata.keyspaces
-            missing = [
-                f"{table.keyspace}.{table.name}"
-                for table in self.tables
-                if table.keyspace not in keyspaces
-                or table.name not in keyspaces[table.keyspace].tables
-            ]
-        finally:
-            close(session)
+        with self._session() as session:
+            missing = [_place(t) for t in self.tables if not _is_there(session, t)]
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
-                " the files of `cql/` by `cqlsh -f`."
+                " the files in `cql/` with `cqlsh -f`."
             )
 
-    def count_records(self, *, at_most: int) -> int:
-        """How many rows the fullest table holds; counting ends at `at_most`."""
-        session = connect(self.settings, timeout_seconds=10)
+    def prepare(self) -> None:
+        """Create keyspaces, tables and indexes."""
+        with self._session(30) as session:
+            apply_tables(session, self.settings)
+
+    def answer(self) -> None:
+        """Connect once."""
+        with self._session():
+            pass
+
+    def count(self) -> dict[str, int | None]:
+        """Rows of each table."""
+        with self._session() as session:
+            return {_place(t): count_rows(session, t.keyspace, t.name) for t in self.tables}
+
+    def has_data(self) -> str | None:
+        """How many rows the fullest table holds; counting ends at `COUNTED_ROWS`."""
+        with self._session() as session:
+            rows = max(_count_rows(session, table, COUNTED_ROWS) for table in self.tables)
+        number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
+        return f"Cassandra holds records ({number} in a table)" if rows else None
+
+    def rows(self) -> Iterator[StoredTable]:
+        """Every table, read by token ranges."""
+        for t in self.tables:
+            read = partial(read_table, keyspace=t.keyspace, table=t.name)
+            yield StoredTable(t.name, _key(t)[-1][0], read, _place(t))
+
+    def describe(self) -> str:
+        """Where the rows are."""
+        points = self.settings.cassandra_contact_points
+        return f"rows: Cassandra {points}:{self.settings.cassandra_port}"
+
+    def delete(self) -> None:
+        """Empty every table that is there."""
+        with self._session(30) as session:
+            for table in self.tables:
+                if _is_there(session, table):
+                    session.execute(f"TRUNCATE {_place(table)}", timeout=60)
+
+    @contextmanager
+    def _session(self, timeout_seconds: float = 10) -> Iterator[Session]:
+        session = connect(self.settings, timeout_seconds=timeout_seconds)
         try:
-            return max(_count_rows(session, table, at_most) for table in self.tables)
+            yield session
         finally:
             close(session)
 
     def holds_any_of(self, ranges: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether a table holds a row of a message that stands in offset ranges.
+        """Whether a table holds a row from a message in these offset ranges.
 
-        It reads the coordinates of all rows, as no key of the tables begins with them.
+        It reads the coordinates of all rows, because no table's key begins with them.
         """
-        session = connect(self.settings, timeout_seconds=10)
-        try:
+        with self._session() as session:
             return any(
                 start <= row["kafka_offset"] < end
                 for table in self.tables
                 for row in session.execute(_coordinates(table), timeout=60)
                 for start, end in [ranges.get(row["kafka_partition"], (0, 0))]
             )
-        finally:
-            close(session)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Upsert the batch's records into every table."""
@@ -127,7 +163,7 @@ class CassandraSink:
                         _write_by_connector(rows, table, batch.summary)
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
-                action = f"take batch {batch_id} into {table.keyspace}.{table.name}"
+                action = f"take batch {batch_id} into {_place(table)}"
                 raise sink_error("Cassandra", action, error) from error
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
@@ -151,14 +187,13 @@ def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
 
 def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
     """Rows of a task by partition, in a partition as Cassandra keeps them."""
-    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
     return rows.sortWithinPartitions(
-        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in key)
+        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in _key(table))
     )
 
 
 def _has_few_partitions(table: Table, summary: BatchSummary) -> bool:
-    """Whether many of a batch's rows lie in each partition."""
+    """Whether each partition gets many of the batch's rows."""
     most = table.partitions(summary) if table.partitions else 0
     return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
 
@@ -176,13 +211,28 @@ def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) ->
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
-    """The tables of a pipeline; None where it has none."""
+    """The sink for a pipeline's tables; None if it has none."""
     return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
+
+
+def _key(table: Table) -> Sequence[tuple[str, str, str]]:
+    """Columns of the primary key in order; the last one is the record's id."""
+    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
+    return key
+
+
+def _place(table: Table) -> str:
+    return f"{table.keyspace}.{table.name}"
+
+
+def _is_there(session: Session, table: Table) -> bool:
+    keyspaces = session.cluster.metadata.keyspaces
+    return table.keyspace in keyspaces and table.name in keyspaces[table.keyspace].tables
 
 
 def _coordinates(table: Table) -> str:
     # Names come from this project's own pipelines, not from input.
-    return f"SELECT kafka_partition, kafka_offset FROM {table.keyspace}.{table.name}"  # noqa: S608
+    return f"SELECT kafka_partition, kafka_offset FROM {_place(table)}"  # noqa: S608
 
 
 def _count_rows(session: Session, table: Table, at_most: int) -> int:

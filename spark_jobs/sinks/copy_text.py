@@ -1,7 +1,8 @@
 """Rows -> lines of PostgreSQL's COPY text format, made by Spark's own functions.
 
-Text of UTC times is the same on every machine, where values handed to Python would pass its time
-zone; and lines are sent on as they are, which took 1.1 s for 100,000 tickets where rows took 1.6 s.
+UTC times written as text are the same on every machine, while values handed to Python would be
+converted to its time zone. Lines are also sent on unchanged: 1.1 s for 100,000 tickets, against
+1.6 s for rows.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 NULL = r"\N"
-# PostgreSQL text cannot hold U+0000; U+FFFD stands for what cannot be represented.
+# PostgreSQL text cannot hold U+0000; U+FFFD marks a character that cannot be represented.
 NUL, REPLACEMENT = "\x00", "\ufffd"
 # PostgreSQL manual, COPY, text format; the backslash first.
 ESCAPES = (("\\", r"\\"), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))
@@ -34,7 +35,7 @@ def copy_lines(rows: DataFrame) -> DataFrame:
 
 
 def stream_blocks(lines: DataFrame) -> Iterator[bytes]:
-    """The lines, some hundreds at a time; one partition beyond the one in work is in memory."""
+    """The lines in blocks of some hundreds; the next partition is prefetched into memory."""
     block: list[str] = []
     for row in lines.toLocalIterator(prefetchPartitions=True):
         block.append(row.line)
@@ -55,7 +56,7 @@ def _text(field: T.StructField) -> Column:
         case T.StringType():
             return _escaped(column)
         case T.ArrayType():
-            # An element as `"…"` of an array literal, which is then a text like any other.
+            # Each element becomes `"…"` in an array literal, which is then escaped like any text.
             quoted = F.transform(column, _array_element)
             return _escaped(F.concat(F.lit("{"), F.array_join(quoted, ","), F.lit("}")))
         case T.TimestampType():

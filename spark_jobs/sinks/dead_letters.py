@@ -1,9 +1,9 @@
-"""Rejected messages: the bytes on the dead-letter topic, a summary in MongoDB.
+"""Rejected messages: their bytes on the dead-letter topic, a summary in MongoDB.
 
 What: each rejected message's key and value byte for byte, with the reasons and its source in
     headers; in MongoDB `dead_letters` the same without the bytes.
 Key: on the topic the message's own; in MongoDB `topic/partition/offset` of the source.
-Replay: MongoDB keeps one document; the topic may get the message once more, so readers count
+Replay: MongoDB keeps one document; the topic may get the message again, so readers count
     distinct source coordinates.
 Nulls: a null key or value stays null.
 Options: `max.request.size` follows the dead-letter topic's limit, which is above its source's.
@@ -22,7 +22,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
 from spark_jobs.state.instants import instant_or_number
@@ -80,7 +81,7 @@ def store_summaries(rejected: DataFrame, database: Database[Document], batch_id:
         "kafka_timestamp_ms",
         "reasons",
     )
-    # In one partition, or each would be a job of its own.
+    # One partition, as each would be a Spark job of its own.
     rows = coordinates.coalesce(1).toLocalIterator()
     try:
         for part in _parts(map(_summary, rows), BULK_SIZE):
@@ -90,7 +91,7 @@ def store_summaries(rejected: DataFrame, database: Database[Document], batch_id:
 
 
 def _put(collection: Collection[Document], documents: list[Document]) -> None:
-    """Insert the documents; of those that are there, set what these hold.
+    """Insert the documents; update those that exist already.
 
     Nearly all are new, and an insert costs the server a fraction of an upsert.
     """

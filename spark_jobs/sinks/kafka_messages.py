@@ -9,14 +9,14 @@ from settings import Settings
 from spark_jobs.sources.kafka import kafka_options
 from spark_jobs.state.store_errors import sink_error
 
-# Above any `max.message.bytes` in use; the topic's own limit is what decides.
+# Above any `max.message.bytes` in use, so that the topic's own limit decides.
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 WRITE_OPTIONS = {
     "kafka.enable.idempotence": "true",
     "kafka.acks": "all",
     "kafka.max.request.size": str(MAX_REQUEST_BYTES),
     "kafka.buffer.memory": str(2 * MAX_REQUEST_BYTES),
-    # As dense as any producer packs: what fitted its source must fit here.
+    # The densest codec a producer may use: what fitted the source topic must fit here.
     "kafka.compression.type": "zstd",
 }
 
@@ -27,15 +27,15 @@ def header(name: str, value: Column) -> Column:
 
 
 def send_messages(messages: DataFrame, settings: Settings, what: str) -> None:
-    """Put messages on the topics that they name; ends when the broker has confirmed all.
+    """Put messages on the topics that they name; returns once the broker has confirmed all.
 
     Columns in: `topic` string, `key` binary, `value` binary,
         `headers` array<struct<key string, value binary>>.
 
     Args:
-        messages: What is sent.
-        settings: Where the broker is.
-        what: What the messages are, for the error.
+        messages: The messages to send.
+        settings: The broker's address.
+        what: Description of the messages for the error.
 
     Raises:
         SinkError: the broker did not confirm all of them.

@@ -1,13 +1,13 @@
 """Aggregates in MongoDB, by pymongo.
 
-What: for each group of each aggregate what the micro-batch adds to it.
+What: for each group of each aggregate, what the micro-batch adds to it.
 Key: `_id`, made of the group's values (`2026-11-22|Billing`).
 Replay: each document remembers in `applied.<query id>` the last batch that changed it. One atomic
-    update tests that and sets it, so a batch that comes again changes nothing, even where the
-    first try ended in the middle of the collection.
-Nulls: groups have no null values; absent ones are `unknown` before they come here.
-Options: writes are confirmed by a majority and by the journal; without that the stand-in lost
-    acknowledged writes when it was killed.
+    update tests and sets it, so a repeated batch changes nothing, even if the first attempt ended
+    in the middle of the collection.
+Nulls: groups have no null values; absent ones arrive as `unknown`.
+Options: writes are confirmed by a majority and by the journal; without that the embedded MongoDB
+    loses acknowledged writes when it is killed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, UpdateOne
@@ -28,25 +28,23 @@ from pymongo.write_concern import WriteConcern
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.state.fault_points import parts_around_fault
 from spark_jobs.state.store_errors import sink_error
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
 Document = dict[str, Any]
 DUPLICATE_KEY = 11000
 CONFIRMED = WriteConcern(w="majority", j=True)
-# Documents for each bulk write: large enough to save round trips, small enough for the stand-in.
+# Documents per bulk write: large enough to save round trips, small enough for the embedded MongoDB.
 BULK_SIZE = 500
-# Where a collection is made anew, beside the one that readers see.
+# Suffix of the collection in which a new version is built while readers see the current one.
 DRAFT_SUFFIX = "__rebuild"
 
 
 def connect_mongodb(settings: Settings, timeout_seconds: float = 10) -> MongoClient[Document]:
-    """A client whose every call ends within the time-out when the store is away."""
+    """A client whose every call ends within the time-out if the store is down."""
     milliseconds = int(timeout_seconds * 1000)
     return MongoClient(
         settings.mongo_uri.get_secret_value(),
@@ -55,55 +53,68 @@ def connect_mongodb(settings: Settings, timeout_seconds: float = 10) -> MongoCli
         socketTimeoutMS=max(milliseconds, 30_000),
         retryWrites=False,
         tz_aware=True,
-        # Or one value that no `datetime` can be would keep all documents from being read.
+        # Otherwise one value outside the range of `datetime` would make all documents unreadable.
         datetime_conversion=DatetimeConversion.DATETIME_AUTO,
         appname="millrace",
     )
 
 
 def confirmed_database(client: MongoClient[Document], settings: Settings) -> Database[Document]:
-    """The platform's database, every write to it confirmed by majority and journal."""
+    """The platform's database; every write is confirmed by majority and journal."""
     return client.get_database(settings.mongo_database, write_concern=CONFIRMED)
 
 
 def check_mongodb(client: MongoClient[Document], settings: Settings) -> None:
-    """See that MongoDB answers, and lets this user look into the database.
+    """Check that MongoDB answers and lets this user read the database.
 
     Raises:
-        SinkUnavailable: it does not answer, within the client's time-out.
-        SinkRejected: it wants a login, another one, or one with more rights.
+        SinkUnavailable: it does not answer within the client's time-out.
+        SinkRejected: it needs a login, a different one, or one with more rights.
     """
     try:
-        # Unlike a ping, this needs the login that all the rest needs.
+        # Unlike a ping, this needs the same login as everything else.
         client.get_database(settings.mongo_database).list_collection_names()
     except PyMongoError as error:
         raise explained_mongodb(error, settings) from error
 
 
 @dataclass(frozen=True)
-class MongoAggregates:
+class MongoAggregates(Sink):
     """Applies the changes of a micro-batch, each exactly once."""
 
     database: Database[Document]
     query_id: str = ""
-    name: str = "mongodb"
+    collections: tuple[str, ...] = ()
+    name = "mongodb"
+    store = "MongoDB"
+    fault_point = "between-cassandra-and-mongodb"
 
     def check(self) -> None:
-        """See that the store answers; fails within the client's time-out when it is away."""
+        """Check that the store answers; fails within the client's time-out if it is down."""
         try:
             self.database.list_collection_names()
         except PyMongoError as error:
-            raise sink_error("MongoDB", "tell its collections", error) from error
+            raise sink_error("MongoDB", "list its collections", error) from error
+
+    def count(self) -> dict[str, int | None]:
+        """Documents of each collection."""
+        name = self.database.name
+        return {f"{name}.{c}": self.database[c].count_documents({}) for c in self.collections}
+
+    def has_data(self) -> str | None:
+        """How many documents all collections hold."""
+        documents = sum(number or 0 for number in self.count().values())
+        return f"MongoDB holds aggregates ({documents} documents)" if documents else None
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Add what the batch changes to its documents, once."""
+        """Add the batch's changes to their documents, once."""
         replace(self, query_id=batch.query_id).apply(batch.summary.changes, batch_id)
 
     def apply(self, changes: Iterable[Change], batch_id: int, now: datetime | None = None) -> None:
         """Add a batch's changes to their documents.
 
         Raises:
-            SinkError: the store did not confirm everything; applying again is harmless.
+            SinkError: the store did not confirm everything; applying them again is harmless.
         """
         by_collection: defaultdict[str, list[Change]] = defaultdict(list)
         for change in changes:
@@ -120,12 +131,12 @@ class MongoAggregates:
     def replace_collections(
         self, names: Sequence[str], changes: Iterable[Change], batch_id: int
     ) -> None:
-        """Put documents made of these changes alone in the place of whole collections.
+        """Replace whole collections by documents made of these changes alone.
 
-        They are written beside and take the name in one step (`renameCollection` with
-        `dropTarget`), so a reader sees all old documents or all new ones; a cursor that is open
-        at that moment ends with an error of the server, never with a mixture. Interrupted at any
-        moment it can be run again.
+        They are written to draft collections that take over the names in one step
+        (`renameCollection` with `dropTarget`), so a reader sees all old documents or all new ones;
+        a cursor that is open at that moment ends with a server error, never with a mixture. If
+        interrupted, it can be run again.
 
         Raises:
             SinkError: the store did not confirm everything.
@@ -134,13 +145,13 @@ class MongoAggregates:
         try:
             for draft in drafts.values():
                 self.database.drop_collection(draft)
-                # A rename wants a collection, also where it will have no document.
+                # A rename needs an existing collection, even if it will have no document.
                 self.database.create_collection(draft)
             self.apply([replace(c, collection=drafts[c.collection]) for c in changes], batch_id)
             for name, draft in drafts.items():
                 self.database[draft].rename(name, dropTarget=True)
         except PyMongoError as error:
-            raise sink_error("MongoDB", "take collections that were made anew", error) from error
+            raise sink_error("MongoDB", "replace collections by rebuilt ones", error) from error
 
     def _apply_part(
         self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
@@ -159,13 +170,13 @@ class MongoAggregates:
             f"applied.{self.query_id}": {"$not": {"$gte": batch_id}},
         }
         update = {"$inc": change.increments, "$set": self._labels(change, batch_id, now)}
-        # A document that has the batch does not match; the upsert then meets its `_id`.
+        # A document that has the batch does not match; the upsert then fails on its `_id`.
         return UpdateOne(guard, update, upsert=True)
 
     def _derived_updates(
         self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
     ) -> list[UpdateOne]:
-        """Updates of values that no increment can give: read, computed, compared and set."""
+        """Updates of values that no increment yields: read, compute, then compare and set."""
         ids = [change.document_id for change in part]
         found = {document["_id"]: document for document in collection.find({"_id": {"$in": ids}})}
         updates = []
@@ -187,7 +198,8 @@ class MongoAggregates:
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
     """The aggregates of a pipeline; None where it has none."""
-    return MongoAggregates(database) if pipeline.collections else None
+    collections = pipeline.collections
+    return MongoAggregates(database, collections=collections) if collections else None
 
 
 def _derived_values(change: Change, before: Document) -> Document:
@@ -205,7 +217,7 @@ def _derived_values(change: Change, before: Document) -> Document:
 def _write(
     collection: Collection[Document], updates: list[UpdateOne], *, applied_before: set[int]
 ) -> None:
-    """Write the updates; `applied_before` are error codes that say "has the batch already"."""
+    """Write the updates; `applied_before` are the error codes for "has the batch already"."""
     try:
         for part in parts_around_fault("in-mongodb-bulk", updates):
             collection.bulk_write(part, ordered=False)

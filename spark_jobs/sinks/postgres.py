@@ -2,19 +2,21 @@
 
 What: the stored records of a micro-batch, into each table that the pipeline names.
 Key: the table's primary key, all of it taken from the record.
-Replay: the transaction begins by entering the batch into `millrace_batches`; where it stands
-    already, everything of it is there, and nothing is done. A second writer of the same batch
-    waits for the first one's end. So each batch takes effect exactly once.
+Replay: the transaction begins by entering the batch into `millrace_batches`; if it is there
+    already, so are all its rows, and nothing is done. A second writer of the same batch waits for
+    the first to end. So each batch takes effect exactly once.
 Nulls: written as NULL. U+0000, which PostgreSQL's text cannot hold, becomes U+FFFD.
-Options: rows go to a temporary table by COPY and from there into the table, where rows with the
-    same key are replaced. All that needs is one transaction: a pooler in transaction mode will do.
+Options: rows go to a temporary table by COPY and from there into the table, where they replace
+    rows with the same key. It is all one transaction, so a pooler in transaction mode will do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from psycopg.sql import SQL, Identifier
@@ -23,15 +25,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from errors import SinkRejected
 from settings import Settings
-from spark_jobs.sinks.base import Batch, Sink
-from spark_jobs.sinks.copy_text import copy_lines, stream_blocks
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Batch, Sink, StoredTable
+from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.targets import SqlTable
-from sql.client import Transaction, login, transaction
-from sql.tables import TYPE_NAMES, declared, faults
-
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
+from sql.client import Transaction, apply_tables, connect, login, transaction
+from sql.tables import TYPE_NAMES, count_rows, declared, faults, truncate
 
 LEDGER = "millrace_batches"
 CLAIM = """
@@ -40,8 +40,8 @@ VALUES (%s, %s, %s, 0, now()) ON CONFLICT DO NOTHING
 """
 CLOSE = "UPDATE millrace_batches SET rows = %s WHERE query_id = %s AND batch_id = %s"
 INCOMING = "CREATE TEMPORARY TABLE {incoming} (LIKE {table}) ON COMMIT DROP"
-# In the order of the key two writers cannot wait for each other. Ids that differ in U+0000 alone
-# are one id here: the first arrival stays, as with every id that comes twice.
+# In key order, two writers cannot deadlock. Ids that differ only in U+0000 are the same id here:
+# the first arrival stays, as with every duplicate.
 UPSERT = """
 INSERT INTO {table} ({columns})
 SELECT DISTINCT ON ({key}) {columns} FROM {incoming}
@@ -53,33 +53,35 @@ ROWS_PER_PARTITION = 250_000
 MOST_PARTITIONS = 64
 FETCH_ROWS = 5_000
 LAST_OFFSET = 2**63 - 1
-# Around all times of records; what lies outside is another time, which no record has.
+# Covers the times of all records; any time outside reads as one that no record has.
 READABLE = "'1000-01-01Z' AND '20000-01-01Z'"
 UNREADABLE = "'20000-01-01Z'"
 
 
 @dataclass(frozen=True)
-class PostgresSink:
+class PostgresSink(Sink):
     """Writes each batch to every table, all in one transaction."""
 
     settings: Settings
     pipeline: str
     tables: tuple[SqlTable, ...]
-    name: str = "postgres"
+    name = "postgres"
+    store = "PostgreSQL"
+    unreadable = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
-        """See that the tables are as `sql/` makes them; fails within ten seconds without a server.
+        """Check the tables against `sql/`; fails within ten seconds without a server.
 
         Raises:
-            SinkError: the database is away, or a table is missing or differs.
+            SinkError: the database is down, or a table is missing or differs.
         """
         found = faults(self.settings, [*(table.name for table in self.tables), LEDGER])
         if found:
             raise SinkRejected(
                 f"PostgreSQL at `{self.settings.postgres_address}` cannot take the records:"
                 f" {'; '.join(found)}. `make up` creates what is missing (or `psql -f` with the"
-                " files of `sql/`); a table that differs has to be altered as they have it, or"
-                " dropped first."
+                " files in `sql/`); a table that differs must be altered to match them, or dropped"
+                " first."
             )
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
@@ -92,9 +94,35 @@ class PostgresSink:
             fault_point("in-postgres-transaction")
             work.execute(CLOSE, [rows, *name])
 
+    def prepare(self) -> None:
+        """Create the tables."""
+        apply_tables(self.settings)
+
+    def answer(self) -> None:
+        """Connect once."""
+        connect(self.settings).close()
+
+    def count(self) -> dict[str, int | None]:
+        """Rows of each table."""
+        return {table.name: count_rows(self.settings, table.name) for table in self.tables}
+
+    def rows(self) -> Iterator[StoredTable]:
+        """Every table, read over JDBC."""
+        for t in self.tables:
+            read = partial(read_rows, settings=self.settings, table=t)
+            yield StoredTable(t.name, t.key[0], read, t.name, REPLACEMENT)
+
+    def describe(self) -> str:
+        """Where the rows are."""
+        return f"rows: PostgreSQL {self.settings.postgres_address}"
+
+    def delete(self) -> None:
+        """Empty the tables, and forget the batches that are in them."""
+        truncate(self.settings, [table.name for table in self.tables], [self.pipeline])
+
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
-    """The tables of a pipeline; None where it has none."""
+    """The sink for a pipeline's tables; None if it has none."""
     if not pipeline.sql_tables:
         return None
     return PostgresSink(settings, pipeline.name, pipeline.sql_tables)
@@ -104,12 +132,12 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
     """All rows of a table, read over JDBC by ranges of `kafka_offset`.
 
     Columns out: the table's; uuid as string, timestamptz as timestamp, text[] as array<string>.
-        A time that is none of a record (`infinity`) is one in the year 20000.
+        A time that no record can have (`infinity`) becomes one in the year 20000.
     Grain: one row.
     Nulls: as stored.
     """
     query = SQL("SELECT count(*), min(kafka_offset), max(kafka_offset) FROM {}")
-    with transaction(settings, f"tell the offsets of {table.name}") as work:
+    with transaction(settings, f"read the offsets of {table.name}") as work:
         found = work.execute(query.format(Identifier(table.name))).fetchone() or (0, None, None)
     count, first, last = found
     options = jdbc_options(settings) | {"dbtable": _readable(table), "fetchsize": str(FETCH_ROWS)}
@@ -121,7 +149,7 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
 
 
 def _readable(table: SqlTable) -> str:
-    """The table with times that Spark can hold, and with none in the place of `infinity`."""
+    """The table as a subquery in which every time is one that Spark can hold."""
     columns = ", ".join(
         f"CASE WHEN {name} NOT BETWEEN {READABLE} THEN {UNREADABLE} ELSE {name} END AS {name}"
         if kind == TYPE_NAMES["timestamptz"]
@@ -132,7 +160,7 @@ def _readable(table: SqlTable) -> str:
 
 
 def jdbc_options(settings: Settings) -> dict[str, str]:
-    """Options by which Spark finds the database; may hold a password, which plans redact."""
+    """Spark's options for the database; may include a password, which plans redact."""
     access = login(settings)
     host = f"[{access.host}]" if ":" in access.host else access.host
     # No prepared statements: a pooler in transaction mode does not keep them.
@@ -144,7 +172,7 @@ def jdbc_options(settings: Settings) -> dict[str, str]:
 
 
 def _write(work: Transaction, table: SqlTable, records: DataFrame) -> int:
-    """Bring the batch's rows into one table; gives how many came."""
+    """Write the batch's rows into one table; returns how many."""
     rows = table.rows(records)
     names = {
         "table": Identifier(table.name),

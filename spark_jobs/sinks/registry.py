@@ -1,19 +1,22 @@
-"""Which sinks a pipeline writes to, as settings enable them."""
+"""Makes the sinks of a pipeline that settings enable."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
+from pymongo import MongoClient
 from pymongo.database import Database
 
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.state.ledger import Document
 
 
 def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> list[Sink]:
-    """The enabled sinks that a pipeline has something for, in the order of writing."""
+    """The enabled sinks to which a pipeline writes, in the order of writing."""
     made = (
         import_module(module).sink(pipeline, settings, database)
         for module in (
@@ -27,5 +30,15 @@ def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document
 def sink_names(
     pipeline: Pipeline, settings: Settings, database: Database[Document]
 ) -> tuple[str, ...]:
-    """Names of the enabled sinks that a pipeline has something for."""
+    """Names of the enabled sinks to which a pipeline writes."""
     return tuple(sink.name for sink in sinks_of(pipeline, settings, database))
+
+
+def kinds_of(pipelines: Iterable[Pipeline], settings: Settings) -> dict[type[Sink], list[Sink]]:
+    """The enabled sinks of pipelines, by their kind; for questions that need no MongoDB."""
+    found: dict[type[Sink], list[Sink]] = {}
+    with MongoClient[Document](connect=False) as client:
+        database = client[settings.mongo_database]
+        for sink in (s for p in pipelines for s in sinks_of(p, settings, database)):
+            found.setdefault(type(sink), []).append(sink)
+    return found

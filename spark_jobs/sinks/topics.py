@@ -3,8 +3,8 @@
 What: each stored record as a JSON object, `reasons` in those of alerts; headers `source_topic`,
     `source_partition`, `source_offset` say which message it was.
 Key: `customer_id`, empty where an alert has none.
-Replay: a repeated batch may put a message once more, so readers count distinct source coordinates,
-    as of dead letters.
+Replay: a repeated batch may send a message again, so readers count distinct source coordinates, as
+    with dead letters.
 Nulls: a field without a value is left out of the object; `created_at` is in UTC, with milliseconds.
 Options: none; `SINKS` does not name it, as customers always go to their topics.
 """
@@ -12,35 +12,22 @@ Options: none; `SINKS` does not name it, as customers always go to their topics.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
-from spark_jobs.sources.topics import ensure_roomier_topic
+from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.offset_ranges import width
+from spark_jobs.transforms.customers import FIELDS
 from spark_jobs.transforms.outcomes import ALERT
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-FIELDS = (
-    "customer_id",
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "address",
-    "city",
-    "state",
-    "country",
-    "postal_code",
-    "created_at",
-)
 SOURCES = {
     "source_topic": "kafka_topic",
     "source_partition": "kafka_partition",
@@ -50,9 +37,9 @@ JSON_OPTIONS = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "ignoreNullFi
 
 
 def ensure_output_topics(settings: Settings) -> list[str]:
-    """Create the two topics, which must take `reasons` beside a source's message; gives new ones.
+    """Create the two topics, with room for a source message and `reasons`; returns new ones.
 
-    Their source must be there.
+    Their source must exist.
     """
     names = settings.customers_output_topics
     created = (ensure_roomier_topic(settings, n, settings.customers_topic, {}) for n in names)
@@ -68,7 +55,7 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
     Grain: one stored customer.
     """
     is_alert = F.col("outcome") == ALERT
-    # An absent value is left out, so the object of a valid one has no `reasons`.
+    # JSON leaves out nulls, so the object of a valid customer has no `reasons`.
     reasons = F.when(is_alert, F.col("reasons")).alias("reasons")
     value = F.to_json(F.struct(*FIELDS, reasons), JSON_OPTIONS)
     headers = F.array(*(header(name, F.col(column)) for name, column in SOURCES.items()))
@@ -84,14 +71,16 @@ def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
 
 
 @dataclass(frozen=True)
-class CustomerTopicsSink:
+class CustomerTopicsSink(Sink):
     """Puts the stored records of each batch on the two topics."""
 
     settings: Settings
-    name: str = "topics"
+    name = "topics"
+    store = "Kafka"
+    may_repeat = True
 
     def check(self) -> None:
-        """See that both topics are there and take what the source takes, or make them so.
+        """Ensure that both topics exist and take messages as large as the source's.
 
         Raises:
             SinkUnavailable: the broker did not answer in `KAFKA_CONNECT_TIMEOUT_SECONDS`.
@@ -99,10 +88,15 @@ class CustomerTopicsSink:
         ensure_output_topics(self.settings)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Send the batch's records; gives nothing back before the broker has confirmed all."""
+        """Send the batch's records; returns once the broker has confirmed all."""
         messages = select_messages(batch.records, self.settings)
         send_messages(messages, self.settings, f"batch {batch_id}'s customers")
         fault_point("between-topics-and-confirmation")
+
+    def count(self) -> dict[str, int | None]:
+        """Offsets of each topic that the broker still has, copies included."""
+        states = {t: topic_state(self.settings, t) for t in self.settings.customers_output_topics}
+        return {t: width(state.offsets) for t, state in states.items()}
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:

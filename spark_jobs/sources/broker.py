@@ -1,4 +1,4 @@
-"""The broker itself: whether it answers, and in whose words it refuses."""
+"""Asks the broker for its topics, and explains why it does not answer or refuses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from errors import SinkError, SinkRejected, SinkUnavailable
-from settings import Settings, kafka_advice
+from runtime.kafka_refusals import kafka_advice
+from settings import Settings
 
-# Between two looks at what the client library has reported: it tells a refusal by itself only.
+# How often the client library's reports are checked; only they reveal a refusal.
 SLICE_SECONDS = 2.0
 REPORTS_KEPT = 20
 # librdkafka's public names of its own errors begin with an underscore.
@@ -20,7 +21,7 @@ ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 
 
 class Admin(AdminClient):  # type: ignore[misc]
-    """An admin client that keeps its connection troubles to itself, for whoever asks."""
+    """An admin client that collects its connection errors instead of logging them."""
 
     def __init__(self, settings: Settings) -> None:
         self.reports: deque[KafkaError] = deque(maxlen=REPORTS_KEPT)
@@ -29,7 +30,7 @@ class Admin(AdminClient):  # type: ignore[misc]
 
 
 def kafka_admin(settings: Settings) -> Admin:
-    """An admin client for the broker of the settings."""
+    """An admin client for the broker in the settings."""
     return Admin(settings)
 
 
@@ -38,7 +39,7 @@ def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str,
 
     Raises:
         SinkUnavailable: the broker did not answer within `KAFKA_CONNECT_TIMEOUT_SECONDS`.
-        SinkRejected: it refused the client, at once; names the setting to look at.
+        SinkRejected: it refused the client; names the setting to check.
     """
     admin = admin or kafka_admin(settings)
     deadline = time.monotonic() + settings.kafka_connect_timeout_seconds
@@ -48,19 +49,19 @@ def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str,
             metadata = admin.list_topics(timeout=max(min(left, SLICE_SECONDS), 0.1))
         except KafkaException as error:
             admin.poll(0)
-            told = _most_telling(admin.reports)
-            if told is not None and kafka_advice(told.str()):
-                raise _refused(settings, told) from error
+            report = _most_specific(admin.reports)
+            if report is not None and kafka_advice(report.str()):
+                raise _refused(settings, report) from error
             if left <= SLICE_SECONDS:
-                raise _unreachable(settings, told) from error
+                raise _unreachable(settings, report) from error
         else:
             return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
 
-def _most_telling(reports: Iterable[KafkaError]) -> KafkaError | None:
-    """The last report that gives a reason: "all brokers are down" says less."""
-    telling = [report for report in reports if report.code() != ALL_BROKERS_DOWN]
-    return telling[-1] if telling else None
+def _most_specific(reports: Iterable[KafkaError]) -> KafkaError | None:
+    """The last report with a reason, which "all brokers are down" does not give."""
+    specific = [report for report in reports if report.code() != ALL_BROKERS_DOWN]
+    return specific[-1] if specific else None
 
 
 def _refused(settings: Settings, report: KafkaError) -> SinkError:
@@ -71,7 +72,7 @@ def _refused(settings: Settings, report: KafkaError) -> SinkError:
 
 
 def _unreachable(settings: Settings, report: KafkaError | None) -> SinkError:
-    # Its text names addresses and options, no value of a record.
+    # The report names addresses and options, never a record's value.
     why = f": {report.str()}" if report is not None else ""
     return SinkUnavailable(
         f"Cannot reach Kafka at `{settings.kafka_bootstrap_servers}` after"

@@ -1,4 +1,4 @@
-"""Cassandra table -> batch DataFrame of its rows, for what is computed from stored records."""
+"""Cassandra table -> batch DataFrame of its rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 
 def read_table(spark: SparkSession, keyspace: str, table: str) -> DataFrame:
-    """All rows of a table, read by token ranges, each executor its own.
+    """All rows of a table, read in token ranges by the executors.
 
     Columns out: the table's, under its names and types.
     Grain: one row.

@@ -1,7 +1,7 @@
 """Kafka topic -> streaming or batch DataFrame of messages, and the connection options of both.
 
-Delivery: at least once. A micro-batch that was not committed to the checkpoint comes again with
-the same offsets; what is lost on the broker stops the query (`failOnDataLoss`), never a warning.
+Delivery: at least once. A micro-batch that was not committed to the checkpoint is repeated with the
+same offsets; messages lost on the broker stop the query (`failOnDataLoss`) instead of a warning.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from spark_jobs.session.jvm_classes import KAFKA_MESSAGES
 from spark_jobs.session.tls import pem_certificates
 
 REDRIVES_HEADER = "redrives"
-# Where KafkaMessages.java leaves a timestamp outside 1970-9999.
+# Header in which KafkaMessages.java puts a timestamp outside 1970-9999.
 TIMESTAMP_HEADER = "millrace-timestamp"
-# A fetch waits this long for more bytes. Kafka's 500 ms made most of a small batch's time.
+# How long a fetch waits for more bytes. Kafka's default of 500 ms would be most of a small batch's
+# time.
 FETCH_MAX_WAIT_MILLISECONDS = "20"
-# Kafka's own 1 MiB of a partition and 500 messages at a time are twice the work for the broker.
+# Kafka's defaults, 1 MiB per partition and 500 messages at a time, double the broker's work.
 READER_OPTIONS = {
     "kafka.isolation.level": "read_committed",
     "kafka.fetch.max.wait.ms": FETCH_MAX_WAIT_MILLISECONDS,
@@ -35,7 +36,7 @@ OffsetRanges = Mapping[int, tuple[int, int]]
 
 
 def kafka_options(settings: Settings) -> dict[str, str]:
-    """Connection options under the names that Spark's Kafka connector takes (`kafka.…`)."""
+    """Connection options with the names of Spark's Kafka connector (`kafka.…`)."""
     options = {
         "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
         "kafka.security.protocol": settings.kafka_security_protocol,
@@ -53,7 +54,7 @@ def kafka_options(settings: Settings) -> dict[str, str]:
             f"{module} required username={user} password={password};"
         )
     if settings.kafka_ssl_ca_location and settings.kafka_security_protocol.endswith("SSL"):
-        # The certificates themselves: executors on other machines have no such file.
+        # The certificates themselves, as executors on other machines do not have the file.
         options["kafka.ssl.truststore.type"] = "PEM"
         options["kafka.ssl.truststore.certificates"] = pem_certificates(
             settings.kafka_ssl_ca_location
@@ -77,16 +78,16 @@ def stream_messages(
 ) -> DataFrame:
     """All messages of a topic as a stream.
 
-    Without `fail_on_data_loss` offsets that the broker no longer has are passed over: only for
-    the batch that holds a loss which the user has accepted.
+    Without `fail_on_data_loss`, offsets that the broker no longer has are skipped; use this only
+    for a batch with a loss that the user has accepted.
 
     Columns out: `key` binary, `value` binary, `kafka_topic` string, `kafka_partition` int,
         `kafka_offset` bigint, `kafka_timestamp` timestamp, `kafka_timestamp_ms` bigint,
         `redrives` int.
     Grain: one message.
-    Nulls: `key` and `value` as on the topic; `kafka_timestamp` where it lies outside 1970-9999;
-        `redrives` is 0 where the header is absent or no number.
-    Units: `kafka_timestamp_ms` is the timestamp as Kafka counts it, any 64-bit integer.
+    Nulls: `key` and `value` as on the topic; `kafka_timestamp` if it is outside 1970-9999;
+        `redrives` is 0 if the header is absent or not a number.
+    Units: `kafka_timestamp_ms` is Kafka's own timestamp, any 64-bit integer.
     """
     messages = (
         spark.readStream.format(KAFKA_MESSAGES)
@@ -106,9 +107,9 @@ def stream_messages(
 def read_messages(
     spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
 ) -> DataFrame:
-    """The messages that stand in offset ranges, as a batch.
+    """The messages in offset ranges, as a batch.
 
-    Columns out, grain and nulls: as of `stream_messages`.
+    Columns out, grain and nulls: as in `stream_messages`.
     """
     return _read(spark, settings, topic, ranges).transform(_select_messages)
 
@@ -116,11 +117,11 @@ def read_messages(
 def read_origins(
     spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
 ) -> DataFrame:
-    """Where the messages of a dead-letter topic came from, as their headers say; no payload.
+    """The source coordinates in the headers of a dead-letter topic's messages; no payload.
 
     Columns out: `source_topic` string, `source_partition` int, `source_offset` bigint.
     Grain: one message of the dead-letter topic, copies included.
-    Nulls: where a header is absent or no number: no job wrote that message.
+    Nulls: if a header is absent or not a number, as no job wrote that message.
     """
     return _read(spark, settings, topic, ranges).select(
         _header("source_topic").alias("source_topic"),
@@ -132,9 +133,9 @@ def read_origins(
 def count_messages(
     spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
 ) -> int:
-    """Number of messages that really stand in offset ranges.
+    """Number of messages that really exist in offset ranges.
 
-    It is less than the ranges' width where a topic was compacted or written in transactions.
+    It is less than the ranges' width if a topic was compacted or written in transactions.
     """
     return _read(spark, settings, topic, ranges).count()
 
@@ -157,7 +158,7 @@ def _read(spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRan
 
 
 def _header(name: str) -> Column:
-    """The last header of that name as text."""
+    """The last header with that name, as text."""
     named = F.filter("headers", lambda header: header["key"] == name)
     return F.try_element_at(named, F.lit(-1))["value"].cast("string")
 

@@ -1,6 +1,6 @@
-"""Topics as they must be before a job reads them: there, with a dead-letter topic beside each.
+"""Creates and checks topics before a job reads them, each with a dead-letter topic.
 
-A dead-letter topic takes what its source takes and 64 KiB more, so that no message is too large
+A dead-letter topic takes messages 64 KiB larger than its source's, so that no message is too large
 to be kept together with its headers.
 """
 
@@ -23,16 +23,17 @@ from confluent_kafka.admin import (
 )
 
 from errors import JobError, SinkUnavailable
-from settings import Settings, dead_letter_topic
-from spark_jobs.sources.broker import existing_topics, kafka_admin
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
+from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
 
-# Short enough for the longest topic name that the settings take.
+# Short enough for the longest topic name that the settings allow.
 REDRIVEN_SUFFIX = "-redriven"
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 LIMIT = "max.message.bytes"
-DELETION_SECONDS = 30
+LISTING_SECONDS = 30
 RETRY_SECONDS = 0.2
-# What a broker answers that knows no ids of topics: sixteen zero bytes in base64.
+# The answer of a broker without topic ids: sixteen zero bytes in base64.
 NO_TOPIC_ID = "A" * 22
 LASTING_FAULTS = frozenset(
     {
@@ -41,18 +42,18 @@ LASTING_FAULTS = frozenset(
         KafkaError.TOPIC_EXCEPTION,
     }
 )
-# Above one copy: a confirmed message is on two brokers, as all producers here ask for `acks=all`.
+# With several copies, a confirmed message is on two brokers, as all producers here use `acks=all`.
 CONFIRMING_COPIES = {"min.insync.replicas": "2"}
-# The only copy of a rejected message, and part of the accounts: it must not age out.
-KEPT_FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+# It is the only copy of a rejected message, and `make verify` counts it: it must not age out.
+KEEP_FOREVER = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 
 
 @dataclass(frozen=True)
 class TopicState:
-    """What the broker says of a topic at this moment.
+    """A topic's state on the broker at this moment.
 
-    `topic_id` is given anew when a topic is deleted and created again; None where the broker
-    knows no ids. `offsets` are by partition: the first that it still has, the one after the last.
+    `topic_id` changes when a topic is deleted and created again; None if the broker has no topic
+    ids. `offsets` has for each partition the first offset still there and the one after the last.
     """
 
     topic_id: str | None
@@ -73,15 +74,15 @@ def topic_state(settings: Settings, topic: str, timeout_seconds: float | None = 
         try:
             return _ask_for_state(admin, topic, max(1.0, deadline - time.monotonic()))
         except KafkaException as error:
-            # A partition has no leader for a moment after it was made, and after a restart.
+            # A partition has no leader for a moment after its creation and after a restart.
             if error.args[0].code() in LASTING_FAULTS:
                 raise JobError(
-                    f"Kafka did not tell the state of `{topic}`: {error.args[0].name()}. `make up`"
-                    " creates missing topics; see the user's rights and the topic's setting."
+                    f"Kafka did not give the state of `{topic}`: {error.args[0].name()}. `make up`"
+                    " creates missing topics; check the user's rights and the topic's setting."
                 ) from error
             if time.monotonic() > deadline:
                 raise SinkUnavailable(
-                    f"Kafka at `{settings.kafka_bootstrap_servers}` did not tell the offsets of"
+                    f"Kafka at `{settings.kafka_bootstrap_servers}` did not give the offsets of"
                     f" `{topic}` within {limit_seconds:g} s"
                     f" ({error.args[0].name()}). See `make status` and `make logs SERVICE=kafka`."
                 ) from error
@@ -107,7 +108,7 @@ def _ask_for_state(admin: AdminClient, topic: str, timeout_seconds: float) -> To
 
 
 def ensure_topics(settings: Settings, topics: list[str]) -> list[str]:
-    """Create what is missing of the topics and their dead-letter topics; give what was created."""
+    """Create missing topics and dead-letter topics; returns those that were created."""
     admin = kafka_admin(settings)
     known = existing_topics(settings, admin)
     created = _create(settings, admin, [topic for topic in topics if topic not in known])
@@ -117,7 +118,7 @@ def ensure_topics(settings: Settings, topics: list[str]) -> list[str]:
 
 
 def check_topic(settings: Settings, topic: str) -> None:
-    """See that a job's topic is there, and that its dead letters have a place.
+    """Check that a job's topic exists, and ensure its dead-letter topic.
 
     Raises:
         JobError: there is no such topic.
@@ -131,16 +132,16 @@ def check_topic(settings: Settings, topic: str) -> None:
 
 
 def ensure_dead_letter_topic(settings: Settings, topic: str) -> list[str]:
-    """Create the topic's dead-letter topic or raise its limit; give its name if it is new."""
-    return ensure_roomier_topic(settings, dead_letter_topic(topic), topic, KEPT_FOREVER)
+    """Create the topic's dead-letter topic or raise its limit; returns its name if it is new."""
+    return ensure_roomier_topic(settings, dead_letter_topic(topic), topic, KEEP_FOREVER)
 
 
 def ensure_roomier_topic(
     settings: Settings, name: str, topic: str, options: dict[str, str]
 ) -> list[str]:
-    """Create a topic that takes what `topic` takes and more, or raise its limit; name if new.
+    """Create a topic for larger messages than `topic`'s, or raise its limit; its name if new.
 
-    The new topic has as many partitions as `topic`, which must be there.
+    The new topic has as many partitions as `topic`, which must exist.
     """
     admin = kafka_admin(settings)
     known = existing_topics(settings, admin)
@@ -155,12 +156,12 @@ def ensure_roomier_topic(
 
 
 def redriven_topic(topic: str) -> str:
-    """Name of the topic that notes which dead letters of `topic` were sent back to it."""
+    """Name of the topic that records which dead letters of `topic` were sent back to it."""
     return topic + REDRIVEN_SUFFIX
 
 
 def ensure_redriven_topic(settings: Settings, topic: str) -> None:
-    """Create the topic of the notes if it is missing.
+    """Create the topic of redriven dead letters if it is missing.
 
     Raises:
         JobError: there is no topic `topic`.
@@ -170,12 +171,12 @@ def ensure_redriven_topic(settings: Settings, topic: str) -> None:
     known = existing_topics(settings, admin)
     name = redriven_topic(topic)
     if name not in known:
-        _create(settings, admin, [name], KEPT_FOREVER, known[topic])
+        _create(settings, admin, [name], KEEP_FOREVER, known[topic])
 
 
 def _create(
     settings: Settings,
-    admin: AdminClient,
+    admin: Admin,
     names: list[str],
     config: dict[str, str] | None = None,
     partitions: int | None = None,
@@ -184,6 +185,11 @@ def _create(
         return []
     new = [new_topic(settings, name, config, partitions) for name in names]
     _wait(admin.create_topics(new, operation_timeout=30), "create")
+    if not _become(settings, admin, names, present=True):
+        raise JobError(
+            f"Kafka does not list topics that it created {LISTING_SECONDS} s ago:"
+            f" {', '.join(names)}. See `make status` and `make logs SERVICE=kafka`."
+        )
     return names
 
 
@@ -193,7 +199,7 @@ def new_topic(
     config: dict[str, str] | None = None,
     partitions: int | None = None,
 ) -> NewTopic:
-    """A topic as it is asked of the broker; with several copies two of them confirm a message."""
+    """A new topic for the broker; with several copies, two of them must confirm a message."""
     copies = settings.topic_replication_factor
     return NewTopic(
         name,
@@ -231,11 +237,18 @@ def delete_topics(settings: Settings, topics: list[str]) -> None:
     if not present:
         return
     _wait(admin.delete_topics(present, operation_timeout=30), "delete")
-    deadline = time.monotonic() + DELETION_SECONDS
-    while any(topic in existing_topics(settings, admin) for topic in present):
+    if not _become(settings, admin, present, present=False):
+        raise JobError(
+            f"Kafka still lists deleted topics after {LISTING_SECONDS} s. See `make status`"
+            " and `make logs SERVICE=kafka`, then run `make up` to create them again."
+        )
+
+
+def _become(settings: Settings, admin: Admin, topics: list[str], *, present: bool) -> bool:
+    """Wait until all topics are listed, or none: brokers learn of a change a moment after it."""
+    deadline = time.monotonic() + LISTING_SECONDS
+    while any((topic in existing_topics(settings, admin)) != present for topic in topics):
         if time.monotonic() > deadline:
-            raise JobError(
-                f"Kafka still lists deleted topics after {DELETION_SECONDS} s. See `make status`"
-                " and `make logs SERVICE=kafka`, then run `make up` to create them anew."
-            )
-        time.sleep(0.2)
+            return False
+        time.sleep(RETRY_SECONDS)
+    return True

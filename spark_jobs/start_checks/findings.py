@@ -1,7 +1,7 @@
-"""What the checks before a start find, in words: what differs, how much it concerns, the choices.
+"""Words the findings of start checks: what differs, how much is affected, and the choices.
 
-Nothing starts while there is a finding. Some go away by an option, which accepts what they say;
-the others by setting right what differs, or by starting anew.
+Nothing starts while there is a finding. An option accepts some findings; the others need the
+difference put right, or a start from scratch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from settings import Settings
 
 
 def finding(settings: Settings, pipeline: str, problem: str, *choices: str) -> str:
-    """One finding as text; to start anew is always the last choice."""
+    """One finding as text; starting from scratch is always the last choice."""
     family = pipeline.partition("-")[0]
     reset = (
         f"`{remedies.reset(family, settings)}` deletes its checkpoint and stored data; the next job"
@@ -28,10 +28,10 @@ NOTHING_STARTED = "Nothing was started and nothing was changed."
 
 
 def refuse(findings: Sequence[str], closing: str = NOTHING_STARTED) -> None:
-    """Refuse to start where anything was found; `closing` says how things stand then.
+    """Refuse to start if there are findings; `closing` says what state this leaves.
 
     Raises:
-        JobError: names every finding with its choices.
+        JobError: with every finding and its choices.
     """
     if findings:
         raise JobError("\n".join([*findings, closing]))

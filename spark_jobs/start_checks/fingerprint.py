@@ -1,11 +1,12 @@
-"""Fingerprint of a pipeline's code: which rows it makes, and which state it remembers ids in.
+"""Fingerprint of a pipeline's code: which rows it makes, and how it stores the ids it has seen.
 
 A batch that one version of the code began must not be finished by another: some sinks would hold
-rows of the one, some of the other. And the state of the deduplication can only be read by the
-kind of code that wrote it.
+rows of the one, some of the other. And deduplication state can only be read by code that keeps it
+in the same form.
 
-The rows' part is the analysed plan that the code gives for an empty batch of messages, with fixed
-settings and a fixed clock: the same in every process, another as soon as a transform changes.
+The fingerprint of the rows is the analysed plan that the code yields for an empty batch of
+messages, with fixed settings and a fixed clock: the same in every process, and different as soon
+as a transform changes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from schemas.spark import MESSAGE_SCHEMA
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
-from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.transforms.deduplicate import select_first_arrivals
 
 DUMMY_KEY = "fingerprint"
@@ -36,8 +37,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATE_PROVIDER = "spark.sql.streaming.stateStore.providerClass"
 FIELDS_IN_PLANS = "spark.sql.debug.maxToStringFields"
 ALL_FIELDS = 2**31 - 1
-# Numbers that Spark gives out in the order of use: expressions `#12`, `#12L`, lambda variables
-# `x_12`, and in texts of plans `plan_id=12`.
+# Numbers that Spark assigns in order of use: expressions `#12`, `#12L`, lambda variables `x_12`,
+# and in plans `plan_id=12`.
 RUNNING_NUMBERS = re.compile(r"#\d+|\blambda [a-z]+_\d+|\b[xyz]_\d+\b|plan_id=\d+")
 STATE_KEY = "record_id"
 FILE_NAME = "millrace-code.json"
@@ -47,15 +48,15 @@ HEX_DIGITS = 12
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What code makes of messages.
+    """Identifies the code by what it makes of messages.
 
     Attributes:
         rows: Digest of the plan.
         spark: Major and minor version of Spark.
-        state_key: Column and type by which ids are remembered.
+        state_key: Column and type of the remembered ids.
         state_provider: Class that keeps them.
-        partitions: Over how many partitions they are spread.
-        sources: Digest of the source files; the same files give the same of all above.
+        partitions: Number of partitions over which they are spread.
+        sources: Digest of the source files; equal files have the same values in all fields above.
     """
 
     rows: str
@@ -67,7 +68,7 @@ class Fingerprint:
 
     @property
     def state(self) -> str:
-        """Digest of what the remembered ids depend on."""
+        """Digest of everything that determines how ids are remembered."""
         parts = (self.spark, self.state_key, self.state_provider, str(self.partitions))
         return _digest("\n".join(parts))
 
@@ -75,17 +76,17 @@ class Fingerprint:
         return f"{self.state}/{self.rows}"
 
     def differences(self, other: Fingerprint) -> str:
-        """What of the state differs: `spark 3.5, now 4.0`."""
+        """Which parts of the state differ: `spark 3.5, now 4.0`."""
         mine, others = asdict(self), asdict(other)
-        told = mine.keys() - {"rows", "sources"}
-        names = [name for name in mine if name in told and mine[name] != others[name]]
+        compared = mine.keys() - {"rows", "sources"}
+        names = [name for name in mine if name in compared and mine[name] != others[name]]
         return ", ".join(f"{name} {mine[name]}, now {others[name]}" for name in names)
 
 
 def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> Fingerprint:
-    """The fingerprint of the code that runs now, on the pipeline's checkpoint."""
+    """The fingerprint of the running code on the pipeline's checkpoint."""
     messages = spark.createDataFrame([], MESSAGE_SCHEMA)
-    # Keys and modes have a check of their own (`hash_key_id`) and must not be part of a plan.
+    # Key and mode have a check of their own (`hash_key_id`) and must not be part of a plan.
     fixed = settings.model_copy(
         update={"pii_hash_key": SecretStr(DUMMY_KEY), "pii_hash_mode": "hmac-sha256"}
     )
@@ -93,7 +94,7 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
     arrivals = classified.transform(
         select_first_arrivals, days=7, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
     )
-    checkpoint = pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, pipeline.name)
     version = ".".join(spark.version.split(".")[:2])
     return Fingerprint(
         rows=_digest(f"{version}\n{_plan_text(arrivals)}"),
@@ -107,9 +108,9 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
 
 @cache
 def sources_digest() -> str:
-    """Digest of all from which a fingerprint follows, but for the checkpoint."""
+    """Digest of everything that determines a fingerprint, except the checkpoint."""
     paths = [PROJECT_ROOT / "settings.py"]
-    for folder in ("schemas", "spark_jobs"):
+    for folder in ("runtime", "schemas", "spark_jobs"):
         paths += sorted(p for p in (PROJECT_ROOT / folder).rglob("*") if p.suffix in SOURCES)
     digest = hashlib.sha256(pyspark.__version__.encode())
     for path in paths:
@@ -118,7 +119,7 @@ def sources_digest() -> str:
 
 
 def needs_spark(checkpoint: Checkpoint) -> bool:
-    """Whether only Spark can tell if the code that wrote a checkpoint is the code that runs now."""
+    """Whether Spark must run to show whether the running code wrote a checkpoint."""
     if not checkpoint.can_be_reached:
         return True
     if checkpoint.last_planned() is None:
@@ -137,7 +138,7 @@ def _plan_text(rows: DataFrame) -> str:
 
 @contextmanager
 def _all_fields(spark: SparkSession) -> Iterator[None]:
-    """Let texts of plans name all fields, where Spark would write `... 12 more fields`."""
+    """Make plans name all fields, where Spark would write `... 12 more fields`."""
     before = spark.conf.get(FIELDS_IN_PLANS)
     spark.conf.set(FIELDS_IN_PLANS, str(ALL_FIELDS))
     try:
@@ -151,7 +152,7 @@ def _digest(text: str) -> str:
 
 
 def recorded(checkpoint: Checkpoint) -> Fingerprint | None:
-    """The fingerprint of the code that last worked on a checkpoint; None if it left none."""
+    """The fingerprint of the code that last used a checkpoint; None if it stored none."""
     text = checkpoint.read(FILE_NAME)
     if text is None:
         return None
@@ -159,13 +160,12 @@ def recorded(checkpoint: Checkpoint) -> Fingerprint | None:
         return Fingerprint(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise JobError(
-            f"`{checkpoint.path}/{FILE_NAME}` cannot be read ({type(error).__name__}): it was"
-            " changed from outside."
-            " Restore it with the checkpoint; or delete it, then the last entry of the ledger"
-            " alone tells what code wrote the checkpoint."
+            f"`{checkpoint.path}/{FILE_NAME}` cannot be read ({type(error).__name__}): something"
+            " else changed it. Restore it with the checkpoint; or delete it, then only the last"
+            " entry of the ledger says which code wrote the checkpoint."
         ) from error
 
 
 def record(checkpoint: Checkpoint, present: Fingerprint) -> None:
-    """Note beside a checkpoint what code is about to work on it."""
+    """Store with a checkpoint which code is about to use it."""
     checkpoint.write(FILE_NAME, json.dumps(asdict(present)))

@@ -1,8 +1,8 @@
 """Checks before a query starts: checkpoint, ledger, stores, broker and code must fit together.
 
-Counts and aggregates are increments that each batch may add once, known by query and batch. A new
-checkpoint is a new query and reads the topic anew, so it must never run over stores that hold
-what an earlier one wrote. See doctor.py for the broker's part.
+Counts and aggregates are increments that each batch, identified by query and number, may add once.
+A new checkpoint is a new query and reads the topic from the beginning, so it must never write to
+stores that hold what an earlier query wrote. topic.py compares the broker.
 """
 
 from __future__ import annotations
@@ -13,32 +13,29 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from settings import SINK_MODULES, Settings
+from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import CassandraSink
-from spark_jobs.sinks.files.reading import has_files
-from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.topics import TopicState, topic_state
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
 from spark_jobs.start_checks.topic import BrokerCheck
 from spark_jobs.state.acceptance import ACCEPT_CLOCK, ACCEPT_CODE, NOTHING, Accepted
-from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.state.clock import Moment, in_words, tolerance
 from spark_jobs.state.ledger import Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges, width
-from sql.tables import count_rows
 
 logger = logging.getLogger(__name__)
-COUNTED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a start of one pipeline finds; without findings it may start.
+    """Result of one pipeline's start checks; without findings it may start.
 
-    `lost` are offsets that come next and are no longer on the broker, as far as they are accepted;
-    `unread` how many offsets wait on the topic, None where that was not looked at.
+    `lost` are the next offsets that are no longer on the broker, if that loss was accepted;
+    `unread` is the number of offsets not yet read from the topic, None if it was not checked.
     """
 
     findings: list[str]
@@ -52,11 +49,12 @@ def check_start(
 ) -> Diagnosis:
     """Compare checkpoint, ledger, stores and broker; changes nothing.
 
-    A checkpoint on HDFS or S3 is compared once Spark runs.
+    A checkpoint on HDFS or S3 is checked once Spark runs.
     """
-    if not pipeline.checkpoint(settings).can_be_reached:
+    checkpoint = checkpoint_of(settings, pipeline.name)
+    if not checkpoint.can_be_reached:
         return Diagnosis([])
-    case = StartCheck(pipeline, settings, ledger, pipeline.checkpoint(settings), ledger.last())
+    case = StartCheck(pipeline, settings, ledger, checkpoint, ledger.last())
     if other_topic := list(case.other_topic()):
         return Diagnosis([*other_topic, *case.other_settings()])
     findings = [*case.accounts(), *case.other_settings()]
@@ -72,7 +70,7 @@ def check_start(
 
 
 def _unread(state: TopicState, last: Entry | None) -> int:
-    """Offsets of the topic behind the last confirmed batch."""
+    """Number of the topic's offsets after the last confirmed batch."""
     read = {partition: end for partition, (_, end) in last.offsets.items()} if last else {}
     return sum(
         max(0, end - max(start, read.get(partition, start)))
@@ -82,7 +80,7 @@ def _unread(state: TopicState, last: Entry | None) -> int:
 
 @dataclass(frozen=True)
 class StartCheck:
-    """One pipeline's checkpoint against its ledger, stores and settings."""
+    """Compares one pipeline's checkpoint with its ledger, stores and settings."""
 
     pipeline: Pipeline
     settings: Settings
@@ -91,22 +89,22 @@ class StartCheck:
     entry: Entry | None
 
     def has_own_checkpoint(self) -> bool:
-        """Whether the checkpoint is of the query whose batches the ledger has, as far as known."""
+        """Whether the checkpoint belongs to the ledger's query; True if the ledger is empty."""
         return self.entry is None or self.checkpoint.query_id() == self.entry.query_id
 
     def other_topic(self) -> Iterator[str]:
-        """Whether the checkpoint is of another topic than the setting says."""
+        """A finding if the checkpoint belongs to a different topic than the setting's."""
         planned, topic = self.checkpoint.last_planned(), self.pipeline.topic(self.settings)
-        if planned is not None and (read := self.checkpoint.plan(planned).topic) != topic:
+        if planned is not None and (read := self.checkpoint.planned_batch(planned).topic) != topic:
             yield self._finding(
-                f"the checkpoint `{self.checkpoint.path}` belongs to the topic `{read}`, the"
-                f" setting says `{topic}`. {self._stored()} came from the former.",
+                f"the checkpoint `{self.checkpoint.path}` belongs to the topic `{read}`, but the"
+                f" setting says `{topic}`. {self._stored()} came from `{read}`.",
                 f"set {self.pipeline.family.upper()}_TOPIC to `{read}` again",
-                "for another topic beside it set another MILLRACE_HOME and MONGO_DATABASE",
+                "to process both topics, set another MILLRACE_HOME and MONGO_DATABASE for one",
             )
 
     def accounts(self) -> Iterator[str]:
-        """Whether checkpoint, ledger and stores tell the same story."""
+        """Findings if checkpoint, ledger and stores contradict each other."""
         if self.entry is None:
             yield from self._without_ledger()
         elif not self.has_own_checkpoint():
@@ -114,15 +112,15 @@ class StartCheck:
             counts = self.ledger.totals()
             yield self._finding(
                 f"the ledger has batches up to {self.entry.batch_id}, but the checkpoint"
-                f" `{self.checkpoint.path}` {found}. Reading anew would count all {counts.read}"
-                f" messages twice, {counts.stored} stored records among them.",
-                "bring the checkpoint back",
+                f" `{self.checkpoint.path}` {found}. Reading the topic again would count all"
+                f" {counts.read} messages twice, including {counts.stored} stored records.",
+                "restore the checkpoint",
             )
         else:
             yield from self._other_age(self.entry)
 
     def other_settings(self) -> Iterator[str]:
-        """Whether the stores were written with other sinks or under another key."""
+        """Findings if the stores were written with different sinks or another key."""
         if self.entry is None:
             return
         present = sink_names(self.pipeline, self.settings, self.ledger.database)
@@ -131,23 +129,25 @@ class StartCheck:
         key_id = self.pipeline.hash_key_id(self.settings)
         if key_id != self.entry.hash_key_id:
             yield self._finding(
-                f"the digests in the stores were made with the key `{self.entry.hash_key_id}`, the"
-                f" present PII_HASH_KEY / PII_HASH_MODE is `{key_id}`. {self._stored()} have the"
-                " former ones; one person would get two digests.",
+                f"the digests in the stores were made with the key `{self.entry.hash_key_id}`, but"
+                f" the current PII_HASH_KEY / PII_HASH_MODE is `{key_id}`. {self._stored()} have"
+                " digests of the former key; one person would get two digests.",
                 "set the former PII_HASH_KEY and PII_HASH_MODE again",
             )
 
     def _other_sinks(self, before: Sequence[str], present: Sequence[str]) -> str:
-        """That sinks were added or dropped since the last batch, and the ways to go on."""
+        """The finding that sinks were added or dropped since the last batch."""
         added = [name for name in present if name not in before]
         dropped = [name for name in before if name not in present]
-        problem = f"what is stored went to `{','.join(before)}`, now it is `{','.join(present)}`."
+        problem = (
+            f"earlier batches went to `{','.join(before)}`, new ones go to `{','.join(present)}`."
+        )
         if added:
             problem += f" {' and '.join(added)} would lack the {self._stored()}."
         if dropped:
             problem += (
-                f" {' and '.join(dropped)} would be dropped: what is there of the {self._stored()}"
-                " stays, and nothing is added to it."
+                f" {' and '.join(dropped)} would be dropped: they keep what they hold of the"
+                f" {self._stored()}, and get nothing new."
             )
         former = (
             *(name for name in self.settings.sinks if name not in added),
@@ -160,86 +160,70 @@ class StartCheck:
         if not dropped:
             topic = self.pipeline.topic(self.settings)
             for number, name in enumerate(added, start=1):
-                # One after the other: all other sinks of a replay have what is stored.
+                # One at a time: a replay requires its other sinks to be complete.
                 so_far = self.settings.model_copy(update={"sinks": (*former, *added[:number])})
                 command = remedies.replay(topic, name, so_far)
-                choices.append(f"`{command}` writes all that is stored into {name} too")
+                choices.append(f"`{command}` writes all stored records into {name} too")
         return self._finding(problem, *choices)
 
     def clock_ahead(self, now: Moment) -> Iterator[str]:
-        """Whether the clock was set ahead since the last batch, as far as the uptime tells."""
+        """A finding if the clock was set ahead since the last batch, judged by the uptime."""
         before = self.entry.moment if self.entry else None
         ahead = before.time_ahead(now) if before else timedelta()
         if ahead > tolerance(self.settings.deduplication_days):
             yield self._finding(
-                f"the clock of this machine stands {in_words(ahead)} ahead of the time that has"
-                " passed since the last batch by the machine's uptime. If it was set, the ids of"
-                f" {self._stored()} would be forgotten so much earlier, and their duplicates be"
-                " taken for new.",
-                "set the clock right",
-                f"`{remedies.again(ACCEPT_CLOCK, self.settings)}` where it is right: the machine"
-                " stood still, or its clock was wrong before",
+                f"this machine's clock is {in_words(ahead)} ahead of the time that has passed since"
+                " the last batch by the machine's uptime. If the clock was set ahead, the ids of"
+                f" {self._stored()} would be forgotten that much earlier, and their duplicates"
+                " stored as new.",
+                "correct the clock",
+                f"`{remedies.again(ACCEPT_CLOCK, self.settings)}` if the clock is right: it was"
+                " wrong before, or the machine was suspended",
             )
 
     def _without_ledger(self) -> Iterator[str]:
-        # Batches that held no message are committed without an entry: only offsets tell.
+        # Batches without messages are committed without an entry, so only offsets are compared.
         committed = self.checkpoint.last_committed()
         if read := width(self.checkpoint.done_ranges()):
             yield self._finding(
-                f"the checkpoint `{self.checkpoint.path}` is done with {read} offsets, but the"
-                " ledger `batches` in MongoDB has none. Was the database"
+                f"the checkpoint `{self.checkpoint.path}` has processed {read} offsets, but the"
+                " ledger `batches` in MongoDB is empty. Was the database"
                 f" `{self.settings.mongo_database}` emptied or changed?",
-                "bring the database back, or set MONGO_DATABASE to it",
+                "restore the database, or set MONGO_DATABASE to the right one",
                 self._replay(),
             )
         if committed is None and self.checkpoint.last_planned() is None:
-            for store in self._filled_stores():
+            sinks = sinks_of(self.pipeline, self.settings, self.ledger.database)
+            for held in filter(None, (sink.has_data() for sink in sinks)):
                 yield self._finding(
-                    f"{store}, but there is neither a checkpoint nor a ledger of how they came"
+                    f"{held}, but there is neither a checkpoint nor a ledger of how they came"
                     " there. Reading anew would count them twice.",
                     f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
                 )
-
-    def _filled_stores(self) -> Iterator[str]:
-        if "cassandra" in self.settings.sinks and self.pipeline.tables:
-            sink = CassandraSink(self.settings, self.pipeline.tables)
-            if rows := sink.count_records(at_most=COUNTED_ROWS):
-                number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
-                yield f"Cassandra holds records ({number} in a table)"
-        if "mongodb" in self.settings.sinks:
-            collections = [self.ledger.database[name] for name in self.pipeline.collections]
-            if documents := sum(each.count_documents({}) for each in collections):
-                yield f"MongoDB holds aggregates ({documents} documents)"
-        if "postgres" in self.settings.sinks:
-            names = [table.name for table in self.pipeline.sql_tables]
-            if rows := sum(count_rows(self.settings, name) for name in names):
-                yield f"PostgreSQL holds records ({rows} rows)"
-        if "files" in self.settings.sinks and has_files(self.settings, self.pipeline):
-            yield f"`{self.settings.output_path}` holds files of {self.pipeline.family}"
 
     def _other_age(self, entry: Entry) -> Iterator[str]:
         planned, committed = self.checkpoint.last_planned(), self.checkpoint.last_committed()
         if planned is None or entry.batch_id > planned:
             newer = [e for e in self.ledger.entries() if planned is None or e.batch_id > planned]
             yield self._finding(
-                f"the ledger has batch {entry.batch_id}, the checkpoint `{self.checkpoint.path}`"
-                f" is older: it lacks {len(newer)} batches with {sum(e.counts.read for e in newer)}"
-                " messages, which would be counted twice.",
-                "bring the newer checkpoint back",
+                f"the ledger has batch {entry.batch_id}, but the checkpoint"
+                f" `{self.checkpoint.path}` is older: it lacks {len(newer)} batches with"
+                f" {sum(e.counts.read for e in newer)} messages, which would be counted twice.",
+                "restore the newer checkpoint",
             )
             return
-        # The ledger may be ahead of Spark's commit by one batch, and never behind it.
+        # The ledger may be one batch ahead of Spark's commit, and is never behind it.
         if beyond := _read_beyond(entry, self.checkpoint.next_offsets()):
             yield self._finding(
-                f"the checkpoint has read on, {_batch(committed)}, the ledger ends with"
-                f" {entry.batch_id}: {width(beyond)} offsets are missing in it. Was MongoDB"
-                " restored from an older backup?",
-                "bring the newer ledger and aggregates back",
+                f"the checkpoint is ahead ({_batch(committed)}), the ledger ends with batch"
+                f" {entry.batch_id} and lacks {width(beyond)} offsets. Was MongoDB restored from an"
+                " older backup?",
+                "restore the newer ledger and aggregates",
                 self._replay(),
             )
 
     def _replay(self) -> str:
-        command = remedies.replay(self.pipeline.topic(self.settings), "mongodb", self.settings)
+        command = remedies.replay(self.pipeline.topic(self.settings), LEDGER_SINK, self.settings)
         return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
 
     def _stored(self) -> str:
@@ -267,10 +251,10 @@ def check_code(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
 ) -> list[str]:
     """Compare the code that runs now with the code that left the checkpoint."""
-    checkpoint, entry = pipeline.checkpoint(settings), ledger.last()
+    checkpoint, entry = checkpoint_of(settings, pipeline.name), ledger.last()
     planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
     before = recorded(checkpoint)
-    known = str(before) if before else (entry.plan if entry else None)
+    known = str(before) if before else (entry.code_fingerprint if entry else None)
     if planned is None or known is None or known == str(present):
         return []
     state, _, _ = known.partition("/")
@@ -280,10 +264,10 @@ def check_code(
             finding(
                 settings,
                 pipeline.name,
-                f"the checkpoint `{checkpoint.path}` was written by other code"
+                f"the checkpoint `{checkpoint.path}` was written by different code"
                 f" (`{known}`, now `{present}`{differs}), which kept the ids of"
                 f" {ledger.totals().stored} stored records in another form; this code could not"
-                " tell duplicates of them.",
+                " recognize their duplicates.",
                 "go back to the former version of Millrace or Spark",
             )
         ]
@@ -296,13 +280,13 @@ def check_code(
         finding(
             settings,
             pipeline.name,
-            f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by other"
+            f"batch {planned} ({width(checkpoint.ranges(planned))} messages) was begun by different"
             f" code (`{known}`, now `{present}`) and may be half written: some sinks would hold"
-            " what the former made of it, others what this one makes.",
+            " rows from the former code, others from this code.",
             f"finish it with the former version (`{remedies.job(pipeline.family, settings)}`), then"
-            " come back",
-            f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this one: its rows are"
-            " written over, aggregates that have the batch keep what they have until"
-            f" `{remedies.rebuild(settings)}`, then run `make verify`",
+            " use this one again",
+            f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this version: its rows are"
+            " overwritten, but aggregates that include the batch keep their values until"
+            f" `{remedies.rebuild(settings)}`; then run `make verify`",
         )
     ]

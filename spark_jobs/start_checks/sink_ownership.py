@@ -1,8 +1,8 @@
-"""Which job feeds which sink, where sinks of one pipeline may have jobs of their own.
+"""Which job writes to which sink, for pipelines whose sinks may have separate jobs.
 
-Collection `feeds` of MongoDB: one document for each sink of such a pipeline, made by the job that
-came first and never changed; `make reset` deletes it. A sink that two jobs fed would hold every
-record twice, or hold records that no account of the other has.
+Collection `feeds` of MongoDB: one document per sink of such a pipeline, made by the first job that
+claims it and never changed; `make reset` deletes it. If two jobs wrote to one sink, it would hold
+every record twice, or records that the other job's ledger does not have.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ COLLECTION = "feeds"
 def claimed(
     pipelines: Sequence[Pipeline], settings: Settings, database: Database[Document]
 ) -> list[Pipeline]:
-    """Claim the sinks of each pipeline for it, and give the pipelines with what they may write.
+    """Claim each pipeline's sinks; returns the pipelines with the sinks they may write to.
 
-    What is written whatever `SINKS` says is left to the job that came first.
+    Sinks that are written whatever `SINKS` says belong to the first job that claims them.
 
     Raises:
-        JobError: another job of the pipeline feeds one of its sinks.
+        JobError: another job of the pipeline writes to one of its sinks.
         SinkError: MongoDB did not answer.
     """
     try:
         return [_claimed(pipeline, settings, database) for pipeline in pipelines]
     except PyMongoError as error:
-        raise sink_error("MongoDB", f"note in `{COLLECTION}` who feeds a sink", error) from error
+        raise sink_error("MongoDB", f"note in `{COLLECTION}` a sink's job", error) from error
 
 
 def forget_feeds(database: Database[Document], pipeline: str) -> None:
-    """Let go of the sinks that a pipeline feeds."""
+    """Release the sinks that a pipeline has claimed."""
     database[COLLECTION].delete_many({"pipeline": pipeline})
 
 
@@ -52,12 +52,12 @@ def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document
     own = [name for name in pipeline.separable if name in settings.sinks]
     others = {name: _feeder(pipeline, name, database) for name in own}
     if taken := {name: feeder for name, feeder in others.items() if feeder != pipeline.name}:
-        told = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
+        owned = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
         raise JobError(
             finding(
                 settings,
                 pipeline.name,
-                f"{told}: two jobs would write every record twice.",
+                f"{owned}: two jobs would write every record twice.",
                 *(
                     f"start that job instead: `{_start(each)}`"
                     for each in sorted({*taken.values()})
@@ -69,14 +69,14 @@ def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document
 
 
 def _start(feeder: str) -> str:
-    """The command that starts a job: its name tells the sinks that it feeds alone."""
+    """The command that starts a job, whose name lists the sinks that it feeds alone."""
     family, _, sinks = feeder.partition("-")
     options = ["--sinks", sinks.replace("-", ",")] if sinks else []
     return remedies.job(family, None, *options)
 
 
 def _feeder(pipeline: Pipeline, sink: str, database: Database[Document]) -> str:
-    """The job that feeds a sink: the one that was noted first, which may be this one now."""
+    """The job that feeds a sink; claims the sink for this pipeline if it is free."""
     key = f"{pipeline.family}/{sink.rpartition('.')[2]}"
     try:
         database[COLLECTION].insert_one({"_id": key, "pipeline": pipeline.name})

@@ -1,4 +1,4 @@
-"""Checkpoint and broker compared: is it the same topic, and does it still have what comes next?"""
+"""Compares checkpoint and broker: is it the same topic, and does it still have the next offsets?"""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from runtime import remedies
-from settings import Settings, dead_letter_topic
+from runtime.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
+from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import TopicState, redriven_topic
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.state.acceptance import ACCEPT_LOSS, ACCEPT_PARTITIONS, Accepted
@@ -20,7 +21,7 @@ from spark_jobs.state.offset_ranges import Ranges, overlap, ranges_in_words, wid
 
 @dataclass(frozen=True)
 class BrokerCheck:
-    """One pipeline's checkpoint against the broker."""
+    """Compares one pipeline's checkpoint with the broker."""
 
     pipeline: Pipeline
     settings: Settings
@@ -30,13 +31,13 @@ class BrokerCheck:
     state: TopicState
 
     def findings(self, accepted: Accepted) -> list[str]:
-        """What stands against a start, as text."""
+        """The reasons not to start, as text."""
         if recreated := self._recreated():
             return [recreated]
         return [*self._aged_out(accepted), *self._added_partitions(accepted)]
 
     def lost(self) -> Ranges:
-        """Offsets that come next and that the broker no longer has."""
+        """Next offsets to read that the broker no longer has."""
         after = self.checkpoint.next_offsets()
         if not after:
             return {}
@@ -52,31 +53,31 @@ class BrokerCheck:
         if known and self.state.topic_id and known != self.state.topic_id:
             reasons.append(f"its id is `{self.state.topic_id}`, the ledger knows `{known}`")
         if gone := set(self.checkpoint.next_offsets()) - set(self.state.offsets):
-            reasons.append(f"{len(gone)} of the partitions that were read are gone")
+            reasons.append(f"{len(gone)} of the partitions read before are gone")
         if beyond := self._beyond_end():
-            reasons.append(f"{width(beyond)} offsets that were read before lie beyond its end")
+            reasons.append(f"{width(beyond)} offsets read before lie beyond its end")
         if not reasons:
             return None
         name, topic = self.pipeline.name, self.pipeline.topic(self.settings)
         return finding(
             self.settings,
             name,
-            f"the topic `{topic}` at `{self.settings.kafka_bootstrap_servers}` is another one than"
+            f"the topic `{topic}` at `{self.settings.kafka_bootstrap_servers}` is not the same as"
             f" before ({'; '.join(reasons)}). The stores hold {self.ledger.totals().stored} records"
-            f" of the former one, this one holds {width(self.state.offsets)} messages, and a"
-            " message is known by its partition and offset, so the two cannot be mixed.",
+            f" from the former topic, this one holds {width(self.state.offsets)} messages, and"
+            " messages are identified by partition and offset, so the two cannot be mixed.",
             f"set {self.pipeline.family.upper()}_TOPIC and KAFKA_BOOTSTRAP_SERVERS to the former"
             " topic again",
-            f"before a reset delete `{dead_letter_topic(topic)}` and `{redriven_topic(topic)}` too:"
-            " what they hold is known by coordinates of the former topic",
+            f"before a reset, delete `{dead_letter_topic(topic)}` and `{redriven_topic(topic)}`"
+            " too: their messages are identified by offsets of the former topic",
         )
 
     def _beyond_end(self) -> Ranges:
-        """Offsets that were read or planned before, and that the broker has not reached."""
+        """Offsets that were read or planned before, but lie beyond the broker's end."""
         planned = self.checkpoint.last_planned()
         seen = dict(self.checkpoint.next_offsets())
         if planned is not None:
-            seen |= self.checkpoint.plan(planned).until
+            seen |= self.checkpoint.planned_batch(planned).until
         return {
             partition: (end, seen[partition])
             for partition, (_, end) in self.state.offsets.items()
@@ -90,23 +91,23 @@ class BrokerCheck:
         name, topic = self.pipeline.name, self.pipeline.topic(self.settings)
         aged_out = (
             f"{width(lost)} messages of the topic `{topic}` aged out on the broker before batch"
-            f" {self._next_batch()} had read them: {ranges_in_words(lost)}."
+            f" {self._next_batch()} could read them: {ranges_in_words(lost)}."
         )
         if self._is_confirmed(self._next_batch()):
-            aged_out += " The ledger has that batch: what it held of them is in all sinks."
+            aged_out += " The ledger has that batch, so its messages are in all sinks."
         elif traces := self._traces(lost) if accepted.loss else None:
             return [
                 finding(
                     self.settings,
                     name,
-                    f"{aged_out} That batch was half written, and {traces}: they can neither be"
-                    f" completed nor count as lost, so {ACCEPT_LOSS} cannot help.",
+                    f"{aged_out} That batch was half written, and {traces}: the messages can"
+                    f" neither be completed nor counted as lost, so {ACCEPT_LOSS} cannot help.",
                 )
             ]
         if accepted.loss:
             return []
         command = remedies.again(ACCEPT_LOSS, self.settings)
-        choice = f"`{command}` goes on without them; the ledger names them, `make verify` too"
+        choice = f"`{command}` continues without them; the ledger and `make verify` list them"
         return [finding(self.settings, name, aged_out, choice)]
 
     def _next_batch(self) -> int:
@@ -119,7 +120,7 @@ class BrokerCheck:
         return self.entry is not None and self.entry.batch_id >= batch_id
 
     def _traces(self, lost: Ranges) -> str | None:
-        """What a batch that crashed has left in the stores of messages that are gone since."""
+        """What a crashed batch left in the stores from messages that are now lost."""
         batch_id, query_id = self._next_batch(), self.checkpoint.query_id()
         if batch_id != self.checkpoint.last_planned():
             return None
@@ -129,7 +130,7 @@ class BrokerCheck:
         database, topic = self.ledger.database, self.pipeline.topic(self.settings)
         applied = {f"applied.{query_id}": {"$gte": batch_id}}
         if any(database[name].find_one(applied, {"_id": 1}) for name in self.pipeline.collections):
-            return "aggregates hold it"
+            return "aggregates include it"
         ids = (
             f"{topic}/{p}/{o}" for p, (start, end) in of_batch.items() for o in range(start, end)
         )
@@ -139,10 +140,9 @@ class BrokerCheck:
         noted = database[CONFIRMATIONS].find_one({"query_id": query_id, "batch_id": batch_id})
         if noted and noted["sinks"]:
             return f"{', '.join(noted['sinks'])} confirmed it"
-        if "cassandra" in self.settings.sinks and self.pipeline.tables:
-            if CassandraSink(self.settings, self.pipeline.tables).holds_any_of(of_batch):
-                return "Cassandra holds rows of them"
-        return None
+        sinks = sinks_of(self.pipeline, self.settings, database)
+        holding = (sink.store for sink in sinks if sink.holds_any_of(of_batch))
+        return next((f"{store} holds rows of them" for store in holding), None)
 
     def _added_partitions(self, accepted: Accepted) -> list[str]:
         known = self.checkpoint.next_offsets()
@@ -156,7 +156,7 @@ class BrokerCheck:
                 f"the topic `{self.pipeline.topic(self.settings)}` has {len(self.state.offsets)}"
                 f" partitions, the checkpoint knows {len(known)}. The new ones hold {width(added)}"
                 " messages. They are read from their beginning, so nothing is lost; but messages"
-                " of one key may now lie in two partitions, in no order.",
+                " with the same key may now be in two partitions, in no defined order.",
                 f"`{remedies.again(ACCEPT_PARTITIONS, self.settings)}` reads the new ones too",
             )
         ]

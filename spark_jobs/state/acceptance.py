@@ -1,4 +1,4 @@
-"""What a user lets a start go over, and the options that say so."""
+"""The options by which a user accepts findings of the start checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACCEPT_LOSS, ACCEPT_PARTITIONS, ACCEPT_CODE, ACCEPT_CLOCK = (
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the user lets a start go over."""
+    """Which findings of the start checks the user accepts."""
 
     loss: bool = False
     partitions: bool = False
@@ -27,31 +27,31 @@ NOTHING = Accepted()
 
 
 def add_acceptance(parser: ArgumentParser) -> None:
-    """Add the options by which a user accepts what the checks before a start say."""
+    """Add the options by which a user accepts findings of the start checks."""
     parser.add_argument(
         ACCEPT_LOSS,
         action="store_true",
-        help="go on where unread messages have aged out on the broker; the ledger names them",
+        help="continue after unread messages that aged out on the broker; the ledger lists them",
     )
     parser.add_argument(
         ACCEPT_PARTITIONS,
         action="store_true",
-        help="go on where the topic got more partitions; they are read from their beginning",
+        help="continue although the topic has new partitions; they are read from their beginning",
     )
     parser.add_argument(
         ACCEPT_CODE,
         action="store_true",
-        help="repeat with this code a batch that other code has begun; run `make verify` then",
+        help="repeat with this code a batch that different code began; then run `make verify`",
     )
     parser.add_argument(
         ACCEPT_CLOCK,
         action="store_true",
-        help="go on where the machine stood still, or its clock was wrong before and is right now",
+        help="continue if the clock is right: it was wrong before, or the machine was suspended",
     )
 
 
 def accepted(options: Namespace) -> Accepted:
-    """What the options of `add_acceptance` say."""
+    """The values of `add_acceptance`'s options."""
     return Accepted(
         options.accept_loss, options.accept_partitions, options.accept_code, options.accept_clock
     )

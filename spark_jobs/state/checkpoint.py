@@ -1,11 +1,11 @@
-"""What a checkpoint folder says: its query, the offsets of each micro-batch, its clock.
+"""Reads a checkpoint folder: its query, and the offsets and clock of each micro-batch.
 
 Source of the format: Spark 3.5's `HDFSMetadataLog` (a version line, then JSON), `OffsetSeqLog`
 (metadata line, then one line of offsets for each source) and `KafkaSourceInitialOffsetWriter`
 (a zero byte, version line, offsets).
 
-A checkpoint on HDFS or S3 is reached by Hadoop's FileSystem in the driver's JVM, thus only while
-Spark runs.
+A checkpoint on HDFS or S3 is read by Hadoop's FileSystem in the driver's JVM, so only while Spark
+runs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ ACCEPTED_LOSS = "millrace-accepted-loss.json"
 
 
 @dataclass(frozen=True)
-class BatchPlan:
-    """One micro-batch as planned: written before it runs, the same when it is repeated."""
+class PlannedBatch:
+    """One micro-batch as Spark plans it: stored before it runs, unchanged when repeated.
+
+    `until` is the offset after the last one of each partition.
+    """
 
     batch_id: int
     topic: str
@@ -43,27 +46,27 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A query's checkpoint folder. Missing files read as absent, unreadable ones raise.
+    """A query's checkpoint folder. Missing files read as None, unreadable ones raise.
 
     Attributes:
-        path: A folder of this machine, or the address of one on HDFS or S3.
+        path: A folder on this machine, or the address of one on HDFS or S3.
     """
 
     path: Path | str
 
     @property
     def url(self) -> str:
-        """The folder as Spark wants it, on this machine with `file:` too."""
+        """The folder's address for Spark, on this machine with `file:`."""
         return self._files.url("")
 
     @property
     def can_be_reached(self) -> bool:
-        """Whether calls can be made now: HDFS and S3 want the driver's JVM."""
+        """Whether the folder can be read now: HDFS and S3 need the driver's JVM."""
         return can_be_reached(self._files)
 
     @property
     def _pipeline(self) -> str:
-        """The pipeline whose it is: its folder is below one of that name."""
+        """The pipeline that it belongs to, by the name of the folder above."""
         return Path(str(self.path)).parent.name.partition("-")[0]
 
     def query_id(self) -> str | None:
@@ -72,19 +75,19 @@ class Checkpoint:
         return None if metadata is None else str(json.loads(metadata)["id"])
 
     def last_planned(self) -> int | None:
-        """The last batch that was begun."""
+        """The last batch that Spark planned, None before the first."""
         return max(self._ids("offsets"), default=None)
 
     def last_committed(self) -> int | None:
-        """The last batch that Spark knows to be complete."""
+        """The last batch that Spark committed, None before the first."""
         return max(self._ids("commits"), default=None)
 
     def shuffle_partitions(self) -> int | None:
-        """Partitions of its state, which it keeps for ever; None before its first batch."""
+        """Number of partitions of its state, which never changes; None before its first batch."""
         last = self.last_planned()
-        return None if last is None else self.plan(last).shuffle_partitions
+        return None if last is None else self.planned_batch(last).shuffle_partitions
 
-    def plan(self, batch_id: int) -> BatchPlan:
+    def planned_batch(self, batch_id: int) -> PlannedBatch:
         """The offsets and the clock of one micro-batch.
 
         Raises:
@@ -96,7 +99,7 @@ class Checkpoint:
             metadata = json.loads(metadata_line)
             conf = metadata.get("conf", {})
             topic, until = _one_topic(json.loads(offsets_line))
-            return BatchPlan(
+            return PlannedBatch(
                 batch_id=batch_id,
                 topic=topic,
                 until=until,
@@ -107,8 +110,8 @@ class Checkpoint:
         except (ValueError, KeyError) as error:
             raise JobError(
                 f"The checkpoint `{self.path}` has no readable plan of batch {batch_id}"
-                f" ({type(error).__name__}): it was changed from outside or made by another"
-                " version of Spark. Restore it, or start from scratch with"
+                f" ({type(error).__name__}): something else changed it, or another version of"
+                " Spark made it. Restore it, or start from scratch with"
                 f" `{remedies.reset(self._pipeline)}`."
             ) from error
 
@@ -117,48 +120,48 @@ class Checkpoint:
 
         A partition that was added later begins at 0, where Spark begins to read it.
         """
-        until = self.plan(batch_id).until
-        start = self.plan(batch_id - 1).until if batch_id > 0 else self._initial_offsets()
+        until = self.planned_batch(batch_id).until
+        start = self.planned_batch(batch_id - 1).until if batch_id > 0 else self._initial_offsets()
         return {partition: (start.get(partition, 0), end) for partition, end in until.items()}
 
     def next_offsets(self) -> Offsets:
-        """Where reading goes on; empty before a first start.
+        """The next offset to read in each partition; empty before the first start.
 
-        A batch that was planned and not committed is read again from its beginning.
+        A batch that was planned but not committed is read again from its beginning.
         """
         planned = self.last_planned()
         if planned is None:
             return self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
         if self.last_committed() == planned:
-            return self.plan(planned).until
+            return self.planned_batch(planned).until
         return {partition: start for partition, (start, _) in self.ranges(planned).items()}
 
     def done_ranges(self) -> dict[int, tuple[int, int]]:
-        """Partition -> (where the query began, where reading goes on)."""
+        """Partition -> (first offset that the query read, next offset to read)."""
         begun = self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
         return {p: (begun.get(p, 0), offset) for p, offset in self.next_offsets().items()}
 
     def note_accepted_loss(self, ranges: Mapping[int, tuple[int, int]]) -> None:
-        """Remember which unread offsets the user goes on without, should the next batch die."""
+        """Store the loss that the user accepted, in case the next batch crashes."""
         text = json.dumps({str(partition): list(span) for partition, span in ranges.items()})
         self.write(ACCEPTED_LOSS, text)
 
     def noted_loss(self) -> dict[int, tuple[int, int]]:
-        """What `note_accepted_loss` wrote last; empty where it never did."""
+        """What `note_accepted_loss` stored last; empty if it never did."""
         noted = json.loads(self.read(ACCEPTED_LOSS) or "{}")
         return {int(partition): (start, end) for partition, (start, end) in noted.items()}
 
     def set_timestamp(self, batch_id: int, timestamp_ms: int) -> None:
-        """Change a planned batch's clock, and nothing else of it."""
+        """Change only the clock of a planned batch."""
         version, metadata, *offsets = (self.read(f"offsets/{batch_id}") or "").splitlines()
         changed = json.dumps(json.loads(metadata) | {"batchTimestampMs": timestamp_ms})
-        # Without its checksum file the log is read unchecked; with the former it would be refused.
+        # Without its checksum file the log is read unchecked; the old checksum would not match.
         with self._explained():
             self._files.delete(f"offsets/.{batch_id}.crc")
         self.write(f"offsets/{batch_id}", "\n".join([version, changed, *offsets]))
 
     def read(self, name: str) -> str | None:
-        """A file of the folder, None where there is none.
+        """The content of a file in the folder, None if there is no such file.
 
         Raises:
             SinkUnavailable: its file system did not answer.
@@ -168,7 +171,7 @@ class Checkpoint:
         return None if content is None else content.lstrip(b"\0").decode()
 
     def write(self, name: str, text: str) -> None:
-        """Put a file of the folder in place, whole.
+        """Write a file in the folder atomically.
 
         Raises:
             SinkUnavailable: its file system did not answer.
@@ -177,7 +180,7 @@ class Checkpoint:
             self._files.write(name, text.encode())
 
     def delete(self) -> None:
-        """Delete the folder; elsewhere than on S3 in one step, as readers see it."""
+        """Delete the folder; readers see it vanish in one step, except on S3."""
         with self._explained():
             self._files.delete_whole()
 
@@ -192,7 +195,7 @@ class Checkpoint:
         except (OSError, Py4JError) as error:
             raise SinkUnavailable(
                 f"The checkpoint `{self.path}` cannot be reached ({type(error).__name__}). Nothing"
-                " is lost. See that its file system is up, and its access rights and free space;"
+                " is lost. Check that its file system is up, its access rights and free space;"
                 " correct CHECKPOINT_PATH if it is elsewhere."
             ) from error
 
@@ -205,10 +208,15 @@ class Checkpoint:
             return sorted(int(name) for name in self._files.names(log) if name.isdigit())
 
 
-def checkpoint_at(settings: Settings, *parts: str) -> Checkpoint:
-    """The checkpoint of that name below `CHECKPOINT_PATH`."""
-    place = "/".join([settings.checkpoints, *parts])
+def checkpoint_at(root: str, *parts: str) -> Checkpoint:
+    """The checkpoint of that name below `root`, a folder or an address."""
+    place = "/".join([root, *parts])
     return Checkpoint(place if "://" in place else Path(place))
+
+
+def checkpoint_of(settings: Settings, pipeline: str) -> Checkpoint:
+    """A pipeline's checkpoint; the version changes with the form of its state."""
+    return checkpoint_at(settings.checkpoints, pipeline, "v1")
 
 
 def _one_topic(offsets: dict[str, Any]) -> tuple[str, Offsets]:

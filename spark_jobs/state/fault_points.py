@@ -1,8 +1,8 @@
-"""Named points at which a job can be made to die, to prove that each moment is safe.
+"""Named points at which a job can be made to crash, to prove that a crash there is safe.
 
 Off unless the environment variable `MILLRACE_FAULT` names one: `between-tables`, or
 `between-tables:3` for the third time that it is reached. The process and its JVM then end as by
-`kill -9`. `make chaos` and the tests use it; docs/guarantees.md says what each point attacks.
+`kill -9`. `make chaos` and the tests use it; docs/guarantees.md says what each point tests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psutil
 from errors import JobError
 
 VARIABLE: Final = "MILLRACE_FAULT"
-# In the order in which a micro-batch passes them.
+# In the order in which a micro-batch reaches them.
 FAULT_POINTS: Final = (
     "before-cassandra",
     "between-tables",
@@ -42,10 +42,10 @@ _reached: Counter[str] = Counter()
 
 
 def check_fault() -> None:
-    """See that `MILLRACE_FAULT`, if there is one, names a point of a job.
+    """Check that `MILLRACE_FAULT`, if set, names a fault point.
 
     Raises:
-        JobError: it does not, so the crash asked for would never come.
+        JobError: it does not, so the crash would never happen.
     """
     wanted = os.environ.get(VARIABLE)
     if not wanted:
@@ -53,19 +53,19 @@ def check_fault() -> None:
     name, _, time = wanted.partition(":")
     if name not in FAULT_POINTS or (time and not (time.isdecimal() and int(time))):
         raise JobError(
-            f"{VARIABLE} is `{wanted}`; expected one of {', '.join(FAULT_POINTS)}, with `:3` after"
-            " it for the third time. Unset it for a normal run."
+            f"{VARIABLE} is `{wanted}`; expected one of {', '.join(FAULT_POINTS)}, followed by `:3`"
+            " for the third time. Unset it for a normal run."
         )
 
 
 def fault_point(name: str) -> None:
-    """Die here if `MILLRACE_FAULT` says so; nothing otherwise."""
+    """Crash here if `MILLRACE_FAULT` says so; otherwise do nothing."""
     if _is_due(name):
         die(name)
 
 
 def parts_around_fault(name: str, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """All items in one part; where the fault is due, the first half, and then the end."""
+    """All items in one part; if the fault is due, the first half, then crash."""
     if not _is_due(name):
         yield items
         return
@@ -74,7 +74,7 @@ def parts_around_fault(name: str, items: Sequence[Item]) -> Iterator[Sequence[It
 
 
 def die(name: str) -> None:
-    """End this process and its children, the JVM among them, as a power cut would."""
+    """Kill this process and its children, including the JVM, as a power cut would."""
     sys.stderr.write(f"{VARIABLE}: ends at {name}\n")
     sys.stderr.flush()
     for child in psutil.Process().children(recursive=True):

@@ -1,4 +1,4 @@
-"""Instants as Kafka counts them: milliseconds since 1970, and any number that a sender wrote."""
+"""Kafka timestamps: milliseconds since 1970, but a sender may write any number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant_or_number(milliseconds: int) -> datetime | str:
-    """The instant in UTC; its number as text where it lies outside 1970-9999."""
+    """The instant in UTC; the number as text if it is outside 1970-9999."""
     try:
         instant = EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:

@@ -1,7 +1,7 @@
-"""The ledger: collection `batches` of MongoDB, one document for each micro-batch.
+"""The ledger: collection `batches` of MongoDB, one document per micro-batch.
 
-It is written last, when every sink has confirmed. So a batch in the ledger is in every sink; a
-batch that is not may be in some, and is repeated with the same rows, which changes nothing there.
+It is written last, when every sink has confirmed. So a batch in the ledger is in every sink; any
+other may be in some sinks and is repeated with the same rows, which changes nothing there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Document = dict[str, Any]
 class Counts:
     """Where the messages of a batch went: `read` is the sum of the next four.
 
-    `alerts` are those of the stored that are incomplete customers.
+    `alerts` is the number of stored records that are incomplete customers.
     """
 
     read: int = 0
@@ -61,9 +61,10 @@ class Counts:
 class Entry:
     """One confirmed micro-batch.
 
-    `topic_id` is the broker's own id of the topic, `plan` the fingerprint of the code that made
-    the batch; `accepted_loss` are those of its offsets that the broker no longer had and whose
-    loss the user accepted; `moment` is when it was confirmed. Absent in entries of older versions.
+    `topic_id` is the broker's id of the topic; `code_fingerprint` (`plan` in the collection)
+    identifies the code that made the batch; `accepted_loss` are its offsets that the broker no
+    longer had and whose loss the user accepted; `moment` is when it was confirmed. Each of them
+    may be absent.
     """
 
     pipeline: str
@@ -75,12 +76,12 @@ class Entry:
     sinks: tuple[str, ...]
     hash_key_id: str | None = None
     topic_id: str | None = None
-    plan: str | None = None
+    code_fingerprint: str | None = None
     accepted_loss: Ranges = field(default_factory=dict)
     moment: Moment | None = None
 
     def document(self, now: datetime) -> Document:
-        """The entry as it stands in the collection."""
+        """The entry as a document of the collection."""
         return {
             "_id": f"{self.query_id}/{self.batch_id}",
             "pipeline": self.pipeline,
@@ -92,7 +93,7 @@ class Entry:
             "sinks": list(self.sinks),
             "hash_key_id": self.hash_key_id,
             "topic_id": self.topic_id,
-            "plan": self.plan,
+            "plan": self.code_fingerprint,
             "accepted_loss": _range_documents(self.accepted_loss),
             "clock": self.moment.document() if self.moment else None,
             "updated_at": now,
@@ -100,7 +101,7 @@ class Entry:
 
     @classmethod
     def of(cls, document: Document) -> Entry:
-        """The entry that a document of the collection holds."""
+        """The entry in a document of the collection."""
         names = ("read", "stored", "dead_lettered", "filtered", "duplicates", "reasons")
         return cls(
             pipeline=document["pipeline"],
@@ -114,14 +115,14 @@ class Entry:
             sinks=tuple(document["sinks"]),
             hash_key_id=document.get("hash_key_id"),
             topic_id=document.get("topic_id"),
-            plan=document.get("plan"),
+            code_fingerprint=document.get("plan"),
             accepted_loss=_ranges(document.get("accepted_loss", [])),
             moment=_moment(document.get("clock")),
         )
 
 
 def _moment(clock: Document | None) -> Moment | None:
-    """The clock of an entry; None without one, or where its time is none that Python can hold."""
+    """An entry's clock; None if it has none, or one outside the range of `datetime`."""
     return Moment(**clock) if clock and isinstance(clock["wall"], datetime) else None
 
 
@@ -138,28 +139,28 @@ def _ranges(documents: list[dict[str, int]]) -> dict[int, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Confirmations:
-    """Which sinks have confirmed the batch that is in work: one document for each pipeline.
+    """Which sinks have confirmed the current batch: one document per pipeline.
 
-    A batch that comes again goes only where it was not confirmed. What other code wrote counts as
-    not confirmed: this code may make other rows of the same messages.
+    A repeated batch goes only to sinks that have not confirmed it. Confirmations under different
+    code do not count, as this code may make different rows from the same messages.
     """
 
     database: Database[Document]
     pipeline: str
     query_id: str
     batch_id: int
-    plan: str | None
+    code_fingerprint: str | None
 
     def sinks(self) -> frozenset[str]:
-        """The names that were added for this batch."""
+        """Names of the sinks that have confirmed this batch."""
         try:
             found = self.database[CONFIRMATIONS].find_one(self._key())
         except PyMongoError as error:
-            raise sink_error("MongoDB", "tell the confirmations", error) from error
+            raise sink_error("MongoDB", "read the confirmations", error) from error
         return frozenset(found["sinks"]) if found else frozenset()
 
     def add(self, sink: str) -> None:
-        """Note that a sink has the batch; what was noted of an earlier batch goes."""
+        """Note that a sink has the batch; replaces the confirmations of an earlier batch."""
         try:
             known = self.database[CONFIRMATIONS].update_one(
                 self._key(), {"$addToSet": {"sinks": sink}}
@@ -176,28 +177,28 @@ class Confirmations:
             "_id": self.pipeline,
             "query_id": self.query_id,
             "batch_id": self.batch_id,
-            "plan": self.plan,
+            "plan": self.code_fingerprint,
         }
 
 
 def forget_confirmations(database: Database[Document], pipeline: str, sink: str) -> None:
-    """Have the batch in work go to a sink once more, as the sink's store was changed."""
+    """Send the current batch to a sink again, because the sink's store was changed."""
     database[CONFIRMATIONS].update_one({"_id": pipeline}, {"$pull": {"sinks": sink}})
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Reads and writes the accounts of one pipeline."""
+    """Reads and writes the entries of one pipeline."""
 
     database: Database[Document]
     pipeline: str
 
     def prepare(self) -> None:
-        """Create the index by which batches are found."""
+        """Create the index that finds batches."""
         self.database[COLLECTION].create_index([("pipeline", 1), ("batch_id", -1)])
 
     def last(self) -> Entry | None:
-        """The batch that was confirmed last, None for an empty ledger."""
+        """The last confirmed batch, None for an empty ledger."""
         document = self.database[COLLECTION].find_one(
             {"pipeline": self.pipeline}, sort=[("batch_id", pymongo.DESCENDING)]
         )
@@ -209,11 +210,11 @@ class Ledger:
         return [Entry.of(document) for document in found]
 
     def totals(self) -> Counts:
-        """Where all messages of the topic went so far."""
+        """Sums of the counts over all confirmed batches."""
         return sum((entry.counts for entry in self.entries()), Counts())
 
     def add_sink(self, sink: str) -> None:
-        """Note in every batch that a sink has it, which was written after the others."""
+        """Note in every entry a sink to which its batch was written later."""
         self.database[COLLECTION].update_many(
             {"pipeline": self.pipeline}, {"$addToSet": {"sinks": sink}}
         )
@@ -222,7 +223,7 @@ class Ledger:
         """Enter a batch that every sink has confirmed; entering it again is harmless.
 
         Raises:
-            JobError: the batch stands there with other numbers, so it was not repeated alike.
+            JobError: the ledger has the batch with different numbers, so the repeat differed.
             SinkError: MongoDB did not confirm the entry.
         """
         document = entry.document(now or datetime.now(UTC))
@@ -237,9 +238,9 @@ class Ledger:
         before = Entry.of(known)
         if (before.offsets, before.counts) != (dict(entry.offsets), entry.counts):
             raise JobError(
-                f"Batch {entry.batch_id} of {self.pipeline} stands in the ledger with other"
-                " numbers: the repeated batch did not hold the same messages. Someone changed"
-                f" the topic `{entry.topic}` or the checkpoint. Run `make verify` to see what"
-                f" differs; `{remedies.reset(self.pipeline.partition('-')[0])}` deletes what is"
-                " stored, to start from scratch."
+                f"The ledger has batch {entry.batch_id} of {self.pipeline} with different numbers:"
+                f" the repeated batch had other messages, so the topic `{entry.topic}` or the"
+                " checkpoint was changed. Run `make verify` to see what differs;"
+                f" `{remedies.reset(self.pipeline.partition('-')[0])}` deletes the stored data, to"
+                " start from scratch."
             )

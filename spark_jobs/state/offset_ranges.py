@@ -1,4 +1,4 @@
-"""Ranges of offsets by partition: how many, which in both, and in words."""
+"""Offset ranges by partition: their width, overlap and description."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Ranges = Mapping[int, tuple[int, int]]
 
 
 def width(ranges: Ranges) -> int:
-    """How many offsets lie in ranges."""
+    """Number of offsets in the ranges."""
     return sum(max(0, end - start) for start, end in ranges.values())
 
 
 def overlap(ranges: Ranges, others: Ranges) -> dict[int, tuple[int, int]]:
-    """The offsets that lie in both."""
+    """The offsets that are in both."""
     both = {
         partition: (max(start, others[partition][0]), min(end, others[partition][1]))
         for partition, (start, end) in ranges.items()
@@ -23,7 +23,7 @@ def overlap(ranges: Ranges, others: Ranges) -> dict[int, tuple[int, int]]:
 
 
 def ranges_in_words(ranges: Ranges) -> str:
-    """Ranges in words: `partition 0, offsets 5 to 104; partition 2, offset 7`."""
+    """Ranges as text: `partition 0, offsets 5 to 104; partition 2, offset 7`."""
     return "; ".join(
         f"partition {partition}, "
         + (f"offsets {start} to {end - 1}" if end - start > 1 else f"offset {start}")

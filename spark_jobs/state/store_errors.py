@@ -1,4 +1,4 @@
-"""How a store's failure becomes an error that a user can act on."""
+"""Turns a store's failure into an error that a user can act on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pymongo.errors import ConnectionFailure, WTimeoutError
 from errors import SinkError, SinkRejected, SinkUnavailable
 
 # Words by which the drivers of all stores name an outage. Anything else is a refusal: the store
-# answered and someone has to look.
+# answered, and a person has to act.
 OUTAGE_PATTERN = re.compile(
     r"AllNodesFailed|NoNodeAvailable|NoHostAvailable|Unavailable|WriteTimeout|ReadTimeout"
     r"|DriverTimeout|OperationTimedOut|Heartbeat|ClosedConnection|Overloaded|Bootstrapping"
@@ -22,24 +22,23 @@ OUTAGE_PATTERN = re.compile(
     re.IGNORECASE,
 )
 REMEDIES = {
-    "Cassandra": "Compare its tables with `cql/`, and the user's rights",
-    "MongoDB": "See that the user may read and write the database",
-    "Kafka": "See the topic's limits (`max.message.bytes`) and the user's rights",
+    "Cassandra": "Compare its tables with `cql/`, and check the user's rights",
+    "MongoDB": "Check that the user may read and write the database",
+    "Kafka": "Check the topic's limits (`max.message.bytes`) and the user's rights",
 }
 
 
 def sink_error(store: str, action: str, error: Exception) -> SinkError:
-    """The error that names the store, what was tried, why it failed and what to do next.
+    """An error that names the store, what was tried, why it failed and what to do next.
 
-    Only one line of the cause is kept, without anything between quotes: drivers quote values of
-    records there.
+    It has one line of the cause, without anything in quotes, because drivers quote records' values.
     """
     text = f"{type(error).__name__}: {error}"
     cause = re.sub(r"'[^']*'|\"[^\"]*\"", "…", _telling_line(text))[:300].rstrip(".")
     if isinstance(error, ConnectionFailure | WTimeoutError) or OUTAGE_PATTERN.search(text):
         return SinkUnavailable(
             f"{store} did not {action}: {cause}. Nothing is lost: the batch is repeated."
-            f" See that {store} is up (`make status`, `make logs SERVICE={store.lower()}`)."
+            f" Check that {store} is up (`make status`, `make logs SERVICE={store.lower()}`)."
         )
     return SinkRejected(
         f"{store} refused to {action}: {cause}. Nothing is lost: the batch is repeated at the next"
@@ -48,7 +47,7 @@ def sink_error(store: str, action: str, error: Exception) -> SinkError:
 
 
 def _telling_line(text: str) -> str:
-    """The line that names the cause: an outage, what the connector saw last, the root cause."""
+    """The line that names the cause: an outage, the connector's last exception, the root cause."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     outages = [line for line in lines if OUTAGE_PATTERN.search(line)]
     seen_last = [

@@ -7,7 +7,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# People must be older than this to be stored at all.
+# Only people older than this are stored.
 HIGHEST_FILTERED_AGE: Final = 13
 # Band and its lowest age, highest first.
 AGE_BANDS: Final = (

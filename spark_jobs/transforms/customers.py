@@ -1,21 +1,21 @@
 """Customers: one message in, one classified row out.
 
 Columns in:  `schemas.spark.MESSAGE_SCHEMA`
-Columns out: `record_id`, `outcome` (`valid`: complete and of the USA, `filtered`: complete and of
-             elsewhere, `alert`: incomplete, `rejected`: not readable,
-             or its Kafka timestamp outside 1970-9999), `reasons` (of `alert` and
+Columns out: `record_id`, `outcome` (`valid`: complete and in the USA, `filtered`: complete and
+             elsewhere, `alert`: incomplete, `rejected`: unreadable, or its Kafka timestamp outside
+             1970-9999), `reasons` (of `alert` and
              `rejected`), `key`, `value` (both only when rejected), the message's coordinates,
              `redrives`, then, null unless valid or alert: `customer_id`, `first_name`, `last_name`,
              `email`, `phone`, `address`, `city`, `state`, `country`, `postal_code` strings,
              `created_at` timestamp (UTC, cut to milliseconds)
 Grain:       one row per message, nothing dropped, nothing added
-Nulls:       in a valid record what is absent or blank; in an alert what is absent, neither string
-             nor number, or, of `created_at`, not readable. A valid record's texts are trimmed, an
-             alert's stand as they were sent.
+Nulls:       in a valid record, absent or blank values; in an alert, values that are absent or
+             neither string nor number, and an unreadable `created_at`. A valid record's texts are
+             trimmed, an alert's are kept as sent.
 
-The keys of a message may have any case; where several spell one name, the last counts. A required
-field must be a JSON string; of the others a number becomes its decimal text, anything else counts
-as absent, except that a `created_at` that is no string is `invalid_created_at`.
+A message's keys may have any case; if several spell the same name, the last counts. A required
+field must be a JSON string; in any other field a number becomes its decimal text and anything else
+counts as absent, except that a `created_at` that is not a string is `invalid_created_at`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,25 @@ from spark_jobs.transforms.parse import (
 )
 from spark_jobs.transforms.validate import is_blank, reason, ruled_text, trimmed
 
+# What readers get of a customer.
+FIELDS: Final = (
+    "customer_id",
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "address",
+    "city",
+    "state",
+    "country",
+    "postal_code",
+    "created_at",
+)
 USA: Final = ("usa", "us", "u.s.", "u.s.a.", "united states", "united states of america")
 CREATED_AT: Final = "created_at"
-# The form of `outcomes.message_columns` for coordinates, which a customer's id may have too.
+# The form of coordinates in `outcomes.message_columns`, which a customer's id may have too.
 COORDINATES: Final = r"\A[0-9]+/[0-9]+\z"
-# ISO 8601 of the contract, in parts: date, time, seconds, zone's hours, zone's minutes.
+# The contract's ISO 8601 in groups: date, time, seconds, `Z`, zone's hours, zone's minutes.
 PARTS: Final = (
     r"\A([0-9-]{10})(?:[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?"
     r"(?:([Zz])|([+-][0-9]{2}):?([0-9]{2})?)?)?\z"
@@ -49,7 +63,7 @@ PARTS: Final = (
 
 
 def classify_customers(messages: DataFrame) -> DataFrame:
-    """Turn messages into customers of the USA, alerts, others and rejected; see the module."""
+    """Classify messages as valid, alert, filtered or rejected; see the module's docstring."""
     contract = load_contract("customer")
     fields = {field.name: field for field in contract.fields}
     read = with_members(messages)
@@ -69,7 +83,7 @@ def classify_customers(messages: DataFrame) -> DataFrame:
 
 
 def _ruled(field: FieldContract) -> Column:
-    """Return the value to work with, null where the field is absent or breaks its rule."""
+    """Return the field's value, null if it is absent or breaks its rule."""
     sent = F.col(f"sent_{field.name}")
     if field.required:
         return F.when(is_text_member(field.name, sent), ruled_text(field, sent))
@@ -77,16 +91,16 @@ def _ruled(field: FieldContract) -> Column:
 
 
 def _readable(field: FieldContract) -> Column:
-    """Return the text as sent of a string or a number, null for anything else."""
+    """Return a string's or number's text as sent, null for anything else."""
     sent = F.col(f"sent_{field.name}")
     suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
     return F.when(~suspicious | is_text_member(field.name, sent), sent)
 
 
 def _instant(field: FieldContract) -> Column:
-    """Return the moment, null where the text is blank or not of the contract's form.
+    """Return the instant, null if the text is blank or not in the contract's form.
 
-    A date is its midnight; without a zone it is UTC, whatever the session's time zone is.
+    A date means its midnight; a time without a zone is UTC, whatever the session's time zone.
     """
     text = trimmed(F.col(f"sent_{field.name}"))
     date, time, seconds, zulu, hours, minutes = (
@@ -106,7 +120,7 @@ def _or_else(text: Column, default: str) -> Column:
 
 
 def _reasons(fields: tuple[FieldContract, ...]) -> Column:
-    """Gather all reasons, in the contract's order; what makes a dead letter stands alone."""
+    """Return all reasons in the contract's order; a dead letter has only one."""
     given = [
         reason(field, F.col(f"sent_{field.name}"), F.col(field.name))
         for field in fields
@@ -137,9 +151,9 @@ def _outcome() -> Column:
 
 
 def _record_id() -> Column:
-    """Return the id; one that looks like coordinates with a blank, which no trimmed id begins with.
+    """Return the id, with a leading blank if it looks like coordinates; no trimmed id has one.
 
-    Or that customer would count as a duplicate of the alert at that place, or the alert of it.
+    Otherwise the customer and the alert at those coordinates would count as duplicates.
     """
     customer_id = F.col("customer_id")
     looks_like_place = customer_id.rlike(COORDINATES)

@@ -1,9 +1,9 @@
-"""First arrivals: of all messages with one id, the one that came first passes.
+"""First arrivals: of all messages with the same id, the first one passes.
 
-The choice must be the same when a micro-batch is repeated after a crash, or the tables that were
-written before it and those written after it would hold different rows of one id. Spark's
-`dropDuplicatesWithinWatermark` alone keeps whichever row a task meets first; sorted input makes
-that the lowest (Kafka timestamp, partition, offset).
+A micro-batch that is repeated after a crash must choose the same rows; otherwise tables written
+before and after the crash would hold different rows for one id. Spark's
+`dropDuplicatesWithinWatermark` alone keeps whichever row a task meets first; with sorted input that
+is the lowest (Kafka timestamp, partition, offset).
 """
 
 from __future__ import annotations
@@ -14,29 +14,28 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 PROCESSED_AT = "processed_at"
-# Offsets for each key of the join by which a message finds its batch.
+# Number of offsets per key of the join that finds each message's batch.
 BUCKET_OFFSETS = 1000
 
 
 def select_first_arrivals(
     records: DataFrame, *, days: int, partitions: int, not_before: datetime
 ) -> DataFrame:
-    """Drop every row whose `record_id` came before, in this batch or an earlier one.
+    """Drop every row whose `record_id` came earlier, in this batch or a previous one.
 
     Columns in: `record_id` string, `kafka_timestamp`, `kafka_partition`, `kafka_offset`, others.
     Columns out: the same.
     Grain: one id.
-    Units: ids are remembered for `days` of processing time, and a batch or two more. The
-        clock is the batch's own, which
-        Spark records before it runs the batch; `not_before` keeps it from running behind a
-        watermark that stands in the future (a machine clock that was wrong for a while), as rows
-        behind the watermark would be dropped without a word.
+    Units: ids are remembered for `days` of processing time, and a batch or two longer. The clock
+        is the batch's own, which Spark records before it runs the batch. `not_before` keeps it
+        ahead of a watermark that lies in the future (after the machine's clock was wrong for a
+        while), as Spark silently drops rows behind the watermark.
 
     `partitions` must be the query's `spark.sql.shuffle.partitions`: with any other number Spark
-    would shuffle once more, and the order would be lost.
+    would shuffle again, and the order would be lost.
     """
     clock = F.greatest(F.current_timestamp(), F.lit(not_before))
-    # As a lambda, which is never part of compiled code: see docs/experiments.md.
+    # In a lambda, which is never part of compiled code: see docs/experiments.md.
     clock = F.transform(F.array(clock), lambda time: time)[0]
     return (
         records.withColumn(PROCESSED_AT, clock)
@@ -49,14 +48,14 @@ def select_first_arrivals(
 
 
 def with_batch_ids(records: DataFrame, ranges: DataFrame) -> DataFrame:
-    """Tell of each record which micro-batch read it; records that none has read are left out.
+    """Add the micro-batch that read each record; records that none has read are dropped.
 
     Columns in: `kafka_partition`, `kafka_offset`, others; of `ranges` `batch_id` bigint,
         `partition` int, `first_offset` bigint, `until` bigint (the offset after the last).
     Columns out: the records' columns, `batch_id` bigint.
     Grain: one record.
     """
-    # By buckets, so that it is a join of equals: each message meets the few ranges near it.
+    # By buckets, so that it is an equi-join: each message is compared with the few ranges near it.
     first, last = f"first_offset div {BUCKET_OFFSETS}", f"(until - 1) div {BUCKET_OFFSETS}"
     buckets = ranges.filter("until > first_offset").select(
         "*", F.explode(F.sequence(F.expr(first), F.expr(last))).alias("bucket")
@@ -72,7 +71,7 @@ def with_batch_ids(records: DataFrame, ranges: DataFrame) -> DataFrame:
 
 
 def select_first_of_batches(records: DataFrame) -> DataFrame:
-    """Which messages `select_first_arrivals` let pass, told afterwards from their batches.
+    """Recompute from their batches which messages `select_first_arrivals` let pass.
 
     An id that came again after `DEDUPLICATION_DAYS`, and so passed twice, passes once here.
 
@@ -80,7 +79,7 @@ def select_first_of_batches(records: DataFrame) -> DataFrame:
         `kafka_offset` of all batches since the first.
     Columns out: `batch_id` bigint, `kafka_partition` int, `kafka_offset` bigint,
         `outcome` string.
-    Grain: one id, which for records that are not valid is their place on the topic.
+    Grain: one id; for records that are not valid, the id is their coordinates on the topic.
     """
     order = ("batch_id", "kafka_timestamp", "kafka_partition", "kafka_offset", "outcome")
     return (
@@ -91,9 +90,9 @@ def select_first_of_batches(records: DataFrame) -> DataFrame:
 
 
 def watermark_delay(days: int) -> timedelta:
-    """The watermark's delay by which ids are remembered for `days`.
+    """The watermark's delay that makes Spark remember ids for `days`.
 
-    Spark counts it twice: an id expires a delay after it came, and the watermark that finds it
-    expired stands a delay behind the clock (`StreamingDeduplicateWithinWatermarkExec`).
+    Spark counts it twice: an id expires one delay after it came, and the watermark that makes it
+    expire is one delay behind the clock (`StreamingDeduplicateWithinWatermarkExec`).
     """
     return timedelta(days=days) / 2

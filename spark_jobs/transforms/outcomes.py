@@ -1,4 +1,4 @@
-"""What every classified message carries, whatever its kind."""
+"""Outcomes of messages, and the columns that all classified messages share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pyspark.sql import functions as F
 VALID: Final = "valid"
 REJECTED: Final = "rejected"
 FILTERED: Final = "filtered"
-# An incomplete customer: stored, once for each message, in a place of its own.
+# An incomplete customer: stored separately, once per message.
 ALERT: Final = "alert"
 STORED: Final = (VALID, ALERT)
-# Judged by its Kafka timestamp alone, whatever its content.
+# The only reason of such a message, whatever its content.
 INVALID_TIMESTAMP: Final = "invalid_kafka_timestamp"
 
 
 def message_columns(record_id: str) -> list[Column]:
     """Return the leading columns of a classified message; expects `outcome` and `reasons`.
 
-    `key`, `value` and `kafka_timestamp_ms` stay only with rejected messages, which are kept byte
-    for byte, `reasons` with alerts as well; `record_id` is the record's own id when it is valid,
-    else coordinates, a form that `record_id` of a valid record must not have.
+    `key`, `value` and `kafka_timestamp_ms` are null unless the message is rejected and so kept byte
+    for byte; alerts have `reasons` as well. `record_id` is the id of a valid record, and otherwise
+    the coordinates, a form that a valid record's `record_id` must not have.
     """
     coordinates = F.concat_ws("/", "kafka_partition", "kafka_offset")
     rejected = F.col("outcome") == REJECTED
@@ -41,7 +41,7 @@ def message_columns(record_id: str) -> list[Column]:
 
 
 def has_invalid_timestamp() -> Column:
-    """Tell whether the message's Kafka timestamp lies outside 1970-9999."""
+    """Return whether the message's Kafka timestamp is outside 1970-9999."""
     return F.col("kafka_timestamp").isNull()
 
 

@@ -1,18 +1,19 @@
 r"""Strict JSON: one object per message, in native column functions.
 
-Columns in:  `value` binary (with whatever else, passed through)
+Columns in:  `value` binary, and any others, which are passed through
 Columns out: `text` string, the value read as UTF-8; `record` struct, the contract's fields as text,
              null when the value is not exactly one JSON object in valid UTF-8
 Grain:       one row per message, none dropped
 
-Why it looks as it does. `from_json` alone accepts trailing text, a second object and malformed
-UTF-8, and turns `null`, a number or an array into a struct of nulls. So the text is read as the
-second of three elements of an array: it stands between two seals, objects with the message's own
-hash. What is no object makes the array corrupt; what ends the array early, begins it anew or adds
-to it, has not both seals where they belong.
+`from_json` alone accepts trailing text, a second object and malformed UTF-8, and turns `null`, a
+number or an array into a struct of nulls. So the text is read as the second of three elements of an
+array, between two seals: objects that contain the message's hash. A text that is not an object
+makes the array corrupt; one that closes the array, opens another or adds elements to it misplaces a
+seal.
 
-`from_json` also turns numbers, objects, arrays and booleans into text where text is asked for.
-Whether a value was a JSON string is asked again, but only where its text could be something else.
+`from_json` also turns numbers, objects, arrays and booleans into text if the schema says text.
+Whether a value was a JSON string is therefore checked again, but only if its text could have been
+something else.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ JSON_OPTIONS: Final = {
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
 }
-# Texts that `from_json` may have made of something that was no JSON string. Jackson writes a number
-# beyond the range of doubles as "Infinity", with quotes.
+# Texts that `from_json` may have made from something other than a JSON string. Jackson writes a
+# number beyond the range of doubles as "Infinity", with quotes.
 NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
 NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
-# With one of these both patterns begin, and few texts do.
+# Both patterns begin with one of these; few texts do.
 FIRST_OF_NO_TEXT: Final = '{["-0123456789tf'
-# The only member of the two objects between which a message is read.
+# The only member of the two seals.
 SEAL: Final = "_seal"
 
 
 def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
-    """Add `text` and `record`; see the module's text.
+    """Add `text` and `record`; see the module's docstring.
 
-    A parent that is not an object counts as absent: `from_json` calls such a message corrupt, and
-    only such messages are read a second time, parent by parent.
+    A parent that is not an object counts as absent: `from_json` reports such a message as corrupt,
+    and only those are read a second time, parent by parent.
     """
     sealed = T.StructType([*schema.fields, *_texts(SEAL).fields])
     parsed = _with_parsed(messages, sealed)
@@ -60,7 +61,7 @@ def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
 def with_members(messages: DataFrame) -> DataFrame:
     """Add `text` and `record`, a map of the object's members as text, in their order.
 
-    Repeated keys stay: Spark builds the map without looking for them. So `last_member` can choose.
+    Repeated keys stay, as Spark builds the map without checking for them; `last_member` chooses.
     """
     members = T.MapType(T.StringType(), T.StringType())
     parsed = _with_parsed(messages, members)
@@ -68,14 +69,14 @@ def with_members(messages: DataFrame) -> DataFrame:
 
 
 def last_member(name: str) -> Column:
-    """Return the last member whose key is that name in any case, as `key`, `value`; else null."""
+    """Return the last member with that name in any case, as `key` and `value`; null if none."""
     return F.try_element_at(_members(name), F.lit(-1))
 
 
 def is_text_member(name: str, sent: Column) -> Column:
-    """Tell whether the last member of that name in any case was a JSON string; false for null.
+    """Return whether the last member with that name in any case was a JSON string; not for null.
 
-    As `is_json_string`, with its one limit, and only where the text could be something else.
+    Like `is_json_string`, including its limit, and only if the text could be something else.
     """
     path = F.concat(F.lit("$[*]['"), last_member(name)["key"], F.lit("']"))
     array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
@@ -94,11 +95,11 @@ def _members(name: str) -> Column:
 
 
 def is_json_string(path: Sequence[str], sent: Column) -> Column:
-    """Tell whether the field at `path`, whose text is `sent`, was a JSON string; false for null.
+    """Return whether the field at `path`, whose text is `sent`, was a JSON string; not for null.
 
     `get_json_object` over an array quotes strings, but takes the first of repeated keys. Those are
-    rare enough to be searched: in text without blanks, `,"key":` or `{"key":` is always a key. (Not
-    told apart: a repeated key that comes once more inside a later unknown object.)
+    rare enough to be searched: in text without blanks, `,"key":` or `{"key":` is always a key. (A
+    repeated key is confused with the same key inside a later unknown object.)
     """
     *parents, key = path
     parent = _compact_text(parents)
@@ -114,7 +115,7 @@ def is_json_string(path: Sequence[str], sent: Column) -> Column:
 
 
 def text_or_number(path: Sequence[str], sent: Column) -> Column:
-    """Return the text of an optional field, null where it was neither string nor number."""
+    """Return the text of an optional field, null if it was neither string nor number."""
     suspicious = _is_like(sent, NEITHER_TEXT_NOR_NUMBER)
     return F.when(~suspicious | is_json_string(path, sent), sent)
 
@@ -124,7 +125,7 @@ def _is_like(sent: Column, pattern: str) -> Column:
 
 
 def has_key(name: str) -> Column:
-    """Tell whether the message's object has that key, even with a null value."""
+    """Return whether the message's object has that key, even with a null value."""
     return F.array_contains(F.json_object_keys(F.col("text")), name)
 
 
@@ -134,7 +135,7 @@ def _with_parsed(messages: DataFrame, element: T.DataType) -> DataFrame:
 
 
 def _parsed(element: T.DataType) -> Column:
-    """Read the text between two seals: an array `o` of three, and `_corrupt`, null if it is one."""
+    """Read the text between two seals as an array `o` of three; `_corrupt` is null if it is one."""
     elements = F.concat(_sealed(), F.lit(","), F.col("value").cast("string"), F.lit(","), _sealed())
     array = F.concat(F.lit('{"o":['), elements, F.lit("]}"))
     wrapper = T.StructType().add("o", T.ArrayType(element)).add("_corrupt", T.StringType())
@@ -150,7 +151,7 @@ def _sealed() -> Column:
 
 
 def _compact_text(parents: Sequence[str]) -> Column:
-    """Return the text of the object at that path, as Jackson writes it: without blanks."""
+    """Return the text of the object at that path as Jackson writes it, without blanks."""
     wrapped = F.concat(F.lit('{"o":'), F.col("text"), F.lit("}"))
     compact = F.from_json(wrapped, _texts("o"), JSON_OPTIONS)["o"]
     for name in parents:
@@ -159,7 +160,7 @@ def _compact_text(parents: Sequence[str]) -> Column:
 
 
 def _is_one_object(parsed: str) -> Column:
-    """Tell whether the text was one object, or `null`, whose record is null as well."""
+    """Return whether the text was one object, or `null`, which also makes the record null."""
     found, seal = F.col(f"{parsed}.o"), _seal()
     return F.coalesce(
         F.col(f"{parsed}._corrupt").isNull()
@@ -172,7 +173,7 @@ def _is_one_object(parsed: str) -> Column:
 
 
 def _is_utf8() -> Column:
-    # Reading malformed bytes changes them; taking them for text, as they are, does not.
+    # Decoding replaces malformed bytes; casting to string keeps them.
     return F.decode(F.col("value"), "UTF-8") == F.col("value").cast("string")
 
 
@@ -181,7 +182,7 @@ def _texts(*names: str) -> T.StructType:
 
 
 def _rebuilt(outer: Column, schema: T.StructType, path: tuple[str, ...]) -> Column:
-    """Build the struct `schema` of a struct of texts, with null for parents that are no objects."""
+    """Build the struct `schema` from a struct of texts; parents that are no object become null."""
     members = []
     for field in schema.fields:
         sent, inside = outer[field.name], (*path, field.name)

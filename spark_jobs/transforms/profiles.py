@@ -7,9 +7,9 @@ Columns out: `record_id`, `outcome` (`valid`, `rejected` or `filtered`), `reason
              `domain_name`, `phone`, `full_address`, `age`, `inscription`, `nationality`,
              `hash_key_id`, `shard` (0-15, first hex digit of the id), `age_band`
 Grain:       one row per message, nothing dropped, nothing added
-Nulls:       an optional field that is blank counts as absent, as a blank required one does, and
-             so does `nat` beyond its `maxLength`: a partition key of Cassandra has a limit;
-             `email`, `phone` and `full_address` are digests, of null they are null
+Nulls:       a blank field counts as absent, and so does a `nat` longer than its `maxLength`, as
+             Cassandra limits partition keys; `email`, `phone` and `full_address` are digests, null
+             for null
 
 Source: one object of the randomuser.me 1.4 `results` array.
 """
@@ -30,7 +30,7 @@ from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
 from spark_jobs.transforms.validate import all_reasons, reason, ruled_text, trimmed
 
-# A hexadecimal digit of the id tells the shard.
+# The first hexadecimal digit of the id is the shard.
 SHARDS: Final = 16
 ADDRESS: Final = (
     "location.street.number",
@@ -43,7 +43,7 @@ ADDRESS: Final = (
 
 
 def classify_profiles(messages: DataFrame, *, digests: Digests) -> DataFrame:
-    """Turn messages into accepted, rejected or filtered profiles; see the module's text."""
+    """Classify messages as valid, rejected or filtered profiles; see the module's docstring."""
     contract = load_contract("profile")
     fields = [field for field in contract.fields if field.column]
     required = [field for field in fields if field.required]
@@ -108,7 +108,7 @@ def _sent(field: FieldContract) -> Column:
 
 
 def _ruled(field: FieldContract) -> Column:
-    """Return the value to work with, null where the field is absent or breaks its rule."""
+    """Return the field's value, null if it is absent or breaks its rule."""
     sent = _sent(field)
     if not field.required:
         return text_or_number(field.path, ruled_text(field, sent))

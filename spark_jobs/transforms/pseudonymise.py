@@ -1,11 +1,11 @@
 """Digests of e-mail, phone and address, without a UDF and without the key in any plan.
 
 HMAC-SHA256 (RFC 2104) is two rounds of SHA-256 over pads, which are the key XOR a constant and as
-good as the key. As literals they would be readable in `explain`, in the SQL tab and in event logs
+secret as the key. As literals they would be readable in `explain`, in the SQL tab and in event logs
 (`spark.sql.redaction.string.regex` covers only some of these). So they travel as data: one row,
-broadcast and joined, whose plan shows column names only.
+broadcast and joined, whose plan shows only column names.
 
-Digests are pseudonyms, not anonymous: whoever has the key can test a guess.
+Digests are pseudonyms, not anonymous: anyone who has the key can test a guess.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ KEY_ID_PREFIX: Final = "millrace-key-id:"
 INNER_MASK: Final = 0x36
 OUTER_MASK: Final = 0x5C
 PADS: Final = ("_inner_pad", "_outer_pad")
-# A table of values becomes a relation of its own before any plan is made: one local row, for which
-# no Python starts on an executor.
+# A VALUES table becomes a local relation of one row, for which no executor starts Python.
 PADS_QUERY: Final = (
     "SELECT * FROM VALUES (:_inner_pad, :_outer_pad) AS pads (_inner_pad, _outer_pad)"
 )
@@ -38,7 +37,7 @@ class Digests:
 
     Attributes:
         key: Key of HMAC-SHA256 as UTF-8 bytes, or None for plain SHA-256 of values as received.
-        key_id: What is stored beside digests to tell keys apart; gives nothing of the key away.
+        key_id: Stored with the digests to distinguish keys; reveals nothing about the key.
     """
 
     key: bytes | None = field(repr=False)
@@ -69,23 +68,23 @@ class Digests:
 
     def digest(self, text: Column) -> Column:
         """Return the lower-case hex digest of a text; null for null."""
-        octets = text.cast("binary")
+        utf8 = text.cast("binary")
         if self.key is None:
-            return F.sha2(octets, 256)
+            return F.sha2(utf8, 256)
         inner_pad, outer_pad = map(F.col, PADS)
-        inner = F.unhex(F.sha2(F.concat(inner_pad, octets), 256))
+        inner = F.unhex(F.sha2(F.concat(inner_pad, utf8), 256))
         return F.sha2(F.concat(outer_pad, inner), 256)
 
     def email(self, text: Column) -> Column:
-        """Digest an e-mail address: trimmed and in lower case, or as received without a key."""
+        """Digest an e-mail address, trimmed and in lower case; as received if there is no key."""
         return self.digest(text if self.key is None else F.lower(trimmed(text)))
 
     def phone(self, text: Column) -> Column:
-        """Digest a phone number: its digits and a leading `+`, or as received without a key."""
+        """Digest a phone number's digits and leading `+`; as received if there is no key."""
         return self.digest(text if self.key is None else normalised_phone(text))
 
     def address(self, text: Column) -> Column:
-        """Digest an address from `joined_address`, not normalised without a key."""
+        """Digest an address from `joined_address`; not normalised if there is no key."""
         return self.digest(text if self.key is None else normalised_address(text))
 
     def _pads(self, spark: SparkSession) -> DataFrame:
@@ -93,10 +92,10 @@ class Digests:
         block = hashlib.sha256(key).digest() if len(key) > SHA256_BLOCK_BYTES else key
         block = block.ljust(SHA256_BLOCK_BYTES, b"\0")
         pads = {
-            name: bytearray(octet ^ mask for octet in block)
+            name: bytearray(byte ^ mask for byte in block)
             for name, mask in zip(PADS, (INNER_MASK, OUTER_MASK), strict=True)
         }
-        # Parameters, lest the pads stand in the text of the query, which Spark logs.
+        # As parameters, because Spark logs the text of the query.
         return spark.sql(PADS_QUERY, args=dict(pads))
 
 
@@ -108,7 +107,7 @@ def normalised_phone(text: Column) -> Column:
 
 
 def normalised_address(text: Column) -> Column:
-    """Make runs of white space one blank, trim, lower case."""
+    """Turn runs of white space into one blank, trim, convert to lower case."""
     return F.lower(trimmed(F.regexp_replace(text, f"[{WHITE_SPACE}]+", " ")))
 
 

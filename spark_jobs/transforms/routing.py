@@ -1,4 +1,4 @@
-"""Which team takes a ticket."""
+"""Which team handles a ticket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEAMS: Final = {
 def assigned_team(request_type: Column) -> Column:
     """Return the team of a request type of the contract; null for null.
 
-    No catch-all team: the contract refuses other types before, and a test holds both in step.
+    There is no catch-all team: the contract rejects other types, and a test keeps both in step.
     """
     pairs = [F.lit(text) for pair in TEAMS.items() for text in pair]
     return F.try_element_at(F.create_map(*pairs), request_type)

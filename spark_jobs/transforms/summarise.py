@@ -1,6 +1,6 @@
-"""Classified records -> the few rows from which counts and aggregates of a batch are made.
+"""Classified records -> the few rows from which a batch's counts and aggregates are made.
 
-One pass over the batch; the result has as many rows as there are groups, not records.
+One pass over the batch; the result has one row per group, not per record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def summarise_tickets(classified: DataFrame) -> DataFrame:
         `assigned_team`, `request_type`, `priority` string, `records` bigint,
         `clients` binary (HyperLogLog sketch of `client_id`).
     Grain: one combination of the group columns.
-    Nulls: the ticket's columns, where the outcome is not `valid`.
+    Nulls: the ticket's columns if the outcome is not `valid`.
     """
     return (
         classified.withColumn("day", utc_date(F.col("created_at")))
@@ -34,7 +34,7 @@ def summarise_tickets(classified: DataFrame) -> DataFrame:
             F.count(F.lit(1)).alias("records"),
             F.hll_sketch_agg("client_id", CLIENT_SKETCH_LG_K).alias("clients"),
         )
-        # Of each group, not of each ticket.
+        # Once per group, not per ticket.
         .withColumn("day", F.date_format("day", "yyyy-MM-dd"))
     )
 
@@ -47,8 +47,8 @@ def summarise_profiles(classified: DataFrame) -> DataFrame:
     Columns out: `dimension` string (`outcome`, `reason`, `nationality`, `gender`, `age_band`,
         `domain_name`), `value` string, `records` bigint, `age_sum` bigint.
     Grain: one value of one dimension.
-    Nulls: an absent nationality, gender or domain is the value `unknown`; `age_sum` is null
-        where no age belongs to the rows.
+    Nulls: an absent nationality, gender or domain is the value `unknown`; `age_sum` is null if
+        none of the rows has an age.
     """
     is_valid = F.col("outcome") == "valid"
     dimensions = F.array(
@@ -70,11 +70,11 @@ def summarise_profiles(classified: DataFrame) -> DataFrame:
 
 
 def summarise_customers(classified: DataFrame) -> DataFrame:
-    """Count classified customers by what became of them.
+    """Count classified customers by outcome.
 
     Columns in: `outcome`, `reasons` of `classify_customers`.
-    Columns out: `outcome` string, `reasons` array<string> (of dead letters only: those of alerts
-        are stored with them), `records` bigint.
+    Columns out: `outcome` string, `reasons` array<string> (only of dead letters, as alerts are
+        stored with theirs), `records` bigint.
     Grain: one combination of the group columns.
     """
     of_dead_letters = F.when(F.col("outcome") == REJECTED, F.col("reasons")).otherwise(no_reasons())

@@ -22,12 +22,12 @@ from spark_jobs.transforms.parse import has_key, is_json_string, with_record
 from spark_jobs.transforms.routing import assigned_team
 from spark_jobs.transforms.validate import all_reasons, reason, ruled_choice, ruled_text
 
-# How far a producer's clock may stand ahead of the broker's.
+# How far a producer's clock may be ahead of the broker's.
 CREATED_AT_TOLERANCE: Final = "24 hours"
 
 
 def classify_tickets(messages: DataFrame) -> DataFrame:
-    """Turn messages into accepted or rejected tickets; see the module's text."""
+    """Classify messages as valid or rejected tickets; see the module's docstring."""
     contract = load_contract("ticket")
     fields = {field.name: field for field in contract.fields}
     read = with_record(messages, record_schema(contract))
@@ -57,24 +57,24 @@ def classify_tickets(messages: DataFrame) -> DataFrame:
 
 
 def _sent(field: FieldContract) -> Column:
-    """Return the text as sent, under the field's own name, else under another; else null.
+    """Return the text as sent under the field's own name, or else under another; else null.
 
-    The own name counts even when its value is null, which only the list of keys can tell.
+    The own name counts even if its value is null, which only the list of keys shows.
     """
     own = F.col("record")[field.name]
     if not field.other_names:
         return own
     others = F.coalesce(*(F.col("record")[name] for name in field.other_names))
-    # Nested, as the operands of `|` may be computed for every row: it would read each text again.
+    # Nested, because both operands of `|` may be computed for every row, reading each text again.
     from_others = F.when(others.isNotNull(), F.when(~has_key(field.name), others))
     return F.coalesce(own, from_others)
 
 
 def _ruled(field: FieldContract) -> Column:
-    """Return the value to store, null where the field is absent or breaks its rule."""
+    """Return the value to store, null if the field is absent or breaks its rule."""
     sent = F.col(f"sent_{field.name}")
     if field.values:
-        # No text of a number, an object, an array or a boolean is a spelling of an enumeration.
+        # An enumeration has no spelling that is the text of a number, object, array or boolean.
         return ruled_choice(field, sent)
     if field.format == "timestamp":
         latest = F.col("kafka_timestamp") + F.expr(f"INTERVAL {CREATED_AT_TOLERANCE}")

@@ -1,4 +1,4 @@
-"""Instants and dates, always UTC, whatever the session's time zone is."""
+"""Instants and dates, always in UTC, whatever the session's time zone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-# Bounds of the contract, as instants: a cast gives microseconds.
+# The contract's bounds as instants; a cast gives microseconds.
 EARLIEST: Final = "1900-01-01T00:00:00Z"
 LATEST: Final = "9999-12-31T23:59:59.999999Z"
-# What the contract allows and a cast does not: t and z, more than 6 digits, no colon in the offset.
+# Allowed by the contract but not by a cast: t and z, more than 6 digits, no colon in the offset.
 NOT_FOR_CAST: Final = r"[tz]|\.[0-9]{7}|[+-][0-9]{4}\z"
 
 
 def instant(text: Column, pattern: str) -> Column:
-    r"""Read a timestamp of the contracts' form; null for anything else.
+    r"""Read a timestamp in the contracts' form; null for anything else.
 
-    A cast alone takes bare dates, missing zones and region names, so the form is judged first. What
-    the form leaves open, the cast judges: 30 February, 25 o'clock. The fraction is cut (not
-    rounded) to microseconds. Judge the result with `is_in_range`, in a projection of its own lest
-    the cast runs once per mention.
+    A cast alone accepts bare dates, missing zones and region names, so the form is checked first.
+    The cast then checks the values: 30 February, 25 o'clock. The fraction is cut (not rounded) to
+    microseconds. Check the result with `is_in_range` in a separate projection; otherwise the cast
+    runs once per mention.
 
     Args:
         text: The text as sent.
@@ -33,12 +33,12 @@ def instant(text: Column, pattern: str) -> Column:
 
 
 def is_in_range(at: Column) -> Column:
-    """Tell whether the UTC year is 1900-9999, as the year written is by the pattern."""
+    """Return whether the UTC year is 1900-9999; the pattern checks only the year as written."""
     return at.between(*(F.lit(bound).cast("timestamp") for bound in (EARLIEST, LATEST)))
 
 
 def cut_to_milliseconds(at: Column) -> Column:
-    """Drop what is below a millisecond, which neither Cassandra nor MongoDB keeps."""
+    """Drop fractions of a millisecond, which neither Cassandra nor MongoDB keeps."""
     return F.date_trunc("millisecond", at)
 
 
@@ -48,6 +48,6 @@ def utc_hour(at: Column) -> Column:
 
 
 def utc_date(at: Column) -> Column:
-    """Return the UTC date; `to_date` would answer in the session's time zone."""
+    """Return the UTC date; `to_date` would use the session's time zone."""
     days = (F.unix_seconds(at) - F.pmod(F.unix_seconds(at), F.lit(86400))) / 86400
     return F.date_from_unix_date(days.cast("int"))

@@ -1,7 +1,7 @@
 """Rules of the contracts as column functions: a value or null, then a reason or null.
 
-`sent` is always the text as sent. A rule gives the value to store, null where the rule is broken;
-`reason` then tells missing from invalid. So a valid record pays for each rule once.
+`sent` is always the text as sent. A rule returns the value to store, or null if the rule is broken;
+`reason` then distinguishes missing from invalid. So a valid record pays for each rule once.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from pyspark.sql import functions as F
 from schemas.contract import WHITE_SPACE, FieldContract
 from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP, has_invalid_timestamp
 
-# Of a character in UTF-8.
-MOST_OCTETS: Final = 4
+# The most that a character takes in UTF-8.
+MAX_CHARACTER_BYTES: Final = 4
 
 
 def trimmed(text: Column) -> Column:
-    """Take Unicode white space off both ends (Spark's own trim knows the blank only)."""
+    """Remove Unicode white space from both ends (Spark's own trim removes only blanks)."""
     return F.btrim(text, F.lit(WHITE_SPACE))
 
 
 def _trimmed_field(sent: Column) -> Column:
-    """The same for a field as sent, which costs nothing to ask for several times.
+    """Like `trimmed`, for a field as sent, whose repeated evaluation costs nothing.
 
-    Nearly every text begins and ends with a visible ASCII character, which two bytes tell; to trim,
-    Spark lays a list of all its characters out.
+    Nearly every text begins and ends with a visible ASCII character, which two bytes show; trimming
+    makes Spark split the text into all its characters.
     """
-    octets = sent.cast("binary")
-    visible = [F.substring(octets, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)]
+    utf8 = sent.cast("binary")
+    visible = [F.substring(utf8, place, 1).between(F.lit(b"!"), F.lit(b"~")) for place in (1, -1)]
     return F.when(reduce(and_, visible), sent).otherwise(trimmed(sent))
 
 
 def is_blank(text: Column) -> Column:
-    """Tell whether a text is null, empty or white space only."""
+    """Return whether a text is null, empty or only white space."""
     return F.coalesce(trimmed(text) == "", F.lit(True))
 
 
 def ruled_text(field: FieldContract, sent: Column) -> Column:
-    """Return the text, trimmed where the contract says so, or null where it breaks a rule."""
+    """Return the text, trimmed if the contract says so, or null if it breaks a rule."""
     text = _trimmed_field(sent) if field.trim else sent
     filled = _trimmed_field(sent) != ""
     rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
@@ -53,33 +53,34 @@ def ruled_text(field: FieldContract, sent: Column) -> Column:
 
 
 def _has_length(text: Column, least: int, most: int | None) -> Column:
-    """Tell whether a text has so many characters; counts them only where its bytes leave it open.
+    """Return whether a text's number of characters is within bounds.
 
-    A character takes one to four bytes in UTF-8.
+    A character takes one to four bytes in UTF-8, so they are counted only if the number of bytes
+    does not decide.
     """
-    octets, characters = F.octet_length(text), F.char_length(text)
-    surely, exactly = octets >= MOST_OCTETS * least, characters >= least
+    size, characters = F.octet_length(text), F.char_length(text)
+    surely, exactly = size >= MAX_CHARACTER_BYTES * least, characters >= least
     if most is not None:
-        surely, exactly = surely & (octets <= most), exactly & (characters <= most)
+        surely, exactly = surely & (size <= most), exactly & (characters <= most)
     return F.when(surely, F.lit(True)).otherwise(exactly)
 
 
 def ruled_choice(field: FieldContract, sent: Column) -> Column:
-    """Return the canonical value of an enumeration, or null for a spelling it does not know."""
+    """Return the canonical value of an enumeration, or null for an unknown spelling."""
     pairs = [F.lit(text) for pair in field.spellings.items() for text in pair]
     return F.try_element_at(F.create_map(*pairs), F.lower(_trimmed_field(sent)))
 
 
 def reason(field: FieldContract, sent: Column, value: Column) -> Column:
-    """Return `missing_…` or `invalid_…` where a required field has no value to store."""
+    """Return `missing_…` or `invalid_…` if a required field has no value to store, else null."""
     missing, invalid = (F.lit(f"{kind}_{field.reason_suffix}") for kind in ("missing", "invalid"))
     return F.when(value.isNull(), F.when(is_blank(sent), missing).otherwise(invalid))
 
 
 def all_reasons(record: Column, values: Sequence[Column], reasons: Sequence[Column]) -> Column:
-    """Gather reason codes, in the order given; expects `kafka_timestamp`.
+    """Return all reason codes in the given order; expects `kafka_timestamp`.
 
-    `invalid_kafka_timestamp` stands alone, and so does `unparseable` where there is no record.
+    `invalid_kafka_timestamp` is always the only one, and so is `unparseable` if there is no record.
     """
     any_missing = reduce(or_, (value.isNull() for value in values))
     return (

@@ -1,7 +1,7 @@
 """THE BASELINE of `make bench`: tickets as the source systems process them. Not part of Millrace.
 
 Connector defaults, one table, a lenient parser, aggregates that replace each other. No validation,
-deduplication, dead letters or ledger: a crash loses or doubles records, and nobody notices.
+deduplication, dead letters or ledger: a crash loses or doubles records, and no one notices.
 It runs in the same JVM as Millrace, in a session with Spark's own defaults.
 """
 

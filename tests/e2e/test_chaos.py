@@ -1,4 +1,4 @@
-"""`make chaos`, as a user runs it: on a stack of its own beside the one that is up."""
+"""`make chaos`, as a user runs it: on its own stack, next to the one that is up."""
 
 from __future__ import annotations
 

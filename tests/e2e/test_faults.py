@@ -63,8 +63,8 @@ def test_full_disk_under_the_checkpoint_stops_the_job_and_costs_nothing(
     fill_up(filler)
     world.send(*[ticket(f"U{n}") for n in range(300)])
     assert process.wait(120) == 1
-    told = output_of(world).splitlines()[-1]
-    assert "Nothing is lost" in told or "No space left" in told
+    last_line = output_of(world).splitlines()[-1]
+    assert "Nothing is lost" in last_line or "No space left" in last_line
     assert "Traceback" not in output_of(world)
     filler.unlink()
     finish(world)

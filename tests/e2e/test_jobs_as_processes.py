@@ -36,7 +36,7 @@ def test_second_job_on_the_same_state_is_refused(make_world: MakeWorld) -> None:
     second = start_job(world)
 
     assert second.wait(90) == 1
-    assert "is running already on this state folder" in output_of(world)
+    assert "is already running on this state folder" in output_of(world)
     assert f"process {first.pid}" in output_of(world)
     first.send_signal(signal.SIGINT)
     assert first.wait(60) == 130

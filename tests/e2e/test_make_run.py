@@ -120,7 +120,7 @@ def test_run_over_a_checkpoint_of_other_code_sends_nothing(
         note.write_text(before)
 
     assert done.returncode != 0
-    assert "was written by other code" in done.stderr
+    assert "was written by different code" in done.stderr
     assert "The services are up; nothing was sent." in done.stderr
     assert topic_offsets(settings, "client_tickets") == on_topic
 

@@ -40,9 +40,9 @@ def typed(user: User, command: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def choices(told: str) -> list[str]:
+def choices(said: str) -> list[str]:
     """The commands of a finding, in its order."""
-    return re.findall(r"`((?:[A-Z_]+=\S+ )*(?:\.venv/bin/|make )[^`]*)`", told)
+    return re.findall(r"`((?:[A-Z_]+=\S+ )*(?:\.venv/bin/|make )[^`]*)`", said)
 
 
 def stored(dsn: str) -> int:
@@ -62,19 +62,19 @@ def test_sink_is_added_dropped_and_reset_by_what_the_messages_offer(
     sent = user.produce(f"{sys.executable} -m producers.tickets --count 20 --rate 0")
     assert typed(user, JOB)[0] == 0
 
-    code, told = typed(user, JOB, SINKS=WIDER)
+    code, said = typed(user, JOB, SINKS=WIDER)
     assert code == 1
-    as_before, replay, reset = choices(told)
-    assert "postgres would lack the 20 stored records." in told
+    as_before, replay, reset = choices(said)
+    assert "postgres would lack the 20 stored records." in said
     assert as_before == JOB or as_before.endswith(f" {JOB}")
     code, said = typed(user, replay)
     assert (code, stored(dsn)) == (0, sent), said
     assert typed(user, f"SINKS={WIDER} {JOB}")[0] == 0
 
-    code, told = typed(user, JOB)
+    code, said = typed(user, JOB)
     assert code == 1
-    assert "postgres would be dropped" in told
-    with_postgres, _ = choices(told)
+    assert "postgres would be dropped" in said
+    with_postgres, _ = choices(said)
     code, said = typed(user, with_postgres)
     assert code == 0, said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import zipfile
 from pathlib import Path
@@ -41,7 +42,7 @@ OUTAGE = "MongoDB did not tell the confirmations"
 
 
 class Person:
-    """A profile whose every value is found nowhere else, by chance neither."""
+    """A profile in which every value is unique: it is found nowhere else, not even at random."""
 
     def __init__(self, number: int, born: str) -> None:
         self.uuid = f"5ec2e700-0000-4000-8000-00000000000{number}"
@@ -51,7 +52,7 @@ class Person:
         self.street, self.city = f"Quuxham{number} Row", f"Nether Wallop{number}"
         self.postcode = f"ZQ{number} 4XW"
         self.last, self.username = f"Wrenfield{number}", f"mauvebadger{number}"
-        # What may only be on the topic, and what Cassandra may hold besides.
+        # What may only be on the topic, and what Cassandra may hold as well.
         self.hashed = [
             self.email,
             self.email.partition("@")[0],
@@ -82,15 +83,13 @@ class Person:
         return self.uuid.encode(), json.dumps(record).encode()
 
 
-def spark_conf(home: Path) -> Path:
-    """A configuration folder that would turn the event log on: a driver here reads none."""
-    folder, events = home / "conf", home / "events"
+def event_log_options(folder: Path) -> str:
+    """Options for every Java of a job that turn the event log on: no setting of the job does."""
     folder.mkdir(parents=True)
-    events.mkdir()
-    (folder / "spark-defaults.conf").write_text(
-        f"spark.eventLog.enabled true\nspark.eventLog.dir {events.as_uri()}\n"
+    return (
+        f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} -Dspark.eventLog.enabled=true"
+        f" -Dspark.eventLog.dir={folder.as_uri()}"
     )
-    return folder
 
 
 def stores(world: World) -> Places:
@@ -105,7 +104,7 @@ def stores(world: World) -> Places:
     }
 
 
-def test_a_job_that_meets_faults_tells_and_leaves_no_secret(
+def test_job_that_meets_faults_shows_and_leaves_no_secret(
     make_world: MakeWorld, settings: Settings
 ) -> None:
     world = make_world(PROFILES)
@@ -114,7 +113,8 @@ def test_a_job_that_meets_faults_tells_and_leaves_no_secret(
         Person(number, born)
         for number, born in enumerate((GROWN_UP, NO_DATE, CHILD, GROWN_UP, GROWN_UP), 1)
     ]
-    process = start_job(world, LOG_LEVEL="DEBUG", SPARK_CONF_DIR=str(spark_conf(home)))
+    java_options = event_log_options(home / "events")
+    process = start_job(world, LOG_LEVEL="DEBUG", JAVA_TOOL_OPTIONS=java_options)
     outside: Places = {}
     try:
         wait_for(lambda: "query=profiles started" in output_of(world), 90, "start")
@@ -167,6 +167,7 @@ def test_a_job_that_meets_faults_tells_and_leaves_no_secret(
         (KEY_ID, "MongoDB batches"),
         (KEY_ID, "/sql?details=true"),
         (KEY_ID, "/SQL/execution/?id=0"),
+        (KEY_ID, "events/"),
         (OUTAGE, "/StreamingQuery/"),
         ("-Dmillrace.jvm.log", "command line of java"),
     ):
@@ -177,22 +178,22 @@ def test_a_job_that_meets_faults_tells_and_leaves_no_secret(
 def test_a_secret_in_any_spelling_and_packing_is_found(
     hidden: str | bytes, tmp_path: Path, job_spark: SparkSession
 ) -> None:
-    octets = hidden.encode() if isinstance(hidden, str) else hidden
-    (tmp_path / "text").write_bytes(b"log: " + octets.upper() if octets.isascii() else octets)
-    (tmp_path / "hex").write_text(f"0x{octets.hex().upper()}00")
-    (tmp_path / "list").write_text(str(list(octets)))
-    (tmp_path / "base64").write_bytes(base64.b64encode(octets))
-    (tmp_path / "json").write_text(json.dumps({"a": octets.decode()}))
+    raw = hidden.encode() if isinstance(hidden, str) else hidden
+    (tmp_path / "text").write_bytes(b"log: " + raw.upper() if raw.isascii() else raw)
+    (tmp_path / "hex").write_text(f"0x{raw.hex().upper()}00")
+    (tmp_path / "list").write_text(str(list(raw)))
+    (tmp_path / "base64").write_bytes(base64.b64encode(raw))
+    (tmp_path / "json").write_text(json.dumps({"a": raw.decode()}))
     with zipfile.ZipFile(tmp_path / "zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("inside", b"x" * 100 + octets)
+        archive.writestr("inside", b"x" * 100 + raw)
     for name, stream in (
         ("lz4", "net.jpountz.lz4.LZ4BlockOutputStream"),
         ("zstd", "com.github.luben.zstd.ZstdOutputStream"),
     ):
-        java: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
+        java: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public API
         packed = java.java.io.ByteArrayOutputStream()
         out = getattr(java, stream)(packed)
-        out.write(bytearray(octets * 9))
+        out.write(bytearray(raw * 9))
         out.close()
         (tmp_path / name).write_bytes(bytes(packed.toByteArray()))
 

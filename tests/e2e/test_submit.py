@@ -30,7 +30,7 @@ from tests.support.spark_cluster import SparkCluster, spark_cluster
 pytestmark = pytest.mark.extended
 
 COUNT = 20_000
-# Values that the stack takes no notice of, and that are found nowhere else by chance.
+# Values that the stack ignores, and that no other text contains.
 SECRETS = {
     "CASSANDRA_PASSWORD": "Hush-Cassandra-1",
     "KAFKA_SASL_PASSWORD": "Hush-Kafka-2",
@@ -150,7 +150,7 @@ def test_submitted_job_outlives_a_worker_exactly_and_shows_no_secret(
 
     assert code == 0, submitted.output()[-3000:]
     assert killed_at < before + COUNT
-    assert re.search(r"tickets: (had no batch in work|finished its batch)", submitted.output())
+    assert re.search(r"tickets: (had no batch to finish|finished its batch)", submitted.output())
     assert "Traceback" not in submitted.output()
     account = account_of(settings, job_spark)
     assert account.faults == []

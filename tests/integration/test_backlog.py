@@ -1,4 +1,4 @@
-"""A backlog is worked off in batches of bounded size, with bounded memory for remembered ids."""
+"""A backlog is processed in batches of bounded size, with bounded memory for remembered ids."""
 
 from __future__ import annotations
 

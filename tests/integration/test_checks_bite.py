@@ -41,8 +41,8 @@ def test_aggregates_without_their_guard_are_found_doubled(
     crash(world, monkeypatch, "in-mongodb-bulk")
     world.process()
 
-    told = faults_of(world)
-    assert any("tickets_by_priority" in line and "(+2)" in line for line in told), told
+    faults = faults_of(world)
+    assert any("tickets_by_priority" in line and "(+2)" in line for line in faults), faults
 
 
 def test_ledger_written_first_is_found_before_the_restart(
@@ -56,8 +56,8 @@ def test_ledger_written_first_is_found_before_the_restart(
 
     crash(world, monkeypatch, "before-cassandra")
 
-    told = faults_of(world)
-    assert any("tickets" in line and "(-1)" in line for line in told), told
+    faults = faults_of(world)
+    assert any("tickets" in line and "(-1)" in line for line in faults), faults
 
 
 def confirm_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +84,8 @@ def test_records_without_deduplication_are_found_doubled(
 
     world.process()
 
-    told = faults_of(world)
-    assert any("tickets" in line and "(-1)" in line for line in told), told
+    faults = faults_of(world)
+    assert any("tickets" in line and "(-1)" in line for line in faults), faults
 
 
 def test_job_that_dies_in_the_same_place_unbroken_is_found_right(
@@ -107,7 +107,7 @@ def test_job_that_dies_in_the_same_place_unbroken_is_found_right(
 def test_message_dropped_on_the_way_does_not_pass_for_a_duplicate(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Spark drops rows behind the watermark, without a word."""
+    """As Spark drops rows behind the watermark: silently."""
     select = pipeline_run.select_first_arrivals
 
     def drop_one(records: DataFrame, **options: Any) -> DataFrame:

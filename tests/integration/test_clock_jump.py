@@ -12,9 +12,9 @@ from operations.verify.accounts import take_accounts
 from spark_jobs.state.clock import Moment
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_doctor import run
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
+from tests.support.starts import run
 
 YEAR = timedelta(days=365)
 

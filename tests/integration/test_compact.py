@@ -18,9 +18,9 @@ from spark_jobs.sinks.files.exchange import Intent, read_intent
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_files import batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as sent_ticket
 from tests.support.builders import ticket
+from tests.support.file_batches import batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
@@ -70,7 +70,7 @@ def test_compaction_keeps_every_row_whatever_interrupts_it(
         with pytest.raises(Died):
             compact_pipeline(world.spark, settings, world.database, world.pipeline)
         assert stored(world, settings) == expected
-        # The job goes on beside what was interrupted.
+        # The job continues, with the interrupted compaction's files still there.
         files_sink(settings).write_batch(batch_of(world.spark, ticket(ticket_id="U")), 99)
         assert stored(world, settings) == expected
     monkeypatch.undo()

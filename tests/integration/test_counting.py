@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka import Producer
 
 from operations.verify.verify import has_read_little
-from spark_jobs import pipeline
 from spark_jobs.customers import CUSTOMERS
+from spark_jobs.run import batch_writer
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -47,7 +47,7 @@ def test_duplicates_need_no_second_read_of_the_topic(
     def second_read(*_: Any) -> int:
         raise AssertionError("the topic was read a second time")
 
-    monkeypatch.setattr(pipeline, "count_messages", second_read)
+    monkeypatch.setattr(batch_writer, "count_messages", second_read)
 
     world.process()
 

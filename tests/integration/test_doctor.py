@@ -1,436 +1,272 @@
-"""Checkpoint, broker and code compared before a start: found, named with numbers, and chosen."""
+"""`make doctor` on running services: all well, and each thing that can be wrong with them."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import NewPartitions
-from pyspark.sql import functions as F
+from cassandra.cluster import Session
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from pydantic import SecretStr
 
-from errors import JobError
-from spark_jobs.pipeline import Pipeline
-from spark_jobs.profiles import PROFILES
-from spark_jobs.run.batch_writer import BatchWriter
-from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.session.stopping import StopRequest
-from spark_jobs.sources.broker import kafka_admin
-from spark_jobs.sources.kafka import stream_messages
-from spark_jobs.sources.topics import delete_topics, ensure_topics
-from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
-from spark_jobs.state.acceptance import Accepted
+from cql.tables import Shape, declared, differences, present
+from operations.doctor import place_checks
+from operations.doctor.broker_checks import look_at_kafka
+from operations.doctor.check import Line, Status, run_checks
+from operations.doctor.doctor import checks_for, summary_of_checks
+from operations.doctor.machine_checks import look_at_clock
+from operations.doctor.place_checks import look_at_output, look_at_source
+from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from spark_jobs.sources.broker import existing_topics, kafka_admin
+from spark_jobs.state.clock import Moment
 from spark_jobs.state.ledger import Counts, Entry, Ledger
-from spark_jobs.tickets import TICKETS
-from tests.integration.test_tickets_pipeline import ticket
-from tests.support.pipelines import MakeWorld
-from tests.support.processes import wait_for
-from tests.support.world import Message, World
+from sql import client as sql_client
+from tests.conftest import free_ports
+from tests.support.postgres import MakeDatabase
+from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint
 
-pytestmark = pytest.mark.extended
-
-
-def tickets(*names: str) -> list[Message]:
-    return [ticket(name) for name in names]
+__all__ = ["s3_endpoint"]
 
 
-def run(world: World, *, changes: dict[str, Any] | None = None, **accepted: bool) -> None:
-    settings = world.settings.model_copy(update=changes or {})
-    options = RunOptions(available_now=True, accepted=Accepted(**accepted))
-    run_pipelines(world.spark, [world.pipeline], settings, options, StopRequest(), print)
+def changed(settings: Settings, **changes: Any) -> Settings:
+    return settings.model_copy(update=changes)
 
 
-def age_out(world: World, before: int, partition: int = 0) -> None:
-    """Let the broker delete a partition's messages below an offset."""
-    place, admin = TopicPartition(world.topic, partition, before), kafka_admin(world.settings)
-    admin.delete_records([place])[place].result(30)
+def by_name(lines: list[Line]) -> dict[str, Line]:
+    return {line.name: line for line in lines}
 
 
-def entries(world: World) -> list[Entry]:
-    return Ledger(world.database, world.pipeline.name).entries()
+def own_name() -> str:
+    return f"d{uuid.uuid4().hex[:10]}"
 
 
-def counted(world: World) -> int:
-    return sum(d["count"] for d in world.documents("tickets_by_type").values())
+def doctor_command() -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("millrace")), "doctor"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
-def crash(*_: Any, **__: Any) -> None:
-    raise JobError("crash on purpose")
+def test_running_stack_is_well_in_every_line(stack_settings: Settings) -> None:
+    done = doctor_command()
+
+    *lines, verdict = done.stdout.splitlines()
+    assert [line for line in lines if not line.startswith("ok   ")] == []
+    assert verdict == f"doctor: {len(lines)} checks ok"
+    assert done.returncode == 0
+    names = {line.split()[1] for line in lines}
+    assert names >= {"python", "java", "versions", "kafka", "topics", "tables", "collections"}
+    assert summary_of_checks(stack_settings) == [verdict]
 
 
-def test_topic_made_anew_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    delete_topics(world.settings, [world.topic])
-    ensure_topics(world.settings, [world.topic])
-    world.send(*tickets("C", "D", "E"), partition=0)
+def test_doctor_creates_nothing(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = changed(
+        settings,
+        millrace_home=tmp_path / "home",
+        output_path=str(tmp_path / "output"),
+        mongo_database=own_name(),
+        tickets_topic=own_name(),
+        stack="external",
+    )
+    before = existing_topics(settings)
 
-    with pytest.raises(JobError) as refused:
-        run(world, loss=True, partitions=True, code=True)
+    lines = by_name(run_checks(checks_for(elsewhere), elsewhere))
 
-    text = str(refused.value)
-    assert f"the topic `{world.topic}`" in text
-    assert "is another one than before (its id is `" in text
-    assert "The stores hold 2 records of the former one, this one holds 3 messages" in text
-    assert "make reset PIPELINE=tickets" in text
-    assert len(entries(world)) == 1
-
-
-def test_entry_of_an_older_version_knows_another_topic_by_its_end(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B", "C"), partition=0)
-    run(world)
-    world.database["batches"].update_many({}, {"$unset": {"topic_id": "", "plan": ""}})
-    run(world)
-    delete_topics(world.settings, [world.topic])
-    ensure_topics(world.settings, [world.topic])
-    world.send(ticket("D"), partition=0)
-
-    with pytest.raises(JobError, match=r"2 offsets that were read before lie beyond its end"):
-        run(world)
+    name = elsewhere.tickets_topic
+    assert f"absent: {name}, {name}-dead-letter: `make up` creates them" in lines["topics"].text
+    assert lines["topics"].by_itself
+    assert lines["collections"].text == "`batches` has no index: `make up` creates it"
+    assert existing_topics(settings) == before
+    assert list(tmp_path.iterdir()) == []
+    with connect_mongodb(settings) as client:
+        assert elsewhere.mongo_database not in client.list_database_names()
 
 
-def test_messages_that_aged_out_are_named_and_passed_over_only_if_accepted(
-    make_world: MakeWorld,
-) -> None:
-    """The loss is wider than three batches; what comes after it is read strictly again."""
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    world.send(*tickets(*"CDEFGHIJ"), partition=0)
-    age_out(world, 8)
+def test_changed_topics_are_reported(settings: Settings, make_topic: Callable[[], str]) -> None:
+    topic = make_topic()
+    admin = kafka_admin(settings)
+    entry = ConfigEntry("retention.ms", "60000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(
+        ResourceType.TOPIC, f"{topic}-dead-letter", incremental_configs=[entry]
+    )
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(20)
+    narrow = changed(settings, tickets_topic=topic, topic_partitions=4)
 
-    with pytest.raises(JobError) as refused:
-        run(world)
-    text = str(refused.value)
-    assert f"6 messages of the topic `{world.topic}` aged out" in text
-    assert "partition 0, offsets 2 to 7." in text
-    assert "`--accept-loss`" in text
-    assert "make reset PIPELINE=tickets`" in text
+    line = by_name(look_at_kafka(narrow))["topics"]
 
-    run(world, loss=True, changes={"max_records_per_batch": 2})
-
-    assert world.totals() == Counts(read=4, stored=4)
-    assert {row["ticket_id"] for row in world.rows("tickets")} == {"A", "B", "I", "J"}
-    assert counted(world) == 4
-    lost = [entry.accepted_loss[0] for entry in entries(world) if entry.accepted_loss]
-    assert (lost[0][0], lost[-1][1]) == (2, 8)
-    assert sum(end - start for start, end in lost) == 6
-    world.send(*tickets("K", "L"), partition=0)
-    age_out(world, 11)
-    with pytest.raises(JobError, match=r"1 messages .* partition 0, offset 10\."):
-        run(world)
+    assert line.status is Status.FIX
+    assert not line.by_itself
+    assert f"{topic} has 3 partitions, TOPIC_PARTITIONS is 4" in line.text
+    assert f"{topic}-dead-letter may lose messages (retention.ms=60000)" in line.text
 
 
-def test_query_is_strict_again_once_the_accepted_loss_is_passed(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One query passes the accepted loss, the next is strict, in the same run."""
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    world.send(*tickets("C", "D", "E"), partition=0)
-    age_out(world, 4)
-    strict: list[bool] = []
+def test_broker_that_is_away_or_refuses_the_login_is_reported(settings: Settings) -> None:
+    (port,) = free_ports(1)
+    away = changed(settings, stack="external", kafka_bootstrap_servers=f"127.0.0.1:{port}")
+    otherwise = changed(
+        settings,
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_mechanism="PLAIN",
+        kafka_sasl_username="me",
+        kafka_sasl_password=SecretStr("never shown"),
+    )
 
-    def noted(*args: Any, fail_on_data_loss: bool, **options: Any) -> Any:
-        strict.append(fail_on_data_loss)
-        return stream_messages(*args, fail_on_data_loss=fail_on_data_loss, **options)
+    kafka, topics = look_at_kafka(away)
+    assert kafka.text == (
+        f"cannot connect to 127.0.0.1:{port} (connection refused): start it, or correct"
+        " KAFKA_BOOTSTRAP_SERVERS"
+    )
+    assert (topics.status, topics.text) == (Status.NOT_YET, "not checked: Kafka is away")
+    assert look_at_kafka(otherwise)[0].text == (
+        f"{settings.kafka_bootstrap_servers} refused the login: correct KAFKA_SASL_USERNAME,"
+        " KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+    )
 
-    monkeypatch.setattr("spark_jobs.run.query.stream_messages", noted)
-    stop = StopRequest()
-    with ThreadPoolExecutor(1) as pool:
-        options = RunOptions(accepted=Accepted(loss=True))
-        job = pool.submit(
-            run_pipelines, world.spark, [world.pipeline], world.settings, options, stop, print
+
+def test_changed_tables_are_reported(settings: Settings, cassandra: Session) -> None:
+    keyspace = own_name()
+    cassandra.execute(
+        f"CREATE KEYSPACE {keyspace} WITH replication = {{'class': 'SimpleStrategy',"
+        " 'replication_factor': 1}",
+        timeout=60,
+    )
+    wanted = declared()["support.tickets"]
+    tables = {
+        "alike": "{columns}, more int, PRIMARY KEY (ticket_id)",
+        "other_type": "{columns}, PRIMARY KEY (ticket_id)",
+        "other_key": "{columns}, PRIMARY KEY (client_id, ticket_id)",
+        "narrower": "{columns}, PRIMARY KEY (ticket_id)",
+    }
+    types = {
+        "other_type": {**wanted.columns, "kafka_offset": "int"},
+        "narrower": {name: kind for name, kind in wanted.columns.items() if name != "priority"},
+    }
+    for name, body in tables.items():
+        columns = ", ".join(f"{c} {t}" for c, t in types.get(name, wanted.columns).items())
+        cassandra.execute(
+            f"CREATE TABLE {keyspace}.{name} ({body.format(columns=columns)})", timeout=60
         )
-        wait_for(lambda: strict == [False, True] or job.done(), 60, "strict query")
-        world.send(ticket("F"), partition=0)
-        wait_for(lambda: world.totals().read == 4 or job.done(), 60, "batch")
-        stop.ask()
-        job.result(60)
+    shapes = {
+        f"{keyspace}.{name}": Shape(wanted.columns, wanted.key, origin=wanted.origin)
+        for name in [*tables, "never_made"]
+    }
 
-    assert strict == [False, True]
-    assert world.totals() == Counts(read=4, stored=4)
-    assert [e.accepted_loss for e in entries(world) if e.accepted_loss] == [{0: (2, 4)}]
+    found = {
+        each.text.partition(":")[0]: each.is_absent
+        for each in differences(shapes, present(cassandra, shapes))
+    }
+
+    assert found == {
+        f"no table {keyspace}.never_made": True,
+        f"{keyspace}.other_type.kafka_offset is int, cql/010_support.cql says bigint": False,
+        f"the key of {keyspace}.other_key is ((client_id), ticket_id ASC), cql/010_support.cql"
+        " says ((ticket_id))": False,
+        f"{keyspace}.narrower has no column priority, which cql/010_support.cql has": False,
+    }
 
 
-def test_planned_batch_whose_messages_aged_out_in_part_is_completed(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+def test_wrong_data_centre_and_number_of_copies_are_reported(settings: Settings) -> None:
+    other = changed(settings, cassandra_local_datacenter="eu-west", cassandra_replication_factor=3)
+
+    node, tables = look_at_cassandra(other)
+
+    assert "set CASSANDRA_LOCAL_DATACENTER=datacenter1" in node.text
+    assert "CASSANDRA_REPLICATION_FACTOR is 3, the cluster has 1 nodes" in tables.text
+
+
+def test_clock_behind_the_last_batch_is_reported(settings: Settings) -> None:
+    own = changed(settings, mongo_database=own_name())
+    ahead = datetime.now(UTC) + timedelta(hours=5)
+    entry = Entry(
+        "tickets", "t", "q", 0, {0: (0, 1)}, Counts(read=1), ("mongodb",), moment=Moment(ahead)
+    )
+    with connect_mongodb(own) as client:
+        Ledger(confirmed_database(client, own), "tickets").confirm(entry)
+
+    (line,) = look_at_clock(own)
+
+    assert line.status is Status.FIX
+    assert "5 hours behind the last batch" in line.text
+
+
+def test_leftovers_of_a_rebuild_are_reported(settings: Settings) -> None:
+    own = changed(settings, mongo_database=own_name())
+    with connect_mongodb(own) as client:
+        client[own.mongo_database].create_collection("tickets_by_team__rebuild")
+        Ledger(confirmed_database(client, own), "tickets").prepare()
+
+    line = by_name(look_at_mongodb(own))["collections"]
+
+    assert line.text.startswith("tickets_by_team__rebuild are left over from")
+
+
+def test_postgresql_with_a_changed_table_or_password_is_reported(
+    settings: Settings, make_database: MakeDatabase
 ) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets(*"ABCD"), partition=0)
-    with monkeypatch.context() as patched:
-        patched.setattr(BatchWriter, "_write_sinks", crash)
-        with pytest.raises(JobError, match="on purpose"):
-            run(world)
-    age_out(world, 3)
+    dsn = make_database()
+    external = changed(settings, stack="external", postgres_dsn=dsn)
+    other = dsn.get_secret_value().replace("s%40cret", "another-one")
+    wrong = changed(external, postgres_dsn=SecretStr(other))
+    assert [line.status for line in look_at_postgres(external)] == [Status.OK, Status.OK]
+    with sql_client.connect(external) as connection:
+        connection.execute("ALTER TABLE tickets DROP COLUMN priority")
+        connection.execute("DROP TABLE customers_usa")
 
-    with pytest.raises(JobError, match=r"3 messages .* partition 0, offsets 0 to 2"):
-        run(world)
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "confirm", crash)
-        with pytest.raises(JobError, match="on purpose"):
-            run(world, loss=True)
-    # What it wrote was without them, so the loss can be accepted again.
-    run(world, loss=True)
+    tables = look_at_postgres(external)[1].text
+    checks = [check for check in checks_for(changed(wrong, sinks=("postgres",)))
+              if "postgres" in check.names]  # fmt: skip
+    refused, unseen = run_checks(checks, wrong)
 
-    assert world.totals() == Counts(read=1, stored=1)
-    (entry,) = entries(world)
-    assert (entry.offsets[0], entry.accepted_loss) == ((0, 4), {0: (0, 3)})
-    assert [row["ticket_id"] for row in world.rows("tickets_by_team")] == ["D"]
-    assert counted(world) == 1
+    assert "no table `customers_usa`: `make up` creates what is missing" in tables
+    assert "no column `tickets.priority`: alter them to match sql/" in tables
+    assert "refused the connection" in refused.text
+    assert "Correct `POSTGRES_DSN`" in refused.text
+    assert "another-one" not in refused.text
+    assert unseen.status is Status.NOT_YET
 
 
-@pytest.mark.parametrize(
-    ("dies", "sinks", "trace"),
-    [
-        ("mongodb.MongoAggregates.apply", ("cassandra", "mongodb"), "cassandra confirmed it"),
-        ("cassandra.fault_point", ("cassandra",), "Cassandra holds rows of them"),
-    ],
-    ids=["after a sink", "within a sink"],
-)
-def test_half_written_messages_that_aged_out_cannot_be_called_lost(
-    make_world: MakeWorld,
-    monkeypatch: pytest.MonkeyPatch,
-    dies: str,
-    sinks: tuple[str, ...],
-    trace: str,
+def test_absent_bucket_is_reported(
+    settings: Settings, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets(*"ABCD"), partition=0)
-    with monkeypatch.context() as patched:
-        patched.setattr(f"spark_jobs.sinks.{dies}", crash)
-        with pytest.raises(JobError, match="on purpose"):
-            run(world, changes={"sinks": sinks})
-    age_out(world, 3)
-
-    with pytest.raises(JobError, match=f"half written, and {trace}"):
-        run(world, loss=True, changes={"sinks": sinks})
-
-    assert entries(world) == []
-
-
-def test_confirmed_batch_that_aged_out_before_the_commit_lost_nothing(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets(*"ABCD"), partition=0)
-    confirm = Ledger.confirm
-
-    def confirm_and_crash(ledger: Ledger, entry: Entry) -> None:
-        confirm(ledger, entry)
-        crash()
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "confirm", confirm_and_crash)
-        with pytest.raises(JobError, match="on purpose"):
-            run(world)
-    age_out(world, 3)
-
-    with pytest.raises(JobError, match="what it held of them is in all sinks"):
-        run(world)
-    world.send(ticket("E"), partition=0)
-    run(world, loss=True)
-
-    assert world.totals() == Counts(read=5, stored=5)
-    assert counted(world) == 5
-    assert all(entry.accepted_loss == {} for entry in entries(world))
-
-
-def test_new_partitions_are_read_from_their_beginning_once_accepted(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    admin = kafka_admin(world.settings)
-    before = len(entries(world)[-1].offsets)
-    admin.create_partitions([NewPartitions(world.topic, before + 1)])[world.topic].result(30)
-    world.send(*tickets("C", "D"), partition=before)
-
-    with pytest.raises(JobError) as refused:
-        run(world)
-    text = str(refused.value)
-    assert f"has {before + 1} partitions, the checkpoint knows {before}" in text
-    assert "The new ones hold 2 messages" in text
-    run(world, partitions=True)
-
-    assert world.totals() == Counts(read=4, stored=4)
-    assert entries(world)[-1].offsets[before] == (0, 2)
-    world.send(ticket("E"), partition=before)
-    run(world)
-    assert world.totals() == Counts(read=5, stored=5)
-
-
-def with_other_code(world: World) -> World:
-    """The same pipeline, but every team is another one."""
-
-    def classify(messages: Any, settings: Any) -> Any:
-        return TICKETS.classify(messages, settings).withColumn("assigned_team", F.lit("Nobody"))
-
-    return dataclasses.replace(
-        world, pipeline=dataclasses.replace(world.pipeline, classify=classify)
+    # The server of this test loads its parts at the first request: on a busy machine that alone
+    # takes as long as a user would wait.
+    monkeypatch.setattr(place_checks, "S3_SECONDS", 60)
+    at_s3 = changed(
+        settings,
+        output_path="s3a://millrace-doctor/out",
+        customers_source="s3://millrace-doctor/customers.csv",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SecretStr(SECRET),
+        aws_region=REGION,
+        s3_endpoint_url=s3_endpoint,
     )
 
+    (absent,) = look_at_output(at_s3)
+    s3_client(s3_endpoint).create_bucket(Bucket="millrace-doctor")
+    (there,), (no_object,) = look_at_output(at_s3), look_at_source(at_s3)
+    (port,) = free_ports(1)
+    (away,) = look_at_output(changed(at_s3, s3_endpoint_url=f"http://127.0.0.1:{port}"))
 
-def test_other_code_goes_on_between_batches_but_not_within_one(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    world.send(ticket("C"), partition=0)
-    other = with_other_code(world)
-    with monkeypatch.context() as patched:
-        patched.setattr("spark_jobs.sinks.mongodb.MongoAggregates.apply", crash)
-        with pytest.raises(JobError, match="on purpose"):
-            run(other)
-
-    with pytest.raises(JobError) as refused:
-        run(world)
-    text = str(refused.value)
-    assert "batch 1 (1 messages) was begun by other code" in text
-    assert "`--accept-code`" in text
-    run(world, code=True)
-
-    assert world.totals() == Counts(read=3, stored=3)
-    assert len({entry.plan for entry in entries(world)}) == 1
-    assert {row["assigned_team"] for row in world.rows("tickets")} == {"Billing"}
-    world.send(ticket("D"), partition=0)
-    run(other)
-    assert len({entry.plan for entry in entries(world)}) == 2
-
-
-def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    path = world.pipeline.checkpoint(world.settings).path / FILE_NAME
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"spark": "3.4"}))
-
-    with pytest.raises(JobError) as refused:
-        run(world, code=True)
-
-    assert "spark 3.4, now 3.5" in str(refused.value)
-    assert "the ids of 2 stored records" in str(refused.value)
-
-
-def test_all_findings_are_told_at_once_and_none_lets_anything_start(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    world.send(*tickets("C", "D"), partition=0)
-    age_out(world, 3)
-    world.database["batches"].update_many({}, {"$set": {"hash_key_id": "12345678"}})
-
-    with pytest.raises(JobError) as refused:
-        run(world, changes={"sinks": ("mongodb",)})
-
-    text = str(refused.value)
-    assert "cassandra would be dropped: what is there of the 2 stored records stays" in text
-    assert "made with the key `12345678`" in text
-    assert "1 messages of the topic" in text
-    assert text.count("Pipeline tickets: ") == 3
-    assert text.count("make reset PIPELINE=tickets") == 3
-
-
-def test_findings_of_several_pipelines_are_told_at_once(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    run(world)
-    world.database["batches"].update_many({}, {"$set": {"sinks": ["mongodb"]}})
-    settings = world.settings.model_copy(update={"profiles_topic": "there-is-no-such-topic"})
-
-    with pytest.raises(JobError) as refused:
-        check_pipelines([PROFILES, world.pipeline], settings)
-
-    assert "There is no topic `there-is-no-such-topic`" in str(refused.value)
-    assert "what is stored went to `mongodb`" in str(refused.value)
-
-
-def test_older_ledger_is_refused_with_what_it_lacks(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    for names in ("AB", "C", "DEF"):
-        world.send(*tickets(*names), partition=0)
-        run(world)
-    world.database["batches"].delete_many({"batch_id": {"$gte": 1}})
-
-    with pytest.raises(JobError) as refused:
-        run(world)
-
-    text = str(refused.value)
-    assert "committed batch 2, the ledger ends with 0: 4 offsets are missing" in text
-    assert f".venv/bin/millrace replay --topic {world.topic} --sink mongodb`" in text
-
-
-def test_lost_checkpoint_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
-    import shutil
-
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), (None, b"no ticket"), partition=0)
-    run(world)
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
-
-    with pytest.raises(JobError) as refused:
-        run(world)
-
-    text = str(refused.value)
-    assert "is gone. Reading anew would count all 3 messages twice, 2 stored records" in text
-
-
-@pytest.mark.parametrize("pipeline", [TICKETS, PROFILES], ids=lambda p: p.name)
-def test_fingerprint_depends_on_the_code_alone(make_world: MakeWorld, pipeline: Pipeline) -> None:
-    world = make_world(pipeline)
-    settings = world.settings
-    others = settings.model_copy(
-        update={
-            "kafka_bootstrap_servers": "elsewhere:9092",
-            "pii_hash_key": type(settings.mongo_uri)("another key"),
-            "max_records_per_batch": 7,
-            "deduplication_days": 3,
-            f"{pipeline.name}_topic": "other",
-        }
+    assert absent.text == (
+        "S3 refuses `s3a://millrace-doctor/out` (NoSuchBucket): `make up` creates it, or correct"
+        " the name"
     )
-
-    present = fingerprint(pipeline, settings, world.spark)
-
-    assert fingerprint(pipeline, others, world.spark) == present
-    changed = dataclasses.replace(
-        pipeline,
-        classify=lambda messages, given: pipeline.classify(messages, given).withColumn(
-            "outcome", F.lower("outcome")
-        ),
-    )
-    other = fingerprint(changed, settings, world.spark)
-    assert (other.state, other.rows == present.rows) == (present.state, False)
-
-
-def test_start_behind_all_messages_can_be_repeated_before_any_comes(make_world: MakeWorld) -> None:
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    latest = RunOptions(available_now=True, starting_offsets="latest")
-
-    for _ in range(2):
-        run_pipelines(world.spark, [world.pipeline], world.settings, latest, StopRequest(), print)
-    world.send(*tickets("C"), partition=0)
-    run(world)
-
-    assert world.totals() == Counts(read=1, stored=1)
-    assert [row["ticket_id"] for row in world.rows("tickets")] == ["C"]
-
-
-def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> None:
-    """As when its deletion was cut short: Spark would go on behind what the stores never got."""
-    world = make_world(TICKETS)
-    world.send(*tickets("A", "B"), partition=0)
-    world.process(max_records_per_batch=1)
-    world.database["batches"].delete_many({})
-    commits = world.pipeline.checkpoint(world.settings).path / "commits"
-    for file in commits.iterdir():
-        file.unlink()
-
-    with pytest.raises(JobError, match=r"is done with 1 offsets, but the ledger .* has none"):
-        run(world)
+    assert absent.by_itself
+    assert there.status is Status.OK
+    assert "(404)" in no_object.text
+    assert f"S3 at http://127.0.0.1:{port} does not answer" in away.text
+    for line in (absent, no_object, away):
+        assert SECRET not in line.text

@@ -19,7 +19,7 @@ from operations.dead_letters.dead_letters import run_dead_letters
 from operations.dead_letters.reader import read_dead_letters
 from operations.options import build_parser
 from operations.show import RowFilter, show
-from settings import dead_letter_topic
+from runtime.topic_names import dead_letter_topic
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
@@ -79,8 +79,8 @@ def test_foreign_timestamps_are_dead_letters_that_can_be_shown_proven_and_redriv
 
     reasons = {"invalid_kafka_timestamp": 12}
     assert world.totals() == Counts(read=13, stored=1, dead_lettered=12, reasons=reasons)
-    told = sorted(int(headers["source_timestamp"]) for _, _, headers in world.dead_letters())
-    assert told == sorted(2 * FOREIGN)
+    timestamps = sorted(int(headers["source_timestamp"]) for _, _, headers in world.dead_letters())
+    assert timestamps == sorted(2 * FOREIGN)
     summaries = world.documents("dead_letters")
     assert {key: document["source_timestamp"] for key, document in summaries.items()} == {
         f"{world.topic}/0/{2 * number + place}": str(at)

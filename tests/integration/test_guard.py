@@ -12,6 +12,7 @@ from errors import JobError
 from operations import reset
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.start_checks.guard import check_start
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
@@ -36,7 +37,7 @@ def test_interrupted_reset_lets_no_job_go_on_over_emptied_stores(
             reset.delete_stored(world.pipeline, world.settings)
 
     if step == "_truncate":
-        with pytest.raises(JobError, match="the ledger `batches` in MongoDB has none"):
+        with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
             world.process()
     else:
         world.process()
@@ -84,7 +85,7 @@ def test_other_topic_on_the_same_checkpoint_is_refused(make_world: MakeWorld) ->
     assert world.totals() == Counts(read=2, stored=2)
 
 
-def test_start_tells_how_much_waits_on_the_topic(make_world: MakeWorld) -> None:
+def test_start_reports_how_much_waits_on_the_topic(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     ledger = Ledger(world.database, TICKETS.name)
     waiting = []
@@ -105,15 +106,15 @@ def test_other_sinks_than_before_are_refused(make_world: MakeWorld) -> None:
 
     with pytest.raises(JobError) as added:
         world.process()
-    told = str(added.value)
-    assert "what is stored went to `mongodb`, now it is `cassandra,mongodb`." in told
-    assert "cassandra would lack the 1 stored records." in told
-    assert "set SINKS to `mongodb` again" in told
-    assert f".venv/bin/millrace replay --topic {world.topic} --sink cassandra`" in told
-    assert "dropped" not in told
+    refusal = str(added.value)
+    assert "earlier batches went to `mongodb`, new ones go to `cassandra,mongodb`." in refusal
+    assert "cassandra would lack the 1 stored records." in refusal
+    assert "set SINKS to `mongodb` again" in refusal
+    assert f".venv/bin/millrace replay --topic {world.topic} --sink cassandra`" in refusal
+    assert "dropped" not in refusal
 
 
-def test_dropped_sink_is_told_as_that(make_world: MakeWorld) -> None:
+def test_dropped_sink_is_reported_as_dropped(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(ticket("A"))
     world.process()
@@ -121,11 +122,11 @@ def test_dropped_sink_is_told_as_that(make_world: MakeWorld) -> None:
     with pytest.raises(JobError) as dropped:
         world.process(sinks=("mongodb",))
 
-    told = str(dropped.value)
-    assert "cassandra would be dropped: what is there of the 1 stored records stays" in told
-    assert "set SINKS to `mongodb,cassandra` again" in told
-    assert "would lack" not in told
-    assert "replay" not in told
+    refusal = str(dropped.value)
+    assert "cassandra would be dropped: what is there of the 1 stored records stays" in refusal
+    assert "set SINKS to `mongodb,cassandra` again" in refusal
+    assert "would lack" not in refusal
+    assert "replay" not in refusal
 
 
 def test_aggregates_without_ledger_and_checkpoint_are_refused(make_world: MakeWorld) -> None:
@@ -135,7 +136,7 @@ def test_aggregates_without_ledger_and_checkpoint_are_refused(make_world: MakeWo
     world.send(ticket("A"))
     world.process(sinks=("mongodb",))
     world.database["batches"].delete_many({})
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError, match="MongoDB holds aggregates"):
         world.process(sinks=("mongodb",))
@@ -160,8 +161,8 @@ def test_ids_are_remembered_for_the_days_asked_for(
     """The clock is moved forward by the floor under it, as no test can wait for days."""
     world = make_world(TICKETS)
     now = datetime.now(UTC)
-    # Day of processing, id, whether it is a duplicate. State is cleared by the batch after the one
-    # that moved the watermark, hence the batches between.
+    # Day of processing, id, whether it is a duplicate. The batch after the one that
+    # moved the watermark clears the state, so there are batches in between.
     days: list[tuple[float, str, bool]] = [
         (0, "A", False),
         (6.9, "A", True),

@@ -27,14 +27,14 @@ from spark_jobs.customers import CUSTOMERS
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.sinks.files.rows import snapshot_rows
-from spark_jobs.state.checkpoint import checkpoint_at
+from spark_jobs.state.checkpoint import checkpoint_at, checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash
-from tests.integration.test_files import CRASH, batch_of, files_sink, ids
 from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.builders import customer, payload, ticket
+from tests.support.file_batches import CRASH, batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 
 pytestmark = pytest.mark.extended
@@ -53,7 +53,7 @@ def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def wishes(settings: Settings) -> dict[str, str]:
-    """What a user sets to have an HDFS besides."""
+    """What a user sets to add an HDFS to the stack."""
     return {
         "SERVICES": "+hdfs",
         "HDFS_PORT": str(settings.hdfs_port),
@@ -63,7 +63,7 @@ def wishes(settings: Settings) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def hdfs(stack_settings: Settings) -> Iterator[Settings]:
-    """Settings that write to an HDFS beside the services of the tests; it ends with the module."""
+    """Settings that write to an HDFS next to the services of the tests; it ends with the module."""
     port, datanode_port = free_ports(2)
     settings = stack_settings.model_copy(
         update={
@@ -181,12 +181,12 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     world = make_world(TICKETS)
     place = f"hdfs://127.0.0.1:{hdfs.hdfs_port}/checkpoints/{world.keyspace}"
     settings = world.settings.model_copy(update={"checkpoint_path": place})
-    checkpoint = world.pipeline.checkpoint(settings)
+    checkpoint = checkpoint_of(settings, world.pipeline.name)
     world.send(message("A"), message("B"), (b"k", b"{"))
 
     crash(world, monkeypatch, "before-commit", checkpoint_path=place)
     assert (checkpoint.last_planned(), checkpoint.last_committed()) == (0, None)
-    checkpoint.set_timestamp(0, checkpoint.plan(0).timestamp_ms - 1)
+    checkpoint.set_timestamp(0, checkpoint.planned_batch(0).timestamp_ms - 1)
     world.process(checkpoint_path=place)
     world.send(message("C"), message("A"))
     world.process(checkpoint_path=place)
@@ -198,13 +198,13 @@ def test_job_whose_checkpoint_is_on_hdfs_goes_on_from_there(
     assert [d["count"] for d in world.documents("tickets_by_team").values()] == [3]
     assert checkpoint.last_committed() == 1
     assert not (world.settings.millrace_home / "checkpoints").exists()
-    # Without it the topic would be read anew.
-    checkpoint_at(settings, world.pipeline.name).delete()
+    # Without it the topic would be read again from its beginning.
+    checkpoint_at(settings.checkpoints, world.pipeline.name).delete()
     with pytest.raises(JobError, match=r"checkpoint `hdfs://.* is gone"):
         world.process(checkpoint_path=place)
 
 
-def test_doctor_tells_a_name_node_that_is_away(hdfs: Settings) -> None:
+def test_doctor_reports_a_name_node_that_is_away(hdfs: Settings) -> None:
     (port,) = free_ports(1)
     embedded = hdfs.model_copy(update={"services": ("hdfs",)})
     elsewhere = hdfs.model_copy(update={"output_path": f"hdfs://127.0.0.1:{port}/out"})

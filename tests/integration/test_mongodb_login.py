@@ -1,4 +1,4 @@
-"""A MongoDB that wants a login: what is said to one who has none, or a wrong one."""
+"""A MongoDB that needs a login: what is said to one who has none, or a wrong one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a server that wants a login, and knows one user."""
+    """The port of a server that needs a login, and knows one user."""
     folder = tmp_path_factory.mktemp("mongodb")
     (port,) = free_ports(1)
     process = start(folder, port)
@@ -66,18 +66,18 @@ def settings_with(uri: str) -> Settings:
 
 
 @pytest.mark.parametrize("login", ["", f"{USER}:wrong@"])
-def test_missing_or_wrong_login_is_told_before_anything_is_done(port: int, login: str) -> None:
+def test_missing_or_wrong_login_is_reported_before_anything_is_done(port: int, login: str) -> None:
     settings = settings_with(f"mongodb://{login}127.0.0.1:{port}")
 
     with connect_mongodb(settings) as client, pytest.raises(SinkRejected) as caught:
         check_mongodb(client, settings)
 
-    assert "wants a login" in str(caught.value)
+    assert "needs a login" in str(caught.value)
     assert "`MONGO_URI`" in str(caught.value)
     assert "wrong" not in str(caught.value)
 
 
-def test_doctor_tells_a_wrong_login_and_rights_that_are_missing(port: int) -> None:
+def test_doctor_reports_a_wrong_login_and_missing_rights(port: int) -> None:
     wrong = settings_with(f"mongodb://{USER}:wrong-password@127.0.0.1:{port}")
     right = settings_with(f"mongodb://{USER}:{PASSWORD}@127.0.0.1:{port}")
     checks = [Check(("mongodb", "collections"), look_at_mongodb)]
@@ -85,7 +85,7 @@ def test_doctor_tells_a_wrong_login_and_rights_that_are_missing(port: int) -> No
     refused, unseen = run_checks(checks, wrong.model_copy(update={"stack": "external"}))
     taken, _ = run_checks(checks, right.model_copy(update={"stack": "external"}))
 
-    assert "wants a login" in refused.text
+    assert "needs a login" in refused.text
     assert "wrong-password" not in refused.text
     assert unseen.status is Status.NOT_YET
     assert taken.status is Status.OK

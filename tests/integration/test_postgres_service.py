@@ -24,7 +24,7 @@ from sql import client, tables
 from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase
 
-PASSWORD = "never to be told"
+PASSWORD = "never to be shown"
 QUOTED = "never%20to%20be%20told"
 
 
@@ -91,7 +91,7 @@ def test_stop_does_not_wait_for_clients(service: Postgres) -> None:
     connection.close()
 
 
-def test_nobody_but_the_login_of_the_address_may_enter(service: Postgres) -> None:
+def test_only_the_login_of_the_address_may_enter(service: Postgres) -> None:
     settings = started(service)
 
     with client.connect(settings) as connection:
@@ -146,7 +146,7 @@ def test_service_that_runs_is_stopped_though_settings_no_longer_name_it(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become someone else")
-def test_root_without_user_namespaces_runs_it_as_nobody(
+def test_root_without_user_namespaces_runs_it_unprivileged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Containers often forbid namespaces; the folder then has to be one that all may enter."""
@@ -178,7 +178,7 @@ def test_files_applied_again_change_nothing(
     assert tables.faults(settings, list(tables.declared())) == []
 
 
-def test_two_may_create_the_tables_at_once(
+def test_two_processes_may_create_the_tables_at_once(
     postgres_server: Settings, make_database: MakeDatabase
 ) -> None:
     settings = postgres_server.model_copy(update={"postgres_dsn": make_database()})
@@ -203,7 +203,7 @@ def test_two_may_create_the_tables_at_once(
     assert tables.faults(settings, list(tables.declared())) == []
 
 
-def test_others_than_the_owner_see_no_row(
+def test_no_one_but_the_owner_sees_a_row(
     postgres_server: Settings, make_database: MakeDatabase
 ) -> None:
     """Supabase serves tables without row security to everyone."""
@@ -270,7 +270,7 @@ def test_server_without_tls_is_refused_where_tls_is_wanted(postgres_server: Sett
     assert "s@cret" not in str(caught.value)
 
 
-def test_nobody_at_the_address_is_an_outage_and_tells_no_password() -> None:
+def test_silent_address_is_an_outage_and_shows_no_password() -> None:
     (port,) = free_ports(1)
 
     with pytest.raises(SinkUnavailable, match="make up") as caught:

@@ -1,4 +1,4 @@
-"""Aggregates made anew from the stored records, as readers and the next job find them."""
+"""Aggregates rebuilt from the stored records, as readers and the next job find them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def aggregates(world: World) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def test_damaged_missing_and_foreign_documents_are_made_right(make_world: MakeWorld) -> None:
+def test_damaged_missing_and_foreign_documents_are_corrected(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(ticket("A"), ticket("B", client_id="CLIENT_8"), timestamp_ms=SENT_MS)
     world.process()
@@ -206,7 +206,7 @@ def test_readers_see_the_old_numbers_or_the_new_ones_and_nothing_else(
     assert min(seen.values()) > 3
 
 
-def test_missing_rows_are_told_and_nothing_happens_without_a_ledger(
+def test_missing_rows_are_reported_and_nothing_happens_without_a_ledger(
     make_world: MakeWorld,
 ) -> None:
     world = make_world(TICKETS)

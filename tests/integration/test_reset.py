@@ -11,6 +11,7 @@ from errors import MillraceError
 from operations import reset
 from settings import Settings
 from spark_jobs.sinks.files.reading import has_files
+from spark_jobs.sinks.files.sink import FilesSink
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 from tests.integration.test_tickets_pipeline import ticket
@@ -67,9 +68,9 @@ def test_store_that_is_away_is_named_before_anything_is_deleted(world: World) ->
     with pytest.raises(MillraceError) as refused:
         reset.reset(away, "tickets", topics=False, yes=True)
 
-    told = str(refused.value)
-    assert told.startswith("Nothing was deleted. Earlier batches went to postgres too.")
-    assert "--leave postgres" in told
+    refusal = str(refused.value)
+    assert refusal.startswith("Nothing was deleted. Earlier batches went to postgres too.")
+    assert "--leave postgres" in refusal
     assert rows_and_files(world) == (2, True)
     assert world.totals().stored == 2
 
@@ -94,7 +95,7 @@ def test_reset_that_was_interrupted_knows_its_sinks_the_next_time(
         raise MillraceError("crash on purpose")
 
     with monkeypatch.context() as patched:
-        patched.setattr(reset, "delete_sets", die)
+        patched.setattr(FilesSink, "delete", die)
         with pytest.raises(MillraceError, match="on purpose"):
             reset.reset(without(world), "tickets", topics=False, yes=True)
     assert world.totals().read == 0
@@ -112,5 +113,7 @@ def test_files_that_are_elsewhere_are_named(
 
     reset.reset(without(world, output_path=other), "tickets", topics=False, yes=True)
 
-    assert f"tickets: its files are not under {other}, so they stay." in capsys.readouterr().out
+    assert f"tickets: OUTPUT_PATH is `{other}`, where `_millrace/tickets.json` is missing" in (
+        capsys.readouterr().out
+    )
     assert rows_and_files(world) == (0, True)

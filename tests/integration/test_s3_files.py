@@ -39,7 +39,7 @@ WRITE = """
 import sys
 from settings import load_settings
 from spark_jobs.session.session import build_session
-from tests.integration.test_files import batch_of, files_sink
+from tests.support.file_batches import batch_of, files_sink
 from tests.support.builders import ticket
 settings = load_settings()
 spark = build_session(settings, "s3")
@@ -56,7 +56,7 @@ from operations.repair.compact import compact
 from operations.reset import reset
 from spark_jobs.state.ledger import Counts, Entry, Ledger
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
-from tests.integration.test_files import QUERY
+from tests.support.file_batches import QUERY
 with connect_mongodb(settings) as client:
     ledger = Ledger(confirmed_database(client, settings), "tickets")
     for batch_id, offsets in enumerate([(0, 2), (2, 3)]):
@@ -113,8 +113,8 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
     (tmp_path / "jars").symlink_to(stack_settings.millrace_home / "jars")
     died = start(WRITE, tmp_path, endpoint, MILLRACE_FAULT="in-files-publish:2")
     died.communicate(timeout=280)
-    told = tmp_path / "stderr.txt"
-    assert died.returncode == -signal.SIGKILL, told.read_text()[-3000:]
+    stderr = tmp_path / "stderr.txt"
+    assert died.returncode == -signal.SIGKILL, stderr.read_text()[-3000:]
     s3 = S3FileSystem(
         access_key=KEY,
         secret_key=SECRET,
@@ -136,7 +136,7 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
         output = ""
         while not output.endswith("merged\n"):
             line = done.stdout.readline()
-            assert line, told.read_text()[-3000:]
+            assert line, stderr.read_text()[-3000:]
             output += line
 
         rows = pd.read_parquet(f"{PLACE}/tickets_with_assignment", filesystem=s3)
@@ -154,8 +154,8 @@ def test_batch_that_broke_off_on_s3_is_whole_after_it_came_again_then_merged_the
         assert shown(endpoint, "files.tickets_by_type", "request_type") == ["billing"]
         output += done.communicate("\n", timeout=200)[0]
 
-    assert done.returncode == 0, told.read_text()[-3000:]
-    assert SECRET not in output + told.read_text()
+    assert done.returncode == 0, stderr.read_text()[-3000:]
+    assert SECRET not in output + stderr.read_text()
     assert sorted(visible(endpoint)) == others
 
 
@@ -176,7 +176,7 @@ def shown(endpoint: str, what: str, column: str = "ticket_id") -> list[str]:
     return [json.loads(line)[column] for line in done.stdout.splitlines()]
 
 
-def test_show_says_of_s3_what_is_wrong_there(s3_endpoint: str) -> None:
+def test_show_reports_what_is_wrong_with_s3(s3_endpoint: str) -> None:
     own = load_settings(
         {
             "sinks": "files",
@@ -190,11 +190,11 @@ def test_show_says_of_s3_what_is_wrong_there(s3_endpoint: str) -> None:
     )
     away = own.model_copy(update={"s3_endpoint_url": "http://127.0.0.1:9"})
 
-    for settings, told in (
+    for settings, reason in (
         (own, "(NoSuchBucket): `make up` creates it"),
         (away, "S3 at http://127.0.0.1:9 does not answer"),
     ):
-        with pytest.raises(MillraceError, match=re.escape(told)) as caught:
+        with pytest.raises(MillraceError, match=re.escape(reason)) as caught:
             show(settings, f"files.{SET}", RowFilter({}, 5), "table")
         assert SECRET not in str(caught.value)
 
@@ -221,9 +221,7 @@ def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(
     assert SECRET not in output_of(world)
 
 
-def test_set_up_makes_the_bucket_on_a_store_that_is_not_aws_and_no_other(
-    s3_endpoint: str, tmp_path: Path
-) -> None:
+def test_set_up_creates_the_bucket_except_on_aws(s3_endpoint: str, tmp_path: Path) -> None:
     usual = {"sinks": "files", "output_path": "s3a://made-by-up/out", "aws_access_key_id": KEY}
     usual |= {"aws_secret_access_key": SECRET, "aws_region": REGION}
     own = load_settings(usual | {"s3_endpoint_url": s3_endpoint}, tmp_path / "no.env")

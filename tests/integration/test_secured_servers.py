@@ -135,7 +135,7 @@ def ask_mongodb(settings: Settings) -> None:
             f"{AUTHORITY}: set CASSANDRA_SSL_CA_LOCATION",
         ),
         (ask_cassandra, {"CASSANDRA_SSL": "false"}, "CASSANDRA_SSL"),
-        (ask_mongodb, {"MONGO_URI": f"{USER}:[^@]+@>{USER}:wrong-one@"}, "wants a login"),
+        (ask_mongodb, {"MONGO_URI": f"{USER}:[^@]+@>{USER}:wrong-one@"}, "needs a login"),
         (
             ask_mongodb,
             {"MONGO_URI": "tlsCAFile=.*>tlsCAFile=unknown"},
@@ -145,7 +145,7 @@ def ask_mongodb(settings: Settings) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else next(iter(value), "") if value else "",
 )
-def test_what_does_not_fit_is_told_with_its_setting(
+def test_what_does_not_fit_is_named_with_its_setting(
     secured: Secured, ask: Callable[[Settings], None], changes: dict[str, str], words: str
 ) -> None:
     changed = {name: filled(secured, name, change) for name, change in changes.items()}
@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_told_with_its_setting(
     assert leaks(SECRETS, {"error": str(caught.value).lower().encode()}) == []
 
 
-def test_doctor_looks_at_secured_servers_and_tells_an_authority_that_is_not_theirs(
+def test_doctor_checks_secured_servers_and_reports_a_foreign_authority(
     secured: Secured,
 ) -> None:
     settings = secured.settings()
@@ -180,7 +180,7 @@ def filled(secured: Secured, name: str, change: str) -> str:
     return change.replace("unknown", str(secured.unknown_authority))
 
 
-def test_command_with_a_wrong_password_fails_at_once_and_tells_the_setting(
+def test_command_with_a_wrong_password_fails_at_once_and_names_the_setting(
     secured: Secured,
 ) -> None:
     done = run(secured, UP, KAFKA_SASL_PASSWORD="wrong-one")

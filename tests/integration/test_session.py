@@ -24,8 +24,8 @@ def test_python_workers_are_the_python_of_the_job(job_spark: SparkSession) -> No
 def test_files_on_this_machine_get_their_permissions_without_a_process(
     job_spark: SparkSession, tmp_path: Path
 ) -> None:
-    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
-    context: Any = job_spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public way
+    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public API
+    context: Any = job_spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
     files = jvm.org.apache.hadoop.fs.FileSystem.getLocal(context.hadoopConfiguration())
     path = jvm.org.apache.hadoop.fs.Path(str(tmp_path / "file"))
 

@@ -14,6 +14,7 @@ from spark_jobs.profiles import PROFILES
 from spark_jobs.run.job import RunOptions, run_pipelines
 from spark_jobs.session.stopping import StopRequest
 from spark_jobs.sinks.mongodb import MongoAggregates
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
@@ -78,8 +79,8 @@ def test_batches_that_hang_are_abandoned_within_one_time_for_all(
     hold.go.set()
 
     assert said == [
-        "tickets: abandoned its batch 0, which comes again",
-        "profiles: abandoned its batch 0, which comes again",
+        "tickets: abandoned batch 0, which will be repeated",
+        "profiles: abandoned batch 0, which will be repeated",
     ]
     wait_for(lambda: not tickets.spark.streams.active, 30, "end of the queries")
     tickets.process()
@@ -103,7 +104,7 @@ def test_batch_in_work_is_finished_and_no_other_begins(make_world: MakeWorld, ho
 
     assert said == ["tickets: finished its batch"]
     assert world.totals() == Counts(read=2, stored=2)
-    assert world.pipeline.checkpoint(world.settings).last_committed() == 0
+    assert checkpoint_of(world.settings, world.pipeline.name).last_committed() == 0
     world.process()
     assert world.totals() == Counts(read=3, stored=3)
     assert len(world.rows("tickets_by_team")) == 3

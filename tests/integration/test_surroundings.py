@@ -84,7 +84,7 @@ def assert_right_results(world: World, spark: SparkSession) -> None:
 
 
 def assert_on_this_machine(world: World) -> None:
-    """Checkpoint and files are where the settings say, and nothing lies beside them."""
+    """Checkpoint and files are where the settings say, and nowhere else."""
     home = world.settings.millrace_home
     checkpoint = home / "checkpoints" / "tickets" / "v1"
     assert (checkpoint / "offsets" / "0").is_file()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from errors import JobError
+from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.support.pipelines import MakeWorld
@@ -187,7 +188,7 @@ def test_lost_checkpoint_is_refused_before_anything_is_counted_twice(
     world = make_world(TICKETS)
     world.send(ticket("A"))
     world.process()
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError, match=r"checkpoint .* is gone"):
         world.process()
@@ -201,7 +202,7 @@ def test_emptied_ledger_is_refused(make_world: MakeWorld) -> None:
     world.process()
     world.database["batches"].delete_many({})
 
-    with pytest.raises(JobError, match="the ledger `batches` in MongoDB has none"):
+    with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
         world.process()
 
 
@@ -212,7 +213,7 @@ def test_records_without_ledger_and_checkpoint_are_refused(make_world: MakeWorld
     world.send(ticket("A"))
     world.process()
     world.database["batches"].delete_many({})
-    shutil.rmtree(world.pipeline.checkpoint(world.settings).path)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
 
     with pytest.raises(JobError, match="Cassandra holds records"):
         world.process()
@@ -232,7 +233,7 @@ def test_clock_that_once_stood_ahead_does_not_drop_tickets(make_world: MakeWorld
     world.process()
     world.send(ticket("B"))
     world.process()
-    checkpoint = world.pipeline.checkpoint(world.settings)
+    checkpoint = checkpoint_of(world.settings, world.pipeline.name)
     last = checkpoint.path / "offsets" / str(checkpoint.last_planned())
     version, metadata, offsets = last.read_text().splitlines()
     ahead = json.loads(metadata) | {"batchWatermarkMs": 4_102_444_800_000}

@@ -101,7 +101,7 @@ def move_a_day(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "expected"),
     [
         (
             shift_between_teams,
@@ -149,15 +149,15 @@ def move_a_day(world: World) -> None:
         ),
     ],
 )
-def test_harm_to_tickets_is_told_place_by_place(
-    make_world: MakeWorld, harm: Harm, told: list[str]
+def test_harm_to_tickets_is_reported_place_by_place(
+    make_world: MakeWorld, harm: Harm, expected: list[str]
 ) -> None:
     world = tickets_world(make_world)
 
     harm(world)
 
     names = {"ks": world.keyspace, "db": world.database.name}
-    assert account_of(world).faults == [line.format(**names) for line in told]
+    assert account_of(world).faults == [line.format(**names) for line in expected]
 
 
 def change_average_age(world: World) -> None:
@@ -170,7 +170,7 @@ def delete_unknown_gender(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "expected"),
     [
         (
             change_average_age,
@@ -190,18 +190,18 @@ def delete_unknown_gender(world: World) -> None:
         ),
     ],
 )
-def test_harm_to_profiles_is_told_place_by_place(
-    make_world: MakeWorld, harm: Harm, told: list[str]
+def test_harm_to_profiles_is_reported_place_by_place(
+    make_world: MakeWorld, harm: Harm, expected: list[str]
 ) -> None:
     world = profiles_world(make_world)
 
     harm(world)
 
     names = {"ks": world.keyspace, "db": world.database.name}
-    assert account_of(world).faults == [line.format(**names) for line in told]
+    assert account_of(world).faults == [line.format(**names) for line in expected]
 
 
-def test_beginning_that_is_gone_from_the_ledger_is_told(make_world: MakeWorld) -> None:
+def test_beginning_that_is_gone_from_the_ledger_is_reported(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(ticket("A"), ticket("B"), partition=0)
     world.process()

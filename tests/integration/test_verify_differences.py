@@ -10,14 +10,14 @@ from confluent_kafka import Producer
 
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
-from settings import dead_letter_topic
-from spark_jobs import pipeline
+from runtime.topic_names import dead_letter_topic
+from spark_jobs.run import batch_writer
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.tickets import TICKETS
-from tests.integration.test_doctor import age_out
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.integration.test_verify import account_of, tickets_world
 from tests.support.pipelines import MakeWorld
+from tests.support.starts import age_out
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
@@ -108,7 +108,7 @@ def test_dead_letters_missing_or_too_many_are_named_by_coordinates(
     world = make_world(TICKETS)
     world.send(ticket("A"), (None, b"one"), (None, b"two"), partition=0)
     world.process()
-    monkeypatch.setattr(pipeline, "send_dead_letters", lambda *_: None)
+    monkeypatch.setattr(batch_writer, "send_dead_letters", lambda *_: None)
     world.send((None, b"three"), partition=1)
     world.process()
     send_dead_letter(world, 0, 1)  # a copy, as after a repeated batch: no fault
@@ -139,7 +139,7 @@ def test_ids_that_came_again_after_the_days_of_deduplication_are_named(
     """The clock is moved forward by the floor under it, as no test can wait for days."""
     world = make_world(TICKETS)
     now = datetime.now(UTC)
-    # State is cleared by the batch after the one that moved the watermark, hence those between.
+    # The batch after the one that moved the watermark clears the state: more than two are needed.
     for day, ticket_id in ((0, "A"), (0, "D"), (3, "D"), (7.1, "B"), (7.2, "C"), (7.3, "A")):
         later = now + timedelta(days=day)
         monkeypatch.setattr(pipeline_run, "earliest_clock", lambda *_, later=later: later)
@@ -198,7 +198,7 @@ def test_messages_that_aged_out_unread_are_named(make_world: MakeWorld) -> None:
     ]
 
 
-def test_ledger_of_another_topic_or_query_is_told(make_world: MakeWorld) -> None:
+def test_ledger_of_another_topic_or_query_is_reported(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     for name in "AB":
         world.send(ticket(name), partition=0)
@@ -217,7 +217,7 @@ def test_ledger_of_another_topic_or_query_is_told(make_world: MakeWorld) -> None
     ]
 
 
-def test_ledger_that_counts_other_numbers_than_the_topic_is_told(make_world: MakeWorld) -> None:
+def test_ledger_whose_counts_differ_from_the_topic_is_reported(make_world: MakeWorld) -> None:
     world = tickets_world(make_world)
     changes = {"read": 1, "filtered": 1}
     world.database["batches"].update_one({}, {"$inc": changes})

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from errors import JobError, SinkRejected
+from operations.repair.apply import apply_replay
 from operations.repair.compact import compact_pipeline
 from operations.repair.range import understood
-from operations.repair.replay import replay_request
+from operations.repair.replay import planned
 from operations.status import show_status
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
@@ -81,9 +82,9 @@ def test_profiles_without_cassandra_are_compared_with_the_topic(make_world: Make
     in_postgres(world, f"UPDATE users_profiles SET age = 99 WHERE identifiant = '{second}'")
     world.database["profiles_by_gender"].update_one({"_id": "female"}, {"$inc": {"count": 1}})
 
-    told = faults_of(world)
-    assert any(f"`{second}` differs from the topic {world.topic} in age" in line for line in told)
-    assert any("profiles_by_gender: `female`" in line and "(+1)" in line for line in told)
+    faults = faults_of(world)
+    assert any(f"`{second}` differs from the topic {world.topic} in age" in line for line in faults)
+    assert any("profiles_by_gender: `female`" in line and "(+1)" in line for line in faults)
 
 
 def test_sink_that_is_turned_on_later_is_refused_until_it_has_everything(
@@ -114,7 +115,8 @@ def test_sink_that_is_turned_on_later_is_refused_until_it_has_everything(
 
 def replay(world: World, sink: str, start: str, end: str) -> None:
     request = understood(world.settings, world.topic, start, end, sink, (world.pipeline,))
-    replay_request(world.settings, world.spark, world.database, request)
+    plan = planned(world.settings, world.database, request)
+    apply_replay(plan, world.settings, world.spark, world.database, print)
 
 
 def test_files_that_differ_are_named_by_id_and_snapshots_by_group(make_world: MakeWorld) -> None:
@@ -144,7 +146,7 @@ def test_files_that_differ_are_named_by_id_and_snapshots_by_group(make_world: Ma
 
 
 @pytest.mark.parametrize(
-    ("stored", "told", "setting"),
+    ("stored", "formats", "setting"),
     [
         (("csv", "parquet"), "csv,parquet", ("parquet",)),
         (("parquet",), "parquet", ("json",)),
@@ -155,7 +157,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     stack_settings: Settings,
     capsys: pytest.CaptureFixture[str],
     stored: tuple[str, ...],
-    told: str,
+    formats: str,
     setting: tuple[str, ...],
 ) -> None:
     """And counted, merged and missed in them, whatever OUTPUT_FORMAT says."""
@@ -165,7 +167,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
         world.send(ticket(name, created_at="2026-11-21T10:00:00Z"), partition=0)
         world.process(output_format=stored)
     places = [f"tickets_with_assignment ({form})" for form in stored]
-    differs = f"files of tickets in `{settings.output_path}` are {told}, OUTPUT_FORMAT is"
+    differs = f"files of tickets in `{settings.output_path}` are {formats}, OUTPUT_FORMAT is"
 
     def taken() -> Account:
         (account,) = take_accounts(settings, world.database, world.spark, [world.pipeline])
@@ -176,7 +178,7 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     found = {store.place: store.found for store in account.stores if store.store == "files"}
     assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
     assert account.notes == [
-        f"{differs} {setting[0]}; the stored files were checked. Set OUTPUT_FORMAT={told}"
+        f"{differs} {setting[0]}; set OUTPUT_FORMAT={formats} for the next job"
     ]
     capsys.readouterr()
     place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}
@@ -210,8 +212,8 @@ def test_place_without_the_files_and_a_damaged_file_are_named_by_their_setting(
     assert account.faults[0].startswith("files tickets_with_assignment (parquet): the number of")
     assert account.notes == [
         f"OUTPUT_PATH is `{elsewhere.output_path}`, where `_millrace/tickets.json` is missing: the"
-        " job wrote elsewhere, or the file was deleted. Set OUTPUT_PATH to where the files are, or"
-        " restore the file"
+        " job wrote to another place, or it was deleted. Set OUTPUT_PATH to where the files are, or"
+        " bring the file back"
     ]
 
     (file,) = (Path(world.settings.output_path) / "tickets_with_assignment").rglob("*.parquet")

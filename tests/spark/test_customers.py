@@ -77,7 +77,7 @@ def test_the_spellings_of_the_usa_and_no_others(frame: Frame) -> None:
     assert got == [("valid", [])] * 9 + [("filtered", [])] * 6
 
 
-def test_people_of_elsewhere_are_filtered_and_nothing_of_them_is_kept(frame: Frame) -> None:
+def test_people_from_elsewhere_are_filtered_out_and_nothing_of_theirs_is_kept(frame: Frame) -> None:
     [row] = judged(frame, [customer(country="France")])
 
     assert row.record_id == "0/0"

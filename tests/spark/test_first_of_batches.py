@@ -1,4 +1,4 @@
-"""Which messages passed the deduplication, told afterwards from the batches that read them."""
+"""Which messages passed the deduplication, found out afterwards from the batches that read them."""
 
 from __future__ import annotations
 

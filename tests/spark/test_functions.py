@@ -265,7 +265,7 @@ def test_phones_keep_digits_and_a_leading_plus(spark: SparkSession) -> None:
     assert answers(spark, normalised_phone, table) == table
 
 
-def test_addresses_leave_absent_parts_out_and_run_white_space_together(
+def test_addresses_leave_out_absent_parts_and_collapse_white_space(
     spark: SparkSession,
 ) -> None:
     joined = [

@@ -68,13 +68,13 @@ def test_first_and_last_instant_of_the_range_are_no_reason(frame: Frame, at: dat
 
 
 @pytest.mark.parametrize("number", [-(2**63), -1, 253_402_300_800_000, 2**63 - 1])
-def test_dead_letter_tells_the_number_as_it_came(frame: Frame, number: int) -> None:
+def test_dead_letter_keeps_the_number_as_it_came(frame: Frame, number: int) -> None:
     letters = select_dead_letters(classify_tickets(frame([ticket()], at=number)))
 
     (headers,) = letters.select(F.map_from_entries("headers").alias("h")).first()  # type: ignore[misc]
-    told = {name: bytes(value).decode() for name, value in headers.items()}
-    assert told["source_timestamp"] == str(number)
-    assert told["reasons"] == "invalid_kafka_timestamp"
+    texts = {name: bytes(value).decode() for name, value in headers.items()}
+    assert texts["source_timestamp"] == str(number)
+    assert texts["reasons"] == "invalid_kafka_timestamp"
 
 
 def test_customers_count_such_a_message_as_dead_letter_not_as_alert(frame: Frame) -> None:

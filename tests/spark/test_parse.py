@@ -249,7 +249,9 @@ def test_one_object_is_a_record_whatever_surrounds_and_fills_it(
     assert texts == [text for _, text in TAKEN]
 
 
-def test_the_type_of_the_last_value_tells_a_string(frame: Callable[..., DataFrame]) -> None:
+def test_the_type_of_the_last_value_decides_what_is_a_string(
+    frame: Callable[..., DataFrame],
+) -> None:
     read = with_record(frame([value for value, _ in TYPES]), SCHEMA)
 
     answer = is_json_string(("a",), F.col("record.a")).alias("answer")

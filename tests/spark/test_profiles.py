@@ -203,7 +203,7 @@ def test_uuids_are_compared_and_stored_in_lower_case(frame: Frame) -> None:
     assert [row.reasons for row in rows[4:]] == [["invalid_login_uuid"]] * 6
 
 
-def test_the_young_are_filtered_with_whatever_other_faults(frame: Frame) -> None:
+def test_minors_are_filtered_out_whatever_other_faults_they_have(frame: Frame) -> None:
     fourteen, thirteen = "2012-11-22T23:59:59Z", "2012-11-23T00:00:00Z"
     records = [
         profile(dob__date=fourteen),

@@ -53,10 +53,10 @@ KEY = "Q7-very-secret-key-Zx"
 def spellings_of_the_key() -> list[str]:
     """The key and both pads, in every form in which a plan or a log could show bytes."""
     block = KEY.encode().ljust(64, b"\0")
-    pads = [bytes(octet ^ mask for octet in block)[: len(KEY)] for mask in (0x36, 0x5C)]
+    pads = [bytes(byte ^ mask for byte in block)[: len(KEY)] for mask in (0x36, 0x5C)]
     secrets = [KEY.encode(), *pads]
     texts = [secret.hex() for secret in secrets]
-    texts += [" ".join(f"{octet:02x}" for octet in secret) for secret in secrets]
+    texts += [" ".join(f"{byte:02x}" for byte in secret) for secret in secrets]
     texts += [separator.join(map(str, secret)) for secret in secrets for separator in (", ", ",")]
     texts += [base64.b64encode(secret)[:24].decode() for secret in secrets]
     # Ten characters on end are enough to give the key away.
@@ -77,7 +77,7 @@ def test_keyed_digests_agree_with_rfc_4231(
     assert [row[0] for row in got] == [expected, None]
 
 
-def test_the_key_id_tells_keys_apart_and_repr_shows_no_key() -> None:
+def test_the_key_id_distinguishes_keys_and_repr_shows_no_key() -> None:
     digests = Digests.hmac_sha256(KEY)
 
     # printf 'millrace-key-id:Q7-very-secret-key-Zx' | sha256sum
@@ -146,7 +146,7 @@ def test_a_pad_as_a_literal_would_be_found(
 ) -> None:
     """The search above can fail: the obvious way to write an HMAC is caught by it."""
     block = KEY.encode().ljust(64, b"\0")
-    pad = bytes(octet ^ 0x36 for octet in block)
+    pad = bytes(byte ^ 0x36 for byte in block)
     leaking = spark.range(1).select(F.concat(F.lit(bytearray(pad)), F.col("id").cast("binary")))
 
     leaking.explain(mode="extended")

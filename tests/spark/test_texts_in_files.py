@@ -24,9 +24,10 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.files.formats import small_file
-from spark_jobs.sinks.files.reading import read_set, read_snapshot
+from spark_jobs.sinks.files.manifest import snapshot_path
+from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.sinks.files.rows import count_set, show_set, snapshot_rows
-from spark_jobs.sinks.files.sink import FilesSink, snapshot_path
+from spark_jobs.sinks.files.sink import FilesSink
 from spark_jobs.targets import FileSet, Snapshot
 from tests.support.texts import HARD_TEXTS, random_texts
 
@@ -72,7 +73,7 @@ def filled(
     settings = Settings(output_path=str(path), output_format=OUTPUT_FORMATS)
     # As they are: which rows belong into a set is another question.
     whole = replace(file_set, rows=lambda records: records)
-    sink = FilesSink(settings, pipeline.family, (whole,), ())
+    sink = FilesSink(settings, replace(pipeline, file_sets=(whole,), snapshots=()))
     for batch_id, part in enumerate([rows[::2], rows[1::2]]):
         records = spark.createDataFrame(part, file_set.schema)
         summary = BatchSummary(Counter(valid=len(part)), Counter())
@@ -97,8 +98,8 @@ def same(found: Any, expected: Any) -> None:
     """Compare without printing megabytes."""
     missing = Counter(map(plain, expected)) - Counter(map(plain, found))
     extra = Counter(map(plain, found)) - Counter(map(plain, expected))
-    told = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
-    assert told == [[], []], f"of the texts of seed {SEED}"
+    unlike = [[repr(row)[:300] for row in [*rows][:3]] for rows in (missing, extra)]
+    assert unlike == [[], []], f"of the texts of seed {SEED}"
 
 
 def first_format(settings: Settings, pipeline: Pipeline, form: str) -> None:
@@ -129,7 +130,7 @@ def test_every_reader_gets_every_text_as_it_was_given_before_files_are_merged_an
 
 
 @pytest.mark.parametrize(("pipeline", "file_set"), SETS, ids=[each.name for _, each in SETS])
-def test_readers_of_others_get_the_same_texts_from_csv_and_json(
+def test_other_readers_get_the_same_texts_from_csv_and_json(
     spark: SparkSession, tmp_path: Path, pipeline: Pipeline, file_set: FileSet
 ) -> None:
     texts = [field.name for field in file_set.schema if field.dataType == T.StringType()]
@@ -161,9 +162,7 @@ def test_readers_of_others_get_the_same_texts_from_csv_and_json(
 
 
 @pytest.mark.parametrize("form", OUTPUT_FORMATS)
-def test_snapshot_gives_every_text_of_its_groups_back(
-    spark: SparkSession, tmp_path: Path, form: str
-) -> None:
+def test_snapshot_gives_every_text_of_its_groups_back(tmp_path: Path, form: str) -> None:
     snapshot = Snapshot("by_text", "by_text", ("text", "count"), "text")
     settings = Settings(output_path=str(tmp_path), output_format=(form,))
     texts = [None, *dict.fromkeys([*HARD_TEXTS, *random_texts(300, SEED)])]
@@ -173,5 +172,3 @@ def test_snapshot_gives_every_text_of_its_groups_back(
     path.write_bytes(small_file(snapshot.columns, rows, form))
 
     assert snapshot_rows(settings, snapshot, form) == rows
-    found = read_snapshot(spark, settings, snapshot, form).collect()
-    assert [row.asDict() for row in found] == rows

@@ -66,7 +66,7 @@ def test_profiles_are_grouped_by_value_and_age_band(spark: SparkSession) -> None
     assert groups["profile_metrics"]["all"]["age_sum"] == 79
 
 
-def test_rows_that_are_missing_doubled_extra_or_changed_are_told(spark: SparkSession) -> None:
+def test_rows_that_are_missing_doubled_extra_or_changed_are_found(spark: SparkSession) -> None:
     schema = "ticket_id string, priority string, kafka_offset bigint"
     left = [("A", "low", 1), ("B", "low", 2), ("C", None, 3), ("D", "low", 4), ("E", None, 5)]
     right = [("A", "low", 1), ("C", "low", 9), ("D", "low", 4), ("D", "low", 4), ("E", None, 5)]

@@ -175,7 +175,7 @@ def _link(package: importlib.metadata.Distribution, site: Path, python: Path) ->
 
 
 def _copy_script(source: Path, python: Path) -> None:
-    """A script that a package installs beside the interpreter, for this interpreter."""
+    """Copy a script that a package installed next to one interpreter, for use with this one."""
     if source.parent != Path(sys.executable).parent or not source.is_file():
         return
     target = python.with_name(source.name)
@@ -195,7 +195,7 @@ def _unprivileged() -> list[str]:
     """Takes root's powers away, where this is root and the system lets it."""
     if os.geteuid() or shutil.which("unshare") is None:
         return []
-    nobody = pwd.getpwnam("nobody")
-    prefix = ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}"]
+    user = pwd.getpwnam("nobody")
+    prefix = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
     probe = subprocess.run([*prefix, "true"], capture_output=True, timeout=30, check=False)
     return [] if probe.returncode else prefix

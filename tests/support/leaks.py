@@ -29,24 +29,24 @@ Places = dict[str, bytes]
 
 def hmac_pads(key: str) -> list[bytes]:
     """The two pads of RFC 2104 for a key of up to 64 bytes, as long as the key."""
-    return [bytes(octet ^ mask for octet in key.encode()) for mask in (0x36, 0x5C)]
+    return [bytes(byte ^ mask for byte in key.encode()) for mask in (0x36, 0x5C)]
 
 
 def spellings(secret: str | bytes) -> set[bytes]:
     """Every form in which a plan, a page or a log could show a text or bytes; in lower case."""
-    octets = secret.encode() if isinstance(secret, str) else secret
-    text = octets.decode()
+    raw = secret.encode() if isinstance(secret, str) else secret
+    text = raw.decode()
     forms = [
         text,
         json.dumps(text)[1:-1],
         html.escape(text),
         quote(text),
-        octets.hex(),
-        octets.hex(" "),
-        ", ".join(map(str, octets)),
-        ",".join(map(str, octets)),
+        raw.hex(),
+        raw.hex(" "),
+        ", ".join(map(str, raw)),
+        ",".join(map(str, raw)),
         # Without the last group, which depends on what follows.
-        base64.b64encode(octets)[: len(octets) // 3 * 4].decode(),
+        base64.b64encode(raw)[: len(raw) // 3 * 4].decode(),
     ]
     return {form.lower().encode() for form in forms}
 
@@ -93,7 +93,7 @@ def _readable(content: bytes, spark: SparkSession) -> Iterator[tuple[str, bytes]
 
 def _unpacked(content: bytes, spark: SparkSession, stream_class: str) -> bytes:
     """What Spark compressed, read by the classes that Spark uses."""
-    java: Any = spark._jvm  # noqa: SLF001 - PySpark has no public way
+    java: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     packed = java.java.io.ByteArrayInputStream(bytearray(content))
     out = java.java.io.ByteArrayOutputStream()
     stream = getattr(java, stream_class)(packed)
@@ -118,7 +118,7 @@ def command_lines(pid: int) -> Places:
 
 
 def spark_ui(address: str) -> Places:
-    """What Spark's REST interface and its pages tell of an application."""
+    """What Spark's REST interface and its pages show of an application."""
     application = requests.get(f"{address}/api/v1/applications", timeout=30).json()[0]["id"]
     rest = f"{address}/api/v1/applications/{application}"
     urls = [

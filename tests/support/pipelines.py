@@ -37,7 +37,7 @@ def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
 @pytest.fixture
 def no_pause(job_spark: SparkSession) -> Iterator[None]:
     """Lets each batch look for expired ids, which is done every fifteen minutes otherwise."""
-    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public way
+    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public API
     properties = jvm.java.lang.System
     properties.setProperty(PAUSE, "0")
     yield

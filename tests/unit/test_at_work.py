@@ -1,4 +1,4 @@
-"""`make run` beside a job, `make down` under one: what is at work is known by its open locks."""
+"""`make run` next to a job, `make down` under one: open locks show what is at work."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_running_job_is_named_and_neither_run_nor_stream_starts_anything(
         with pytest.raises(JobError) as caught:
             start()
 
-        assert f"pipeline tickets is running already on this state folder: process {job.pid}." in (
+        assert f"pipeline tickets is already running on this state folder: process {job.pid}." in (
             str(caught.value)
         )
         assert f"`kill {job.pid}`" in str(caught.value)

@@ -31,7 +31,7 @@ def test_ratio_is_of_medians_within_one_run() -> None:
     assert results(fast).ratio(fast) is None
 
 
-def test_variants_are_measured_in_turn_and_none_always_after_the_same_other_one() -> None:
+def test_variants_are_measured_in_turn_and_in_changing_order() -> None:
     order: list[str] = []
 
     def measure(name: str) -> float:
@@ -49,7 +49,7 @@ def with_ratio(name: str, ratio: float, unit: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("unit", "before", "now", "told"),
+    ("unit", "before", "now", "expected"),
     [
         pytest.param("rows/s", 2.0, 1.7, ["16.7"], id="fewer rows by more than the tolerance"),
         pytest.param("rows/s", 2.0, 1.8, [], id="fewer rows by less"),
@@ -58,16 +58,16 @@ def with_ratio(name: str, ratio: float, unit: str) -> dict[str, Any]:
         pytest.param("s", 1.0, 0.5, [], id="fewer seconds"),
     ],
 )
-def test_what_got_worse_by_more_than_15_percent_is_told(
-    unit: str, before: float, now: float, told: list[str]
+def test_what_got_worse_by_more_than_15_percent_is_reported(
+    unit: str, before: float, now: float, expected: list[str]
 ) -> None:
     found = worse_than(with_ratio("x", before, unit), with_ratio("x", now, unit))
 
-    assert len(found) == len(told)
+    assert len(found) == len(expected)
     assert all(f"{now:.2f} of `baseline`, was {before:.2f}" in line for line in found)
 
 
-def test_row_that_is_new_is_not_compared_and_one_that_is_gone_is_told() -> None:
+def test_new_row_is_not_compared_and_missing_one_is_reported() -> None:
     found = worse_than(with_ratio("x", 2, "rows/s"), with_ratio("y", 1, "rows/s"))
 
     assert found == ["x: no longer measured"]
@@ -98,7 +98,7 @@ def test_limit_of_parts_in_series_adds_their_times() -> None:
 
 
 def test_aims_are_judged_by_ratios() -> None:
-    told = judge(
+    verdicts = judge(
         results(
             row("ready bytes in a loop", 100),
             row("one process", 30),
@@ -112,7 +112,7 @@ def test_aims_are_judged_by_ratios() -> None:
         )
     )
 
-    assert [line.partition(":")[::2] for line in told] == [
+    assert [line.partition(":")[::2] for line in verdicts] == [
         ("NOT MET", " whole pipeline / baseline: 1.40, wanted 1.5 or more"),
         ("met", " whole pipeline, direct writer / baseline: 2.00, wanted 1.5 or more"),
         ("met", " whole pipeline / its parts in series: 0.78, wanted 0.75 or more"),

@@ -152,7 +152,7 @@ def test_second_call_does_nothing(checkout: Path, commands: list[list[str]]) -> 
     assert len(commands) == first
 
 
-def test_packages_alone_leave_out_the_project_and_no_stamp_says_that_all_is_done(
+def test_packages_alone_leave_out_the_project_and_write_no_stamp(
     checkout: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "ROOT", str(checkout))
@@ -195,7 +195,7 @@ def test_tools_for_tests_are_added_once_and_kept(checkout: Path, commands: list[
     assert len(commands) == after_dev
 
 
-def test_jobs_alone_need_no_other_lock_file_and_what_is_larger_serves_them_too(
+def test_jobs_alone_need_one_lock_file_and_a_larger_set_serves_them_too(
     checkout: Path, commands: list[list[str]]
 ) -> None:
     root = str(checkout)

@@ -96,7 +96,7 @@ def test_misspelt_point_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) 
         faults.check_fault()
 
 
-def test_well_spelt_point_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_point_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(faults.VARIABLE, "between-tables:3")
     faults.check_fault()
     monkeypatch.delenv(faults.VARIABLE)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from errors import JobError
-from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, PlannedBatch
 from spark_jobs.state.clock import earliest_clock, refuse_dropped_rows
 
 
@@ -77,7 +77,7 @@ def test_unreadable_plan_is_an_error_that_says_what_to_do(tmp_path: Path, text: 
     (tmp_path / "offsets" / "3").write_text(text)
 
     with pytest.raises(JobError, match=r"no readable plan of batch 3.*make reset"):
-        Checkpoint(tmp_path).plan(3)
+        Checkpoint(tmp_path).planned_batch(3)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_unreadable_plan_is_an_error_that_says_what_to_do(tmp_path: Path, text: 
 def test_batch_behind_the_watermark_is_refused(
     watermark_ms: int, clock_ms: int, refused: bool
 ) -> None:
-    plan = BatchPlan(7, "topic", {0: 1}, clock_ms, watermark_ms, 3)
+    plan = PlannedBatch(7, "topic", {0: 1}, clock_ms, watermark_ms, 3)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
 
     if refused:

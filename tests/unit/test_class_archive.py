@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runtime.java import Java
@@ -16,8 +17,9 @@ from settings import Settings
 from spark_jobs.session import class_archive
 from spark_jobs.session.class_archive import READING, WRITING, archive_options, keep_archive
 from spark_jobs.session.stopping import StopRequest
+from tests.support.processes import wait_for
 
-# A JVM as far as is seen from here: at the end of its input it writes the file it was told to.
+# A stand-in for a JVM: at the end of its input it writes the file that its options name.
 JVM = """
 import sys, time
 sys.stdin.read()
@@ -60,6 +62,8 @@ def start_jvm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         program = f"{JVM}\nsys.exit({code})"
         command = [sys.executable, "-c", program, f"{WRITING}{partial}", str(seconds)]
         started.append(subprocess.Popen(command, stdin=subprocess.PIPE))
+        # `Popen` returns when the program is loaded, a moment before its command line can be read.
+        wait_for(lambda: bool(psutil.Process(started[-1].pid).cmdline()), 30, "command line")
         monkeypatch.setattr(class_archive, "jvm_process", lambda: started[-1])
         monkeypatch.setattr(class_archive, "kill_jvm", started[-1].kill)
         return started[-1]
@@ -106,7 +110,7 @@ def test_archive_of_other_jars_or_another_java_is_not_read(
     assert archive_options(settings, java, jars, may_write=False) == []
 
 
-def test_folders_in_the_class_path_do_without_as_java_archives_no_classes_of_theirs(
+def test_class_path_with_folders_gets_no_archive(
     settings: Settings, java: Java, jars: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YARN_CONF_DIR", "/etc/hadoop")
@@ -125,7 +129,7 @@ def test_nothing_is_written_where_there_is_little_room(
     assert archive_options(settings, java, jars, may_write=True) == []
 
 
-def test_what_a_killed_process_left_half_written_goes_and_that_of_a_living_one_stays(
+def test_half_written_archive_of_a_killed_process_goes_and_a_living_ones_stays(
     settings: Settings, java: Java, jars: list[Path]
 ) -> None:
     with subprocess.Popen(["true"]) as ended:
@@ -166,9 +170,7 @@ def test_archive_of_a_jvm_that_failed_is_not_kept(settings: Settings, start_jvm:
     assert not list(settings.jars.iterdir())
 
 
-def test_a_stop_that_is_asked_for_ends_the_writing_at_once(
-    settings: Settings, start_jvm: Start
-) -> None:
+def test_requested_stop_ends_the_writing_at_once(settings: Settings, start_jvm: Start) -> None:
     jvm = start_jvm(settings.jars / "classes-new.1", 60, 0)
     stop = StopRequest()
     said: list[str] = []

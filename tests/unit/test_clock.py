@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from errors import JobError
-from spark_jobs.state.checkpoint import BatchPlan, Checkpoint
+from spark_jobs.state.checkpoint import Checkpoint, PlannedBatch
 from spark_jobs.state.clock import (
     Moment,
     in_words,
@@ -22,11 +22,11 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)
 
 
-def planned(at: datetime) -> BatchPlan:
-    return BatchPlan(7, "topic", {0: 1}, int(at.timestamp() * 1000), 0, 3)
+def planned(at: datetime) -> PlannedBatch:
+    return PlannedBatch(7, "topic", {0: 1}, int(at.timestamp() * 1000), 0, 3)
 
 
-def test_uptime_tells_how_far_the_clock_was_set_ahead() -> None:
+def test_uptime_shows_how_far_the_clock_was_set_ahead() -> None:
     before = Moment(NOON, "boot", 1000.0)
 
     assert before.time_ahead(Moment(NOON + YEAR + timedelta(seconds=60), "boot", 1060.0)) == YEAR
@@ -34,7 +34,7 @@ def test_uptime_tells_how_far_the_clock_was_set_ahead() -> None:
     assert before.time_ahead(Moment(NOON - YEAR, "boot", 1060.0)) == timedelta()
 
 
-def test_nobody_knows_after_the_machine_was_started_anew() -> None:
+def test_nothing_is_known_after_the_machine_was_restarted() -> None:
     assert Moment(NOON, "one", 1000.0).time_ahead(Moment(NOON + YEAR, "other", 5.0)) == timedelta()
     assert Moment(NOON).time_ahead(Moment(NOON + YEAR)) == timedelta()
 
@@ -86,7 +86,7 @@ def test_batch_planned_in_the_future_gets_this_time_and_keeps_its_offsets(tmp_pa
 
     set_planned_batch_right(checkpoint, Moment(NOON), days=7)
 
-    assert checkpoint.plan(4) == BatchPlan(4, "topic", {0: 9}, 1_795_435_200_000, 5, 3)
+    assert checkpoint.planned_batch(4) == PlannedBatch(4, "topic", {0: 9}, 1_795_435_200_000, 5, 3)
     assert not (tmp_path / "offsets" / ".4.crc").exists()
 
 

@@ -104,7 +104,7 @@ def test_command_is_understood(
             assert all((PROJECT_ROOT / file).is_file() for file in files)
         case [".", ".venv/bin/activate"]:
             pass
-        # `test_commands_of_the_deployment_page_name_what_is_there` looks at these.
+        # `test_commands_of_the_deployment_page_exist` looks at these.
         case ["docker", "compose", *_]:
             assert page.name == "deployment.md"
         case _:

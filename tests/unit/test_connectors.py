@@ -1,4 +1,4 @@
-"""What Spark and the clients in its JVM are told; nothing is started."""
+"""What Spark and the clients in its JVM are configured with; nothing is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docker/: valid by the specification, and every name in it is that of the settings and the code.
+"""docker/compose.yaml: valid by the specification, with names that settings and code know.
 
 No Docker engine takes part: the files are read, validated and linted; what the containers run is
 run by tests/integration/test_image.py.
@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pyspark
@@ -26,38 +22,27 @@ import yaml
 from keys import load_pii_hash_key
 from local_stack import compose as docker_stack
 from local_stack.kafka import SERVER_PROPERTIES
-from local_stack.secret_files import make_secret_files
 from operations import commands
 from operations.options import build_parser
-from runtime.java import JAVA_VERSION
-from runtime.versions import pinned
 from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
+from tests.support.container_settings import PORTS, SERVICES, SETTINGS, Loaded
 from tests.support.containers import (
     COMPOSE_FILE,
-    DOCKERFILE,
     VARIABLE,
     compose,
     compose_text,
-    context_files,
     image_environment,
     instructions,
     own_services,
 )
 
-PYPROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
 # Variables that are no settings of ours: Java's, Python's and Spark's own.
 FOREIGN = {
     "JAVA_HOME", "PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYSPARK_PYTHON",
     "SPARK_HOME", "SPARK_DAEMON_MEMORY", "SPARK_MASTER_OPTS", "SPARK_WORKER_OPTS",
     "SPARK_LOCAL_DIRS", SECRETS_VARIABLE,
 }  # fmt: skip
-PORTS = {
-    "KAFKA_PORT", "CASSANDRA_PORT", "MONGO_PORT", "POSTGRES_PORT", "CONSOLE_PORT", "S3_PORT",
-    "SPARK_PORT",
-}  # fmt: skip
-SETTINGS = {name.upper() for name in Settings.model_fields}
 ONE_SHOT = {"prepare", "producer-tickets", "producer-profiles", "producer-customers"}
-SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 JOBS = {name: service for name, service in SERVICES.items() if name.startswith("job-")}
 
 
@@ -65,37 +50,9 @@ def megabytes(text: str) -> int:
     return int(text[:-1]) * {"m": 1, "g": 1024}[text[-1].lower()]
 
 
-Loaded = Callable[[dict[str, str]], Settings]
-
-
-@pytest.fixture
-def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loaded:
-    """Gives the settings of a program in a container: the image's variables and the service's."""
-    make_secret_files(Settings(millrace_home=tmp_path), lambda line: None)
-    files = compose(SECRETS_FOLDER=str(tmp_path / "secrets"))["secrets"]
-    mounted = tmp_path / "run" / "secrets"
-    mounted.mkdir(parents=True)
-    for name in SERVICES["job-tickets"]["secrets"]:
-        shutil.copy(files[name]["file"], mounted / name)
-
-    def load(environment: dict[str, str]) -> Settings:
-        for name, value in (image_environment() | environment).items():
-            if name in SETTINGS:
-                monkeypatch.setenv(name, value)
-        monkeypatch.setenv(SECRETS_VARIABLE, str(mounted))
-        return load_settings(env_file=Path("no.env"))
-
-    return load
-
-
 def schema_says(path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "check_jsonschema"]
     command += ["--builtin-schema", "vendor.compose-spec", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def linter_says(path: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "hadolint"), "--no-color", str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -105,15 +62,6 @@ def test_compose_file_keeps_to_the_specification(tmp_path: Path) -> None:
 
     assert schema_says(COMPOSE_FILE).returncode == 0
     assert "memory_limit" in schema_says(broken).stdout
-
-
-def test_dockerfile_has_no_fault_that_the_linter_knows(tmp_path: Path) -> None:
-    broken = tmp_path / "Dockerfile"
-    broken.write_text("FROM python:latest\nRUN cd /tmp && apt-get install x\n")
-
-    told = linter_says(DOCKERFILE)
-    assert (told.returncode, told.stdout) == (0, "")
-    assert "DL3007" in linter_says(broken).stdout
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -162,7 +110,7 @@ def test_variables_are_settings_ports_or_the_folder_of_secrets() -> None:
     assert used - SETTINGS - PORTS == {"SECRETS_FOLDER"}
 
 
-def test_programs_of_both_sides_are_told_a_broker_address_that_they_reach() -> None:
+def test_programs_on_both_sides_get_a_broker_address_that_they_reach() -> None:
     kafka = compose(KAFKA_PORT="19999")["services"]["kafka"]
     options = dict(o.removeprefix("--").split("=", 1) for o in kafka["command"] if "=" in o)
     listeners = dict(part.split("://") for part in options["kafka-addr"].split(","))
@@ -242,7 +190,7 @@ def test_state_is_on_a_volume_that_driver_and_executors_share(loaded: Loaded) ->
     assert worker["environment"]["SPARK_LOCAL_DIRS"].startswith(home)
 
 
-def test_volumes_and_secrets_that_are_named_are_those_that_are_there() -> None:
+def test_named_volumes_and_secrets_are_the_declared_ones() -> None:
     whole = compose()
     mounts = {v.partition(":")[0] for s in SERVICES.values() for v in s.get("volumes", [])}
     volumes = {name for name in mounts if not name.startswith(".")}
@@ -273,7 +221,7 @@ def test_every_container_finds_its_secrets_in_the_files_that_are_made(
     assert server["environment"]["POSTGRES_PASSWORD_FILE"] == "/run/secrets/postgres_password"
     assert settings.aws_secret_access_key is not None
     modes = {oct(p.stat().st_mode & 0o777) for p in (tmp_path / "secrets").rglob("*")}
-    # Files that a container's user may read, in folders that nobody else of this machine may enter.
+    # A container's user may read the files; no other user of this machine may enter the folders.
     assert modes == {"0o700", "0o644"}
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
@@ -317,7 +265,8 @@ def test_every_producer_and_job_has_an_entry_point_with_these_options(name: str)
 def test_set_up_is_the_command_that_prepares_every_other_stack() -> None:
     program, *arguments = SERVICES["prepare"]["command"]
 
-    assert PYPROJECT["project"]["scripts"][program] == "operations.cli:main"
+    scripts = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts[program] == "operations.cli:main"
     assert build_parser().parse_args(arguments).command is commands.up
 
 
@@ -352,93 +301,3 @@ def test_a_job_has_room_for_its_heap_and_time_for_its_end(name: str) -> None:
     assert megabytes(JOBS[name]["mem_limit"]) >= 2 * heap
     grace = int(JOBS[name]["stop_grace_period"].removesuffix("s"))
     assert grace > Settings.model_fields["stop_timeout_seconds"].default
-
-
-def test_image_is_of_the_version_and_the_pins_of_the_project(loaded: Loaded) -> None:
-    bases = [rest.split()[0] for name, rest in instructions() if name == "FROM"]
-    java, *pythons = bases
-    settings = loaded(SERVICES["prepare"]["environment"])
-
-    assert {s["image"] for s in own_services().values()} == {
-        f"millrace:{PYPROJECT['project']['version']}"
-    }
-    assert java.startswith(f"eclipse-temurin:{JAVA_VERSION}.0.")
-    (python,) = {re.match(r"python:(3\.\d+)\.\d+-slim", base)[1] for base in pythons}  # type: ignore[index]
-    assert f"python{python}" in image_environment()["SPARK_HOME"]
-    assert python in ("3.11", "3.12")
-    assert str(settings.jars) == "/opt/millrace/jars"
-    fetching = [rest for _, rest in instructions() if "runtime.jars" in rest]
-    assert fetching == ['[".venv/bin/python", "-m", "runtime.jars", "spark", "s3"]']
-    assert all(pinned("jars", group) for group in ("spark", "s3"))
-    moto = next(d for d in PYPROJECT["project"]["optional-dependencies"]["dev"] if "moto" in d)
-    assert SERVICES["s3"]["image"].rpartition(":")[2] == moto.rpartition("==")[2]
-
-
-def test_image_installs_what_jobs_need_and_nothing_of_the_embedded_stack() -> None:
-    set_ups = [rest for name, rest in instructions() if name == "RUN" and "bootstrap.py" in rest]
-
-    assert len(set_ups) == 2
-    assert all('"--jobs-only"' in rest for rest in set_ups)
-
-
-def test_image_runs_as_nobody_in_particular() -> None:
-    users = [rest for name, rest in instructions() if name == "USER"]
-
-    assert users == ["10001:10001"]
-    assert all("user" not in service for service in own_services().values())
-
-
-def test_everything_that_the_image_copies_is_sent_to_the_build() -> None:
-    sent = {str(path) for path in context_files()}
-    copied = [shlex.split(rest)[:-1] for name, rest in instructions() if name == "COPY"]
-    sources = {s for sources in copied for s in sources if not s.startswith(("--", "/opt", "."))}
-
-    assert sources == {
-        "pyproject.toml", "requirements.lock", "local_stack/bootstrap.py",
-    }  # fmt: skip
-    assert sources <= sent
-
-
-def test_only_the_code_is_sent_to_the_build() -> None:
-    sent = context_files()
-    folders = {path.parts[0] for path in sent if len(path.parts) > 1}
-
-    assert folders == {name.split(".")[0] for name in PYPROJECT["tool"]["setuptools"]["packages"]}
-    assert {str(path) for path in sent if len(path.parts) == 1} == {
-        "LICENSE", "NOTICE", "README.md", "pyproject.toml", "requirements.lock",
-        "errors.py", "keys.py", "settings.py",
-    }  # fmt: skip
-    assert Path("spark_jobs/session/log4j2.properties") in sent
-    assert not [path for path in sent if "__pycache__" in path.parts]
-
-
-def test_commands_of_the_deployment_page_name_what_is_there() -> None:
-    page = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
-    targets = re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT_ROOT / "Makefile").read_text(), re.M)
-    profiles = {p for s in SERVICES.values() for p in s.get("profiles", [])}
-    beginning = "docker compose -f docker/compose.yaml "
-    composed = [line for line in blocks.splitlines() if line.startswith(beginning)]
-
-    assert set(re.findall(r"^(?:[A-Z_]+=\S+ )*make ([a-z-]+)", blocks, re.M)) <= set(targets)
-    assert len(composed) >= 5
-    for line in composed:
-        words = shlex.split(line.removeprefix(beginning))
-        named = {words[n + 1] for n, word in enumerate(words) if word == "--profile"}
-        assert named <= profiles | {"*"}
-        known = {word.partition(":")[0] for word in words} & set(SERVICES)
-        assert known or named
-    told = set(re.findall(r"^\| (`[a-z`, ]+`) \|", page, re.M))
-    assert {name for cell in told for name in re.findall(r"`([a-z0-9]+)`", cell)} >= profiles - {
-        "s3"
-    }
-    assert PORTS <= set(re.findall(r"`([A-Z0-9_]+)`", page))
-
-
-def test_every_test_that_the_deployment_page_names_is_there() -> None:
-    page = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
-    tests = "\n".join(path.read_text() for path in (PROJECT_ROOT / "tests").rglob("test_*.py"))
-
-    named = set(re.findall(r"`(test_\w+)`", page))
-    assert len(named) >= 2
-    assert named <= set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))

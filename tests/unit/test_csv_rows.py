@@ -11,16 +11,16 @@ from producers.csv_rows import LONGEST_ROW_BYTES, RowReader, lines
 from producers.csv_source import SourceError, open_source
 from settings import Settings
 
-Told = list[tuple[int, str]]
+Notes = list[tuple[int, str]]
 BROKEN_QUOTE = "skipped, a quote not closed or not doubled"
 
 
-def rows(content: bytes, page: int = 7, told: Told | None = None) -> list[tuple[object, ...]]:
+def rows(content: bytes, page: int = 7, notes: Notes | None = None) -> list[tuple[object, ...]]:
     """Fields, first line, next position and next line of each row, read in small pages."""
     pages = (content[at : at + page] for at in range(0, len(content), page))
-    said: Told = [] if told is None else told
+    notes = [] if notes is None else notes
     reader = RowReader(
-        lines(pages, 1), position=0, line=1, delimiter=",", tell=lambda n, w: said.append((n, w))
+        lines(pages, 1), position=0, line=1, delimiter=",", tell=lambda n, w: notes.append((n, w))
     )
     return [(r.fields, r.line, r.next_position, r.next_line) for r in reader]
 
@@ -46,19 +46,19 @@ def test_pages_of_any_size_give_the_same_rows(page: int) -> None:
     ]
 
 
-def test_what_is_not_utf_8_is_read_as_windows_1252_or_latin_1_and_told() -> None:
-    told: Told = []
+def test_what_is_not_utf_8_is_read_as_windows_1252_or_latin_1_and_reported() -> None:
+    notes: Notes = []
 
-    got = rows(b"Ren\xe9e,\x80\n\x81,x\nRen\xc3\xa9e,y\n", told=told)
+    got = rows(b"Ren\xe9e,\x80\n\x81,x\nRen\xc3\xa9e,y\n", notes=notes)
 
     assert [row[0] for row in got] == [["Renée", "€"], ["\x81", "x"], ["Renée", "y"]]
-    assert told == [(1, "not UTF-8, read as Windows-1252"), (2, "not UTF-8, read as Latin-1")]
+    assert notes == [(1, "not UTF-8, read as Windows-1252"), (2, "not UTF-8, read as Latin-1")]
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
-    told: Told = []
+    notes: Notes = []
 
-    got = rows(b'a,b\n1,"open\n2,\xe9\n3,z\n', told=told)
+    got = rows(b'a,b\n1,"open\n2,\xe9\n3,z\n', notes=notes)
 
     assert got == [
         (["a", "b"], 1, 4, 2),
@@ -66,24 +66,24 @@ def test_a_quote_that_is_never_closed_costs_its_own_line_only() -> None:
         (["2", "é"], 3, 16, 4),
         (["3", "z"], 4, 20, 5),
     ]
-    assert told == [(2, BROKEN_QUOTE), (3, "not UTF-8, read as Windows-1252")]
+    assert notes == [(2, BROKEN_QUOTE), (3, "not UTF-8, read as Windows-1252")]
 
 
 def test_a_line_longer_than_any_row_is_skipped_as_one() -> None:
-    told: Told = []
+    notes: Notes = []
     long = b"x" * (3 * LONGEST_ROW_BYTES)
 
-    got = rows(b"a,b\n" + long + b"\nc,d\n", page=50_000, told=told)
+    got = rows(b"a,b\n" + long + b"\nc,d\n", page=50_000, notes=notes)
 
     assert got == [
         (["a", "b"], 1, 4, 2),
         (None, 2, 393_221, 3),
         (["c", "d"], 3, 393_225, 4),
     ]
-    assert told == [(2, "skipped, longer than 128 KiB")]
+    assert notes == [(2, "skipped, longer than 128 KiB")]
 
 
-def test_reading_goes_on_at_every_place_that_a_row_named() -> None:
+def test_reading_resumes_at_every_place_that_a_row_named() -> None:
     rng = random.Random(3)
     content = "".join(
         rng.choice(('"', "a", ",", "\n", "\r\n", "\r", "é", '"b\nc"', "1,2\n", "\\"))
@@ -105,12 +105,12 @@ def test_reading_goes_on_at_every_place_that_a_row_named() -> None:
 
 @pytest.fixture
 def header_of(tmp_path: Path) -> object:
-    def read(content: bytes) -> tuple[Header, Told]:
-        told: Told = []
+    def read(content: bytes) -> tuple[Header, Notes]:
+        notes: Notes = []
         path = tmp_path / "c.csv"
         path.write_bytes(content)
         source = open_source(Settings(), str(path))
-        return read_header(source, lambda n, w: told.append((n, w))), told
+        return read_header(source, lambda n, w: notes.append((n, w))), notes
 
     return read
 
@@ -121,17 +121,17 @@ ALL = b"customer_id,first_name,last_name,email,phone,address,city,state,country,
 def test_the_header_may_have_a_bom_any_case_blanks_and_another_delimiter(header_of) -> None:  # type: ignore[no-untyped-def]
     content = b"\xef\xbb\xbf" + ALL.upper().replace(b",", b" ; ") + b";Created_At;\r\n1;2\r\n"
 
-    header, told = header_of(content)
+    header, notes = header_of(content)
 
     assert header.names[:2] == ("CUSTOMER_ID", "FIRST_NAME")
     assert (header.delimiter, header.position, header.line) == (";", 118, 2)
-    assert told == [(1, "column 12 has no name and is not sent")]
+    assert notes == [(1, "column 12 has no name and is not sent")]
 
 
-def test_missing_columns_are_told(header_of) -> None:  # type: ignore[no-untyped-def]
-    _, told = header_of(b"\n\ncustomer_id,first_name,email,country,phone,address,city,state\n")
+def test_missing_columns_are_reported(header_of) -> None:  # type: ignore[no-untyped-def]
+    _, notes = header_of(b"\n\ncustomer_id,first_name,email,country,phone,address,city,state\n")
 
-    assert told == [
+    assert notes == [
         (3, "no column `last_name`"),
         (3, "no column `postal_code`"),
         (3, "no column `created_at`"),
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_understood_is_refused(  # type: ignore[no-untyped
         header_of(content)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"Cannot read `.*none\.csv`: not a file.*--source"):
         open_source(Settings(), str(tmp_path / "none.csv"))
 

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "c.csv"
 
 
-def test_every_row_is_one_object_or_told_with_its_line(path: Path, tmp_path: Path) -> None:
+def test_every_row_is_one_object_or_reported_with_its_line(path: Path, tmp_path: Path) -> None:
     file = opened(path, tmp_path)
 
     messages = list(file.messages(0))
@@ -70,7 +70,7 @@ def test_every_row_is_one_object_or_told_with_its_line(path: Path, tmp_path: Pat
     ]
 
 
-def test_a_new_start_goes_on_after_what_was_confirmed_without_a_gap(
+def test_a_new_start_continues_after_the_confirmed_rows_without_a_gap(
     path: Path, tmp_path: Path
 ) -> None:
     first = opened(path, tmp_path)
@@ -93,15 +93,15 @@ def test_a_file_that_is_done_is_not_sent_again_unless_asked_for(path: Path, tmp_
         file.confirmed(each)
     file.close()
 
-    again, anew = opened(path, tmp_path), opened(path, tmp_path, from_start=True)
+    again, from_the_start = opened(path, tmp_path), opened(path, tmp_path, from_start=True)
 
     assert list(again.messages(0)) == []
-    assert len(list(anew.messages(0))) == 4
+    assert len(list(from_the_start.messages(0))) == 4
     again.close()
-    anew.close()
+    from_the_start.close()
 
 
-def test_count_limits_the_rows_and_the_next_start_goes_on(path: Path, tmp_path: Path) -> None:
+def test_count_limits_the_rows_and_the_next_start_continues(path: Path, tmp_path: Path) -> None:
     file = opened(path, tmp_path)
     first = list(file.messages(1))
     file.confirmed(1)

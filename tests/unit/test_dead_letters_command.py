@@ -55,7 +55,7 @@ LETTERS = [
         ("--partition 0 --reason unparseable --state waiting", [1]),
     ],
 )
-def test_filters_choose_what_all_of_them_take(arguments: str, chosen: list[int]) -> None:
+def test_dead_letter_must_pass_all_filters(arguments: str, chosen: list[int]) -> None:
     selection = request_of("list", *arguments.split()).selection
 
     assert [each.offset for each in LETTERS if selection.takes(each)] == chosen
@@ -69,7 +69,7 @@ def test_without_a_topic_all_pipelines_are_meant() -> None:
     ]
 
 
-def test_all_faults_of_the_options_come_at_once() -> None:
+def test_all_faults_of_the_options_are_listed_together() -> None:
     with pytest.raises(OptionsError) as caught:
         request_of(
             *("redrive", "--topic", "nowhere", "--reason", "unparsable", "--since", "yesterday"),
@@ -79,7 +79,7 @@ def test_all_faults_of_the_options_come_at_once() -> None:
 
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 option(s) cannot be used:"
-    for told in (
+    for expected in (
         "--topic: no pipeline reads `nowhere`. Valid: client_tickets, users_profiles",
         "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
         "--since: `yesterday` is not an ISO 8601 time",
@@ -90,7 +90,7 @@ def test_all_faults_of_the_options_come_at_once() -> None:
         "--from-offset, --to-offset: the last is before the first",
         "Nothing was read or sent.",
     ):
-        assert told in str(caught.value)
+        assert expected in str(caught.value)
 
 
 def test_time_of_a_message_beyond_the_calendar_is_shown_as_its_number() -> None:
@@ -102,7 +102,7 @@ def test_time_of_a_message_beyond_the_calendar_is_shown_as_its_number() -> None:
     assert request.selection.takes(far)
 
 
-def test_note_tells_the_coordinates_of_any_topic_name() -> None:
+def test_note_gives_the_coordinates_for_any_topic_name() -> None:
     noted = DeadLetter("a/b", 12, 345, 0, ("unparseable",), 0, "waiting", None, None)
 
     assert note_key(noted) == b"a/b/12/345"
@@ -110,7 +110,7 @@ def test_note_tells_the_coordinates_of_any_topic_name() -> None:
 
 
 @pytest.mark.parametrize("key", [None, b"", b"a/b", b"a/1/x", b"a/1/-5", b"a/1/" + b"9" * 40])
-def test_note_that_no_redrive_wrote_tells_nothing(key: bytes | None) -> None:
+def test_note_that_no_redrive_wrote_is_ignored(key: bytes | None) -> None:
     assert note_coordinates(key) is None
 
 
@@ -120,7 +120,7 @@ def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch
     for needs_stores in ("delete_stored", "_see_stores", "prepare_stores"):
         monkeypatch.setattr(reset, needs_stores, lambda *_: None)
     monkeypatch.setattr(reset, "_with_former_sinks", lambda settings, *_: settings)
-    monkeypatch.setattr(reset, "_files_elsewhere", lambda *_: [])
+    monkeypatch.setattr(reset, "_elsewhere", lambda *_: [])
     monkeypatch.setattr(reset, "delete_topics", lambda _, names: deleted.extend(names))
 
     reset.reset(Settings(), "tickets", topics=True, yes=True)

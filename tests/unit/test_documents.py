@@ -86,7 +86,7 @@ def test_every_make_target_has_its_millrace_command() -> None:
         assert re.search(rf"^    {command} ", help_text, re.MULTILINE), command
 
 
-def test_every_test_that_the_guarantees_name_is_there() -> None:
+def test_every_test_that_the_guarantees_name_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", GUARANTEES))
     tests = "\n".join(path.read_text() for path in (PROJECT_ROOT / "tests").rglob("test_*.py"))
     written = set(re.findall(r"^def (test_\w+)", tests, re.MULTILINE))

@@ -33,13 +33,13 @@ from spark_jobs.sinks.driver_errors import explained
         pytest.param(
             OperationFailure("Jane", 13),
             SinkRejected,
-            ["wants a login", "`millrace`", "code 13", "MONGO_URI"],
+            ["needs a login", "`millrace`", "code 13", "MONGO_URI"],
             id="mongodb without login",
         ),
         pytest.param(
             BulkWriteError({"writeErrors": [{"op": {"name": "Jane"}}]}),
             SinkRejected,
-            ["refused what was asked (BulkWriteError, code 65)"],
+            ["refused the request (BulkWriteError, code 65)"],
             id="mongodb refused a write",
         ),
         pytest.param(
@@ -51,7 +51,7 @@ from spark_jobs.sinks.driver_errors import explained
         pytest.param(
             InvalidRequest("Jane"),
             SinkRejected,
-            ["refused what was asked (InvalidRequest)", "cql/"],
+            ["refused the request (InvalidRequest)", "cql/"],
             id="cassandra refused",
         ),
         pytest.param(
@@ -71,19 +71,19 @@ from spark_jobs.sinks.driver_errors import explained
 def test_driver_error_names_store_kind_and_next_step_but_no_value(
     error: Exception, kind: type, words: list[str]
 ) -> None:
-    told = explained(error, Settings())
+    explanation = explained(error, Settings())
 
-    assert type(told) is kind
+    assert type(explanation) is kind
     for word in words:
-        assert word in str(told)
-    assert "Jane" not in str(told)
+        assert word in str(explanation)
+    assert "Jane" not in str(explanation)
 
 
-def test_error_of_no_driver_is_left_alone() -> None:
+def test_other_errors_are_left_alone() -> None:
     assert explained(ValueError("x"), Settings()) is None
 
 
-def test_command_tells_a_driver_error_and_fails(
+def test_command_reports_a_driver_error_and_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def command(settings: Settings, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The environment that the tests of the stack give to child processes: nobody's own settings."""
+"""Tests of the stack give child processes an environment without any setting of the user's own."""
 
 from __future__ import annotations
 

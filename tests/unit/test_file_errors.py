@@ -1,4 +1,4 @@
-"""Errors of the file system, told to users."""
+"""Errors of the file system, as users read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_full_disk_and_missing_right_name_the_place_and_what_to_do() -> None:
     full = file_error(OSError(errno.ENOSPC, "No space left on device", "/data/x"))
     locked = file_error(PermissionError(errno.EACCES, "Permission denied", "/data/x"))
 
-    assert str(full).startswith("No space left on device: `/data/x`. Make room there")
+    assert str(full).startswith("No space left on device: `/data/x`. Free some space there")
     assert str(locked).startswith("Permission denied: `/data/x`. Let this user write there")
 
 
@@ -42,6 +42,6 @@ def test_command_whose_state_folder_cannot_be_made_says_so_without_a_traceback(
 
     assert main(["up"]) == 1
 
-    told = capsys.readouterr().err
-    assert str(tmp_path / "taken") in told
-    assert "MILLRACE_HOME" in told
+    message = capsys.readouterr().err
+    assert str(tmp_path / "taken") in message
+    assert "MILLRACE_HOME" in message

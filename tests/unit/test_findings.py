@@ -12,7 +12,7 @@ from spark_jobs.state.offset_ranges import overlap, ranges_in_words, width
 RANGES = {2: (7, 8), 0: (5, 105), 1: (3, 3)}
 
 
-def test_ranges_are_told_by_partition_with_their_last_offset() -> None:
+def test_ranges_are_written_by_partition_with_their_last_offset() -> None:
     assert ranges_in_words(RANGES) == "partition 0, offsets 5 to 104; partition 2, offset 7"
     assert width(RANGES) == 101
 
@@ -21,7 +21,7 @@ def test_only_offsets_that_lie_in_both_overlap() -> None:
     assert overlap(RANGES, {0: (100, 200), 1: (0, 9), 2: (8, 9)}) == {0: (100, 105)}
 
 
-def test_all_findings_stand_in_one_error_each_with_its_choices() -> None:
+def test_one_error_holds_all_findings_each_with_its_choices() -> None:
     settings = Settings(_env_file=None)
     findings = [
         finding(settings, "tickets", "A is gone.", "bring A back"),

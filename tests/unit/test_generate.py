@@ -38,7 +38,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one() -> None:
     assert made(5, 10) == made(5, 3000)[:10]
 
 
-def test_count_zero_goes_on_without_end() -> None:
+def test_count_zero_has_no_end() -> None:
     endless = TicketGenerator(1).messages(0)
 
     assert len({next(endless).value for _ in range(2500)}) == 2500

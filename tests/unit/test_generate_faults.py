@@ -63,7 +63,7 @@ def test_ticket_fault_is_unparseable_or_touches_just_its_fields(
 
 
 @pytest.mark.parametrize("fault", PROFILE_FAULTS, ids=names(PROFILE_FAULTS))
-def test_profile_fault_breaks_a_grown_up(fault: Fault) -> None:
+def test_profile_fault_breaks_the_profile_of_an_adult(fault: Fault) -> None:
     for seed, profile in enumerate(islice(offline_profiles(4), 30)):
         _, value = fault.apply(profile, {}, rng(seed))
         if fault.reasons == ("unparseable",):

@@ -50,7 +50,7 @@ def interrupted(command: list[str], after: str | float) -> subprocess.CompletedP
     return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
-def test_what_the_code_does_on_its_way_out_is_silent_and_bounded() -> None:
+def test_clean_up_after_an_interrupt_is_silent_and_bounded() -> None:
     done = interrupted([sys.executable, "-c", BUSY], "busy\n")
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "closed\n")

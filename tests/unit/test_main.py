@@ -103,9 +103,9 @@ def test_command_names_the_services_that_are_down_before_it_does_anything(
 
     code = cli.main(words)
 
-    told = capsys.readouterr()
-    assert (code, told.out) == (1, "")
-    first, *lines = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (1, "")
+    first, *lines = printed.err.splitlines()
     assert first == "Not up, so nothing was done:"
     assert {line.split(":")[0].removeprefix("  - ") for line in lines} >= services
     for service in services:
@@ -114,7 +114,7 @@ def test_command_names_the_services_that_are_down_before_it_does_anything(
     assert not (tmp_path / "home").exists()
 
 
-def test_error_on_a_value_names_it_as_make_took_it(
+def test_error_on_a_value_names_it_as_it_was_given_to_make(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for given in ("abc", "-5"):

@@ -73,7 +73,7 @@ def test_other_server_on_the_port_is_no_master(answer: Answer) -> None:
     with listening(answer) as port:
         (reason,) = unreachable(settings(f"spark://127.0.0.1:{port}"))
 
-    assert "is no Spark master" in reason or "cannot connect" in reason
+    assert "is not a Spark master" in reason or "cannot connect" in reason
 
 
 def test_one_of_several_masters_is_enough() -> None:
@@ -91,14 +91,14 @@ def test_all_masters_that_are_away_are_named_once() -> None:
     assert str(refused.value) == (
         f"No Spark master at `spark://127.0.0.1:{one},127.0.0.1:{two}`: cannot connect to"
         f" 127.0.0.1:{one} (connection refused); cannot connect to 127.0.0.1:{two} (connection"
-        " refused). Start the master, or name another one by `--master` or SPARK_MASTER. Nothing"
+        " refused). Start the master, or set another one with `--master` or SPARK_MASTER. Nothing"
         " was started."
     )
 
 
 @pytest.mark.parametrize("server", ["host", "host:", "host:x", ":7077", "host:0", "host:99999"])
-def test_address_that_is_none_is_named(server: str) -> None:
-    with pytest.raises(JobError, match=f"`{server}` is no address of a Spark master"):
+def test_invalid_address_is_named(server: str) -> None:
+    with pytest.raises(JobError, match=f"`{server}` is not the address of a Spark master"):
         unreachable(settings(f"spark://{server}"))
 
 
@@ -124,7 +124,7 @@ def test_resource_manager_that_is_away_is_named(tmp_path: Path) -> None:
         refuse_unreachable(settings("yarn", hadoop_conf_dir=folder))
 
 
-def test_every_resource_manager_of_a_high_available_yarn_is_tried(tmp_path: Path) -> None:
+def test_every_resource_manager_of_a_highly_available_yarn_is_tried(tmp_path: Path) -> None:
     (free,) = free_ports(1)
     addresses = {"address.rm1": f"127.0.0.1:{free}", "hostname.rm2": "nowhere.invalid"}
     folder = yarn_site(tmp_path, {"ha.rm-ids": "rm1, rm2", **addresses})
@@ -135,7 +135,7 @@ def test_every_resource_manager_of_a_high_available_yarn_is_tried(tmp_path: Path
     ]
 
 
-def test_where_yarn_is_only_hadoop_knows_nothing_is_asked(tmp_path: Path) -> None:
+def test_yarn_whose_address_only_hadoop_knows_is_not_asked(tmp_path: Path) -> None:
     folder = yarn_site(tmp_path, {"hostname": "${env.RM_HOST}"})
 
     assert unreachable(settings("yarn", hadoop_conf_dir=folder)) == []

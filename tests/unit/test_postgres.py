@@ -47,12 +47,12 @@ def test_address_of_supabase_is_read_whole_and_shown_without_its_secret() -> Non
         pytest.param("db.example.com", None, "require", id="elsewhere-wants-tls"),
         pytest.param("db.example.com/x?sslmode=verify-full", None, "verify-full", id="as-it-says"),
         pytest.param("db.example.com/x?sslmode=disable", None, "disable", id="even-without"),
-        pytest.param("db.example.com", "verify-full", "verify-full", id="as-libpq-is-told"),
+        pytest.param("db.example.com", "verify-full", "verify-full", id="as-libpq-is-message"),
         pytest.param("127.0.0.1", None, None, id="loopback-does-not"),
         pytest.param("localhost", None, None, id="localhost-does-not"),
     ],
 )
-def test_tls_is_wanted_outside_this_machine(
+def test_tls_is_required_outside_this_machine(
     monkeypatch: pytest.MonkeyPatch, host: str, environment: str | None, expected: str | None
 ) -> None:
     monkeypatch.delenv("PGSSLMODE", raising=False)
@@ -73,7 +73,7 @@ def test_tls_is_wanted_outside_this_machine(
         "host=127.0.0.1 dbname=x password=p%40ss",
     ],
 )
-def test_address_that_cannot_be_read_is_refused_without_being_told(dsn: str) -> None:
+def test_address_that_cannot_be_read_is_refused_without_being_shown(dsn: str) -> None:
     with pytest.raises(ValidationError) as refused:
         at(dsn)
 
@@ -89,7 +89,7 @@ def test_option_that_libpq_does_not_know_is_refused_without_the_address() -> Non
     assert refused.value.__suppress_context__
 
 
-def test_spark_finds_the_same_database_and_gets_the_password_apart() -> None:
+def test_spark_finds_the_same_database_and_gets_the_password_separately() -> None:
     settings = at(f"postgresql://u:{QUOTED}@db.example.com/my%20db?options=-csearch_path%3Dx")
 
     options = jdbc_options(settings)
@@ -117,7 +117,7 @@ def test_spark_finds_the_same_database_and_gets_the_password_apart() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_passes_is_an_outage(error: psycopg.Error) -> None:
+def test_transient_error_is_an_outage(error: psycopg.Error) -> None:
     assert type(client.store_error("take batch 1", error)) is SinkUnavailable
 
 
@@ -131,18 +131,18 @@ def test_what_passes_is_an_outage(error: psycopg.Error) -> None:
         psycopg.DataError,
     ],
 )
-def test_what_someone_has_to_change_is_a_refusal(make: Callable[[str], psycopg.Error]) -> None:
+def test_error_that_needs_a_change_is_a_refusal(make: Callable[[str], psycopg.Error]) -> None:
     assert type(client.store_error("take batch 1", make("no"))) is SinkRejected
 
 
-def test_error_tells_names_of_columns_but_no_value() -> None:
+def test_error_names_columns_but_shows_no_value() -> None:
     missing = psycopg.errors.UndefinedColumn('column "priority" does not exist\nLINE 1: x')
     value = psycopg.errors.InvalidTextRepresentation('invalid input syntax: "my secret"\nCONTEXT')
 
     assert 'column "priority" does not exist (42703)' in str(client.store_error("do", missing))
-    told = str(client.store_error("do", value))
-    assert "invalid input syntax: … (22P02)" in told
-    assert "CONTEXT" not in told
+    message = str(client.store_error("do", value))
+    assert "invalid input syntax: … (22P02)" in message
+    assert "CONTEXT" not in message
 
 
 def test_files_declare_the_tables_of_the_interface() -> None:

@@ -252,7 +252,7 @@ def test_source_auto_prefers_the_api(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == f"profile source: api ({server.url})\n"
 
 
-def test_source_auto_takes_the_offline_one_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_source_auto_falls_back_to_offline_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closing:
         url = f"http://127.0.0.1:{closing.getsockname()[1]}/"
 
@@ -262,7 +262,7 @@ def test_source_auto_takes_the_offline_one_and_says_why(capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "profile source: offline (no connection)\n"
 
 
-def test_source_auto_goes_on_offline_when_the_api_fails_midway(
+def test_source_auto_continues_offline_when_the_api_fails_midway(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with randomuser_server() as server:
@@ -283,7 +283,7 @@ def test_source_api_fails_when_the_api_fails() -> None:
             list(profiles_from(settings("api"), 5, StopRequest(), server.url))
 
 
-def test_source_offline_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_offline_source_asks_no_server(capsys: pytest.CaptureFixture[str]) -> None:
     with randomuser_server() as server:
         profiles = list(profiles_from(settings("offline"), 5, StopRequest(), server.url))
 

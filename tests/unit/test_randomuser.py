@@ -125,7 +125,7 @@ def test_integers_of_64_bits_are_taken(client: RandomUserClient, server: RandomU
 
 
 @pytest.mark.parametrize("results", [0, 5001])
-def test_sizes_that_the_service_would_turn_into_one_user_are_never_asked(
+def test_sizes_that_the_service_would_turn_into_one_user_are_never_requested(
     client: RandomUserClient, server: RandomUserServer, results: int
 ) -> None:
     with pytest.raises(ValueError, match="5000"):

@@ -77,7 +77,7 @@ def test_command_in_a_message_is_understood_as_it_stands(each: Offered) -> None:
     parse(each.text)
 
 
-def test_messages_of_all_parts_were_looked_at() -> None:
+def test_messages_of_all_packages_were_checked() -> None:
     folders = {each.where.partition("/")[0] for each in OFFERED}
 
     assert {"cql", "local_stack", "operations", "producers", "spark_jobs", "sql"} <= folders
@@ -162,7 +162,7 @@ def test_built_command_is_understood_and_finds_the_settings_that_it_was_built_fo
             assert found.sinks == ("cassandra", "mongodb")
 
 
-def test_what_is_usual_is_not_said_before_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_are_not_repeated_before_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MILLRACE_ENV_FILE")
 
     assert remedies.reset("tickets", Settings(_env_file=None)) == "make reset PIPELINE=tickets"
@@ -187,7 +187,7 @@ def test_what_is_usual_is_not_said_before_a_command(monkeypatch: pytest.MonkeyPa
     ],
     ids=["millrace", "a job", "under spark-submit", "something else"],
 )
-def test_present_command_comes_again_with_one_option_more(
+def test_current_command_is_repeated_with_one_more_option(
     argv: list[str], orig_argv: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MILLRACE_ENV_FILE")
@@ -225,5 +225,5 @@ def test_no_command_shows_a_secret() -> None:
         ("", ""),
     ],
 )
-def test_similar_name_is_asked_for(name: str, question: str) -> None:
+def test_similar_name_is_suggested(name: str, question: str) -> None:
     assert remedies.nearest(name, ["client_tickets", "users_profiles"]) == question

@@ -54,8 +54,8 @@ def test_place_on_a_topic_is_understood(text: str, place: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-1", "yesterday", "0:", "0:1,", "0:1,0:2", "1.5", "٣", "2026-13-01", "0:1;1:2"]
 )
-def test_anything_else_is_no_place(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - its text is nobody's concern
+def test_anything_else_is_refused_as_a_place(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its text is not shown
         parse_place(text)
 
 
@@ -69,7 +69,7 @@ def test_replay_to_a_sink_that_is_not_named_says_how_to_name_it() -> None:
     )
 
 
-def test_all_that_is_wrong_in_a_request_is_told_at_once() -> None:
+def test_all_faults_of_a_request_are_listed_together() -> None:
     with pytest.raises(JobError) as caught:
         understood(Settings(), "tickets", "sometime", "never", "postgres")
 
@@ -138,7 +138,7 @@ def test_ledger_that_is_up_to_date_lacks_nothing(tmp_path: Path) -> None:
     assert unledgered_batches([entry(9, {0: (0, 9)})], Checkpoint(tmp_path), "tickets") == []
 
 
-def test_plans_that_are_no_longer_kept_are_named_with_the_way_out(tmp_path: Path) -> None:
+def test_plans_that_are_no_longer_kept_are_named_with_the_fix(tmp_path: Path) -> None:
     write_plan(tmp_path, 9, {"0": 50})
     commit(tmp_path, 9)
 

@@ -196,12 +196,12 @@ def test_white_space_is_the_unicode_property() -> None:
         ("properties.a.x-sensitivity", ..., "`a`: `x-sensitivity` is not one of public"),
         ("properties.a.type", "integer", "`a`: `type` is not made of string"),
         ("properties.a.type", ["string", "null"], "a required field must have the type `string`"),
-        ("properties.a.x-synonyms", {"z": "w"}, "leads `z` to `w`, which is not in `enum`"),
+        ("properties.a.x-synonyms", {"z": "w"}, "maps `z` to `w`, which is not in `enum`"),
         ("properties.a.x-synonyms", {"Z ": "x"}, "`Z ` is not trimmed and in lower case"),
         ("properties.a.x-other-names", ["p.q"], "`p.q`: two fields have this name"),
         ("properties.a.pattern", "[a-z]+", "must begin with `^` and end with `$`"),
-        ("properties.a.pattern", "^[a-z$", "is no regular expression"),
-        ("properties.a.format", "uuid", "`format` without a `pattern`"),
+        ("properties.a.pattern", "^[a-z$", "is not a regular expression"),
+        ("properties.a.format", "uuid", "`format` needs a `pattern`"),
         ("properties.a.format", "email", "`format` is not one of timestamp, uuid"),
         ("properties.a.minLenght", 1, "`a`: unknown keyword `minLenght`"),
         ("properties.a.x-sensitivity", "never", "can be neither required nor stored"),
@@ -228,7 +228,7 @@ def test_a_file_that_breaks_a_rule_is_refused(path: str, value: Any, fault: str)
     assert "schemas/small.schema.json" in str(caught.value)
 
 
-def test_all_faults_of_a_file_come_at_once() -> None:
+def test_all_faults_of_a_file_are_listed_together() -> None:
     schema = copy.deepcopy(SMALL)
     schema["properties"]["a"]["x-sensitivity"] = "secret"
     schema["required"] = ["c"]

@@ -10,7 +10,8 @@ import pytest
 
 from errors import SettingsError
 from keys import load_pii_hash_key
-from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, kafka_advice, load_settings
+from runtime.kafka_refusals import kafka_advice
+from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
 
 NO_FILE = Path("no.env")
 
@@ -31,7 +32,7 @@ def test_options_win_over_environment_over_env_file_over_defaults(
     assert settings.tickets_topic == "client_tickets"
 
 
-def test_all_faults_are_reported_at_once_with_their_variables(
+def test_all_faults_are_listed_together_with_their_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {
@@ -98,7 +99,7 @@ def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.Monk
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
-def test_setting_that_cannot_work_is_told_before_anything_starts(
+def test_setting_that_cannot_work_is_refused_before_anything_starts(
     values: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in values.items():
@@ -142,9 +143,9 @@ def test_checkpoints_lie_below_the_state_folder_or_where_they_are_set(
     ids=["login", "mechanism", "authority", "away", "restarts"],
 )
 def test_refusal_of_the_broker_leads_to_its_settings(report: str, advice: str | None) -> None:
-    told = kafka_advice(report)
+    found = kafka_advice(report)
 
-    assert told is None if advice is None else advice in str(told)
+    assert found is None if advice is None else advice in str(found)
 
 
 def test_secrets_are_in_no_repr_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

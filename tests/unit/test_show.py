@@ -54,7 +54,7 @@ def test_without_a_name_all_names_are_listed_with_what_they_are(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "answer"),
     [
         ("client_ticket", "Nothing is named `client_ticket`. Did you mean `client_tickets`?"),
         ("Support.Tickets", "Did you mean `support.tickets`?"),
@@ -66,14 +66,14 @@ def test_without_a_name_all_names_are_listed_with_what_they_are(
         ),
     ],
 )
-def test_name_that_is_none_is_answered_by_what_was_probably_meant(name: str, told: str) -> None:
+def test_unknown_name_is_answered_by_what_was_probably_meant(name: str, answer: str) -> None:
     with pytest.raises(MillraceError) as caught:
         show(Settings(_env_file=None), name, RowFilter({}, 5), "table")
 
-    assert told in str(caught.value)
+    assert answer in str(caught.value)
 
 
-def test_options_that_apply_are_named_beside_one_that_does_not() -> None:
+def test_options_that_apply_are_named_with_one_that_does_not() -> None:
     selection = RowFilter({"client_id": "C1", "assigned_team": "Billing"}, 5)
 
     with pytest.raises(MillraceError) as caught:
@@ -120,7 +120,9 @@ def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
     assert "A\\ud800B" in outcome.stdout
 
 
-def test_csv_tells_an_absent_value_from_an_empty_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_distinguishes_an_absent_value_from_an_empty_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     values: list[object] = [None, "", " ", 'a "b"', "c,d", "e\nf", 7, ["g", ""]]
 
     print_records([{"n": n, "value": value} for n, value in enumerate(values)], "csv")

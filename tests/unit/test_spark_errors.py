@@ -11,7 +11,7 @@ from operations.verify.spark_errors import explained_errors
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "told"),
+    ("error", "kind", "reason"),
     [
         (
             AnalysisException("java.io.NoSuchTableException: no `Jane Doe`"),
@@ -26,13 +26,13 @@ from operations.verify.spark_errors import explained_errors
         (PySparkException("broken by Jane Doe"), SinkRejected, "PySparkException"),
     ],
 )
-def test_error_of_spark_is_told_by_its_kind(
-    error: Exception, kind: type[MillraceError], told: str
+def test_error_of_spark_is_reported_by_its_kind(
+    error: Exception, kind: type[MillraceError], reason: str
 ) -> None:
     with pytest.raises(kind) as raised, explained_errors("what pipeline tickets stored"):
         raise error
 
-    assert f"Spark could not read what pipeline tickets stored ({told})." in str(raised.value)
+    assert f"Spark could not read what pipeline tickets stored ({reason})." in str(raised.value)
     assert "Jane" not in str(raised.value)
 
 

@@ -28,7 +28,7 @@ def settings(**changes: Any) -> Settings:
     return load_settings(changes, NO_FILE)
 
 
-def test_every_topic_of_the_pipelines_is_wanted() -> None:
+def test_every_topic_of_the_pipelines_is_expected() -> None:
     wanted = {topic.name: topic for topic in wanted_topics(settings())}
 
     assert {name for name, topic in wanted.items() if not topic.is_optional} == {
@@ -61,7 +61,7 @@ def test_topics_as_they_are_made_have_no_fault() -> None:
     assert list(topic_faults(TOPICS, {"t": SOURCE, "t-dead-letter": LETTERS}, settings())) == []
 
 
-def test_absent_topics_come_by_themselves() -> None:
+def test_absent_topics_are_left_to_make_up() -> None:
     (fault,) = topic_faults(TOPICS, {}, settings())
 
     assert fault.text == "missing: t, t-dead-letter: `make up` creates them"
@@ -69,7 +69,7 @@ def test_absent_topics_come_by_themselves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "topic", "told", "by_itself"),
+    ("name", "topic", "expected", "by_itself"),
     [
         pytest.param(
             "t", replace(SOURCE, partitions=1), "t has 1 partitions, TOPIC_PARTITIONS is 3", False,
@@ -101,14 +101,14 @@ def test_absent_topics_come_by_themselves() -> None:
         ),
     ],
 )  # fmt: skip
-def test_topic_that_differs_is_told(
-    name: str, topic: FoundTopic, told: str, by_itself: bool
+def test_topic_that_differs_is_reported(
+    name: str, topic: FoundTopic, expected: str, by_itself: bool
 ) -> None:
     found = {"t": SOURCE, "t-dead-letter": LETTERS} | {name: topic}
 
     (fault,) = topic_faults(TOPICS, found, settings())
 
-    assert told in fault.text
+    assert expected in fault.text
     assert fault.by_itself is by_itself
 
 
@@ -148,14 +148,14 @@ ROW = Shape(
     frozenset({"by_note"}),
     "010_x.cql",
 )
-ANEW = (
+RESET = (
     '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=k` makes it again, and the next job'
     " fills it"
 )
 
 
 @pytest.mark.parametrize(
-    ("there", "told"),
+    ("there", "expected"),
     [
         pytest.param({"k.t": ROW}, [], id="alike"),
         pytest.param(
@@ -176,14 +176,14 @@ ANEW = (
         ),
         pytest.param(
             {"k.t": replace(ROW, columns={**ROW.columns, "note": "int"})},
-            [Difference(f"k.t.note is int, cql/010_x.cql says text: {ANEW}")],
+            [Difference(f"k.t.note is int, cql/010_x.cql says text: {RESET}")],
             id="other-type",
         ),
         pytest.param(
             {"k.t": replace(ROW, key=(*ROW.key[:1], ("at", "clustering", "asc")))},
             [
                 Difference(
-                    f"the key of k.t is ((id), at ASC), cql/010_x.cql says ((id), at DESC): {ANEW}"
+                    f"the key of k.t is ((id), at ASC), cql/010_x.cql says ((id), at DESC): {RESET}"
                 )
             ],
             id="other-order",
@@ -195,13 +195,13 @@ ANEW = (
         ),
     ],
 )
-def test_table_that_differs_is_told_apart_from_one_that_is_absent(
-    there: dict[str, Shape], told: list[Difference]
+def test_table_that_differs_is_distinguished_from_an_absent_one(
+    there: dict[str, Shape], expected: list[Difference]
 ) -> None:
-    assert list(differences({"k.t": ROW}, there)) == told
+    assert list(differences({"k.t": ROW}, there)) == expected
 
 
-def test_cluster_of_an_older_version_or_without_the_data_centre_is_told() -> None:
+def test_cluster_of_an_older_version_or_without_the_data_centre_is_reported() -> None:
     assert list(node_faults("5.0.9", ["datacenter1"], settings())) == []
     assert [fault.text for fault in node_faults("4.1.3", ["eu-west"], settings())] == [
         "it is Cassandra 4.1.3: the tables need 5.0 or later",
@@ -209,7 +209,7 @@ def test_cluster_of_an_older_version_or_without_the_data_centre_is_told() -> Non
     ]
 
 
-def test_copies_other_than_wanted_or_more_than_nodes_are_told() -> None:
+def test_wrong_number_of_copies_or_more_than_nodes_is_reported() -> None:
     one = {"support": {"class": "N", "datacenter1": "1"}, "usersprofilespace": {"datacenter1": "3"}}
     three = settings(cassandra_replication_factor=3)
 
@@ -250,7 +250,7 @@ WRITE = ("find", "insert", "update", "remove", "createIndex")
         ),
     ],
 )
-def test_rights_that_the_user_of_mongodb_lacks_are_told(
+def test_rights_that_the_user_of_mongodb_lacks_are_reported(
     privileges: list[dict[str, Any]] | None, missing: str | None
 ) -> None:
     found = list(right_faults(privileges, "millrace"))
@@ -259,7 +259,7 @@ def test_rights_that_the_user_of_mongodb_lacks_are_told(
     assert all(f"lacks {missing} in `millrace`" in fault.text for fault in found)
 
 
-def test_left_overs_of_a_rebuild_and_a_missing_index_are_told() -> None:
+def test_leftovers_of_a_rebuild_and_a_missing_index_are_reported() -> None:
     assert list(collection_faults(["batches", "tickets_by_team"], has_index=True)) == []
     index, drafts = collection_faults(["tickets_by_team__rebuild"], has_index=False)
 
@@ -268,7 +268,7 @@ def test_left_overs_of_a_rebuild_and_a_missing_index_are_told() -> None:
     assert "`.venv/bin/millrace rebuild aggregates`" in drafts.text
 
 
-def test_absent_tables_of_postgresql_are_told_apart_from_others() -> None:
+def test_absent_tables_of_postgresql_are_distinguished_from_different_ones() -> None:
     absent, other = sql_faults(["no table `tickets`", "no column `users_profiles.age`"])
 
     assert (absent.text, absent.by_itself) == (

@@ -139,7 +139,7 @@ def test_packages_of_s3_come_only_with_files_there(
     assert spark_defaults()["spark.jars.packages"] in packages
 
 
-def test_yarn_wants_to_know_where_it_is(
+def test_yarn_needs_its_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "Set HADOOP_CONF_DIR" in refused(capsys, "tickets", "--master", "yarn")
@@ -176,7 +176,7 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["--master", "host:7077"], "`host:7077` is not a Spark master"),
         (["--conf", "spark.hadoop.fs.s3a.secret.key=hush"], "all users of the machine can see"),
@@ -188,11 +188,11 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     ],
 )
 def test_what_cannot_work_or_would_show_a_secret_is_refused(
-    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = refused(capsys, "tickets", *words)
 
-    assert told in text
+    assert expected in text
     assert "hush" not in text
 
 
@@ -210,7 +210,7 @@ def test_another_spark_is_refused(
     assert str(tmp_path / "spark" / "bin" / "spark-submit") in words
 
 
-def test_what_other_machines_cannot_reach_is_told() -> None:
+def test_what_other_machines_cannot_reach_is_reported() -> None:
     here = Settings(spark_master=MASTER, output_path="/data/files")
     there = Settings(
         spark_master=MASTER,
@@ -219,18 +219,18 @@ def test_what_other_machines_cannot_reach_is_told() -> None:
         output_path="s3a://bucket/files",
     )
 
-    told = " ".join(notes(here))
+    found = " ".join(notes(here))
     for name in (
         "KAFKA_BOOTSTRAP_SERVERS", "CASSANDRA_CONTACT_POINTS", "MILLRACE_HOME", "OUTPUT_PATH"
     ):  # fmt: skip
-        assert name in told
+        assert name in found
     assert [note.partition(":")[0] for note in notes(there)] == ["MILLRACE_HOME"]
     assert notes(Settings(spark_master="spark://127.0.0.1:7077")) == []
 
 
 def test_archive_holds_what_an_installation_has_and_nothing_else(tmp_path: Path) -> None:
     settings = Settings(millrace_home=tmp_path)
-    archive = code_archive(settings)
+    archive = code_archive(settings.millrace_home)
 
     names = set(zipfile.ZipFile(archive).namelist())
     assert {
@@ -244,12 +244,12 @@ def test_archive_holds_what_an_installation_has_and_nothing_else(tmp_path: Path)
     assert not [name for name in names if name.startswith(("tests", ".", "docs"))]
     first = archive.read_bytes()
     archive.unlink()
-    assert code_archive(settings) == archive
+    assert code_archive(settings.millrace_home) == archive
     assert archive.read_bytes() == first
 
 
 def test_contracts_are_read_from_the_archive(tmp_path: Path) -> None:
-    archive = code_archive(Settings(millrace_home=tmp_path))
+    archive = code_archive(tmp_path)
     program = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
         "from schemas import contract\n"
@@ -299,7 +299,9 @@ def test_sessions_have_what_the_defaults_say(tmp_path: Path) -> None:
     assert "\\" not in DEFAULTS_FILE.read_text()
 
 
-def test_executor_sizes_become_sparks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_executor_sizes_are_passed_to_spark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SPARK_EXECUTOR_MEMORY", "3g")
     monkeypatch.setenv("SPARK_EXECUTOR_CORES", "2")
 
@@ -314,11 +316,12 @@ import subprocess, sys
 sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
 """
 PROGRAM = """
-import subprocess, sys
+import pathlib, subprocess, sys
 from operations.submit import submit
 job, submitter = sys.argv[1:]
 process = subprocess.Popen([sys.executable, submitter, job], start_new_session=True)
 submit._forward_signals(process, job)
+pathlib.Path(job).with_suffix(".ready").touch()
 code = process.wait()
 sys.exit(code if code >= 0 else 128 - code)
 """
@@ -344,7 +347,9 @@ def start_with_job(folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(job), str(submitter)], cwd=PROJECT_ROOT
     )
-    wait_for(job.with_suffix(".up").exists, 60, "job")
+    # The job may be up before its parent hands signals on.
+    for mark in (".up", ".ready"):
+        wait_for(job.with_suffix(mark).exists, 60, mark)
     return process, job
 
 

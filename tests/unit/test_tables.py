@@ -126,7 +126,7 @@ def test_a_table_that_nearly_fits_is_printed_closely(capsys: pytest.CaptureFixtu
     )
 
 
-def test_without_a_terminal_a_table_is_as_wide_as_ever(
+def test_without_a_terminal_a_table_keeps_its_full_width(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()

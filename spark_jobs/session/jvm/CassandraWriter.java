@@ -32,22 +32,22 @@ import org.apache.spark.api.java.function.VoidFunction;
 import org.apache.spark.sql.catalyst.InternalRow;
 
 /**
- * Writes the rows of a task to a table over the connector's session, without its conversions.
+ * Writes a task's rows to a table through the connector's session, without its conversions.
  *
  * Two things make it cheaper than the connector's own writer. Spark's values become Cassandra's
- * bytes at once, with no object between them. And the rows of a task go out in the order in which
- * Cassandra keeps them: by token, in a partition by clustering columns; so a row is put beside the
- * one before. Figures: docs/experiments.md.
+ * bytes directly, with no object in between. And a task's rows are sent in Cassandra's order: by
+ * token, and within a partition by clustering columns, so each row is stored next to the one
+ * before. Figures: docs/experiments.md.
  *
- * What the connector promises holds: unlogged batches, a bounded number of them in flight, nulls
- * not written, the task fails unless each batch was confirmed at the wanted consistency.
+ * It keeps the connector's guarantees: unlogged batches, a bounded number of them in flight, nulls
+ * not written, and the task fails unless every batch was confirmed at the configured consistency.
  */
 public class CassandraWriter implements VoidFunction {
-    /** Rows that a task sorts at a time; what it keeps in memory is some 400 bytes for each. */
+    /** Rows that a task sorts at a time; each takes about 400 bytes of memory. */
     static final int ROWS_AT_A_TIME = 100000;
-    /** Places of the order at which a task writes by turns, so that not all goes to one node. */
+    /** Positions in the order between which a task alternates, so as not to load a single node. */
     static final int LANES = 5;
-    /** What a row takes beside its values, as Cassandra counts: some 190 bytes. */
+    /** What a row takes in addition to its values, as Cassandra counts: about 190 bytes. */
     static final int ROW_BYTES = 200;
     /** The length of a value that a row does not have. */
     static final int ABSENT = -1;
@@ -61,8 +61,8 @@ public class CassandraWriter implements VoidFunction {
     private final int batchBytes;
 
     /**
-     * `columns`: names with commas between them, in the order of the rows' values; `batchBytes`:
-     * bound of a batch, as Cassandra counts it.
+     * `columns`: comma-separated names in the order of the rows' values; `batchBytes`: largest
+     * batch, as Cassandra counts it.
      */
     public CassandraWriter(CassandraConnector connector, String keyspace, String table, String columns,
             String consistency, int inFlight, int batchBytes) {
@@ -112,7 +112,7 @@ public class CassandraWriter implements VoidFunction {
                 + String.join(",", marks) + ")";
     }
 
-    /** Positions of the clustering columns; none where the session has not heard of the table yet. */
+    /** Positions of the clustering columns; none if the session does not know the table yet. */
     private int[] clustering(CqlSession session, String[] names) {
         Metadata metadata = session.getMetadata();
         KeyspaceMetadata keyspace = (KeyspaceMetadata) metadata.getKeyspace(this.keyspace).orElse(null);
@@ -129,7 +129,7 @@ public class CassandraWriter implements VoidFunction {
         return positions;
     }
 
-    /** Makes Cassandra's bytes of Spark's rows. */
+    /** Turns Spark's rows into Cassandra's bytes. */
     static final class Encoder {
         private final DataType[] types;
         private final int[] partitionKey;
@@ -174,7 +174,7 @@ public class CassandraWriter implements VoidFunction {
             return new Row(this, values.array(), this.tokens.newToken(key));
         }
 
-        /** Views of a row's values; null where there is none. */
+        /** Views of a row's values; null for an absent value. */
         ByteBuffer[] split(byte[] row) {
             ByteBuffer[] values = new ByteBuffer[this.types.length];
             ByteBuffer rest = ByteBuffer.wrap(row);
@@ -224,13 +224,13 @@ public class CassandraWriter implements VoidFunction {
         }
     }
 
-    /** A row as Cassandra gets it, and its place in Cassandra's order (or one that is as close). */
+    /** A row as sent to Cassandra, with its position in Cassandra's order or close to it. */
     static final class Row implements Comparable {
         final Token token;
         private final Encoder encoder;
         private final byte[] values;
 
-        /** `values`: one after the other, each behind its length; in one piece, as many rows wait. */
+        /** `values`: each after its length, in one array to save memory, as many rows wait. */
         Row(Encoder encoder, byte[] values, Token token) {
             this.encoder = encoder;
             this.values = values;
@@ -241,7 +241,7 @@ public class CassandraWriter implements VoidFunction {
             return this.encoder.split(this.values);
         }
 
-        /** Bytes as Cassandra counts them, or some more. */
+        /** Size in bytes as Cassandra counts it, or slightly more. */
         int bytes() {
             return ROW_BYTES + this.values.length - 4 * this.encoder.types.length;
         }
@@ -266,7 +266,7 @@ public class CassandraWriter implements VoidFunction {
             return start;
         }
 
-        /** Where the value ends that begins there, behind its length. */
+        /** End of the value that begins at `start`, after its length. */
         private int end(int start) {
             int length = (this.values[start - 4] & 0xff) << 24 | (this.values[start - 3] & 0xff) << 16
                     | (this.values[start - 2] & 0xff) << 8 | this.values[start - 1] & 0xff;
@@ -274,7 +274,7 @@ public class CassandraWriter implements VoidFunction {
         }
     }
 
-    /** Sends batches, a few of them in flight, and remembers the first failure. */
+    /** Sends batches with a few in flight, and remembers the first failure. */
     final class Sender implements BiConsumer {
         private final CqlSession session;
         private final PreparedStatement insert;
@@ -293,7 +293,7 @@ public class CassandraWriter implements VoidFunction {
             Collections.sort(rows);
             ArrayList batches = batches(rows);
             int length = (batches.size() + LANES - 1) / LANES;
-            // Each task begins elsewhere, lest all of them write to one partition.
+            // Each task begins elsewhere, so that they do not all write to one partition.
             TaskContext task = TaskContext.get();
             int first = length * task.partitionId() / task.numPartitions();
             for (int step = 0; step < length; step++) {
@@ -306,7 +306,7 @@ public class CassandraWriter implements VoidFunction {
             }
         }
 
-        /** Rows in order, cut into batches: of one partition where many lie in it, else mixed. */
+        /** Splits sorted rows into batches: one per partition with many rows, the others mixed. */
         ArrayList batches(ArrayList rows) {
             ArrayList batches = new ArrayList();
             ArrayList mixed = new ArrayList();
@@ -355,7 +355,7 @@ public class CassandraWriter implements VoidFunction {
             }
             BatchStatement batch = BatchStatement.newInstance(DefaultBatchType.UNLOGGED, statements);
             batch = (BatchStatement) batch.setConsistencyLevel(this.level);
-            // The same rows again change nothing, so the driver may repeat it.
+            // Writing the same rows again changes nothing, so the driver may retry.
             batch = (BatchStatement) batch.setIdempotent(Boolean.TRUE);
             this.free.acquire();
             if (this.failure.get() != null) {
@@ -372,7 +372,7 @@ public class CassandraWriter implements VoidFunction {
             this.free.release();
         }
 
-        /** Wait until nothing is in flight; throws what went wrong. */
+        /** Waits until nothing is in flight; throws the first failure. */
         void finish() throws Exception {
             this.free.acquire(CassandraWriter.this.inFlight);
             this.free.release(CassandraWriter.this.inFlight);

@@ -31,13 +31,13 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /**
- * Spark's source of Kafka messages, for timestamps that may be any number.
+ * Spark's source of Kafka messages, made safe for any timestamp.
  *
- * Spark 3.5 counts a timestamp in microseconds (KafkaRecordToRowConverter), so one message whose
- * sender wrote nanoseconds stops every query that reads it, before any column exists. A message
- * whose timestamp lies outside the years 1970 to 9999 therefore gets the timestamp -1, and its own
- * as text in a last header. Kafka has a place for this, interceptors; Spark refuses them as an
- * option, so they are added to what it hands to the executors.
+ * Spark 3.5 converts timestamps to microseconds (KafkaRecordToRowConverter), so a single message
+ * whose sender wrote nanoseconds stops every query that reads it, before any column exists. A
+ * message whose timestamp is outside the years 1970 to 9999 therefore gets the timestamp -1, and its
+ * own as text in an additional last header. Kafka's interceptors can do this; Spark refuses them as
+ * an option, so they are added to the parameters that it sends to the executors.
  */
 public class KafkaMessages implements TableProvider {
     /** The end of the year 9999, in milliseconds since 1970. */
@@ -56,7 +56,7 @@ public class KafkaMessages implements TableProvider {
         return (Table) Step.of(source.getTable(schema, partitioning, properties));
     }
 
-    /** One of the objects on the way from the table to the parts that executors read. */
+    /** Wraps each object from the table down to the partitions that executors read. */
     public static class Step implements InvocationHandler {
         private final Object own;
 
@@ -64,7 +64,7 @@ public class KafkaMessages implements TableProvider {
             this.own = own;
         }
 
-        /** The object behind all of its interfaces. */
+        /** A proxy for the object with all of its interfaces. */
         static Object of(Object own) {
             Set interfaces = new HashSet();
             for (Class each = own.getClass(); each != null; each = each.getSuperclass()) {
@@ -101,7 +101,7 @@ public class KafkaMessages implements TableProvider {
         }
     }
 
-    /** Gives messages a timestamp that Spark can hold; runs where messages are read. */
+    /** Gives messages a timestamp that Spark can represent; runs where messages are read. */
     public static class Timestamps implements ConsumerInterceptor {
         public ConsumerRecords onConsume(ConsumerRecords records) {
             Map changed = new HashMap();

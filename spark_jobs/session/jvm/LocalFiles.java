@@ -11,10 +11,10 @@ import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.permission.FsPermission;
 
 /**
- * Hadoop's local files, whose permissions are set in this process.
+ * Hadoop's local files, with permissions set in this process.
  *
- * Without its native library, which PySpark does not bring, Hadoop starts the program `chmod` for
- * each file that it creates: a dozen processes for each micro-batch.
+ * Without its native library, which PySpark does not include, Hadoop runs `chmod` for each file that
+ * it creates: a dozen processes per micro-batch.
  */
 public class LocalFiles extends LocalFileSystem {
     public LocalFiles() {

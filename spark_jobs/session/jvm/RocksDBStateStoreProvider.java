@@ -7,25 +7,25 @@ import org.apache.spark.sql.execution.streaming.state.StateStoreId;
 import org.apache.spark.sql.execution.streaming.state.StateStoreMetrics;
 
 /**
- * Spark's RocksDB state, in which expired ids are looked for now and then, not in every batch.
+ * Spark's RocksDB state, searched for expired ids at intervals instead of in every batch.
  *
- * Spark 3.5 ends each micro-batch of a deduplication by reading all that it remembers
+ * Spark 3.5 ends each micro-batch of a deduplication by reading all remembered ids
  * (StreamingDeduplicateWithinWatermarkExec.evictDupInfoFromState, the only caller of iterator()), so
- * that a batch takes longer the more ids there are. See docs/decisions/009-eviction.md.
+ * batches take longer the more ids there are. See docs/decisions/009-eviction.md.
  */
 public class RocksDBStateStoreProvider
         extends org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider {
-    /** Seconds from one reading-through to the next, and the property by which tests change them. */
+    /** Seconds between two searches, and the property with which tests change them. */
     static final long PAUSE_SECONDS = 900;
     static final String PAUSE_PROPERTY = "millrace.state.pause";
-    /** When each store of this process was last read through. */
-    static final ConcurrentHashMap LOOKED_THROUGH = new ConcurrentHashMap();
+    /** When each store in this process was last searched. */
+    static final ConcurrentHashMap LAST_SEARCH = new ConcurrentHashMap();
 
     public StateStore getStore(long version) {
         return new Store(super.getStore(version));
     }
 
-    /** Hands everything on but a reading-through that comes too soon after the one before. */
+    /** Delegates everything except a search that comes too soon after the previous one. */
     public static class Store implements StateStore {
         private final StateStore store;
 
@@ -35,12 +35,12 @@ public class RocksDBStateStoreProvider
 
         public scala.collection.Iterator iterator() {
             long now = System.nanoTime();
-            Long before = (Long) LOOKED_THROUGH.get(store.id());
+            Long before = (Long) LAST_SEARCH.get(store.id());
             long pause = Long.getLong(PAUSE_PROPERTY, PAUSE_SECONDS).longValue();
             if (before != null && now - before.longValue() < pause * 1000 * 1000 * 1000) {
                 return scala.collection.Iterator$.MODULE$.empty();
             }
-            LOOKED_THROUGH.put(store.id(), Long.valueOf(now));
+            LAST_SEARCH.put(store.id(), Long.valueOf(now));
             return store.iterator();
         }
 

@@ -1,9 +1,8 @@
-"""Files as Arrow reaches them: on this machine and on S3, without Spark."""
+"""Reads files on this machine and on S3 by Arrow, without Spark."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow.dataset as ds
@@ -12,6 +11,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from errors import SinkUnavailable
+from runtime.s3_access import s3_access
 from settings import Settings
 from spark_jobs.session.file_system import StoredFile
 from spark_jobs.sinks.files.formats import ARROW_FORMATS, as_kept
@@ -21,20 +21,20 @@ S3_SECONDS = 10
 
 @dataclass(frozen=True)
 class ArrowFiles:
-    """Files that Arrow reaches: whole ones, as readers see them."""
+    """Complete files, as readers see them, read by Arrow."""
 
     system: pyarrow.fs.FileSystem
     root: str
 
     def url(self, path: str) -> str:
-        """The path as Arrow wants it."""
+        """The path in Arrow's form."""
         return f"{self.root}/{path}"
 
     def read(self, path: str) -> bytes | None:
-        """A small file's content, None where there is none.
+        """A small file's content, None if there is no such file.
 
         Raises:
-            SinkUnavailable: the store did not give it.
+            SinkUnavailable: the store could not read it.
         """
         try:
             with self.system.open_input_stream(self.url(path), compression=None) as stream:
@@ -48,7 +48,7 @@ class ArrowFiles:
             ) from error
 
     def files(self, folder: str) -> list[StoredFile]:
-        """All files below a folder, by path; none where there is no folder."""
+        """All files below a folder, by path; none if there is no folder."""
         top = self.url(folder)
         every = pyarrow.fs.FileSelector(top, recursive=True, allow_not_found=True)
         found = [
@@ -66,7 +66,7 @@ class ArrowFiles:
 
 
 def arrow_files(settings: Settings) -> ArrowFiles | None:
-    """Files of OUTPUT_PATH by Arrow; None on HDFS, for which Arrow has no reader of its own."""
+    """Files of OUTPUT_PATH by Arrow; None on HDFS, which Arrow cannot read by itself."""
     if settings.output_path.startswith("s3a:"):
         parts = urlsplit(settings.output_path)
         return ArrowFiles(_s3(settings), f"{parts.netloc}{parts.path}".rstrip("/"))
@@ -76,12 +76,7 @@ def arrow_files(settings: Settings) -> ArrowFiles | None:
 
 
 def _s3(settings: Settings) -> pyarrow.fs.FileSystem:
-    options: dict[str, Any] = {}
-    if settings.aws_access_key_id and settings.aws_secret_access_key:
-        options["access_key"] = settings.aws_access_key_id
-        options["secret_key"] = settings.aws_secret_access_key.get_secret_value()
-    if settings.aws_region:
-        options["region"] = settings.aws_region
+    options = s3_access(settings, "access_key", "secret_key", "region")
     if settings.s3_endpoint_url:
         scheme, _, place = settings.s3_endpoint_url.rstrip("/").partition("://")
         options |= {"scheme": scheme, "endpoint_override": place}

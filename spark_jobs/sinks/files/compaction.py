@@ -1,33 +1,33 @@
-"""What jobs and `millrace compact` must know of each other.
+"""What jobs and `millrace compact` need to know about each other.
 
-`_millrace/<pipeline>-compacted.json` says which batches have gone into larger files, and what a
-compaction that was interrupted still has to do.
+`_millrace/<pipeline>-compacted.json` says which batches were merged into larger files, and what an
+interrupted compaction still has to do.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from runtime.files import exclusive
 from spark_jobs.session.file_system import STATE, FileSystem, LocalFiles
 from spark_jobs.sinks.files.manifest import Ranges, with_batch, within
 
 
 @dataclass
 class CompactionNotes:
-    """Which batches were compacted, as ranges with both ends for each query.
+    """Which batches were compacted, as inclusive ranges for each query.
 
-    A confirmed batch comes again only by `millrace replay`; what was compacted of it is there.
+    Only `millrace replay` repeats a confirmed batch; its compacted rows are already in place.
     """
 
     pipeline: str
     batches: dict[str, Ranges] = field(default_factory=dict)
 
     def covers(self, query_id: str, batch_id: int) -> bool:
-        """Whether files of a batch were compacted."""
+        """Whether a batch's files were compacted."""
         return within(self.batches.get(query_id, []), batch_id)
 
     def add(self, query_id: str, batch_id: int) -> None:
@@ -36,7 +36,7 @@ class CompactionNotes:
 
     @classmethod
     def load(cls, system: FileSystem, pipeline: str) -> CompactionNotes:
-        """The notes as they stand; empty ones where nothing was compacted."""
+        """The stored notes; empty ones if nothing was compacted."""
         content = system.read(notes_path(pipeline))
         if content is None:
             return cls(pipeline)
@@ -44,27 +44,23 @@ class CompactionNotes:
         return cls(pipeline, {q: [(a, b) for a, b in ranges] for q, ranges in known.items()})
 
     def save(self, system: FileSystem) -> None:
-        """Put them in the place of the former ones."""
+        """Replace the stored notes by these."""
         system.write(notes_path(self.pipeline), json.dumps({"batches": self.batches}).encode())
 
 
 def notes_path(pipeline: str) -> str:
-    """Where the notes of a pipeline are."""
+    """Path of a pipeline's notes."""
     return f"{STATE}/{pipeline}-compacted.json"
 
 
 @contextmanager
 def publishing(system: FileSystem, pipeline: str) -> Iterator[None]:
-    """Hold off whoever would exchange a folder into which files are just being moved.
+    """Keep compaction from exchanging a folder while files are being moved into it.
 
     On this machine only; elsewhere nothing is compacted while a job runs.
     """
     if not isinstance(system, LocalFiles):
         yield
         return
-    path = system.root / STATE / f"{pipeline}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        # The system lets go of it when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with exclusive(system.root / STATE / f"{pipeline}.lock"):
         yield

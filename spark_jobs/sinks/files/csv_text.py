@@ -1,4 +1,4 @@
-"""Lines of CSV in which null and the empty text differ, which Python's own writer cannot do."""
+"""CSV lines that distinguish null from empty text, which Python's own writer cannot do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-IN_NEED_OF_QUOTES = re.compile(r'[",\r\n]')
+NEEDS_QUOTES = re.compile(r'[",\r\n]')
 
 
 def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """RFC 4180 with line feeds: of null there is nothing, of an empty text `""`."""
+    """RFC 4180 with line feeds: null is written as nothing, empty text as `""`."""
     for row in rows:
         yield ",".join(map(_cell, row)) + "\n"
 
@@ -19,6 +19,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = str(value)
-    if text == "" or IN_NEED_OF_QUOTES.search(text):
+    if text == "" or NEEDS_QUOTES.search(text):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -1,7 +1,7 @@
-"""The step by which merged files take the place of small ones, and its completion after a crash.
+"""Replaces small files by merged ones, and completes the replacement after a crash.
 
 On this machine a day's folder is exchanged with a new one in one step. The exchange must not be
-done twice: the new folder bears a mark, by which it is known where it stands.
+done twice, so a hidden mark in the new folder shows which of the two is in place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from errors import JobError
+from runtime.files import sync
 from spark_jobs.session.file_system import STATE, FileSystem, HadoopFiles, LocalFiles
 from spark_jobs.state.fault_points import fault_point
 
@@ -24,13 +25,13 @@ RENAME_EXCHANGE = 2
 
 @dataclass(frozen=True)
 class Intent:
-    """A merge whose new files are whole and counted.
+    """A merge whose new files are complete and counted.
 
     Attributes:
         folder: The day's folder.
-        staging: Where the new files are, in `rows`.
+        staging: Folder that has the new files, in `rows`.
         names: The files that they replace.
-        moves: Staged name -> name in the day's folder, as pairs.
+        moves: Pairs of staged name and name in the day's folder.
     """
 
     folder: str
@@ -40,14 +41,14 @@ class Intent:
 
     @classmethod
     def of(cls, folder: str, staging: str, names: Sequence[str], new: Sequence[str]) -> Intent:
-        """An intent with names for the new files that no batch has."""
+        """An intent whose new files have names that no batch uses."""
         stem = f"compacted-{staging.rpartition('/')[2]}"
         moves = tuple((n, f"{stem}-{i:03d}.{n.rpartition('.')[2]}") for i, n in enumerate(new))
         return cls(folder, staging, tuple(names), moves)
 
     @property
     def new_names(self) -> list[str]:
-        """What the new files are called in the day's folder."""
+        """Names of the new files in the day's folder."""
         return [name for _, name in self.moves]
 
     @property
@@ -56,12 +57,12 @@ class Intent:
         return f".{self.staging.rpartition('/')[2]}"
 
     def save(self, system: FileSystem, pipeline: str) -> None:
-        """Note it, so that it will be completed whatever happens."""
+        """Store it, so that it is completed even after a crash."""
         system.write(intent_path(pipeline), json.dumps(asdict(self)).encode())
 
 
 def read_intent(system: FileSystem, pipeline: str) -> Intent | None:
-    """What was interrupted, None if nothing was."""
+    """The interrupted merge, None if there is none."""
     content = system.read(intent_path(pipeline))
     if content is None:
         return None
@@ -71,14 +72,14 @@ def read_intent(system: FileSystem, pipeline: str) -> Intent | None:
 
 
 def finish(system: FileSystem, pipeline: str, intent: Intent) -> None:
-    """Carry an intent out from wherever it stands; the caller holds off the job."""
+    """Complete a merge from wherever it stopped; the caller keeps the job from running."""
     try:
         if isinstance(system, LocalFiles):
             _exchange(system, intent)
         elif isinstance(system, HadoopFiles):
             _replace(system, intent)
     except JobError:
-        # Not to be done here at all: nothing was changed.
+        # This system cannot do it, and nothing was changed.
         _forget(system, pipeline, intent)
         raise
     _forget(system, pipeline, intent)
@@ -101,18 +102,18 @@ def _exchange(system: LocalFiles, intent: Intent) -> None:
 
 
 def _prepare(system: LocalFiles, intent: Intent, old: Path, new: Path) -> None:
-    """The new folder: merged files, and by links all others as they stand now."""
+    """Fill the new folder: the merged files, and links to all other current files."""
     system.delete(f"{intent.staging}/folder")
     new.mkdir(parents=True)
     for source, name in intent.moves:
         merged = system.root / intent.staging / "rows" / source
-        _sync(merged)
+        sync(merged)
         os.link(merged, new / name)
     for path in old.iterdir():
         if path.name not in intent.names:
             os.link(path, new / path.name)
     (new / intent.mark).touch()
-    _sync(new)
+    sync(new)
 
 
 def _swap(new: Path, old: Path) -> None:
@@ -123,9 +124,9 @@ def _swap(new: Path, old: Path) -> None:
         code = ctypes.get_errno()
         raise JobError(
             f"The file system of `{old}` cannot exchange two folders in one step"
-            f" ({os.strerror(code)}). Its small files stay as they are."
+            f" ({os.strerror(code)}). Its small files were not merged."
         )
-    _sync(old.parent)
+    sync(old.parent)
 
 
 def _replace(system: HadoopFiles, intent: Intent) -> None:
@@ -139,14 +140,6 @@ def _replace(system: HadoopFiles, intent: Intent) -> None:
         system.delete(f"{intent.folder}/{name}")
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def intent_path(pipeline: str) -> str:
-    """Where the intent of a pipeline is noted."""
+    """Path of a pipeline's stored intent."""
     return f"{STATE}/{pipeline}-intent.json"

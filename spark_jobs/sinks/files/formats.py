@@ -1,8 +1,8 @@
-"""Parquet, JSON and CSV: how sets and snapshots are written so that every reader agrees.
+"""Parquet, JSON and CSV: writes sets and snapshots so that all readers see the same values.
 
 Timestamps: in Parquet UTC in microseconds; in JSON and CSV `2026-11-22T10:11:12.345Z`.
-Nulls: in JSON the field is there with `null`; in CSV nothing stands between the commas, and an
-    empty text is `""`.
+Nulls: in JSON the field is `null`; in CSV there is nothing between the commas, while empty text
+    is `""`.
 CSV: RFC 4180 with a header; a quote in a value is doubled, line breaks stay inside quotes; lists
     of codes, which hold no comma, are joined by commas.
 """
@@ -47,13 +47,13 @@ READ_OPTIONS: Final[dict[str, dict[str, str]]] = {
     "json": {"timestampFormat": TIMESTAMP},
     "csv": {
         **CSV_OPTIONS,
-        # Else U+0000 before a quote counts as an escape of it.
+        # Otherwise U+0000 before a quote would escape it.
         "charToEscapeQuoteEscaping": '"',
         "multiLine": "true",
         "mode": "FAILFAST",
     },
 }
-# Arrow takes a file in blocks, of which each must hold a whole row.
+# Arrow reads a file in blocks, each of which must hold a whole row.
 LONGEST_ROW: Final = 64 * 1024 * 1024
 ARROW_FORMATS: Final[dict[str, ds.FileFormat]] = {
     "parquet": ds.ParquetFileFormat(),
@@ -66,13 +66,13 @@ ARROW_FORMATS: Final[dict[str, ds.FileFormat]] = {
         read_options=pyarrow.csv.ReadOptions(block_size=LONGEST_ROW),
     ),
 }
-# Of a snapshot's Parquet file: Spark may take its length from a listing and open it after it was
-# replaced; with the same length it finds the footer.
+# A snapshot's Parquet file is padded to a multiple of this: Spark may list it, and open it after it
+# was replaced; it finds the footer if the length is the same.
 PADDED_BYTES: Final = 4096
 
 
 def writer(rows: DataFrame, form: str) -> DataFrameWriter:
-    """A writer of rows with the options of a format."""
+    """A writer for rows with the options of a format."""
     if form == "csv":
         rows = rows.select(*(_flat(field) for field in rows.schema))
     return rows.write.format(form).options(**COMMON, **WRITE_OPTIONS[form])
@@ -85,18 +85,18 @@ def _flat(field: StructField) -> Any:
 
 
 def reader(read: DataFrameReader, form: str, schema: StructType) -> DataFrameReader:
-    """A reader of files of a format with these columns; lists come as text from CSV."""
+    """A reader for files of a format with these columns; CSV gives lists as text."""
     options = dict(READ_OPTIONS[form])
     if form == "csv":
-        # Spark takes its null value for null within quotes too: one that no file can hold.
+        # Spark reads its null value as null even within quotes, so it is one that no file holds.
         options["nullValue"] = uuid.uuid4().hex
-    # Brackets, braces and stars of a folder's name stand for themselves.
+    # Brackets, braces and asterisks in a folder's name are literal.
     options["__globPaths__"] = "false"
     return read.format(form).schema(as_kept(schema, form)).options(**options)
 
 
 def as_kept(schema: StructType, form: str) -> StructType:
-    """A set's columns as files of a format have them: CSV has lists as texts."""
+    """A set's columns in a format: CSV keeps lists as text."""
     if form != "csv":
         return schema
     return StructType(
@@ -108,7 +108,7 @@ def as_kept(schema: StructType, form: str) -> StructType:
 
 
 def unflattened(rows: DataFrame, schema: StructType) -> DataFrame:
-    """Rows of a CSV with their lists as lists again."""
+    """Rows read from CSV, with their lists as arrays again."""
     empty = F.array().cast("array<string>")
     columns = {
         field.name: F.when(F.col(field.name) == "", empty).otherwise(F.split(field.name, ","))
@@ -119,7 +119,7 @@ def unflattened(rows: DataFrame, schema: StructType) -> DataFrame:
 
 
 def small_file(columns: Sequence[str], rows: Sequence[dict[str, Any]], form: str) -> bytes:
-    """A snapshot's whole file: texts and whole numbers in these columns."""
+    """A snapshot's whole file, with text and integers in these columns."""
     if form == "json":
         lines = [json.dumps({c: row[c] for c in columns}, ensure_ascii=False) for row in rows]
         return "".join(f"{line}\n" for line in lines).encode()

@@ -1,7 +1,7 @@
 """What the files sink remembers of a pipeline: `_millrace/<pipeline>.json` under `OUTPUT_PATH`.
 
-It is replaced whole, once for each micro-batch, after the batch's records are in place. A batch
-that comes again is known by it, so the snapshots count it once.
+It is replaced as a whole, once per micro-batch, after the batch's records are in place. It names
+the batches that the snapshots hold, so a repeated batch is counted once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from errors import SinkRejected
 from runtime import remedies
+from settings import Settings
 from spark_jobs.aggregates import Change, estimate, merge_sketches
 from spark_jobs.session.file_system import STATE, FileSystem, ReadableFiles
 from spark_jobs.targets import Snapshot
@@ -25,11 +26,11 @@ Ranges = list[tuple[int, int]]
 
 @dataclass
 class Manifest:
-    """What was applied, and what it added up to.
+    """The batches that were applied, and their totals.
 
     Attributes:
         formats: Formats of all sets.
-        applied: Query id -> the batches that the snapshots hold, as ranges with both ends.
+        applied: Query id -> the batches that the snapshots hold, as inclusive ranges.
         last: Query id, batch id and files of the batch that was written last.
         totals: Snapshot -> value of its group -> column -> number.
         sketches: Snapshot -> HyperLogLog sketch of the clients.
@@ -49,7 +50,7 @@ class Manifest:
     def apply(
         self, query_id: str, batch_id: int, snapshots: Iterable[Snapshot], changes: list[Change]
     ) -> None:
-        """Add a batch, if it is not there yet."""
+        """Add a batch, unless the snapshots hold it already."""
         if self.has(query_id, batch_id):
             return
         for snapshot in snapshots:
@@ -80,11 +81,11 @@ class Manifest:
         return rows
 
     def save(self, system: FileSystem) -> None:
-        """Put it in the place of the former one."""
+        """Replace the stored manifest by this one."""
         system.write(manifest_path(self.pipeline), self.text().encode())
 
     def text(self) -> str:
-        """The manifest as it stands in its file."""
+        """The content of the manifest's file."""
         document = {
             "version": VERSION,
             "pipeline": self.pipeline,
@@ -98,15 +99,25 @@ class Manifest:
 
 
 def manifest_path(pipeline: str) -> str:
-    """Where the manifest of a pipeline is."""
+    """Path of a pipeline's manifest."""
     return f"{STATE}/{pipeline}.json"
+
+
+def set_folder(settings: Settings, name: str, form: str) -> str:
+    """Where a set has the files of a format."""
+    return name if len(settings.output_format) == 1 else f"{name}/{form}"
+
+
+def snapshot_path(settings: Settings, snapshot: Snapshot, form: str) -> str:
+    """The one file of a snapshot."""
+    return f"{set_folder(settings, snapshot.name, form)}/{snapshot.name}.{form}"
 
 
 def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
     """The manifest of a pipeline, None before its first batch.
 
     Raises:
-        SinkRejected: it is there and cannot be read.
+        SinkRejected: it exists and cannot be read.
     """
     content = system.read(manifest_path(pipeline))
     if content is None:
@@ -125,18 +136,18 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise SinkRejected(
             f"Files: `{system.url(manifest_path(pipeline))}` cannot be read"
-            f" ({type(error).__name__}): it was changed from outside. Restore it, or start anew"
-            f" with `{remedies.reset(pipeline)}`."
+            f" ({type(error).__name__}): something else changed it. Restore it, or start from"
+            f" scratch with `{remedies.reset(pipeline)}`."
         ) from error
 
 
 def within(ranges: Ranges, batch_id: int) -> bool:
-    """Whether one of the ranges holds a batch."""
+    """Whether one of the ranges includes a batch."""
     return any(first <= batch_id <= last for first, last in ranges)
 
 
 def with_batch(ranges: Ranges, batch_id: int) -> Ranges:
-    """The ranges with one batch more; neighbours become one."""
+    """The ranges with one more batch; adjacent ranges become one."""
     merged: Ranges = []
     for first, last in sorted([*ranges, (batch_id, batch_id)]):
         if merged and first <= merged[-1][1] + 1:

@@ -1,4 +1,4 @@
-"""Reads what the files sink has written, on Spark, for verification; deletes it for reset."""
+"""Reads the files sink's output by Spark, for verification; deletes it for reset."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from spark_jobs.session.file_system import STAGING, can_be_reached, output_files
 from spark_jobs.sinks.files.compaction import notes_path
 from spark_jobs.sinks.files.exchange import intent_path
 from spark_jobs.sinks.files.formats import reader, unflattened
-from spark_jobs.sinks.files.manifest import load_manifest, manifest_path
-from spark_jobs.sinks.files.rows import snapshot_rows, snapshot_schema
-from spark_jobs.sinks.files.sink import set_folder
-from spark_jobs.targets import FileSet, Snapshot
+from spark_jobs.sinks.files.manifest import load_manifest, manifest_path, set_folder
+from spark_jobs.targets import FileSet
 
 # Compacted files have other names.
 BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 
 
 def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
-    """All rows of a set as one format has them.
+    """All rows of a set in one format.
 
     Columns out: the set's columns and `batch_id` bigint.
     Grain: one row of the set.
@@ -41,16 +39,7 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
     return unflattened(found, schema) if form == "csv" else found
 
 
-def read_snapshot(
-    spark: SparkSession, settings: Settings, snapshot: Snapshot, form: str
-) -> DataFrame:
-    """The rows of a snapshot as one format has them; none before its first batch."""
-    rows = snapshot_rows(settings, snapshot, form)
-    ordered = [tuple(row[column] for column in snapshot.columns) for row in rows]
-    return spark.createDataFrame(ordered, snapshot_schema(snapshot))
-
-
-def applied_batch(spark: SparkSession, settings: Settings, pipeline: Pipeline) -> int | None:
+def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:
     """The last batch that the snapshots of a pipeline hold, None before the first."""
     manifest = load_manifest(output_files(settings), pipeline.family)
     ends = [ranges[-1][1] for ranges in manifest.applied.values() if ranges] if manifest else []
@@ -58,18 +47,18 @@ def applied_batch(spark: SparkSession, settings: Settings, pipeline: Pipeline) -
 
 
 def has_files(settings: Settings, pipeline: Pipeline) -> bool:
-    """Whether a place on this machine holds a pipeline's files; of others Spark has to tell."""
+    """Whether OUTPUT_PATH holds a pipeline's files; False where only Spark could see."""
     system = output_files(settings)
     return can_be_reached(system) and load_manifest(system, pipeline.family) is not None
 
 
 def delete_sets(settings: Settings, pipeline: Pipeline) -> None:
-    """Delete all files of a pipeline and what is remembered of them; on HDFS and S3 by Spark.
+    """Delete a pipeline's files, then its manifest and notes; on HDFS and S3 by Spark.
 
-    The memory goes last, so that an interrupted deletion can be run again.
+    The manifest goes last, so that an interrupted deletion can be run again.
     """
     system = output_files(settings)
-    # First, as it promises to complete a merge whose files go now.
+    # First, because a job would complete the merge of files that are being deleted.
     system.delete(intent_path(pipeline.family))
     names = [each.name for each in pipeline.file_sets] + [s.name for s in pipeline.snapshots]
     for name in names:

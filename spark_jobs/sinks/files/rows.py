@@ -1,4 +1,4 @@
-"""Reads files without Spark, by Arrow: on this machine and on S3. Of HDFS Spark reads the rows."""
+"""Reads files on this machine and on S3 by Arrow, without Spark; on HDFS Spark reads the rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import ReadableFiles, StoredFile, can_be_reached, output_files
 from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.formats import ARROW_FORMATS, reader, unflattened
-from spark_jobs.sinks.files.manifest import load_manifest
-from spark_jobs.sinks.files.sink import set_folder, snapshot_path
+from spark_jobs.sinks.files.manifest import load_manifest, set_folder, snapshot_path
 from spark_jobs.targets import FileSet, Snapshot
 
 COUNT_ATTEMPTS = 3
@@ -26,7 +25,7 @@ Record = dict[str, Any]
 
 
 def _readable(settings: Settings) -> ReadableFiles | None:
-    """Files of OUTPUT_PATH by what can reach them now; None of HDFS without Spark."""
+    """Files of OUTPUT_PATH, by Spark or Arrow; None on HDFS while Spark does not run."""
     hadoop = output_files(settings)
     return hadoop if can_be_reached(hadoop) else arrow_files(settings)
 
@@ -34,7 +33,8 @@ def _readable(settings: Settings) -> ReadableFiles | None:
 def as_written(settings: Settings, pipeline: Pipeline) -> Settings:
     """Settings with the formats in which a pipeline's files were written.
 
-    OUTPUT_FORMAT stays where no file is, or where only Spark, which does not run, could tell.
+    OUTPUT_FORMAT stays if there are no files, or if only Spark could read them and it is not
+    running.
     """
     place = _readable(settings)
     if place is None:
@@ -45,7 +45,7 @@ def as_written(settings: Settings, pipeline: Pipeline) -> Settings:
 
 
 def _found_formats(place: ReadableFiles, pipeline: Pipeline) -> Iterator[str]:
-    """Formats by the names of files, for files whose manifest is gone."""
+    """The formats that file names show, for files whose manifest is gone."""
     paths = [file.path for each in pipeline.file_sets for file in place.files(each.name)]
     for form in OUTPUT_FORMATS:
         if any(path.endswith(f".{form}") for path in paths):
@@ -59,7 +59,7 @@ def has_manifest(settings: Settings, pipeline: Pipeline) -> bool:
 
 
 def other_formats(settings: Settings, pipeline: Pipeline) -> str | None:
-    """In which other formats than OUTPUT_FORMAT the files are, in words; None if in the same."""
+    """Describes files in formats other than OUTPUT_FORMAT; None if there are none."""
     formats = as_written(settings, pipeline).output_format
     if {*formats} == {*settings.output_format}:
         return None
@@ -70,7 +70,7 @@ def other_formats(settings: Settings, pipeline: Pipeline) -> str | None:
 
 
 def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
-    """How many rows a set has, without Spark; None where all of it would be fetched for that."""
+    """Number of a set's rows, without Spark; None if counting would fetch the whole set."""
     system = arrow_files(settings) if output_files(settings).is_local else None
     if system is None:
         return None
@@ -81,19 +81,19 @@ def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
         return int(system.rows(paths, form, file_set.schema).count_rows()) if paths else 0
 
     for _ in range(COUNT_ATTEMPTS - 1):
-        # A job may merge files between the two looks.
+        # A job may merge files between listing and counting.
         with suppress(FileNotFoundError):
             return count()
     return count()
 
 
 def _visible(files: list[StoredFile], form: str) -> list[str]:
-    """Paths of a set's files of a format; a day's folder may also hold a mark of a merge."""
+    """Paths of a set's files in a format; a merge may leave its mark in a day's folder."""
     return [file.path for file in files if file.path.endswith(f".{form}")]
 
 
 def snapshot_schema(snapshot: Snapshot) -> StructType:
-    """Its columns: the text by which it is grouped, and whole numbers."""
+    """A snapshot's columns: the text by which it is grouped, and integers."""
     schema = StructType()
     for column in snapshot.columns:
         schema.add(column, StringType() if column == snapshot.by else LongType())
@@ -101,7 +101,7 @@ def snapshot_schema(snapshot: Snapshot) -> StructType:
 
 
 def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Record]:
-    """The rows of a snapshot as one format has them; none before its first batch.
+    """The rows of a snapshot in one format; none before its first batch.
 
     Raises:
         SinkRejected: its file is damaged.
@@ -110,8 +110,8 @@ def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Rec
     content = place.read(snapshot_path(settings, snapshot, form))
     if content is None:
         return []
-    # In Arrow's own memory: its threads may let go of it when Python is about to end, and over an
-    # object of Python's they would abort the process.
+    # In Arrow's own memory: its threads may release it while Python shuts down, and releasing a
+    # Python object then would abort the process.
     memory = pa.BufferOutputStream()
     memory.write(content)
     schema = to_arrow_schema(snapshot_schema(snapshot))
@@ -123,13 +123,14 @@ def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Rec
 
 @contextmanager
 def _readable_rows(settings: Settings, name: str) -> Iterator[None]:
-    """Errors of Arrow in words, without its own, which quote values."""
+    """Explain Arrow's errors without its messages, which quote values."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         raise SinkRejected(
             f"Files: `{name}` in `{settings.output_path}` cannot be read"
-            f" ({type(error).__name__}): a file is damaged, or may not be read. Restore it."
+            f" ({type(error).__name__}): a file is damaged or its permissions forbid reading."
+            " Restore it."
         ) from error
 
 
@@ -140,12 +141,12 @@ def show_set(
     pipelines: tuple[Pipeline, ...],
     spark: SparkSession | None = None,
 ) -> list[Record]:
-    """The first rows of a set, or a snapshot's; of a set the newest files first.
+    """The first rows of a set or snapshot; a set's newest files come first.
 
-    In the formats that are there, whatever settings say. `spark` is wanted where files are on HDFS.
+    In the formats of the files, whatever settings say. Files on HDFS need `spark`.
 
     Raises:
-        SinkRejected: there is no such set, or a file of it cannot be read.
+        SinkRejected: there is no such set, or one of its files cannot be read.
     """
     for pipeline in pipelines:
         for snapshot in (each for each in pipeline.snapshots if each.name == name):
@@ -164,7 +165,7 @@ def _first_rows(
     arrow = arrow_files(settings)
     system = arrow or output_files(settings)
     rows: list[Record] = []
-    # Days ascend, and in them batches: the last files are the newest.
+    # Sorted by day, then batch: the last files are the newest.
     for name in reversed(_visible(system.files(folder), form)):
         if len(rows) >= limit:
             break
@@ -181,7 +182,7 @@ def _first_rows(
 
 
 def _with_lists(row: Record, schema: StructType, form: str) -> Record:
-    """A row with its lists as lists, which CSV has as texts."""
+    """A row with its lists as lists, which CSV keeps as text."""
     lists = {
         field.name: row[field.name].split(",") if row[field.name] else []
         for field in schema

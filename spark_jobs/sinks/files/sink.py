@@ -4,10 +4,10 @@ What: the records of each set of the pipeline, by UTC day where the set has one
     (`<set>/day=2026-11-22/…`), and the pipeline's snapshots, each one file.
 Key: a file's name: query, batch and part (`1a2b3c4d-0000000042-000.parquet`).
 Replay: the batch's own files are replaced, and those that it no longer has are deleted; the
-    snapshots know which batches they hold. Batches that were compacted are left as they are.
-Nulls: kept; file_formats.py says how each format shows them.
-Options: several formats at once go into a folder each (`<set>/parquet`). A file is written under
-    `_staging`, which readers skip, and is renamed when it is whole.
+    manifest knows which batches the snapshots hold. Compacted batches are left unchanged.
+Nulls: kept; formats.py says how each format shows them.
+Options: with several formats, each has its own folder (`<set>/parquet`). A file is written under
+    `_staging`, which readers skip, and is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pymongo.database import Database
@@ -28,89 +29,101 @@ from pyspark.sql import functions as F
 from errors import SinkError, SinkRejected, SinkUnavailable
 from runtime import remedies
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import (
     STAGING,
     FileSystem,
     can_be_reached,
     output_files,
 )
-from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.base import Batch, Sink, StoredTable, Totals
+from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
 from spark_jobs.sinks.files.exchange import finish, read_intent
 from spark_jobs.sinks.files.formats import small_file, writer
-from spark_jobs.sinks.files.manifest import Manifest, load_manifest
+from spark_jobs.sinks.files.manifest import (
+    Manifest,
+    load_manifest,
+    manifest_path,
+    set_folder,
+    snapshot_path,
+)
+from spark_jobs.sinks.files.reading import applied_batch, delete_sets, has_files, read_set
+from spark_jobs.sinks.files.rows import (
+    as_written,
+    count_set,
+    has_manifest,
+    other_formats,
+    snapshot_rows,
+)
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
-from spark_jobs.targets import FileSet, Snapshot
+from spark_jobs.targets import FileSet
 
-if TYPE_CHECKING:
-    from spark_jobs.pipeline import Pipeline
-
-# More than a usual micro-batch, so that a set gets one file for each day of it.
+# More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
 NO_DAY = "none"
 TARGETS = "targets.json"
 
 
-def set_folder(settings: Settings, name: str, form: str) -> str:
-    """Where a set has the files of a format."""
-    return name if len(settings.output_format) == 1 else f"{name}/{form}"
-
-
 @dataclass(frozen=True)
-class FilesSink:
+class FilesSink(Sink):
     """Writes each batch to every set, then the snapshots."""
 
     settings: Settings
-    pipeline: str
-    sets: tuple[FileSet, ...]
-    snapshots: tuple[Snapshot, ...]
-    name: str = "files"
+    pipeline: Pipeline
+    name = "files"
+    store = "files"
+    unreadable = "A file under OUTPUT_PATH is damaged or was changed from outside: restore it"
+
+    @property
+    def family(self) -> str:
+        """Whose files they are, whichever part of the pipeline writes them."""
+        return self.pipeline.family
 
     def check(self) -> None:
-        """See that the place can be written to and holds what these settings would write.
+        """Check that OUTPUT_PATH can be written to and that its files have these formats.
 
-        HDFS and S3 are asked once Spark runs.
+        HDFS and S3 are checked once Spark runs.
         """
         system = output_files(self.settings)
         if not can_be_reached(system):
             return
         with explained(self.settings, "be written to"):
-            probe = f"{STAGING}/.check-{self.pipeline}"
+            probe = f"{STAGING}/.check-{self.family}"
             system.write(probe, b"")
             system.delete(probe)
-            manifest = load_manifest(system, self.pipeline)
-            intent = None if system.is_local else read_intent(system, self.pipeline)
+            manifest = load_manifest(system, self.family)
+            intent = None if system.is_local else read_intent(system, self.family)
             if intent:
-                finish(system, self.pipeline, intent)
+                finish(system, self.family, intent)
         if manifest and set(manifest.formats) != set(self.settings.output_format):
             raise SinkRejected(
-                f"Files of {self.pipeline} under `{self.settings.output_path}` are"
+                f"Files of {self.family} under `{self.settings.output_path}` are"
                 f" {', '.join(manifest.formats)}, OUTPUT_FORMAT is"
                 f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to the former; or"
                 f" fill another OUTPUT_PATH and use that, `{self._fill_another()}`; or delete what"
-                f" is stored with `{remedies.reset(self.pipeline, self.settings)}`."
+                f" is stored with `{remedies.reset(self.family, self.settings)}`."
             )
 
     def _fill_another(self) -> str:
-        """A command that writes all that is stored beside the present place."""
+        """A command that writes all stored records to another place."""
         path = f"{self.settings.output_path}-{'-'.join(self.settings.output_format)}"
         elsewhere = self.settings.model_copy(update={"output_path": path})
-        topic = getattr(self.settings, f"{self.pipeline}_topic")
-        return remedies.replay(topic, self.name, elsewhere)
+        return remedies.replay(self.pipeline.topic(self.settings), self.name, elsewhere)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Put the batch's files in place, then the snapshots that hold it."""
+        """Put the batch's files in place, then the snapshots that include it."""
         system = output_files(self.settings)
         with explained(self.settings, f"take batch {batch_id}"):
-            manifest = load_manifest(system, self.pipeline) or Manifest(
-                self.pipeline, self.settings.output_format
+            manifest = load_manifest(system, self.family) or Manifest(
+                self.family, self.settings.output_format
             )
-            if not CompactionNotes.load(system, self.pipeline).covers(batch.query_id, batch_id):
+            if not CompactionNotes.load(system, self.family).covers(batch.query_id, batch_id):
                 written = self._write_records(system, manifest, batch, batch_id)
                 manifest.last = (batch.query_id, batch_id, written)
             fault_point("between-files-and-snapshots")
-            manifest.apply(batch.query_id, batch_id, self.snapshots, batch.summary.changes)
+            manifest.apply(batch.query_id, batch_id, self.pipeline.snapshots, batch.summary.changes)
             manifest.save(system)
             self._write_snapshots(system, manifest)
             system.delete(self._staging(batch.query_id, batch_id))
@@ -126,7 +139,7 @@ class FilesSink:
         system.delete(staging)
         records = sum(batch.summary.outcomes.values()) or ROWS_PER_FILE
         moves: list[tuple[str, str]] = []
-        for file_set in self.sets:
+        for file_set in self.pipeline.file_sets:
             for form in self.settings.output_format:
                 folder = f"{staging}/{file_set.name}/{form}"
                 stage(file_set, batch.records, records, form, system.url(folder))
@@ -134,9 +147,9 @@ class FilesSink:
                 stem = file_stem(batch.query_id, batch_id)
                 moves += placed(system, folder, target, stem)
         targets = [target for _, target in moves]
-        # What a former try has put in place and this one will not: known before anything moves.
+        # Files that an earlier attempt put in place and this one will not: noted before any move.
         system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
-        with publishing(system, self.pipeline):
+        with publishing(system, self.family):
             for position, (source, target) in enumerate(moves):
                 if position:
                     fault_point("in-files-publish")
@@ -146,37 +159,90 @@ class FilesSink:
         return tuple(targets)
 
     def _write_snapshots(self, system: FileSystem, manifest: Manifest) -> None:
-        for snapshot in self.snapshots:
+        for snapshot in self.pipeline.snapshots:
             rows = manifest.rows(snapshot)
             for form in self.settings.output_format:
                 path = snapshot_path(self.settings, snapshot, form)
                 system.write(path, small_file(snapshot.columns, rows, form))
 
     def _staging(self, query_id: str, batch_id: int) -> str:
-        return f"{STAGING}/{self.pipeline}/{query_id}/{batch_id}"
+        return f"{STAGING}/{self.family}/{query_id}/{batch_id}"
+
+    def count(self) -> dict[str, int | None]:
+        """Rows of each set in each format that is there; None on HDFS and S3."""
+        found = as_written(self.settings, self.pipeline)
+        if arrow_files(self.settings) is None:
+            # Which formats there are, only Spark can tell as well.
+            return dict.fromkeys([each.name for each in self.pipeline.file_sets])
+        return {
+            f"{each.name} ({form})": count_set(found, each, form)
+            for each in self.pipeline.file_sets
+            for form in found.output_format
+        }
+
+    def has_data(self) -> str | None:
+        """That there are files; of HDFS and S3 only Spark can tell."""
+        if not has_files(self.settings, self.pipeline):
+            return None
+        return f"`{self.settings.output_path}` holds files of {self.family}"
+
+    def rows(self) -> Iterator[StoredTable]:
+        """Every set in each format that is there."""
+        found = as_written(self.settings, self.pipeline)
+        for each in self.pipeline.file_sets:
+            for form in found.output_format:
+                read = partial(read_set, settings=found, file_set=each, form=form)
+                yield StoredTable(each.name, each.schema[0].name, read, f"{each.name} ({form})")
+
+    def totals(self) -> Totals | None:
+        """The snapshots in each format that is there."""
+        found = as_written(self.settings, self.pipeline)
+        tables = [
+            (each.name, f"{each.name} ({form})", snapshot_rows(found, each, form))
+            for each in self.pipeline.snapshots
+            for form in found.output_format
+        ]
+        return Totals(applied_batch(self.settings, self.pipeline), tables) if tables else None
+
+    def notes(self) -> Iterator[str]:
+        """That the files have other formats than the setting."""
+        if told := other_formats(self.settings, self.pipeline):
+            formats = ",".join(as_written(self.settings, self.pipeline).output_format)
+            yield f"{told}; set OUTPUT_FORMAT={formats} for the next job"
+
+    def elsewhere(self) -> str | None:
+        """That OUTPUT_PATH has no manifest."""
+        if has_manifest(self.settings, self.pipeline):
+            return None
+        return (
+            f"OUTPUT_PATH is `{self.settings.output_path}`, where `{manifest_path(self.family)}` is"
+            " missing: the job wrote to another place, or it was deleted. Set OUTPUT_PATH to where"
+            " the files are, or bring the file back"
+        )
+
+    def describe(self) -> str:
+        """Where the files are."""
+        return f"files: {self.settings.output_path}"
+
+    def delete(self) -> None:
+        """Delete all sets and what is remembered of them."""
+        delete_sets(self.settings, self.pipeline)
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
     """The sets of a pipeline; None where it has none."""
-    if not pipeline.file_sets:
-        return None
-    return FilesSink(settings, pipeline.family, pipeline.file_sets, pipeline.snapshots)
-
-
-def snapshot_path(settings: Settings, snapshot: Snapshot, form: str) -> str:
-    """The one file of a snapshot."""
-    return f"{set_folder(settings, snapshot.name, form)}/{snapshot.name}.{form}"
+    return FilesSink(settings, pipeline) if pipeline.file_sets else None
 
 
 def file_stem(query_id: str, batch_id: int) -> str:
-    """How the names of a batch's files begin."""
+    """The beginning of the names of a batch's files."""
     return f"{query_id[:8]}-{batch_id:010d}"
 
 
 def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: str) -> None:
-    """Write the rows of a set into a folder of their own, each day apart.
+    """Write a set's rows into a folder of their own, separated by day.
 
-    Sorted, so that a repeated batch is cut into the same files.
+    Sorted, so that a repeated batch is split into the same files.
     """
     schema = file_set.schema
     rows = file_set.rows(records).select(*(F.col(f.name).cast(f.dataType) for f in schema))
@@ -189,7 +255,7 @@ def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: st
 
 
 def placed(system: FileSystem, folder: str, target: str, stem: str) -> list[tuple[str, str]]:
-    """From where each staged file moves to where."""
+    """Source and target path of each staged file."""
     by_day: dict[str, list[str]] = {}
     for file in system.files(folder):
         day, _, name = file.path.rpartition("/")
@@ -206,10 +272,10 @@ def placed(system: FileSystem, folder: str, target: str, stem: str) -> list[tupl
 
 @contextmanager
 def explained(settings: Settings, action: str) -> Iterator[None]:
-    """Turn errors of file systems and Spark into what a user can act on.
+    """Turn errors of file systems and Spark into errors that a user can act on.
 
     Raises:
-        SinkError: in its place; without texts of the cause, which may quote records.
+        SinkError: replaces them, without the cause's message, which may quote records.
     """
     try:
         yield
@@ -223,7 +289,7 @@ def explained(settings: Settings, action: str) -> Iterator[None]:
         if "://" in settings.output_path and OUTAGE_PATTERN.search(str(error)):
             raise SinkUnavailable(
                 f"Files: {place} did not {action} ({cause}). Nothing is lost: the batch is"
-                " repeated. See that the store of OUTPUT_PATH is up (`make status`)."
+                " repeated. Check that the store of OUTPUT_PATH is up (`make status`)."
             ) from error
         raise SinkRejected(
             f"Files: {place} refused to {action} ({cause}). Nothing is lost: the batch is repeated"

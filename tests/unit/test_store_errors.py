@@ -27,7 +27,7 @@ def test_store_that_went_away_is_an_outage(text: str) -> None:
     assert type(sink_error("Cassandra", "take batch 1", RuntimeError(text))) is SinkUnavailable
 
 
-def test_driver_that_gives_up_on_a_hanging_mongodb_tells_an_outage() -> None:
+def test_driver_that_gives_up_on_a_hanging_mongodb_reports_an_outage() -> None:
     """Its text has none of the words; its class says it."""
     cancelled = type("_OperationCancelled", (AutoReconnect,), {})("operation cancelled")
 
@@ -53,3 +53,22 @@ def test_exception_of_the_jvm_is_named_when_it_has_no_cause() -> None:
     assert "refused to take batch 1: java.lang.Odd: x. Nothing" in str(
         sink_error("Cassandra", "take batch 1", error)
     )
+
+
+def test_outage_and_refusal_are_distinguished() -> None:
+    away = RuntimeError("An error\ncaused by: WriteTimeoutException: no answer in time")
+    refused = RuntimeError("InvalidQueryException: Undefined column name 'x'")
+
+    assert isinstance(sink_error("Cassandra", "take batch 1", away), SinkUnavailable)
+    rejected = sink_error("Cassandra", "take batch 1", refused)
+    assert isinstance(rejected, SinkRejected)
+    assert "Cassandra refused to take batch 1" in str(rejected)
+
+
+def test_errors_of_stores_never_quote_a_value() -> None:
+    error = RuntimeError("InvalidTypeException: cannot convert 'Jane Doe' or \"jane@x.y\" to int")
+
+    text = str(sink_error("Cassandra", "take batch 1", error))
+
+    assert "Jane" not in text
+    assert "jane@" not in text

@@ -1,4 +1,4 @@
-"""`make doctor` without services: what is found on the machine and how it is told."""
+"""`make doctor` without services: what is found on the machine and how it is reported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from operations.doctor.machine_checks import (
     look_at_key,
     port_faults,
 )
-from operations.doctor.place_checks import format_faults, hadoop_options, name_nodes
+from operations.doctor.place_checks import format_faults, hdfs_faults, name_nodes
 from operations.doctor.version_checks import (
     SparkJars,
     look_at_python,
@@ -33,6 +33,7 @@ from operations.doctor.version_checks import (
 from runtime.versions import pinned_packages
 from settings import Settings, load_settings
 from spark_jobs.session.file_system import LocalFiles
+from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.sinks.files.manifest import Manifest
 from spark_jobs.state.clock import Moment
 
@@ -47,7 +48,7 @@ def ok(name: str) -> Look:
     return lambda settings: [line_of(name, [], "fine")]
 
 
-def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
+def test_checks_run_side_by_side_and_are_reported_in_their_order() -> None:
     meeting = threading.Barrier(2, timeout=20)
 
     def meets(name: str) -> Look:
@@ -62,7 +63,7 @@ def test_checks_run_side_by_side_and_are_told_in_their_order() -> None:
     assert [(line.name, line.status) for line in lines] == [("a", "ok"), ("b", "ok")]
 
 
-def test_check_that_hangs_is_given_up_and_keeps_no_other_back() -> None:
+def test_hanging_check_is_abandoned_and_delays_no_other() -> None:
     release = threading.Event()
 
     def hangs(settings: Settings) -> list[Line]:
@@ -82,7 +83,7 @@ def test_check_that_hangs_is_given_up_and_keeps_no_other_back() -> None:
     assert "no answer within 0.3 s" in lines[0].text
 
 
-def test_check_that_fails_is_a_line_without_what_the_error_quotes() -> None:
+def test_failing_check_is_a_line_without_the_text_of_its_error() -> None:
     def fails(settings: Settings) -> list[Line]:
         raise KeyError("jane@example.com")
 
@@ -104,14 +105,14 @@ def test_no_line_shows_a_secret_in_any_spelling() -> None:
         mongo_uri=SecretStr("mongodb://me:p%40ss-word@db.example"),
         postgres_dsn=SecretStr("postgresql://me:hush%2Fhush@db.example/x"),
     )
-    told = "open sesame p%40ss-word p@ss-word hush%2Fhush hush/hush db.example"
+    secrets = "open sesame p%40ss-word p@ss-word hush%2Fhush hush/hush db.example"
 
-    (line,) = run_checks([Check(("a",), lambda s: [line_of("a", [Fault(told)], "")])], settings)
+    (line,) = run_checks([Check(("a",), lambda s: [line_of("a", [Fault(secrets)], "")])], settings)
 
     assert line.text == "••• ••• ••• ••• ••• db.example"
 
 
-def test_verdict_counts_and_run_tells_only_what_it_does_not_mend() -> None:
+def test_verdict_counts_and_run_shows_only_what_it_does_not_fix_itself() -> None:
     fine = Line("python", Status.OK, "3.11")
     comes = Line("kafka", Status.FIX, "not up", by_itself=True)
     hidden = Line("topics", Status.NOT_YET, "not looked at")
@@ -126,7 +127,7 @@ def test_verdict_counts_and_run_tells_only_what_it_does_not_mend() -> None:
     assert short_report([fine, comes, wrong]) == ["doctor: fix  tables       no column x"]
 
 
-def test_faults_of_which_one_stays_do_not_mend_themselves() -> None:
+def test_faults_fix_themselves_only_if_all_of_them_do() -> None:
     comes, stays = Fault("absent", by_itself=True), Fault("differs")
 
     assert line_of("tables", [comes], "").by_itself
@@ -180,7 +181,7 @@ def test_only_what_settings_call_for_is_checked(
         ("docker", "`STACK=docker make up` starts it", True),
     ],
 )
-def test_endpoint_at_which_nobody_listens_is_named_with_the_fix(
+def test_endpoint_at_which_nothing_listens_is_named_with_the_fix(
     stack: str, remedy: str, by_itself: bool
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -264,7 +265,7 @@ def test_package_of_another_version_or_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize(("stack", "missing"), [("embedded", True), ("external", False)])
-def test_stand_in_for_mongodb_is_missed_by_the_embedded_stack_alone(
+def test_only_the_embedded_stack_needs_the_stand_in_for_mongodb(
     monkeypatch: pytest.MonkeyPatch, stack: str, missing: bool
 ) -> None:
     found = pinned_packages()
@@ -281,7 +282,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("made", "batch", "skew", "told"),
+    ("made", "batch", "skew", "expected"),
     [
         pytest.param(NOW - HOUR, None, timedelta(seconds=59), [], id="right"),
         pytest.param(NOW + HOUR, None, timedelta(), ["before this checkout"], id="reset"),
@@ -301,18 +302,18 @@ HOUR = timedelta(hours=1)
         pytest.param(NOW - HOUR, None, -5 * HOUR, ["5 hours behind MongoDB's"], id="others-ahead"),
     ],
 )
-def test_clock_that_cannot_be_right_is_told(
-    made: datetime, batch: Moment | None, skew: timedelta, told: list[str]
+def test_clock_that_cannot_be_right_is_reported(
+    made: datetime, batch: Moment | None, skew: timedelta, expected: list[str]
 ) -> None:
     now = Moment(NOW, "boot", 100.0 + 3600)
 
     found = texts(list(clock_faults(now, made, [batch] if batch else [], skew, days=7)))
 
-    assert len(found) == bool(told)
-    assert all(part in found[0] for part in told)
+    assert len(found) == bool(expected)
+    assert all(part in found[0] for part in expected)
 
 
-def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> None:
+def test_key_that_others_can_read_or_that_is_empty_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "pii_hash_key"
     path.write_text("key\n")
     path.chmod(0o600)
@@ -329,7 +330,7 @@ def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "told"),
+    ("changes", "status", "expected"),
     [
         ({}, "ok", "the first start makes one"),
         ({"pii_hash_mode": "sha256", "stack": "external"}, "ok", "none is needed"),
@@ -338,13 +339,13 @@ def test_key_that_others_can_read_or_that_is_empty_is_told(tmp_path: Path) -> No
         ({"stack": "docker", "pii_hash_key": "x"}, "ok", "PII_HASH_KEY is set"),
     ],
 )
-def test_key_is_wanted_where_none_is_made(
-    changes: dict[str, str], status: str, told: str, tmp_path: Path
+def test_key_is_required_where_none_is_made(
+    changes: dict[str, str], status: str, expected: str, tmp_path: Path
 ) -> None:
     (line,) = look_at_key(load_settings({"millrace_home": tmp_path, **changes}, NO_FILE))
 
     assert line.status == status
-    assert told in line.text
+    assert expected in line.text
 
 
 def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path) -> None:
@@ -356,7 +357,7 @@ def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path
     assert fault.text == f"`{file}` is a file, not a folder: move it, or correct OUTPUT_PATH"
 
 
-def test_files_in_another_format_than_the_setting_are_told(tmp_path: Path) -> None:
+def test_files_in_another_format_than_the_setting_are_reported(tmp_path: Path) -> None:
     settings = load_settings({"output_path": str(tmp_path), "output_format": "csv"}, NO_FILE)
     Manifest("tickets", ("parquet", "json")).save(LocalFiles(tmp_path))
 
@@ -368,14 +369,14 @@ def test_files_in_another_format_than_the_setting_are_told(tmp_path: Path) -> No
     )
 
 
-def test_disk_that_is_too_small_is_told_with_what_is_needed(tmp_path: Path) -> None:
+def test_disk_that_is_too_small_is_reported_with_the_space_needed(tmp_path: Path) -> None:
     (fault,) = folder_faults(tmp_path / "home", "MILLRACE_HOME", needed=10**18)
 
     assert "1000000000.0 GB needed" in fault.text
     assert "set MILLRACE_HOME to a larger disk" in fault.text
 
 
-def test_name_of_a_high_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -> None:
+def test_name_of_a_highly_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -> None:
     (tmp_path / "hdfs-site.xml").write_text(
         "<configuration>"
         "<property><name>dfs.ha.namenodes.big</name><value>a, b</value></property>"
@@ -384,6 +385,18 @@ def test_name_of_a_high_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -
         "</configuration>"
     )
 
-    assert name_nodes("big", hadoop_options(tmp_path)) == (("one", 9000), ("two", 9001))
+    options = site_options(tmp_path, "hdfs-site.xml")
+    assert name_nodes("big", options) == (("one", 9000), ("two", 9001))
     assert name_nodes("host:8021", {}) == (("host", 8021),)
-    assert name_nodes("host", hadoop_options(None)) == (("host", 8020),)
+    assert name_nodes("host", site_options(None, "hdfs-site.xml")) == (("host", 8020),)
+
+
+def test_broken_configuration_of_hdfs_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "hdfs-site.xml").write_text("<configuration>")
+    settings = Settings(
+        _env_file=None, output_path="hdfs://big/x", hadoop_conf_dir=tmp_path, stack="external"
+    )
+
+    (fault,) = hdfs_faults(settings)
+
+    assert f"`{tmp_path}/hdfs-site.xml` cannot be read (ParseError): correct it" in fault.text

@@ -25,7 +25,7 @@ def test_the_clock_of_a_batch_is_no_part_of_the_code_that_judges_messages(
     capsys: pytest.CaptureFixture[str],
     pipeline: Pipeline,
 ) -> None:
-    """Else Spark compiles that code anew for each batch, and the JVM warms it up anew."""
+    """Otherwise Spark would compile that code in every batch, each time cold."""
     batch = frame([b"nonsense"])
     batch.write.parquet(str(tmp_path / "messages"))
     stream = spark.readStream.schema(batch.schema).parquet(str(tmp_path / "messages"))

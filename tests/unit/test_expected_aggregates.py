@@ -102,7 +102,7 @@ def test_profiles_are_grouped_by_every_dimension_with_unknown_for_absent() -> No
     }
 
 
-def test_no_rows_want_no_documents() -> None:
+def test_without_rows_no_documents_are_expected() -> None:
     assert not any(ticket_documents([], {}).values())
     assert not any(profile_documents([]).values())
 

@@ -1,0 +1,140 @@
+"""Types of settings: what a value of each kind may be, and the words that refuse another one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from runtime.addresses import file_or_object, hadoop_place, mongo_uri, postgres_dsn
+from runtime.sink_modules import SINK_MODULES
+from runtime.topic_names import TOPIC_NAME
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
+OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
+# Services of the embedded stack that `up` starts only where they are asked for.
+EXTRA_SERVICES: Final = ("postgres", "hdfs")
+HOST_PORT: Final = re.compile(r"[^\s:,/]+:\d{1,5}")
+MEMORY: Final = re.compile(r"[1-9]\d*[kmgKMG]")
+DATABASE: Final = re.compile(r"""[^/\\. "$*<>:|?]+""")
+WEB: Final = re.compile(r"https?://.*", re.DOTALL)
+CONTROL: Final = re.compile(r"[\0-\x1f\x7f-\x9f]")
+SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+# What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
+# colon for the end of a class path's, and Hadoop replaces `${…}`.
+COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
+COLON: Final = (":", "holds a colon, at which Java takes it apart")
+VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
+
+
+def in_project(path: Path) -> Path:
+    """A path made absolute; a relative one lies in the project's folder."""
+    return (PROJECT_ROOT / path.expanduser()).resolve()
+
+
+def _output_folder(value: str) -> str:
+    return value if "://" in value else str(in_project(Path(value)))
+
+
+def _without(*signs: tuple[str, str]) -> AfterValidator:
+    def check(path: str | Path) -> str | Path:
+        if fault := _unusable_character(str(path), signs):
+            raise ValueError(f"{str(path)!r} {fault}; expected a path without")
+        return path
+
+    return AfterValidator(check)
+
+
+def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
+    """What of a path cannot be handed on, in words; None where all can."""
+    if control := CONTROL.search(path):
+        return f"holds a control character (U+{ord(control[0]):04X})"
+    if SURROGATE.search(path):
+        return "holds bytes that are not UTF-8"
+    return next((name for sign, name in signs if sign in path), None)
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _host_port_list(value: str) -> str:
+    servers = [server.strip() for server in value.split(",")]
+    if not all(HOST_PORT.fullmatch(server) for server in servers):
+        raise ValueError("expected `host:port`, several separated by commas")
+    return ",".join(servers)
+
+
+def _in_capitals(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """Names separated by commas or in a list: in lower case, each once."""
+    parts = value.split(",") if isinstance(value, str) else value
+    names = (part.strip().lower() for part in parts)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _sinks(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in SINK_MODULES]
+    if unknown or not names:
+        wrong = ", ".join(f"`{name}`" for name in unknown) or "nothing"
+        raise ValueError(f"{wrong} is not a sink; valid: {', '.join(SINK_MODULES)}")
+    return names
+
+
+def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or not set(names) <= {*OUTPUT_FORMATS}:
+        raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
+    return names
+
+
+def _services(names: tuple[str, ...]) -> tuple[str, ...]:
+    names = _names(name.removeprefix("+") for name in names)
+    if unknown := [name for name in names if name not in EXTRA_SERVICES]:
+        valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
+        raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
+    return names
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Copies = Annotated[int, Field(ge=1, le=100)]
+# Per second; 0 is unlimited.
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+HostPorts = Annotated[str, AfterValidator(_host_port_list)]
+TopicName = Annotated[str, _matching(TOPIC_NAME, "1 to 237 of letters, digits, `.`, `_`, `-`")]
+Memory = Annotated[str, _matching(MEMORY, "a number and a unit, such as `1g` or `1536m`")]
+DatabaseName = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    _matching(DATABASE, 'a name without blanks and any of `/\\."$*<>:|?`'),
+]
+WebAddress = Annotated[str, _matching(WEB, "`http://host:port` or `https://host`")]
+MongoAddress = Annotated[SecretStr, AfterValidator(mongo_uri)]
+PostgresAddress = Annotated[SecretStr, AfterValidator(postgres_dsn)]
+Consistency = Annotated[
+    Literal["LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"], BeforeValidator(_in_capitals)
+]
+HomeFolder = Annotated[Path, AfterValidator(in_project), _without(COMMA, COLON, VARIABLE)]
+JarsFolder = Annotated[Path, AfterValidator(in_project), _without(COLON)]
+CheckpointPlace = Annotated[
+    str, Field(min_length=1), _without(VARIABLE), AfterValidator(hadoop_place)
+]
+OutputPlace = Annotated[
+    str, _without(VARIABLE), AfterValidator(_output_folder), AfterValidator(hadoop_place)
+]
+FileOrObject = Annotated[str, AfterValidator(file_or_object)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Sinks = Annotated[Names, AfterValidator(_sinks)]
+Formats = Annotated[Names, AfterValidator(_formats)]
+Services = Annotated[Names, AfterValidator(_services)]

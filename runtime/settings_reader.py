@@ -1,0 +1,107 @@
+"""Settings from all their sources, all faults in one text.
+
+Precedence: what a command line gives, environment, `.env`, secret files, defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+from pydantic_settings import SettingsError as UnreadableSource
+
+from errors import SettingsError
+from runtime.setting_types import PROJECT_ROOT, in_project
+
+# Names another file to be read in place of `.env`, as tests that start processes need it.
+ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
+# Names a folder of files, each with the value of the setting that it is named after, as Docker and
+# Kubernetes hand secrets to a program.
+SECRETS_VARIABLE: Final = "MILLRACE_SECRETS_DIR"
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(
+    model: type[S],
+    conflicts: Callable[[S], list[str]],
+    given: Mapping[str, Any],
+    env_file: Path | None,
+) -> S:
+    """Read the settings that `model` declares.
+
+    Args:
+        model: Fields, types and defaults.
+        conflicts: Faults that show only when several settings are seen together.
+        given: Field -> value that counts before all other sources.
+        env_file: Read in place of `.env`.
+
+    Raises:
+        SettingsError: one text that names every fault: the variable, what is wrong, what to do.
+    """
+    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
+    sources: dict[str, Any] = {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
+    try:
+        settings = model(**sources, **given)
+    except ValidationError as error:
+        found = [_fault(each) for each in error.errors()]
+        found += _other_conflicts(model, conflicts, error, {**sources, **given})
+    except UnreadableSource as error:
+        raise SettingsError(
+            f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The files have to be"
+            " plain files in that folder which this user may read."
+        ) from None
+    else:
+        if not (found := conflicts(settings)):
+            return settings
+    raise SettingsError(_all_faults(found))
+
+
+def _secrets_folder() -> Path | None:
+    named = os.environ.get(SECRETS_VARIABLE)
+    if not named:
+        return None
+    folder = in_project(Path(named))
+    if not folder.is_dir():
+        raise SettingsError(
+            f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one whose files have names"
+            " and values of settings, such as `pii_hash_key`, or remove the variable."
+        )
+    return folder
+
+
+def _other_conflicts(
+    model: type[S],
+    conflicts: Callable[[S], list[str]],
+    error: ValidationError,
+    arguments: Mapping[str, Any],
+) -> list[str]:
+    """Conflicts among the settings that have no fault alone; defaults stand for the others."""
+    named = {str(each["loc"][0]).lower() for each in error.errors() if each["loc"]}
+    faulty = named & {*model.model_fields}
+    defaults = {name: model.model_fields[name].get_default() for name in faulty}
+    try:
+        rest = model(**{**arguments, **defaults})
+    except ValidationError:
+        return []
+    names = [name.upper() for name in faulty]
+    return [each for each in conflicts(rest) if not any(name in each for name in names)]
+
+
+def _fault(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]}"
+
+
+def _all_faults(faults: list[str]) -> str:
+    lines = "\n".join(f"  - {fault}" for fault in faults)
+    return (
+        f"{len(faults)} setting(s) cannot be used:\n{lines}\n"
+        "Correct them in the environment, in `.env` or on the command line;"
+        " docs/settings.md lists what each one takes."
+    )

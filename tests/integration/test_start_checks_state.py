@@ -1,0 +1,184 @@
+"""Code, ledger and checkpoint compared before a start: a misfit is refused, with the fix."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from pyspark.sql import functions as F
+
+from errors import JobError
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.profiles import PROFILES
+from spark_jobs.run.job import check_pipelines
+from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
+from spark_jobs.state.checkpoint import checkpoint_of
+from spark_jobs.state.ledger import Counts
+from spark_jobs.tickets import TICKETS
+from tests.integration.test_tickets_pipeline import ticket
+from tests.support.pipelines import MakeWorld
+from tests.support.starts import age_out, crash, entries, run, tickets
+from tests.support.world import World
+
+pytestmark = pytest.mark.extended
+
+
+def with_other_code(world: World) -> World:
+    """The same pipeline, but every team is another one."""
+
+    def classify(messages: Any, settings: Any) -> Any:
+        return TICKETS.classify(messages, settings).withColumn("assigned_team", F.lit("Another"))
+
+    return dataclasses.replace(
+        world, pipeline=dataclasses.replace(world.pipeline, classify=classify)
+    )
+
+
+def test_other_code_goes_on_between_batches_but_not_within_one(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    run(world)
+    world.send(ticket("C"), partition=0)
+    other = with_other_code(world)
+    with monkeypatch.context() as patched:
+        patched.setattr("spark_jobs.sinks.mongodb.MongoAggregates.apply", crash)
+        with pytest.raises(JobError, match="on purpose"):
+            run(other)
+
+    with pytest.raises(JobError) as refused:
+        run(world)
+    text = str(refused.value)
+    assert "batch 1 (1 messages) was begun by different code" in text
+    assert "`--accept-code`" in text
+    run(world, code=True)
+
+    assert world.totals() == Counts(read=3, stored=3)
+    assert len({entry.plan for entry in entries(world)}) == 1
+    assert {row["assigned_team"] for row in world.rows("tickets")} == {"Billing"}
+    world.send(ticket("D"), partition=0)
+    run(other)
+    assert len({entry.plan for entry in entries(world)}) == 2
+
+
+def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    run(world)
+    path = checkpoint_of(world.settings, world.pipeline.name).path / FILE_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"spark": "3.4"}))
+
+    with pytest.raises(JobError) as refused:
+        run(world, code=True)
+
+    assert "spark 3.4, now 3.5" in str(refused.value)
+    assert "the ids of 2 stored records" in str(refused.value)
+
+
+def test_all_findings_are_listed_together_and_each_prevents_the_start(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    run(world)
+    world.send(*tickets("C", "D"), partition=0)
+    age_out(world, 3)
+    world.database["batches"].update_many({}, {"$set": {"hash_key_id": "12345678"}})
+
+    with pytest.raises(JobError) as refused:
+        run(world, changes={"sinks": ("mongodb",)})
+
+    text = str(refused.value)
+    assert "cassandra would be dropped: what is there of the 2 stored records stays" in text
+    assert "made with the key `12345678`" in text
+    assert "1 messages of the topic" in text
+    assert text.count("Pipeline tickets: ") == 3
+    assert text.count("make reset PIPELINE=tickets") == 3
+
+
+def test_findings_of_several_pipelines_are_listed_together(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    run(world)
+    world.database["batches"].update_many({}, {"$set": {"sinks": ["mongodb"]}})
+    settings = world.settings.model_copy(update={"profiles_topic": "there-is-no-such-topic"})
+
+    with pytest.raises(JobError) as refused:
+        check_pipelines([PROFILES, world.pipeline], settings)
+
+    assert "There is no topic `there-is-no-such-topic`" in str(refused.value)
+    assert "earlier batches went to `mongodb`" in str(refused.value)
+
+
+def test_older_ledger_is_refused_with_what_it_lacks(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    for names in ("AB", "C", "DEF"):
+        world.send(*tickets(*names), partition=0)
+        run(world)
+    world.database["batches"].delete_many({"batch_id": {"$gte": 1}})
+
+    with pytest.raises(JobError) as refused:
+        run(world)
+
+    text = str(refused.value)
+    assert "committed batch 2), the ledger ends with batch 0 and lacks 4 offsets" in text
+    assert f".venv/bin/millrace replay --topic {world.topic} --sink mongodb`" in text
+
+
+def test_lost_checkpoint_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
+    import shutil
+
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), (None, b"no ticket"), partition=0)
+    run(world)
+    shutil.rmtree(checkpoint_of(world.settings, world.pipeline.name).path)
+
+    with pytest.raises(JobError) as refused:
+        run(world)
+
+    text = str(refused.value)
+    assert "is gone. Reading anew would count all 3 messages twice, 2 stored records" in text
+
+
+@pytest.mark.parametrize("pipeline", [TICKETS, PROFILES], ids=lambda p: p.name)
+def test_fingerprint_depends_on_the_code_alone(make_world: MakeWorld, pipeline: Pipeline) -> None:
+    world = make_world(pipeline)
+    settings = world.settings
+    others = settings.model_copy(
+        update={
+            "kafka_bootstrap_servers": "elsewhere:9092",
+            "pii_hash_key": type(settings.mongo_uri)("another key"),
+            "max_records_per_batch": 7,
+            "deduplication_days": 3,
+            f"{pipeline.name}_topic": "other",
+        }
+    )
+
+    present = fingerprint(pipeline, settings, world.spark)
+
+    assert fingerprint(pipeline, others, world.spark) == present
+    changed = dataclasses.replace(
+        pipeline,
+        classify=lambda messages, given: pipeline.classify(messages, given).withColumn(
+            "outcome", F.lower("outcome")
+        ),
+    )
+    other = fingerprint(changed, settings, world.spark)
+    assert (other.state, other.rows == present.rows) == (present.state, False)
+
+
+def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> None:
+    """As when its deletion was cut short: Spark would go on behind what the stores never got."""
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    world.process(max_records_per_batch=1)
+    world.database["batches"].delete_many({})
+    commits = checkpoint_of(world.settings, world.pipeline.name).path / "commits"
+    for file in commits.iterdir():
+        file.unlink()
+
+    with pytest.raises(JobError, match=r"has processed 1 offsets, but the ledger .* is empty"):
+        run(world)

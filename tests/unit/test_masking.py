@@ -1,0 +1,55 @@
+"""Shown messages hold nothing sensitive."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from operations.masking import MASK, masked_value
+from schemas.contract import load_contract
+
+
+def test_shown_ticket_hides_its_text_and_unknown_fields() -> None:
+    value = json.dumps(
+        {
+            "ticket_id": "A1",
+            "request": "call me on 555",
+            "demande": "appelez 555",
+            "note": "555",
+            "priorite": "haute",
+        }
+    ).encode()
+
+    shown = json.loads(masked_value(value, load_contract("ticket")))
+
+    assert shown == {
+        "ticket_id": "A1",
+        "request": MASK,
+        "demande": MASK,
+        "note": MASK,
+        "priorite": "haute",
+    }
+
+
+def test_shown_profile_hides_everything_personal_at_any_depth() -> None:
+    value = json.dumps(
+        {
+            "email": "a@b.c",
+            "name": {"first": "Ann", "last": ["x"]},
+            "location": {"city": "Paris", "street": {"number": 5}},
+            "login": {"uuid": "u", "password": "p"},
+            "nat": "FR",
+        }
+    ).encode()
+
+    shown = masked_value(value, load_contract("profile"))
+
+    for hidden in ("a@b.c", "Ann", "Paris", '"x"', "5", '"p"'):
+        assert hidden not in shown
+    assert json.loads(shown)["nat"] == "FR"
+
+
+@pytest.mark.parametrize("value", [b"\xff secret", b"[1]", b'"secret"', b"", None])
+def test_unreadable_values_are_not_shown(value: bytes | None) -> None:
+    assert "secret" not in masked_value(value, load_contract("ticket"))

@@ -1,0 +1,163 @@
+"""One service of the embedded stack: its process, its record, its log, its end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from errors import StackError
+from runtime.files import write_whole
+from settings import Settings
+from tests.support.stand_ins import Sleeper, wait_for_line
+
+
+@pytest.mark.parametrize("deleted", [".", "data", "data/sleeper"])
+def test_server_whose_files_were_deleted_is_recognised_and_stopped(
+    deleted: str, sleeper: Sleeper, settings: Settings, tmp_path: Path
+) -> None:
+    other = Sleeper(settings.model_copy(update={"millrace_home": tmp_path / "other"}))
+    other.start()
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+    assert sleeper.abandoned() is None
+
+    shutil.rmtree(settings.millrace_home / deleted)
+
+    state = sleeper.state()
+    assert (state.running, state.pid) == (False, process.pid)
+    assert f"process {process.pid} still runs, but its files were deleted" in state.note
+    assert sleeper.hindrances() == [
+        f"sleeper: process {process.pid} still runs, though its files were deleted:"
+        " `make down YES=1` ends it"
+    ]
+    assert sleeper.stop()
+    assert not process.is_running()
+    assert other.stop(), "that of another state folder was ended too"
+
+
+def test_started_service_is_recorded_and_stopped(sleeper: Sleeper) -> None:
+    sleeper.start()
+    sleeper.wait_ready(5)
+    process = sleeper.process()
+    assert process is not None
+
+    assert sleeper.state().running
+    assert sleeper.state().pid == process.pid
+    assert sleeper.stop()
+    assert not psutil.pid_exists(process.pid)
+    assert not sleeper.state().running
+    assert sleeper.state().note == ""
+    assert not sleeper.stop()
+
+
+def test_second_start_keeps_the_process(sleeper: Sleeper) -> None:
+    sleeper.start()
+    first = sleeper.state().pid
+
+    sleeper.start()
+
+    assert sleeper.state().pid == first
+
+
+def test_service_gets_no_secrets_from_the_environment(
+    sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PII_HASH_KEY", "secret-of-the-test")
+    sleeper.ready = False
+    sleeper.program = "import os; print(sorted(os.environ))"
+
+    sleeper.start()
+    with pytest.raises(StackError) as caught:
+        sleeper.wait_ready(5)
+
+    assert "PATH" in str(caught.value)
+    assert "PII_HASH_KEY" not in str(caught.value)
+
+
+def test_service_that_dies_during_its_start_is_reported_with_its_log(sleeper: Sleeper) -> None:
+    sleeper.ready = False
+    sleeper.program = "print('line 1'); raise SystemExit('no space on device')"
+
+    sleeper.start()
+    with pytest.raises(StackError) as caught:
+        sleeper.wait_ready(20)
+
+    assert "sleeper ended during its start" in str(caught.value)
+    assert "no space on device" in str(caught.value)
+    assert str(sleeper.log_path) in str(caught.value)
+
+
+def test_service_that_stays_silent_is_stopped_and_reported(sleeper: Sleeper) -> None:
+    sleeper.ready = False
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+
+    with pytest.raises(StackError, match=r"did not answer .* within 0\.5 s and was stopped"):
+        sleeper.wait_ready(0.5)
+
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_service_that_ignores_the_signal_is_killed(sleeper: Sleeper) -> None:
+    sleeper.stop_timeout_seconds = 1
+    sleeper.program = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('deaf', flush=True); time.sleep(600)"
+    )
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+    wait_for_line(sleeper.log_path, "deaf")
+
+    sleeper.stop()
+
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_service_found_dead_is_noted(sleeper: Sleeper) -> None:
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+
+    process.kill()
+    process.wait(5)
+
+    assert sleeper.crashed()
+    assert "ended without `make down`" in sleeper.state().note
+
+
+def test_reused_process_id_is_never_stopped(sleeper: Sleeper) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as stranger:
+        created = psutil.Process(stranger.pid).create_time() - 3600
+        write_whole(sleeper.record_path, json.dumps({"pid": stranger.pid, "created": created}))
+
+        assert sleeper.process() is None
+        assert not sleeper.stop()
+
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_broken_record_counts_as_none(sleeper: Sleeper) -> None:
+    write_whole(sleeper.record_path, '{"pid": 12')
+
+    assert sleeper.process() is None
+    assert not sleeper.crashed()
+
+
+def test_long_log_is_moved_aside_at_the_next_start(sleeper: Sleeper) -> None:
+    sleeper.log_path.parent.mkdir(parents=True)
+    sleeper.log_path.write_bytes(b"x" * 5_000_001)
+
+    sleeper.start()
+
+    assert sleeper.log_path.stat().st_size < 1000
+    assert sleeper.log_path.with_name("sleeper.log.1").stat().st_size == 5_000_001
