@@ -1,4 +1,4 @@
-"""Producers and jobs as child processes, which end with this one."""
+"""Starts producers and jobs as child processes that end with this one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start_module(
     environment: Mapping[str, str] = MappingProxyType({}),
     mode: str = "a",
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module`, what it prints in a log; it ends when this process does."""
+    """Start `python -m module` with its output in a log; it ends when this process does."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open(mode) as log:
         return subprocess.Popen(
@@ -50,7 +50,7 @@ class Producer:
         """Start `python -m producers.<name>` with its output in a log."""
         self.name = name
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{name}.log"
-        # Ctrl-C reaches the terminal's whole group; producers are ended in turn.
+        # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
         self.process = start_module(f"producers.{name}", options, self.log_path, mode="w")
 
     def wait(self, stop: StopRequest) -> list[str]:

@@ -177,7 +177,7 @@ def places_of(settings: Settings) -> dict[str, Place]:
         places[topic] = _messages_of(topic, customers, f"topic: {which}")
     places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "rejected messages")
     enabled = kinds_of(PIPELINES, settings)
-    # In this order of sinks: a short name means the first place of that name.
+    # The order of sinks matters: a short name means the first place with that name.
     kinds: list[type[Sink]] = [*SHOWN, *(kind for kind in enabled if kind not in SHOWN)]
     for kind in (kind for kind in kinds if kind in enabled):
         own = map(SHOWN[kind], PIPELINES) if kind in SHOWN else map(_rows_by_spark, enabled[kind])
@@ -269,7 +269,7 @@ def _rows_of_files(name: str) -> Place:
 
 
 def _rows_by_spark(sink: Sink) -> dict[str, Place]:
-    """The tables of a sink that is not known here, read as for verification."""
+    """The tables of any other sink, read as `make verify` reads them."""
 
     def place(table: StoredTable) -> Place:
         def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:

@@ -140,7 +140,7 @@ class Warm:
         with self._fresh(pipeline, (name,), writer) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
-            if sink.collections:  # which gets what the rows add up to
+            if sink.collections:  # writes what the rows add up to
                 summary = summarised(counted, records)
             sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
             return self.topics.records(pipeline) / (time.monotonic() - started)
@@ -264,7 +264,7 @@ def _processor_seconds(processes: list[psutil.Process]) -> float:
 
 
 def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
-    """Delete all rows of a pipeline, in the stores of every variant and of this one."""
+    """Delete all rows of a pipeline in every store that a variant may write to."""
     every = settings.model_copy(update={"sinks": (*STORES, *settings.sinks)})
     for sink, *_ in kinds_of([pipeline], every).values():
         sink.delete()

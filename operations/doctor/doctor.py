@@ -62,13 +62,13 @@ CHECKS: Final = (
     Check(("source",), look_at_source),
 )
 
-# Sinks whose store has a check of its own here, where they are enabled.
+# Sinks whose store has its own check here, made if the sink is enabled.
 LOOKS: Final[Mapping[type[Sink], Look]] = {
     CassandraSink: look_at_cassandra,
     PostgresSink: look_at_postgres,
     FilesSink: look_at_output,
 }
-# MongoDB is looked at in any case, as the ledger is there, and topics with Kafka.
+# MongoDB is always checked, as it holds the ledger; topics are checked with Kafka.
 CHECKED: Final = (*LOOKS, MongoAggregates, CustomerTopicsSink)
 
 # What a start can neither create nor fix.
@@ -77,7 +77,7 @@ ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_p
 
 
 def checks_for(settings: Settings) -> list[Check]:
-    """The checks that these settings call for; of a sink without one of its own, its `check`."""
+    """The checks that apply to these settings; a sink without one here brings its own `check`."""
     enabled = kinds_of(PIPELINES, settings)
     wanted: dict[Look, bool] = {
         look_at_ports: settings.stack == "embedded",

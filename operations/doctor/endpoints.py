@@ -50,7 +50,7 @@ def postgres_endpoint(settings: Settings) -> Endpoint:
 
 
 def all_of(settings: Settings) -> list[Endpoint]:
-    """Every endpoint that settings name."""
+    """Every endpoint in the settings."""
     known = (kafka_endpoint, cassandra_endpoint, mongodb_endpoint, postgres_endpoint)
     return [endpoint(settings) for endpoint in known]
 

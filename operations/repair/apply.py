@@ -65,7 +65,7 @@ class _Replay:
 
     @property
     def has_aggregates(self) -> bool:
-        """Whether the pipeline's aggregates are among what is stored."""
+        """Whether the pipeline stores aggregates."""
         sinks = sinks_of(self.plan.pipeline, self.settings, self.database)
         return any(sink.collections for sink in sinks)
 
@@ -88,7 +88,7 @@ class _Replay:
         return self.spark.createDataFrame(rows, RANGE_COLUMNS)
 
     def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
-        """Give a sink that knows no batches the rows of all of them at once."""
+        """Write the rows of all batches at once, to a sink that does not remember batches."""
         places = (
             chosen.filter(F.col("outcome") == VALID)
             .drop("batch_id")

@@ -46,7 +46,7 @@ class ReplayPlan:
 
     @property
     def sink_name(self) -> str:
-        """The name by which `--sink` gives where they go."""
+        """The sink's name, as in `--sink`."""
         return self.sink.name if self.sink else LEDGER_SINK
 
 

@@ -42,7 +42,7 @@ class ReplayRequest:
 
     @property
     def of_ledger(self) -> bool:
-        """Whether the ledger, its summaries and aggregates are meant, rather than records."""
+        """Whether ledger, summaries and aggregates are replayed, rather than records."""
         return keeps_ledger(self.sink)
 
 

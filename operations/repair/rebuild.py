@@ -160,7 +160,7 @@ def as_classified(rows: DataFrame) -> DataFrame:
 
 
 def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Sink:
-    """The sink whose rows are the records.
+    """The sink that holds the records.
 
     Raises:
         JobError: it is not enabled, or the sink of aggregates is not.
@@ -174,8 +174,8 @@ def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]
 
 def _not_rebuilt(why: str) -> JobError:
     return JobError(
-        f"Aggregates are rebuilt from the records in Cassandra into MongoDB, but {why}. Set SINKS"
-        " to both; without records only a reset makes them again, from the topic, as in"
+        f"A rebuild reads records from Cassandra and writes aggregates to MongoDB, but {why}. Set"
+        " SINKS to both; without records only a reset recomputes aggregates, from the topic, as in"
         f" `{remedies.reset('tickets')}`."
     )
 

@@ -108,7 +108,7 @@ def _forward_signals(process: subprocess.Popen[bytes], job: str) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        # At once: the next signal may come while this one is handed on.
+        # Set first: the next signal may arrive while this one is forwarded.
         is_second, asked = asked, True
         with suppress(psutil.NoSuchProcess):
             submitter = psutil.Process(process.pid)

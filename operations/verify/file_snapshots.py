@@ -24,7 +24,7 @@ SOURCES = {
 def totals_faults(
     reading: SinkReading, records: DataFrame, source: str
 ) -> tuple[list[str], list[str]]:
-    """Faults and notes of the totals that sinks keep."""
+    """Faults and notes about the totals that sinks store."""
     faults: list[str] = []
     notes: list[str] = []
     for sink in reading.sinks:

@@ -1,4 +1,4 @@
-"""The accounts of copies of the records: each record once, and as it is elsewhere."""
+"""The accounts of sinks that copy the records: each record once, with the same values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
 
 
 def _uncompared(reading: SinkReading) -> Iterator[tuple[StoreCount, str]]:
-    """Numbers of sinks that give no rows, each with a note that it was not judged."""
+    """The numbers of sinks without readable rows, each with a note that it was not checked."""
     for sink in reading.sinks:
         for place, rows in {} if sink.may_repeat or [*sink.rows()] else sink.count().items():
             number = rows or 0

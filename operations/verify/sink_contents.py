@@ -1,4 +1,4 @@
-"""What the sinks hold that keep copies of the records, read on Spark.
+"""What sinks with copies of the records hold, read on Spark.
 
 Which records belong where is stated here again, independently of the code that writes them, so
 that a fault in that code shows.
@@ -48,7 +48,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SinkReading:
-    """Whose copies are read, in which sinks, and which of their batches are confirmed."""
+    """The pipeline and sinks whose copies are read, and which batches are confirmed."""
 
     spark: SparkSession
     settings: Settings
@@ -77,10 +77,10 @@ WANTED: Final = {
 
 
 def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
-    """Every table and every set of files that the sinks give."""
+    """Every table and set of files of the sinks."""
     for sink in reading.sinks:
         for table in sink.rows():
-            # Where nothing else is said here, all records belong.
+            # By default all records belong there.
             wanted = WANTED.get(table.name, Wanted(table.key))
             with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
                 rows = table.read(reading.spark)
@@ -103,7 +103,7 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
 
 
 def _is_confirmed(columns: list[str], reading: SinkReading) -> Column:
-    """False for rows of an unfinished batch, as far as the columns tell."""
+    """False for rows of an unfinished batch, if the columns show it."""
     if "batch_id" in columns:
         return F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
     if {*COORDINATES} <= {*columns}:
