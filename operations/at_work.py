@@ -1,4 +1,4 @@
-"""Jobs, producers and runs of this state folder: which there are, and their clean end."""
+"""Finds the jobs, producers and commands that use this state folder, and ends them cleanly."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import psutil
 from runtime.presence import open_locks
 from settings import Settings
 
-# Beyond what a job waits for its batch: the end of Spark, and of a producer's queue.
+# For stopping Spark or flushing a producer, on top of STOP_TIMEOUT_SECONDS.
 END_SECONDS: Final = 60.0
 AT_ONCE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
 class AtWork:
-    """A process, and what it does here."""
+    """A process that uses the services, and what it runs."""
 
     process: psutil.Process
     does: tuple[str, ...]
 
     def __str__(self) -> str:
-        """As it is shown: its id, its command, and what that holds."""
+        """Its id, its command, and the jobs and producers in it."""
         holds = f": {', '.join(self.does)}" if self.does else ""
         return f"process {self.process.pid} ({_command(self.process)}){holds}"
 
 
 def processes_at_work(settings: Settings) -> list[AtWork]:
-    """Processes that would lose the services, without those that another one of them ends."""
+    """Processes that would lose the services, without the children of other such processes."""
     does: dict[int, list[str]] = {}
     for name, pid in sorted(open_locks(settings.millrace_home).items()):
         kind, _, what = name.removesuffix(".lock").partition("-")
@@ -50,7 +50,7 @@ def processes_at_work(settings: Settings) -> list[AtWork]:
 
 
 def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
-    """Ask each to end, as Ctrl-C does; at once where that takes too long, which is safe too."""
+    """Ask each to end, as Ctrl-C does; kill those that take too long, which is safe too."""
     waiting = [each.process for each in found]
     for seconds in (settings.stop_timeout_seconds + END_SECONDS, AT_ONCE_SECONDS):
         for process in waiting:
@@ -63,7 +63,7 @@ def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
 
 
 def _command(process: psutil.Process) -> str:
-    """The command as people know it: `millrace stream`, `producers.tickets`."""
+    """The command as users know it: `millrace stream`, `producers.tickets`."""
     with suppress(psutil.Error):
         _, *words = process.cmdline()
         if words[:1] == ["-m"]:

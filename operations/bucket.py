@@ -1,4 +1,4 @@
-"""The buckets of files and checkpoints, on a store that is not AWS."""
+"""Creates the buckets of files and checkpoints on S3 stores other than AWS."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ THERE_ALREADY = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
 def ensure_bucket(settings: Settings) -> str | None:
-    """Create the buckets of files and checkpoints on S3_ENDPOINT_URL where they are absent.
+    """Create missing buckets of files and checkpoints at S3_ENDPOINT_URL.
 
-    Gives the names of those that are new, None where all were there.
+    Returns the names of the new ones, None if all existed.
 
-    On AWS, where names are shared by all customers and cost money, it is its owner who makes it.
+    On AWS, where bucket names are global and cost money, users create their own.
 
     Raises:
         SinkUnavailable: the store cannot be reached.
@@ -27,7 +27,7 @@ def ensure_bucket(settings: Settings) -> str | None:
     wanted = dict.fromkeys(urlsplit(place).netloc for place in places_on_s3(settings))
     if not (wanted and settings.s3_endpoint_url):
         return None
-    # It takes a moment to load, and few need it.
+    # This takes a moment to load, and few users need it.
     from botocore.exceptions import BotoCoreError, ClientError
 
     made = []
@@ -40,20 +40,20 @@ def ensure_bucket(settings: Settings) -> str | None:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         raise SinkRejected(
-            f"The store at `{settings.s3_endpoint_url}` did not give the bucket"
+            f"The store at `{settings.s3_endpoint_url}` refused the bucket"
             f" `{', '.join(wanted)}`: {code}. Create it yourself, or correct OUTPUT_PATH,"
             " CHECKPOINT_PATH and the AWS_… credentials."
         ) from error
     except (BotoCoreError, ValueError) as error:
         raise SinkUnavailable(
-            f"Cannot reach S3 at `{settings.s3_endpoint_url}`: {type(error).__name__}. See that"
+            f"Cannot reach S3 at `{settings.s3_endpoint_url}`: {type(error).__name__}. Check that"
             " S3_ENDPOINT_URL answers and that AWS_REGION and the AWS_… credentials are set."
         ) from error
     return ", ".join(made) or None
 
 
 def _is_made(client: Any, bucket: str) -> bool:
-    """Create a bucket; False where somebody was quicker."""
+    """Create a bucket; False if it has been created meanwhile."""
     from botocore.exceptions import ClientError
 
     try:

@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 SERVICES_STAY = "what has started stays up (`make down` stops it)"
-# Command -> what Ctrl-C leaves, where that is more than nothing.
+# Command -> what Ctrl-C leaves behind.
 CLOSINGS = {
     "run": f"{SERVICES_STAY}, what was sent waits for the next run or job",
     "stream": f"{SERVICES_STAY}, what was sent waits for the next run or job",
     "up": SERVICES_STAY,
     "down": "what has not stopped yet stays up; run it again",
     **dict.fromkeys(
-        ("chaos", "bench"), "stopping the services of its own; a second one leaves them"
+        ("chaos", "bench"), "stopping its own services; a second Ctrl-C leaves them running"
     ),
     **dict.fromkeys(("reset", "replay", "rebuild", "compact"), "it is safe to run it again"),
 }
-# They end what they have started, which takes longer.
+# These commands stop what they have started, which takes longer.
 CLEAN_UP_SECONDS = {"chaos": 120.0, "bench": 120.0}
 # While they work, `make down` must not take the services from them.
 USING_SERVICES = frozenset(
     {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
 )
-# In shells Ctrl-C ends a query, not the shell; a submitted job gets it from its own handler.
+# In shells Ctrl-C ends a query, not the shell.
 OWN_HANDLERS = ("cqlsh", "mongosh", "pyspark")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code. Errors are one text, never a traceback."""
+    """Run one command; returns the exit code. Prints expected errors without a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     name = next((word for word in words if not word.startswith("-")), "")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     closing = f"interrupted: {CLOSINGS[name]}" if name in CLOSINGS else "interrupted"
-    # `make down` ends a run by the other signal.
+    # `make down` ends a run with SIGTERM.
     also = (signal.SIGTERM,) if name in {"run", "stream"} else ()
     end_on_interrupt(closing, (signal.SIGINT, *also), CLEAN_UP_SECONDS.get(name, 3.0))
     try:
-        # Here, so that Ctrl-C finds its handler before a second of imports.
+        # Imported here, as it takes a second: Ctrl-C already has its handler.
         from operations.options import build_parser
 
         options = build_parser().parse_args(arguments)
@@ -78,7 +78,7 @@ def _run(options: Namespace) -> int:
             level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
             format="%(levelname)s %(message)s",
         )
-        # The drivers report each attempt to reach a store that is away; the error says it once.
+        # Drivers log every attempt to reach a store; our error says it once.
         for chatty in ("cassandra", "pymongo", "py4j"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         command: Callable[[Settings, Namespace], int] = options.command
@@ -92,13 +92,13 @@ def _run(options: Namespace) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except Exception as error:
-        # Here, so that `millrace logs` need not load the drivers.
+        # Imported here, so that `millrace logs` need not load the drivers.
         from spark_jobs.sinks.driver_errors import explained
 
-        told = explained(error, settings)
-        if told is None:
+        explanation = explained(error, settings)
+        if explanation is None:
             raise
-        sys.stderr.write(f"{told}\n")
+        sys.stderr.write(f"{explanation}\n")
         return EXIT_FAILED
 
 

@@ -1,6 +1,6 @@
 """The commands of `millrace`, each a thin call.
 
-Imports are inside, so that a command that needs neither Spark nor a driver starts at once.
+The imports are inside, so that commands without Spark and drivers start at once.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ EXIT_FAILED = 1
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """From nothing to a verified table of results."""
-    from operations import run as runs
+    from operations.run import Amounts, run
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
-    amounts = runs.Amounts(options.tickets, options.profiles, options.customers, seed)
-    return runs.run(settings, amounts, accepted(options))
+    amounts = Amounts(options.tickets, options.profiles, options.customers, seed)
+    return run(settings, amounts, accepted(options))
 
 
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
-    from operations import run as runs
+    from operations.run import stream
 
-    return runs.stream(settings, accepted(options))
+    return stream(settings, accepted(options))
 
 
 def up(settings: Settings, options: argparse.Namespace) -> int:
@@ -43,13 +43,13 @@ def up(settings: Settings, options: argparse.Namespace) -> int:
 
 def down(settings: Settings, options: argparse.Namespace) -> int:
     """Stop the services."""
-    from operations import down as downs
+    from operations.down import down
 
-    return downs.down(settings, yes=options.yes)
+    return down(settings, yes=options.yes)
 
 
 def secrets(settings: Settings, options: argparse.Namespace) -> int:
-    """Make the files of the containers' keys and passwords."""
+    """Create the files with keys and passwords for the containers."""
     from local_stack.secret_files import make_secret_files
     from operations.tables import say
 
@@ -59,9 +59,9 @@ def secrets(settings: Settings, options: argparse.Namespace) -> int:
 
 def reset(settings: Settings, options: argparse.Namespace) -> int:
     """Delete checkpoints and stored data."""
-    from operations import reset as resets
+    from operations.reset import reset
 
-    return resets.reset(
+    return reset(
         settings,
         options.pipeline,
         topics=options.topics,
@@ -71,17 +71,17 @@ def reset(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:
-    """What can be seen at this moment."""
+    """Services, topics, stores and jobs at this moment."""
     from operations.status import show_status
 
     return show_status(settings)
 
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:
-    """Whether machine, services and what they hold are as the platform needs them."""
-    from operations.doctor import doctor as environment_checks
+    """Check machine, services and what they hold."""
+    from operations.doctor.doctor import doctor
 
-    return environment_checks.doctor(settings)
+    return doctor(settings)
 
 
 def logs(settings: Settings, options: argparse.Namespace) -> int:
@@ -93,7 +93,7 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 
 def show(settings: Settings, options: argparse.Namespace) -> int:
     """A topic, table or collection."""
-    from operations import show as shows
+    from operations.show import RowFilter, show
 
     given = {
         "assigned_team": options.team,
@@ -102,18 +102,18 @@ def show(settings: Settings, options: argparse.Namespace) -> int:
         "nationality": options.nationality,
     }
     where = {column: value for column, value in given.items() if value}
-    # A number alone is the width of the terminal, which shells may export under that name.
+    # Shells may export the terminal's width as COLUMNS, so a number is not a name.
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]
-    selection = shows.Selection(where, options.limit)
-    return shows.show(settings, options.what, selection, options.format, columns)
+    wanted = RowFilter(where, options.limit)
+    return show(settings, options.what, wanted, options.format, columns)
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:
     """Prove that nothing is lost or doubled."""
-    from operations.verify import verify as proofs
+    from operations.verify.verify import verify
 
-    return proofs.verify(settings)
+    return verify(settings)
 
 
 def dead_letters(settings: Settings, options: argparse.Namespace) -> int:
@@ -132,31 +132,31 @@ def rebuild(settings: Settings, options: argparse.Namespace) -> int:
 
 def replay(settings: Settings, options: argparse.Namespace) -> int:
     """Apply a range of a topic to one sink again."""
-    from operations.repair import replay as replays
+    from operations.repair.replay import replay
 
-    return replays.replay(settings, options.topic, options.start, options.end, options.sink)
+    return replay(settings, options.topic, options.start, options.end, options.sink)
 
 
 def compact(settings: Settings, options: argparse.Namespace) -> int:
     """Merge small files of a day into large ones."""
-    from operations.repair import compact as compaction
+    from operations.repair.compact import compact
 
-    return compaction.compact(settings, options.set, options.older_than)
+    return compact(settings, options.set, options.older_than)
 
 
 def chaos(settings: Settings, options: argparse.Namespace) -> int:
     """Crash tests on a stack of their own."""
-    from operations.chaos import chaos as crashes
+    from operations.chaos.chaos import chaos
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
-    return crashes.chaos(settings, options.rounds, seed)
+    return chaos(settings, options.rounds, seed)
 
 
 def submit(settings: Settings, options: argparse.Namespace) -> int:
     """A pipeline's job on a Spark cluster."""
-    from operations.submit import submit as submits
+    from operations.submit.submit import submit
 
-    return submits.submit(options)
+    return submit(options)
 
 
 def pyspark(settings: Settings, options: argparse.Namespace) -> int:
@@ -168,7 +168,7 @@ def pyspark(settings: Settings, options: argparse.Namespace) -> int:
 
 def bench(settings: Settings, options: argparse.Namespace) -> int:
     """Measure the platform and its parts on a stack of their own."""
-    from operations.bench import bench as benchmark
+    from operations.bench.bench import Sizes, bench
 
     given = {"tickets": options.tickets, "profiles": options.profiles, "rounds": options.rounds}
     sizes = {name: number for name, number in given.items() if number is not None}
@@ -176,7 +176,7 @@ def bench(settings: Settings, options: argparse.Namespace) -> int:
         from operations.bench.long import bench_long
 
         return bench_long(settings, options.tickets or 10_000_000)
-    return benchmark.bench(settings, benchmark.Sizes(**sizes))
+    return bench(settings, Sizes(**sizes))
 
 
 def cqlsh(settings: Settings, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`make down`: ends what works on the services, where that is wanted, then the services."""
+"""`make down`: ends what uses the services, if the user agrees, and then stops the services."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from settings import Settings
 
 
 class Unanswered(MillraceError):
-    """A question has to be answered first, and nobody is there to be asked."""
+    """A question must be answered first, but there is no terminal to ask on."""
 
     exit_code = 2
 
 
 def down(settings: Settings, *, yes: bool) -> int:
-    """Stop the services; gives the exit code.
+    """Stop the services; returns the exit code.
 
     Raises:
-        Unanswered: something works on them, and there is no terminal to ask at.
+        Unanswered: something uses them, and there is no terminal to ask on.
         MillraceError: the services could not be stopped.
     """
     working = processes_at_work(settings) if settings.stack != "external" else []
     left = [f"{each.name}: {each.note}" for each in stack.left_behind(settings)]
     if (working or left) and not yes:
         listed = "".join(f"  {line}\n" for line in [*map(str, working), *left])
-        told = f"These are still at work here, and would be ended first:\n{listed}"
+        question = f"These are still running and would be ended first:\n{listed}"
         if not sys.stdin.isatty():
-            raise Unanswered(f"{told}`make down YES=1` does so. Nothing was changed.")
-        sys.stdout.write(f"{told}Go on? [y/N] ")
+            raise Unanswered(f"{question}`make down YES=1` ends them. Nothing was changed.")
+        sys.stdout.write(f"{question}Go on? [y/N] ")
         sys.stdout.flush()
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             sys.stdout.write("Nothing was changed.\n")

@@ -12,7 +12,7 @@ from settings import Settings
 
 LINES_BEFORE = 50
 POLL_SECONDS = 0.3
-# Names by which users think of logs that are written under others.
+# Names that users try -> names of the log files.
 ALIASES = {
     "tickets": ("jobs",),
     "profiles": ("jobs",),
@@ -26,13 +26,13 @@ SERVICES = ("kafka", "cassandra", "mongodb", "postgres")
 ELSEWHERE = {
     "docker": "the log of `{0}` is in its container: `docker compose -f docker/compose.yaml logs"
     " --follow {0}` shows it.",
-    "external": "Millrace does not run `{0}`; its log is where it runs. `make doctor` says whether"
+    "external": "Millrace does not run `{0}`, so its log is elsewhere. `make doctor` says whether"
     " it answers.",
 }
 
 
 def follow(settings: Settings, service: str | None) -> int:
-    """Print a log's last lines, then what is added, until Ctrl-C.
+    """Print a log's last lines and follow it until Ctrl-C.
 
     Raises:
         MillraceError: there is no such log; lists those that there are.

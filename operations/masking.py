@@ -1,4 +1,4 @@
-"""Raw messages made fit to be shown: what the contract calls sensitive is covered."""
+"""Masks the sensitive fields of raw messages, so that they can be shown."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
 
 
 def masked_value(value: bytes | None, contract: Contract) -> str:
-    """A message's value with every sensitive field covered.
+    """A message's value with every sensitive field masked.
 
-    Fields that the contract does not know are covered too: nobody can say what is in them.
+    Fields that the contract does not know are masked too, as they may hold anything.
     """
     if value is None:
         return "<no value>"
@@ -36,7 +36,7 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
 def _masked(value: Any, path: tuple[str, ...], public: set[tuple[str, ...]]) -> Any:
     if not isinstance(value, dict):
         return value if path in public and not isinstance(value, list) else MASK
-    # What the contract does not know is not entered, however deep it is.
+    # An object with no public field is masked as a whole.
     if not any(field[: len(path)] == path for field in public):
         return MASK
     return {name: _masked(child, (*path, name), public) for name, child in value.items()}

@@ -1,4 +1,4 @@
-"""Which services a command needs: looked for before Spark starts or a driver waits."""
+"""Checks that the services a command needs are up, before Spark starts or a driver waits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FEEDS: Final = ("kafka", "mongodb")
 
 
 def require_services(settings: Settings, options: Namespace) -> None:
-    """See that the services which a command reads or writes are up.
+    """Check that the services that a command uses are up.
 
     Raises:
-        MillraceError: names those that are not, with what starts them.
+        MillraceError: names those that are not, and how to start them.
     """
     needs = NEEDS.get(options.command.__name__)
     if needs is None:
         return
-    # They load drivers, which `millrace logs` does without.
+    # These load drivers, which `millrace logs` does not need.
     from operations.doctor import endpoints
 
     names = {*needs(settings, options)}
@@ -40,7 +40,7 @@ def _all(settings: Settings, options: Namespace) -> Iterable[str]:
 
 
 def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
-    """The store of a name that `show` takes; none where it is a set of files, or unknown."""
+    """The store of a name that `show` takes; none for files and unknown names."""
     from operations.pipelines import PIPELINES
     from runtime.sink_modules import SINK_MODULES
     from runtime.topic_names import DEAD_LETTER_SUFFIX

@@ -1,4 +1,4 @@
-"""The newest messages of topics, over all their partitions."""
+"""Reads the newest messages of topics across their partitions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from operations.pipelines import read_topic, topic_offsets
 from settings import Settings
 
-# Not every offset holds a message: so many times as many are read again where too few did.
+# Not every offset holds a message: if too few do, this many times more are read.
 GROWTH = 8
 
 
 def newest_messages(settings: Settings, topics: Sequence[str], limit: int) -> list[Any]:
-    """The `limit` messages that came last to any of the topics, the last one first.
+    """The `limit` newest messages of all the topics together, newest first.
 
     Raises:
         SinkUnavailable: the broker did not answer.
@@ -27,7 +27,7 @@ def newest_messages(settings: Settings, topics: Sequence[str], limit: int) -> li
 
 
 def _tail(settings: Settings, topic: str, limit: int) -> list[Any]:
-    """The last messages of each partition: `limit` of them, or all where it has fewer."""
+    """The last `limit` messages of each partition, or all if it has fewer."""
     messages: list[Any] = []
     span = limit
     spans = [high - low for low, high in topic_offsets(settings, topic).values()]
@@ -42,11 +42,11 @@ def _tail(settings: Settings, topic: str, limit: int) -> list[Any]:
 
 
 def by_arrival(messages: Iterable[Any], now_ms: float) -> list[Any]:
-    """Messages with the one that came last first.
+    """Messages in order of arrival, newest first.
 
-    In a partition the offset is the order, whatever timestamps senders gave. Between partitions it
-    is the timestamp; one that does not fit its neighbours, or is yet to come, tells nothing, so
-    that message stands beside the next one of its partition whose timestamp does.
+    Within a partition the offset gives the order, whatever the timestamps say. Across partitions
+    the timestamp does. A timestamp that goes backwards or lies in the future is ignored: the
+    message is placed with the next one of its partition whose timestamp is usable.
     """
     placed: list[tuple[float, int, Any]] = []
     in_order = sorted(messages, key=lambda m: (m.topic(), m.partition(), m.offset()))

@@ -18,16 +18,16 @@ from spark_jobs.state.acceptance import add_acceptance
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
-# Options that `make` gives under another name.
+# Options that have another name in `make`.
 NAMES_IN_MAKE = {"execute": ("CQL", "CODE")}
 GIVEN_BY_MAKE = "ARG_"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors name a value as it was given: `TICKETS=` where `make` passed it on."""
+    """A parser whose errors name an option as the user gave it: `TICKETS=` when `make` did."""
 
     def error(self, message: str) -> NoReturn:
-        """End with the usage and the message."""
+        """Print usage and message, and exit."""
 
         def named(found: re.Match[str]) -> str:
             names = NAMES_IN_MAKE.get(found[1], (found[1].upper().replace("-", "_"),))
@@ -51,16 +51,16 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    sub = add("run", commands.run, "from nothing to a verified table of results; services stay up")
+    sub = add("run", commands.run, "from nothing to verified results; services stay up")
     sub.add_argument("--tickets", type=_amount, default=1000, help="default: %(default)s")
     sub.add_argument("--profiles", type=_amount, default=500, help="default: %(default)s")
     sub.add_argument("--customers", type=_amount, default=500, help="default: %(default)s")
-    sub.add_argument("--seed", type=int, help="of the generated input (default: a new one)")
+    sub.add_argument("--seed", type=int, help="for the generated input (default: random)")
     add_acceptance(sub)
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
-    add("secrets", commands.secrets, "make the files of keys and passwords that containers read")
+    add("secrets", commands.secrets, "create the files with keys and passwords for containers")
     sub = add("reset", commands.reset, "delete checkpoints and stored data")
     sub.add_argument("--pipeline", help="only this pipeline's")
     sub.add_argument("--topics", action="store_true", help="delete the topics too")
@@ -70,11 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         choices=sorted(name for name in SINK_MODULES if not keeps_ledger(name)),
-        help="a sink that is not emptied, as its store is gone or away",
+        help="a sink that is not emptied, for example because its store is gone",
     )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
-    add("doctor", commands.doctor, "look at machine, versions, services, topics, tables; ok or fix")
+    add("doctor", commands.doctor, "check machine, versions, services, topics and tables")
     sub = add("logs", commands.logs, "follow the log of a service, a producer or a job")
     sub.add_argument("service", nargs="?", help="kafka, cassandra, mongodb, jobs, ...")
     _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
@@ -83,11 +83,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rebuild(add("rebuild", commands.rebuild, "recompute what is derived from records"))
     _add_replay(add("replay", commands.replay, "apply a range of a topic to one sink again"))
     sub = add("compact", commands.compact, "merge small files of a day into large ones")
-    sub.add_argument("--set", help="only this set's")
+    sub.add_argument("--set", help="only this set")
     sub.add_argument("--older-than", metavar="DAY", help="only days before this YYYY-MM-DD")
     sub = add("chaos", commands.chaos, "crash tests under load, on a stack of their own")
     sub.add_argument("--rounds", type=_at_least_one, default=20, help="default: %(default)s")
-    sub.add_argument("--seed", type=int, help="of crashes and input (default: a new one)")
+    sub.add_argument("--seed", type=int, help="for crashes and input (default: random)")
     _add_submit(add("submit", commands.submit, "run a pipeline's job on a Spark cluster"))
     sub = add("pyspark", commands.pyspark, "open a PySpark shell with connectors and endpoints")
     sub.add_argument("--master", help="Spark master (default: SPARK_MASTER)")
@@ -108,7 +108,7 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="more of Spark's configuration; may be repeated",
+        help="extra Spark configuration; may be repeated",
     )
     add_job_options(parser)
 
@@ -136,7 +136,7 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
         "--from", dest="start", default="earliest", help=f"{place} (default: %(default)s)"
     )
     parser.add_argument("--to", dest="end", default="latest", help="the same (%(default)s)")
-    parser.add_argument("--sink", required=True, help="the sink that fell behind")
+    parser.add_argument("--sink", required=True, help="the sink to repair")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
@@ -149,22 +149,22 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dead_letters(parser: argparse.ArgumentParser) -> None:
-    """Actions on dead letters; values stay texts here, as argparse stops at the first fault."""
+    """Add the dead-letter actions; values stay strings, as argparse stops at the first error."""
     actions = parser.add_subparsers(dest="action", metavar="action", required=True)
     choice = _dead_letter_choice()
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, help=text, description=text, parents=[choice])
 
-    listing = add("list", "a line for each dead letter, and how many there are of each kind")
+    listing = add("list", "a line for each dead letter, and totals by reason")
     showing = add("show", "dead letters with their content, sensitive fields masked")
     for sub in (listing, showing):
         sub.add_argument("--format", default="table", help="table (default), vertical, csv or json")
         sub.add_argument("--limit", default="20", help="default: %(default)s; 0 = all")
-    showing.add_argument("--unmask", action="store_true", help="show everything as it is")
+    showing.add_argument("--unmask", action="store_true", help="show sensitive fields too")
     sub = add("redrive", "send waiting dead letters back to their source topic, each once")
-    sub.add_argument("--dry-run", action="store_true", help="say what would be sent, send nothing")
-    sub.add_argument("--max", dest="most", metavar="N", help="send N at most")
+    sub.add_argument("--dry-run", action="store_true", help="print what would be sent")
+    sub.add_argument("--max", dest="most", metavar="N", help="send at most N")
     sub.add_argument("--rate", default="0", metavar="R", help="per second (default: unlimited)")
 
 
@@ -172,13 +172,13 @@ def _dead_letter_choice() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--topic", help="source topic (default: those of all pipelines)")
     parser.add_argument(
-        "--reason", action="append", help="reason code; may be repeated, any of them counts"
+        "--reason", action="append", help="reason code; may be repeated to match any of several"
     )
-    parser.add_argument("--since", metavar="TIME", help="came at this time or later (ISO 8601)")
-    parser.add_argument("--until", metavar="TIME", help="came before this time")
+    parser.add_argument("--since", metavar="TIME", help="at this time or later (ISO 8601)")
+    parser.add_argument("--until", metavar="TIME", help="before this time")
     parser.add_argument("--partition", metavar="N", help="of the source topic")
     parser.add_argument("--from-offset", metavar="N", help="first offset in the source topic")
-    parser.add_argument("--to-offset", metavar="N", help="last offset, this one included")
+    parser.add_argument("--to-offset", metavar="N", help="last offset, inclusive")
     parser.add_argument("--state", help="waiting, redriven or parked")
     return parser
 

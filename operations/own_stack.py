@@ -1,4 +1,4 @@
-"""Settings of an embedded stack that a command has to itself: other ports, another state folder."""
+"""Settings of a command's own embedded stack, with other ports and another state folder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from settings import ENV_FILE_VARIABLE, Settings, load_settings
 
 
 def own_settings(settings: Settings, command: str, why: str, **others: str) -> Settings:
-    """Settings of a stack that nobody else uses, also for the processes that are started.
+    """Settings of a stack of its own, exported to child processes too.
 
-    What an interrupted run left of it is stopped and deleted; jars and tools are shared.
+    Stops and deletes what an interrupted run left behind; jars and tools are shared.
 
     Args:
-        settings: The user's.
-        command: Name of the command, and of the folder under `MILLRACE_HOME`.
-        why: What it does that no other stack may bear.
-        others: Further settings, by name.
+        settings: The user's settings.
+        command: Name of the command and of its folder under `MILLRACE_HOME`.
+        why: What the command does to the stack, for the error.
+        others: More settings, by name.
 
     Raises:
         SettingsError: the user's stack is not the embedded one.

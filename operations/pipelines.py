@@ -1,4 +1,4 @@
-"""The pipelines that there are, and what operators read of their topics."""
+"""The registered pipelines, and reading their topics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
 
 
 def pipeline_named(name: str) -> Pipeline:
-    """The pipeline of that name.
+    """The pipeline with this name.
 
     Raises:
         JobError: there is none; names the valid ones.
@@ -47,20 +47,20 @@ def contract_of(pipeline: Pipeline) -> Contract:
 
 
 def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipeline]:
-    """Those parts of a pipeline that have an account; the whole where none has."""
+    """The parts of a pipeline that have a ledger; the whole pipeline if none has."""
     parts = [part for part in pipeline.parts() if Ledger(database, part.name).last()]
     return parts or [pipeline]
 
 
 def last_entries(database: Database[Document]) -> list[Entry]:
-    """The last confirmed batch of each account: of pipelines, and of parts that a job ran alone."""
+    """The last confirmed batch in each ledger: of pipelines and of parts that ran alone."""
     parts = (part for pipeline in PIPELINES for part in pipeline.parts())
     found = (Ledger(database, part.name).last() for part in parts)
     return [entry for entry in found if entry]
 
 
 def settings_of_part(part: Pipeline, settings: Settings, database: Database[Document]) -> Settings:
-    """The settings, with the sinks that a part feeds where it is not the whole pipeline."""
+    """The settings, with only the part's sinks if it is not the whole pipeline."""
     last = Ledger(database, part.name).last()
     if part.name == part.family or last is None:
         return settings
@@ -71,7 +71,7 @@ def settings_of_part(part: Pipeline, settings: Settings, database: Database[Docu
 def topic_offsets(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     """Partition -> (first offset that the broker still has, offset after the last).
 
-    What stands behind the beginning of an open transaction is not there yet.
+    Messages after the start of an open transaction do not count yet.
 
     Raises:
         SinkUnavailable: the broker did not answer.
@@ -87,17 +87,19 @@ def topic_offsets(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
             for partition in range(partitions)
         }
     except KafkaException as error:
-        raise JobError(f"Kafka did not tell the offsets of `{topic}`: {error.args[0]}.") from error
+        raise JobError(
+            f"Kafka did not return the offsets of `{topic}`: {error.args[0]}."
+        ) from error
     finally:
         consumer.close()
 
 
 def read_topic(settings: Settings, topic: str, last: int | None = None) -> Iterator[Any]:
-    """Committed messages of a topic up to its present end, all or about the `last` ones.
+    """Committed messages of a topic up to its present end: all, or about the `last` ones.
 
-    It reads in no group. Not every offset holds a message: transactions leave marks, and messages
-    of aborted ones are passed over. So a partition ends with the message before its end or where
-    the broker says so.
+    No consumer group is used. Not every offset holds a message: transactions leave markers, and
+    messages of aborted ones are skipped. So a partition ends with the message before its end, or
+    when the broker reports the end.
 
     Raises:
         SinkUnavailable: the broker did not answer.
@@ -130,7 +132,7 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
             partition, high = message.partition(), offsets[message.partition()][1]
             if not error and message.offset() < high:
                 yield message
-            # The end of a partition is told by the offset after its last one.
+            # An end-of-partition event carries the offset after the last one.
             if message.offset() >= (high if error else high - 1):
                 open_partitions.discard(partition)
     finally:

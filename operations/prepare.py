@@ -1,4 +1,4 @@
-"""Topics, tables and collections, made ready on whatever services the settings name."""
+"""Creates topics, tables and collections on the services that the settings name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Report = Callable[[str], object]
 
 
 def prepare_stores(settings: Settings, report: Report) -> None:
-    """Create what is missing of topics, bucket, tables and indexes; harmless to repeat.
+    """Create missing topics, buckets, tables and indexes; safe to repeat.
 
     Raises:
-        MillraceError: a service is away or refused; names it and what to do.
+        MillraceError: a service is unavailable or refused; says which, and what to do.
     """
     created = ensure_topics(settings, [pipeline.topic(settings) for pipeline in PIPELINES])
     created += ensure_output_topics(settings)

@@ -1,4 +1,4 @@
-"""Producers and jobs as child processes, which end with this one."""
+"""Starts producers and jobs as child processes that end with this one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def start_module(
     environment: Mapping[str, str] = MappingProxyType({}),
     mode: str = "a",
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module`, what it prints in a log; it ends when this process does."""
+    """Start `python -m module` with its output in a log; it ends when this process does."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open(mode) as log:
         return subprocess.Popen(
@@ -44,17 +44,17 @@ def start_module(
 
 
 class Producer:
-    """One producer at work; it ends with its parent, however that ends."""
+    """A running producer; it ends with its parent, however that ends."""
 
     def __init__(self, settings: Settings, name: str, options: Sequence[str]) -> None:
         """Start `python -m producers.<name>` with its output in a log."""
         self.name = name
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{name}.log"
-        # Ctrl-C reaches the terminal's whole group; producers are ended in turn.
+        # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
         self.process = start_module(f"producers.{name}", options, self.log_path, mode="w")
 
     def wait(self, stop: StopRequest) -> list[str]:
-        """Wait for the end, or for a stop; give the lines that tell source and counts.
+        """Wait for the end or a stop request; returns the lines with source and counts.
 
         Raises:
             MillraceError: the producer failed; has its last lines.
@@ -66,11 +66,11 @@ class Producer:
         if code:
             last = "\n".join(lines[-FAILURE_LINES:])
             raise MillraceError(f"The {self.name} producer failed:\n{last}")
-        telling = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
-        return [f"{self.name}: {line}" for line in (*telling, *lines[-1:])]
+        facts = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
+        return [f"{self.name}: {line}" for line in (*facts, *lines[-1:])]
 
     def end(self) -> int:
-        """Ask the producer to flush and end, unless it has ended; give its exit code."""
+        """Ask the producer to flush and end, unless it has ended; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""`make pyspark`: a Python shell with a Spark session that reaches every store."""
+"""`make pyspark`: opens a Python shell with a Spark session that reaches every store."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Ctrl-D ends."""
 
 
 def run_shell(settings: Settings, master: str | None, statement: str | None) -> int:
-    """Open the shell, or run a statement; gives the exit code."""
+    """Open the shell, or run a statement; returns the exit code."""
     if master:
         settings = load_settings({"spark_master": master})
     with _names(settings) as names:
@@ -52,7 +52,7 @@ def run_shell(settings: Settings, master: str | None, statement: str | None) -> 
 
 @contextmanager
 def _names(settings: Settings) -> Iterator[dict[str, Any]]:
-    """What the shell knows by name."""
+    """The names that the shell defines."""
     with repair_session(settings, "pyspark", _say) as spark, connect_mongodb(settings) as client:
         spark.conf.set("spark.sql.catalog.cassandra", CATALOG)
         if not settings.spark_master.startswith("local"):
@@ -70,7 +70,7 @@ def _names(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def _readers(settings: Settings, spark: SparkSession) -> dict[str, Callable[[str], DataFrame]]:
-    """Functions that read what one name stands for."""
+    """Functions that read a topic, files or a table by name."""
 
     def topic(name: str) -> DataFrame:
         """The messages that are on a topic now."""
@@ -93,12 +93,12 @@ def _readers(settings: Settings, spark: SparkSession) -> dict[str, Callable[[str
 
 def _known(things: dict[str, Any], name: str) -> Any:
     if name not in things:
-        raise MillraceError(f"There is no `{name}`; there are {', '.join(sorted(things))}.")
+        raise MillraceError(f"There is no `{name}`. Valid: {', '.join(sorted(things))}.")
     return things[name]
 
 
 def _execute(statement: str, names: dict[str, Any]) -> int:
-    """Run what was given as a shell would: the value of an expression is shown."""
+    """Run a statement as a shell would, printing the value of an expression."""
     try:
         try:
             compiled = compile(statement, "<CODE>", "single")
@@ -112,7 +112,7 @@ def _execute(statement: str, names: dict[str, Any]) -> int:
 
 
 def _complete(names: dict[str, Any]) -> None:
-    """Lines are edited, remembered for the session and completed by Tab."""
+    """Enable line editing, history and completion by Tab."""
     import readline
     import rlcompleter
 

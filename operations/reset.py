@@ -1,4 +1,4 @@
-"""`make reset`: deletes checkpoints and stored data, so that the topics are read anew."""
+"""`make reset`: deletes checkpoints and stored data, so that jobs read the topics from scratch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from spark_jobs.state.checkpoint import checkpoint_at
 from spark_jobs.state.ledger import COLLECTION as LEDGER
 from spark_jobs.state.ledger import CONFIRMATIONS
 
-# Which sinks a reset empties, while it is at work: a document for each pipeline.
+# While a reset runs: a document for each pipeline, with the sinks that it empties.
 RESETS = "resets"
 EXTERNAL_RULE = (
-    "STACK=external: a reset there wants one pipeline by name (`make reset PIPELINE=tickets`), and"
-    " never deletes topics."
+    "STACK=external: name one pipeline to reset (`make reset PIPELINE=tickets`); topics are"
+    " never deleted there."
 )
 
 
@@ -41,24 +41,24 @@ def reset(
     yes: bool,
     leave: Sequence[str] = (),
 ) -> int:
-    """Delete what the pipelines stored and how far they had read; gives the exit code.
+    """Delete what the pipelines stored and how far they had read; returns the exit code.
 
-    Emptied are all sinks that `SINKS` names or that the ledger knows, but those of `leave`.
+    Empties all sinks in `SINKS` or in the ledger, except those in `leave`.
 
     Raises:
-        MillraceError: a job still runs, a store is away, or the stack is external and the
-            request too wide.
+        MillraceError: a job is running, a store is unavailable, or the stack is external and
+            the request too broad.
     """
     if settings.stack == "external" and (pipeline_name is None or topics):
         raise MillraceError(EXTERNAL_RULE)
     pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
-    wider = _with_sinks_of_before(settings, parts, leave)
+    wider = _with_former_sinks(settings, parts, leave)
     if not yes and not _confirmed(wider, pipelines, topics=topics):
         sys.stdout.write("Nothing was changed.\n")
         return 0
     with locked(parts, settings), ExitStack() as kept:
-        # Before anything is deleted all stores must be there; Spark alone reaches HDFS and S3.
+        # All stores must be available before anything is deleted; only Spark reaches HDFS and S3.
         _see_stores(wider, settings)
         if needs_spark(wider):
             kept.enter_context(repair_session(wider, "reset", lambda text: None))
@@ -69,7 +69,7 @@ def reset(
         sys.stdout.write(f"{line}\n")
     if topics:
         sources = [pipeline.topic(settings) for pipeline in pipelines]
-        # Notes of sent dead letters must go too: new messages will stand at the same offsets.
+        # Notes of redriven dead letters must go too: new messages will have the same offsets.
         names = [
             name
             for topic in sources
@@ -83,10 +83,10 @@ def reset(
     return 0
 
 
-def _with_sinks_of_before(
+def _with_former_sinks(
     settings: Settings, parts: Sequence[Pipeline], leave: Sequence[str]
 ) -> Settings:
-    """The settings, their sinks with those in which the pipelines have stored something before."""
+    """The settings, with every sink in which the pipelines have ever stored something."""
     names = {"$in": [part.name for part in parts]}
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
@@ -99,10 +99,10 @@ def _with_sinks_of_before(
 
 
 def _see_stores(wider: Settings, settings: Settings) -> None:
-    """See that every store answers that is to be emptied.
+    """Check that every store to be emptied answers.
 
     Raises:
-        MillraceError: one does not; says how to start it and how to go on without it.
+        MillraceError: one does not; says how to start it and how to continue without it.
     """
     for sink, *_ in kinds_of(PIPELINES, wider).values():
         try:
@@ -112,12 +112,12 @@ def _see_stores(wider: Settings, settings: Settings) -> None:
             why = "" if is_named else f" Batches of before went to {sink.name} too."
             leaving = remedies.again(f"--leave {sink.name}", settings)
             raise type(error)(
-                f"Nothing was deleted.{why} {error} Or delete all but what is there: `{leaving}`."
+                f"Nothing was deleted.{why} {error} Or delete everything else: `{leaving}`."
             ) from error
 
 
 def _left(settings: Settings, pipelines: Sequence[Pipeline], leave: Sequence[str]) -> Iterator[str]:
-    """What stays as it was asked for, and how to delete it."""
+    """What `--leave` keeps, and how to delete it."""
     for sink in leave:
         emptied = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
         for pipeline in pipelines:
@@ -126,7 +126,7 @@ def _left(settings: Settings, pipelines: Sequence[Pipeline], leave: Sequence[str
 
 
 def _elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
-    """What was stored and is not where the present settings say."""
+    """What was stored somewhere other than where the present settings say."""
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         for part in parts:
@@ -137,7 +137,7 @@ def _elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
 
 
 def needs_spark(settings: Settings) -> bool:
-    """Whether a part of what is deleted is where only Spark reaches it."""
+    """Whether files or checkpoints are where only Spark reaches them."""
     return "://" in (settings.files_at or "") or "://" in settings.checkpoints
 
 
@@ -150,26 +150,26 @@ def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: boo
 
 
 def _what_goes(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> Iterator[str]:
-    """What a reset deletes, and where it is."""
+    """What a reset deletes, and where."""
     yield f"checkpoints in {settings.checkpoints}"
     database = f"{settings.mongo_address}, database {settings.mongo_database}"
     yield f"ledger, aggregates: MongoDB {database}"
     sinks = (sink for alike in kinds_of(pipelines, settings).values() for sink in alike)
     yield from dict.fromkeys(filter(None, (sink.describe() for sink in sinks)))
     if topics:
-        yield f"topics, dead letters among them: Kafka {settings.kafka_bootstrap_servers}"
+        yield f"topics, including dead letters: Kafka {settings.kafka_bootstrap_servers}"
 
 
 def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
     """Delete a pipeline's ledger, rows, aggregates and checkpoint.
 
-    The ledger goes first and the checkpoint last: where this is interrupted, one of them is
-    missing beside the other, so no job starts over half-deleted stores, and reset can be run again.
+    The ledger goes first and the checkpoint last: after an interruption one exists without the
+    other, so no job starts on half-deleted stores, and reset can be run again.
     """
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        # Where this is interrupted, the next reset has no ledger that names them.
+        # After an interruption the ledger no longer names the sinks; this note does.
         noted = {"_id": pipeline.name, "sinks": list(settings.sinks)}
         database[RESETS].replace_one({"_id": pipeline.name}, noted, upsert=True)
         database[LEDGER].delete_many({"pipeline": pipeline.name})

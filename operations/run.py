@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from textwrap import wrap
 from threading import Thread
 
 from pyspark.sql import SparkSession
@@ -19,7 +20,8 @@ from operations.doctor.doctor import refuse_hindered, summary_of_checks
 from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
-from operations.run_summary import print_results
+from operations.run_summary import print_summary
+from operations.tables import console
 from operations.verify.verify import balance
 from runtime.jars import ensure_jars
 from runtime.java import find_java
@@ -37,16 +39,16 @@ from spark_jobs.state.checkpoint import checkpoint_of
 INVALID_RATIO = "0.03"
 DUPLICATE_RATIO = "0.02"
 PRODUCERS = ("tickets", "profiles", "customers")
-# Producers that have an end of their own.
+# Producers that end by themselves.
 ENDING = ("customers",)
 NOTHING_SENT = "The services are up; nothing was sent."
-SENT = "The services are up; what was sent waits on the topics."
+SENT = "The services are up; the messages that were sent wait on the topics."
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """How many records `make run` produces, and from which seed."""
+    """How many records `make run` sends, and from which seed."""
 
     tickets: int
     profiles: int
@@ -55,12 +57,12 @@ class Amounts:
 
     @property
     def are_small(self) -> bool:
-        """Whether starting takes longer than the work."""
+        """Whether starting takes longer than processing."""
         return self.tickets + self.profiles + self.customers <= BRIEF_RECORDS
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
-    """The main job from nothing to a verified table of results; gives the exit code.
+    """Run everything from nothing to a verified summary; returns the exit code.
 
     Raises:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
@@ -68,14 +70,14 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     say = _clock_say()
     with ExitStack() as held:
         note_ui = _begin(settings, held)
-        say(f"seed {amounts.seed} (the same seed makes the same input: SEED={amounts.seed})")
+        say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
-        # Beside the search for Java and jars, so that it costs hardly any time.
-        looked = pool.submit(summary_of_checks, settings)
+        # In parallel with the search for Java and jars, so that it costs hardly any time.
+        checks = pool.submit(summary_of_checks, settings)
         _fetch_connectors(settings, say)
-        for line in looked.result():
+        for line in checks.result():
             say(line)
-        # Kafka, Cassandra and MongoDB start while Spark does; each waits for the disk in turn.
+        # The services start while Spark does: each spends part of its start waiting for the disk.
         session, stop = Future[SparkSession](), StopRequest()
         options = RunOptions(available_now=True, accepted=accepted, when_refused=NOTHING_SENT)
         produced = pool.submit(_prepare_and_produce, settings, amounts, options, session, stop, say)
@@ -94,25 +96,25 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             say("jobs: processing what is on the topics")
             options = replace(options, when_refused=SENT)
             with ExitStack() as caught:
-                # From the first batch on there is something that has to end cleanly.
+                # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
                 run_pipelines(spark, PIPELINES, settings, options, stop, say, checked=catch)
             held.close()
             if stop:
-                say("stopped before all input was processed; the next run or job goes on there")
+                say("stopped before all input was processed; the next run or job continues there")
                 return stop.exit_code
-            accounts, samples = balance(settings, spark)
-            say("accounts taken")
+            accounts = balance(settings, spark)
+            say("verified what the stores hold")
         finally:
             stop_spark(spark)
-    print_results(settings, accounts, samples)
+    print_summary(settings, accounts)
     with stop.catching_signals():
         keep_archive(stop, say)
     return 0 if all(account.balanced for account in accounts) else 1
 
 
 def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
-    """Producers at their rate and jobs, until Ctrl-C; gives the exit code.
+    """Run producers at their rate and jobs until Ctrl-C; returns the exit code.
 
     Raises:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
@@ -130,14 +132,14 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         def produce() -> None:
             held.enter_context(stop.catching_signals())
-            # Profiles have no rate of their own, and offline ones would come by the thousand.
+            # Profiles have no rate of their own: offline ones would come by the thousand.
             rate = ["--rate", str(settings.tickets_rate)]
             for name in PRODUCERS:
                 options = ["--count", "0", *rate, *_faults(name)]
                 producers.append(Producer(settings, name, options))
-                say(f"{name}: producer at work, log {producers[-1].log_path}")
+                say(f"{name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
-            say(f"jobs at work; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends all of it")
+            say(f"jobs running; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends everything")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
@@ -150,7 +152,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
 
 def _begin(settings: Settings, held: ExitStack) -> NoteUi:
-    """See that a run may start, before anything is fetched, started or sent; holds the locks."""
+    """Check that a run may start, before anything is fetched or sent, and take the locks."""
     refuse_hindered(settings)
     note_ui = held.enter_context(locked(PIPELINES, settings))
     start_logging(settings, to_terminal=False)
@@ -159,7 +161,7 @@ def _begin(settings: Settings, held: ExitStack) -> NoteUi:
 
 
 def _fetch_connectors(settings: Settings, say: Say) -> None:
-    """Fetch what Spark's start would fetch without a word."""
+    """Fetch the jars that Spark's start would otherwise fetch silently."""
     ensure_jars(settings, ["spark"], say, find_java(settings, say))
 
 
@@ -173,7 +175,7 @@ def _prepare_and_produce(
 ) -> list[str]:
     stack.up(settings, say)
     prepare_stores(settings, say)
-    # Before anything is sent: a job that must not start would leave it waiting on the topics.
+    # Before anything is sent: if a job must not start, its messages would wait on the topic.
     check_pipelines(PIPELINES, settings, options)
     if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in PIPELINES):
         spark = session.result()
@@ -194,7 +196,7 @@ def _prepare_and_produce(
 
 
 def _faults(name: str) -> list[str]:
-    if name == "customers":  # its file has faults of its own
+    if name == "customers":  # its generated file already has faults
         return []
     return ["--invalid-ratio", INVALID_RATIO, "--duplicate-ratio", DUPLICATE_RATIO]
 
@@ -213,21 +215,25 @@ def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
     while not stop:
         for producer in producers:
             code = producer.process.poll()
-            # A file of customers comes to its end, and that is all right.
+            # The customers producer ends with its file.
             if code is not None and (code or producer.name not in ENDING):
                 say(
-                    f"the {producer.name} producer has ended:"
-                    f" `make logs SERVICE=producer-{producer.name}` says why"
+                    f"the {producer.name} producer has ended;"
+                    f" see `make logs SERVICE=producer-{producer.name}`"
                 )
                 stop.ask()
         time.sleep(1)
 
 
 def _clock_say() -> Say:
-    started = time.monotonic()
+    started, indent = time.monotonic(), "\n" + " " * len("[  0.0 s] ")
 
     def say(text: str) -> None:
-        sys.stdout.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
+        head = f"[{time.monotonic() - started:5.1f} s] "
+        if sys.stdout.isatty():
+            text = indent.join(wrap(text, console().width - len(head), break_long_words=False,
+                                    break_on_hyphens=False))  # fmt: skip
+        sys.stdout.write(f"{head}{text}\n")
         sys.stdout.flush()
 
     return say

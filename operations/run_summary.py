@@ -1,44 +1,57 @@
-"""What `make run` prints at its end."""
+"""The summary that `make run` ends with: one screen of 80 columns and 24 lines."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from operations.hints import next_steps
-from operations.show import LABELS
 from operations.tables import print_table
-from operations.verify.account import Account, Sample
-from operations.verify.report import print_accounts
-from runtime import remedies
+from operations.verify.account import Account
+from operations.verify.report import remarks
 from settings import Settings
 
-# What `make show` prints without LIMIT=.
-SHOWN_BY_ITSELF = 20
+# `make verify` prints the others as well.
+MOST_REMARKS = 5
 
 
-def print_results(settings: Settings, accounts: list[Account], samples: list[Sample]) -> None:
-    """Everything that `make run` shows at its end."""
-    print_accounts(accounts)
-    for sample in samples:
-        if sample.documents:
-            _print_sample(settings, sample)
+def print_summary(settings: Settings, accounts: Sequence[Account]) -> None:
+    """Where each pipeline's messages went, whether that is verified, and how to look at the data.
+
+    Differences come before notes, so that these are never the lines that are left out.
+    """
+    print_table(
+        "",
+        ("pipeline", "read", "stored", "dead letters", "filtered", "duplicates", ""),
+        [
+            (
+                account.pipeline,
+                account.counts.read,
+                account.counts.stored,
+                account.counts.dead_lettered,
+                account.counts.filtered,
+                account.counts.duplicates,
+                "verified" if account.balanced else "DIFFERS",
+            )
+            for account in accounts
+        ],
+    )
+    lines = list(remarks(accounts))
+    sys.stdout.writelines(f"{line}\n" for line in lines[:MOST_REMARKS])
+    if left_out := lines[MOST_REMARKS:]:
+        sys.stdout.write(f"… and {len(left_out)} more, which `make verify` lists.\n")
     if all(account.balanced for account in accounts):
         total = sum(account.counts.read for account in accounts)
-        sys.stdout.write(f"\nEverything is accounted for: {total} messages.\n")
+        sys.stdout.write(f"Everything is accounted for: {total} messages.\n")
     else:
-        sys.stdout.write("\nNOT everything is accounted for: see the lines above.\n")
-    if settings.files_at:
-        sys.stdout.write(f"Files: {settings.files_at}\n")
-    sys.stdout.write(next_steps(settings) + "\n")
+        sys.stdout.write("NOT everything is accounted for: `make verify` shows every table.\n")
+    if files := settings.files_at:
+        sys.stdout.write(f"Files: {_short(files)}\n")
+    sys.stdout.write(next_steps(settings, accounts) + "\n")
 
 
-def _print_sample(settings: Settings, sample: Sample) -> None:
-    names = dict.fromkeys(name for document in sample.documents for name in document)
-    # What a line is about comes before its numbers.
-    columns = sorted(names, key=lambda name: name not in {"day", *LABELS.values()})
-    rows = [[document.get(name) for name in columns] for document in sample.documents]
-    print_table(f"{settings.mongo_database}.{sample.collection}", columns, rows)
-    if left_out := sample.total - len(sample.documents):
-        limit = f" LIMIT={sample.total}" if sample.total > SHOWN_BY_ITSELF else ""
-        command = remedies.show(f"mongodb.{sample.collection}", settings)
-        sys.stdout.write(f"{left_out} more: `{command}{limit}` shows all\n")
+def _short(place: str) -> str:
+    """A local folder relative to the present one, if it lies below that."""
+    path = Path(place)
+    return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else place

@@ -1,8 +1,8 @@
-"""This project's code as one archive, for executors that have no checkout.
+"""Packs this project's code into an archive for executors, which have no checkout.
 
-No Python of this project runs on executors: the jobs use column functions, and `foreachBatch` runs
-on the driver. What is added to them (a sink's `foreachPartition`, a function typed into the shell)
-finds the code by this archive.
+The jobs run no Python of this project on executors: they use column functions, and `foreachBatch`
+runs on the driver. Additions do (a sink's `foreachPartition`, a function typed into the shell), and
+need this archive.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Final
 from runtime.files import write_whole
 from settings import PROJECT_ROOT
 
-# Of all files, so that the same code gives the same archive.
+# The date of every file, so that the same code gives the same archive.
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
 DIGEST_DIGITS: Final = 12
 
 
 def archive_path(home: Path) -> Path:
-    """Where the archive of the present code is, or will be."""
+    """The path of the present code's archive, which may not exist yet."""
     digest = hashlib.sha256(_packed()).hexdigest()[:DIGEST_DIGITS]
     return home / "spark" / f"millrace-{digest}.zip"
 
 
 def code_archive(home: Path) -> Path:
-    """The archive of the present code, written if it is not there yet.
+    """The archive of the present code, written if it does not exist yet.
 
-    Its name changes with the code: executors of a running job may fetch theirs at any moment.
+    Its name depends on the code, as executors of a running job may fetch theirs at any time.
     """
     path = archive_path(home)
     if not path.exists():
@@ -50,7 +50,7 @@ def _packed() -> bytes:
 
 
 def _files() -> Iterator[Path]:
-    """What an installation has too: modules, and the files that are read beside them."""
+    """The files of an installation: modules and package data."""
     with (PROJECT_ROOT / "pyproject.toml").open("rb") as file:
         setuptools = tomllib.load(file)["tool"]["setuptools"]
     for module in setuptools["py-modules"]:

@@ -1,6 +1,6 @@
-"""`make show`: a topic, dead letters, a table or a collection as a readable table.
+"""`make show`: prints a topic, dead letters, a table or a collection as a readable table.
 
-Raw messages are masked by the contract's sensitivity; stores hold no clear sensitive field.
+The sensitive fields of raw messages are masked; stores hold none in clear.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from spark_jobs.state.ledger import COLLECTION as LEDGER
 from sql import tables as sql_tables
 
 DEAD_LETTERS = "dead-letters"
-# Columns by which rows are chosen, and the option that gives each.
+# Columns that rows can be selected by -> the option for each.
 OPTIONS = {
     "assigned_team": "TEAM=",
     "created_hour": "HOUR=",
     "client_id": "CLIENT=",
     "nationality": "NATIONALITY=",
 }
-# Internals of the aggregates: the guard's memory and the sketch.
+# Internals of the aggregates: the last applied batch and the sketch.
 HIDDEN_FIELDS = ("applied", "clients_sketch")
 LABELS = TICKET_COLLECTIONS | PROFILE_COLLECTIONS
 NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
@@ -65,17 +65,17 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What of a table is wanted."""
+class RowFilter:
+    """Which rows of a place to show, and how many."""
 
     where: dict[str, str]
     limit: int
 
     def refuse_all_but(self, place: str, columns: Collection[str] = ()) -> None:
-        """Say that an option does not apply, instead of showing everything or nothing.
+        """Refuse options that do not apply, rather than show everything or nothing.
 
         Raises:
-            MillraceError: something is chosen by a column that the place does not have.
+            MillraceError: the place cannot be filtered by a given column.
         """
         useless = [OPTIONS[column] for column in self.where if column not in columns]
         if useless:
@@ -87,12 +87,12 @@ class Selection:
             )
 
 
-Show = Callable[[Settings, Selection], Iterable[Record]]
+Show = Callable[[Settings, RowFilter], Iterable[Record]]
 
 
 @dataclass(frozen=True)
 class Place:
-    """What can be shown: what it is, how, whether its newest records come first, whose it is."""
+    """What can be shown: a description, how to read it, its order, and its sink."""
 
     what: str
     show: Show
@@ -101,34 +101,34 @@ class Place:
 
 
 def show(
-    settings: Settings, what: str, selection: Selection, form: str, columns: Sequence[str] = ()
+    settings: Settings, what: str, wanted: RowFilter, form: str, columns: Sequence[str] = ()
 ) -> int:
-    """Print what `WHAT` names, or all names where it names nothing; gives the exit code.
+    """Print what `WHAT` names, or all names if it is empty; returns the exit code.
 
     Raises:
-        MillraceError: the name is unknown (lists the valid ones), or the store is away.
+        MillraceError: the name is unknown (lists the valid ones), or the store is unavailable.
     """
-    places = _places(settings)
+    places = places_of(settings)
     if not what:
         sys.stdout.write(f"make show WHAT=…, one of:\n{_listed(places)}\n")
         return 0
     name = what if what in places else _full_name(what, places, settings)
-    # One more than wanted tells whether there are more.
-    wanted = replace(selection, limit=selection.limit + 1)
+    # One more than the limit shows whether there are more.
+    one_more = replace(wanted, limit=wanted.limit + 1)
     readable = form in {"table", "vertical"}
-    records = list(places[name].show(settings, wanted))
+    records = list(places[name].show(settings, one_more))
     if readable and not records:
-        sys.stdout.write(f"{name}: nothing found{_asked_for(selection)}.\n")
+        sys.stdout.write(f"{name}: nothing found{_asked_for(wanted)}.\n")
         return 0
-    print_records(records[: selection.limit], form, title=name, columns=columns)
-    if readable and len(records) > selection.limit:
+    print_records(records[: wanted.limit], form, title=name, columns=columns)
+    if readable and len(records) > wanted.limit:
         which = "newest" if places[name].newest_first else "first"
-        sys.stdout.write(f"The {which} {selection.limit}; there are more: LIMIT= shows them.\n")
+        sys.stdout.write(f"The {which} {wanted.limit}; there are more: LIMIT= shows them.\n")
     return 0
 
 
-def _asked_for(selection: Selection) -> str:
-    chosen = ", ".join(f"{OPTIONS[column]}{value}" for column, value in selection.where.items())
+def _asked_for(wanted: RowFilter) -> str:
+    chosen = ", ".join(f"{OPTIONS[column]}{value}" for column, value in wanted.where.items())
     return f" for {chosen}" if chosen else ""
 
 
@@ -138,20 +138,20 @@ def _listed(places: Mapping[str, Place]) -> str:
 
 
 def _full_name(what: str, places: Mapping[str, Place], settings: Settings) -> str:
-    """The place that a short name means; a table comes before a collection of the same name."""
+    """The place with this short name; a table comes before a collection of the same name."""
     found = [name for name in places if name.rpartition(".")[2] == what]
     if found:
         if len(found) > 1:
-            sys.stderr.write(f"`{what}` is {found[0]} here; there is also {found[1]}.\n")
+            sys.stderr.write(f"Showing {found[0]};\nthere is also {found[1]}.\n")
         return found[0]
     everywhere = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
-    if place := _places(everywhere).get(what):
+    if place := places_of(everywhere).get(what):
         sink = place.sink
         command = remedies.show(
             what, settings.model_copy(update={"sinks": (*settings.sinks, sink)})
         )
         raise MillraceError(
-            f"`{what}`: {sink} is not among SINKS ({','.join(settings.sinks)}). If records were"
+            f"`{what}`: {sink} is not in SINKS ({','.join(settings.sinks)}). If records were"
             f" stored there: `{command}`."
         )
     raise MillraceError(
@@ -160,37 +160,38 @@ def _full_name(what: str, places: Mapping[str, Place], settings: Settings) -> st
     )
 
 
-def _places(settings: Settings) -> dict[str, Place]:
+def places_of(settings: Settings) -> dict[str, Place]:
+    """Everything that can be shown, by name."""
     places: dict[str, Place] = {}
     letters = {}
     for pipeline in PIPELINES:
         contract, topic = contract_of(pipeline), pipeline.topic(settings)
         letters[topic] = contract
         rejected = dead_letter_topic(topic)
-        places[topic] = _messages_of(topic, contract, f"topic: {pipeline.name} as they were sent")
-        what = f"topic: {pipeline.name} that were rejected, and why"
+        places[topic] = _messages_of(topic, contract, f"topic: {pipeline.name} as sent")
+        what = f"topic: rejected {pipeline.name}"
         places[rejected] = _dead_letters_of(rejected, {topic: contract}, what)
     customers = contract_of(CUSTOMERS)
-    whose = ("of the USA", "that are incomplete")
+    whose = ("customers in the USA", "incomplete customers")
     for topic, which in zip(settings.customers_output_topics, whose, strict=True):
-        places[topic] = _messages_of(topic, customers, f"topic: customers {which}")
-    places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "what was rejected, all topics")
+        places[topic] = _messages_of(topic, customers, f"topic: {which}")
+    places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "rejected messages")
     enabled = kinds_of(PIPELINES, settings)
-    # In this order of sinks: a short name means the first place of that name.
+    # The order of sinks matters: a short name means the first place with that name.
     kinds: list[type[Sink]] = [*SHOWN, *(kind for kind in enabled if kind not in SHOWN)]
     for kind in (kind for kind in kinds if kind in enabled):
         own = map(SHOWN[kind], PIPELINES) if kind in SHOWN else map(_rows_by_spark, enabled[kind])
         for found in own:
             places |= {name: replace(p, sink=kind.name) for name, p in found.items()}
-    places[f"mongodb.{LEDGER}"] = _documents_of(LEDGER, "the ledger, a document per micro-batch,")
+    places[f"mongodb.{LEDGER}"] = _documents_of(LEDGER, "ledger, one document per batch,")
     places[f"mongodb.{SUMMARIES}"] = _documents_of(SUMMARIES, "summaries of dead letters")
     return places
 
 
 def _messages_of(topic: str, contract: Contract, what: str) -> Place:
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(topic)
-        for message in newest_messages(settings, [topic], selection.limit):
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(topic)
+        for message in newest_messages(settings, [topic], wanted.limit):
             yield {
                 "partition": message.partition(),
                 "offset": message.offset(),
@@ -202,12 +203,12 @@ def _messages_of(topic: str, contract: Contract, what: str) -> Place:
 
 
 def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) -> Place:
-    """Dead letters of these source topics together."""
+    """The dead letters of these source topics together."""
     by_topic = {dead_letter_topic(source): contract for source, contract in contracts.items()}
 
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(name)
-        for message in newest_messages(settings, [*by_topic], selection.limit):
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(name)
+        for message in newest_messages(settings, [*by_topic], wanted.limit):
             headers = {
                 name: (value or b"").decode(errors="replace")
                 for name, value in message.headers() or []
@@ -230,11 +231,11 @@ def _rows_of(keyspace: str, table: str) -> Place:
     by_key = {column for column, kind, _ in shape.key if kind == "partition_key"}
     columns = [c for c in OPTIONS if c in by_key or f"{table}_{c}" in shape.indexes]
 
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(name, columns)
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(name, columns)
         session = connect(settings, timeout_seconds=10)
         try:
-            return select_rows(session, keyspace, table, selection.where, selection.limit)
+            return select_rows(session, keyspace, table, wanted.where, wanted.limit)
         finally:
             close(session)
 
@@ -244,40 +245,40 @@ def _rows_of(keyspace: str, table: str) -> Place:
 def _rows_of_sql(table: str) -> Place:
     columns = [name for name in OPTIONS if name in sql_tables.declared()[table].columns]
 
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(f"postgres.{table}", columns)
-        return sql_tables.select_rows(settings, table, selection.where, selection.limit)
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(f"postgres.{table}", columns)
+        return sql_tables.select_rows(settings, table, wanted.where, wanted.limit)
 
     return Place(f"rows in PostgreSQL{_by(columns)}", records)
 
 
 def _rows_of_files(name: str) -> Place:
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(f"files.{name}")
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(f"files.{name}")
         if faults := list(place_faults(settings)):
             raise MillraceError(f"Files: {'; '.join(fault.text for fault in faults)}.")
         if arrow_files(settings):
-            return show_set(settings, name, selection.limit, PIPELINES)
+            return show_set(settings, name, wanted.limit, PIPELINES)
         with (
             repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
             explained_errors(f"files {name}", FilesSink.unreadable),
         ):
-            return show_set(settings, name, selection.limit, PIPELINES, spark)
+            return show_set(settings, name, wanted.limit, PIPELINES, spark)
 
-    return Place("a set of files", records)
+    return Place("files", records)
 
 
 def _rows_by_spark(sink: Sink) -> dict[str, Place]:
-    """The tables of a sink that is not known here, read as for verification."""
+    """The tables of any other sink, read as `make verify` reads them."""
 
     def place(table: StoredTable) -> Place:
-        def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-            selection.refuse_all_but(f"{sink.name}.{table.name}")
+        def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+            wanted.refuse_all_but(f"{sink.name}.{table.name}")
             with (
                 repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
                 explained_errors(f"{sink.store} {table.place}", sink.unreadable),
             ):
-                rows = table.read(spark).limit(selection.limit).collect()
+                rows = table.read(spark).limit(wanted.limit).collect()
             return [row.asDict() for row in rows]
 
         return Place(f"rows in {sink.store}", records)
@@ -288,15 +289,15 @@ def _rows_by_spark(sink: Sink) -> dict[str, Place]:
 def _documents_of(collection: str, what: str) -> Place:
     columns = [label] if (label := LABELS.get(collection)) in OPTIONS else []
 
-    def records(settings: Settings, selection: Selection) -> Iterable[Record]:
-        selection.refuse_all_but(f"mongodb.{collection}", columns)
+    def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
+        wanted.refuse_all_but(f"mongodb.{collection}", columns)
         with connect_mongodb(settings) as client:
             check_mongodb(client, settings)
             database = confirmed_database(client, settings)
-            cursor = database[collection].find(dict(selection.where)).sort("_id", 1)
+            cursor = database[collection].find(dict(wanted.where)).sort("_id", 1)
             return [
                 {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
-                for document in cursor.limit(selection.limit)
+                for document in cursor.limit(wanted.limit)
             ]
 
     return Place(f"{what} in MongoDB{_by(columns)}", records)
@@ -316,7 +317,7 @@ def _file_sets(pipeline: Pipeline) -> dict[str, Place]:
 
 
 def _aggregates(pipeline: Pipeline) -> dict[str, Place]:
-    what = f"an aggregate of {pipeline.name}"
+    what = "aggregate"
     return {f"mongodb.{name}": _documents_of(name, what) for name in pipeline.collections}
 
 
@@ -330,10 +331,10 @@ SHOWN: Mapping[type[Sink], Callable[[Pipeline], dict[str, Place]]] = {
 
 
 def _by(columns: Collection[str]) -> str:
-    """The options by which a place's records can be chosen."""
+    """The options that filter a place's records."""
     return f"; {' '.join(OPTIONS[column] for column in columns)}" if columns else ""
 
 
 def _time(header: str | None) -> datetime | str | None:
-    """The time that a header tells; what is no number stands as it is."""
+    """The time in a header; anything but a number is returned as it is."""
     return instant_or_number(int(header)) if header and NUMBER.fullmatch(header) else header

@@ -1,4 +1,4 @@
-"""A Spark session for the commands that prove or repair a store."""
+"""A Spark session for commands that verify or repair a store."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Say = Callable[[str], None]
 def repair_session(
     settings: Settings, name: str, say: Say, *, is_brief: bool = False
 ) -> Iterator[SparkSession]:
-    """A session under a name of its own, which ends with the block.
+    """A session with the given name, which ends with the block.
 
     `is_brief`: see `build_session`.
 
     Raises:
-        MillraceError: Java, the connectors or Spark's driver could not be brought up.
+        MillraceError: Java, the connectors or Spark's driver could not be started.
     """
     ensure_jars(settings, ["spark"], say, find_java(settings, say))
     spark = build_session(settings, name, is_brief=is_brief)

@@ -23,7 +23,7 @@ from spark_jobs.state.ledger import Document, Ledger
 
 
 def show_status(settings: Settings) -> int:
-    """Print what can be seen at this moment; gives 1 where a service is away."""
+    """Print the present state; returns 1 if a service is down or does not answer."""
     states = stack.states(settings)
     print_table(
         f"Services (STACK={settings.stack})",
@@ -71,7 +71,7 @@ def _attempt(part: Any, settings: Settings) -> str | None:
 
 
 def print_notes(states: list[ServiceState]) -> None:
-    """What someone should know of a service; of one that died, the end of its log too."""
+    """Notes about services; for one that died, also the end of its log."""
     for state in states:
         if state.note:
             sys.stdout.write(f"{state.name}: {state.note}\n")
@@ -84,7 +84,7 @@ def _print_missing(states: list[ServiceState], stack: str) -> None:
     remedy = {
         "embedded": "`make up` starts what is missing.",
         "docker": "`STACK=docker make up` starts what is missing.",
-        "external": "Millrace does not start them: `make doctor` says more.",
+        "external": "Millrace does not start them; see `make doctor`.",
     }[stack]
     if down:
         sys.stdout.write(f"Not up: {', '.join(down)}. {remedy}\n")
@@ -117,7 +117,7 @@ def _print_topics(settings: Settings) -> None:
 
 
 def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, int]:
-    """Partition -> the offset up to which every job of a pipeline has read."""
+    """Partition -> the offset up to which every part of a pipeline has read."""
     ends = [
         {p: end for p, (_, end) in last.offsets.items()}
         for part in present_parts(pipeline, database)

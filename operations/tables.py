@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from bson.datetime_ms import DatetimeMS
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,13 +22,13 @@ from spark_jobs.sinks.files.csv_text import csv_lines
 
 FORMATS = ("table", "vertical", "csv", "json")
 ALL_COLUMNS = "all"
-# Where the output is not a terminal there is no width to ask for.
+# Files and pipes have no width of their own.
 WIDTH_OF_FILES = 160
-# What a table needs besides its cells: a line before each column and one at the end, and padding.
+# A table's width is that of its cells plus a line per column, one at the end, and padding.
 LINES, PADDING = 1, 2
-# Texts narrower than this are wrapped into a column that nobody can read.
+# Text wrapped into a narrower column is unreadable.
 NARROWEST_TEXT = 20
-# Columns that few people look for: where a record came from, keys and digests.
+# Columns that few people look for, left out first: lineage, key ids, update times.
 RARELY_WANTED = re.compile(r"kafka_|hash_key_id$|batch_id$|updated_at$")
 UUID = re.compile(
     r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE
@@ -38,7 +39,7 @@ Record = Mapping[str, Any]
 
 
 def say(text: str) -> None:
-    """Print a line at once, also where the output is not a terminal."""
+    """Print a line and flush, so that pipes get it at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -53,8 +54,8 @@ def print_records(
 ) -> None:
     """Print records in one of `FORMATS`; columns in the order in which they first appear.
 
-    A table that is wider than the terminal shows the columns that fit and names the others. With
-    `columns` these are shown (`all` of them), vertically where they do not fit.
+    A table that is wider than the terminal shows the columns that fit and names the others. The
+    given `columns` (or `all`) are always shown, vertically if they do not fit.
 
     Raises:
         MillraceError: `columns` names one that no record has.
@@ -80,9 +81,9 @@ def print_records(
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; numbers to the right. Texts stand as they are, markup in them too.
+    """Print a table with numbers right-aligned; text is printed as it is, including markup.
 
-    No word is broken: what is wider than the terminal is printed closely, or else vertically.
+    No word is broken: a wide table is printed without padding, or else vertically.
     """
     values = [list(row) for row in rows]
     cells = [[_cell(value) for value in line] for line in values]
@@ -139,9 +140,9 @@ def _fits(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
 def _widths_that_fit(
     columns: Sequence[str], cells: Sequence[Sequence[str]], padding: int
 ) -> list[int] | None:
-    """The width of each column, texts wrapped between words and none of them into a narrow column.
+    """The width of each column, with text wrapped between words, never into a narrow column.
 
-    None where that is wider than the terminal.
+    None if that is wider than the terminal.
     """
 
     def narrowest(name: str, texts: Sequence[str]) -> int:
@@ -162,7 +163,10 @@ def _widths_that_fit(
 
 
 def _print_what_fits(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """The columns that fit, ids and times cut short; the others are named."""
+    """Print the columns that fit, ids and times shortened, and name the others.
+
+    The first column that does not fit is cut to the space that is left, if that is readable.
+    """
     cells = [[_short(value) for value in line] for line in rows]
     widths = dict(zip(columns, _widths(columns, cells), strict=True))
     wanted = sorted(columns, key=lambda name: bool(RARELY_WANTED.match(name)))
@@ -171,19 +175,30 @@ def _print_what_fits(title: str, columns: Sequence[str], rows: Sequence[Sequence
         if _needed([widths[each] for each in (*kept, name)], PADDING) <= console().width:
             kept.append(name)
     left_out = [name for name in columns if name not in kept]
-    if columns[0] in left_out:
+    space = console().width - _needed([widths[each] for each in kept], PADDING) - LINES - PADDING
+    main = next((name for name in left_out if not RARELY_WANTED.match(name)), None)
+    if main and kept and space >= max(NARROWEST_TEXT, cell_len(main)):
+        kept.append(main)
+        for line in cells:
+            line[columns.index(main)] = _cut(line[columns.index(main)], space)
+    if columns[0] not in kept:
         _print_vertically(title, columns, rows)
         return
     chosen = [position for position, name in enumerate(columns) if name in kept]
     print_table(title, [columns[p] for p in chosen], [[line[p] for p in chosen] for line in cells])
     hint = (
-        f"Not shown: {', '.join(left_out)}. COLUMNS={left_out[0]},… or FORMAT=vertical shows them."
+        f"Not shown in full: {', '.join(left_out)}. FORMAT=vertical or"
+        f" COLUMNS={shlex.quote(left_out[0])} shows more."
     )
     console().print(Text(hint))
 
 
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
+
+
 def _print_vertically(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A line for each value, below a line for each record."""
+    """Print a heading for each record and a line for each value."""
     _print_title(title)
     widest = max(map(cell_len, columns), default=0)
     target = console()
@@ -199,7 +214,7 @@ def _print_vertically(title: str, columns: Sequence[str], rows: Sequence[Sequenc
 
 
 def _print_title(title: str) -> None:
-    # Apart from the table, in whose width a long title would be broken.
+    # Not as part of the table, which would break a title that is wider.
     if title:
         console().print(Text(title, style="italic"))
 
@@ -229,9 +244,9 @@ def _cell(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    """A cell with a time to the second, and a UUID or a digest by its first digits."""
+    """A cell, with times to the second and only the first digits of UUIDs and digests."""
     if isinstance(value, datetime):
-        # What comes without a time zone is UTC.
+        # Times without a zone are UTC.
         moment = value if value.tzinfo is None else value.astimezone(UTC)
         return moment.strftime("%Y-%m-%d %H:%M:%SZ")
     text = _cell(value)
@@ -244,5 +259,5 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    # A time of MongoDB that no `datetime` can be.
+    # MongoDB can hold times beyond `datetime`.
     return f"{int(value)}" if isinstance(value, DatetimeMS) else str(value)

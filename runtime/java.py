@@ -54,7 +54,7 @@ def find_java(settings: Settings, report: Callable[[str], object] = print) -> Ja
     return _own_java(report) or _wheel_java(settings, report)
 
 
-def present_java(report: Callable[[str], object]) -> Java | None:
+def installed_java(report: Callable[[str], object]) -> Java | None:
     """The Java that `find_java` would use; None if it would have to install one."""
     if own := _own_java(report):
         return own

@@ -1,7 +1,7 @@
-"""`make bench`: what the platform does in a second, beside what its parts could do at most.
+"""`make bench`: the platform's rows per second, compared with what its parts can do.
 
-On a stack of its own: `MILLRACE_HOME/bench`, other ports. Variants run in turn (A B A B) in one
-warm session, so that a slow hour of the machine meets all of them; then jobs as processes.
+It runs on its own stack: `MILLRACE_HOME/bench`, other ports. Variants alternate (A B A B) in one
+warm session, so that a slow phase of the machine affects all of them; then jobs run as processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from local_stack import stack
 from operations.bench.jobs import latency, peak_memory, start_up
 from operations.bench.pipelines import Warm
-from operations.bench.results import Results, Row, committed, save, worse_than
+from operations.bench.results import BenchRow, Results, committed, save, worse_than
 from operations.bench.topics import Topics, produce, produce_by_command, produce_ready_bytes
 from operations.own_stack import own_settings
 from operations.prepare import prepare_stores
@@ -39,7 +39,7 @@ TABLES = tuple(table.name for table in TICKETS.tables)
 WARM_UPS = 2
 LATENCY_SECONDS = 20
 SMALL_BACKLOG, LARGE_BACKLOG = 300_000, 3_000_000
-# The large backlog is not worked off: what bounds memory shows long before.
+# The large backlog is not processed to its end: memory use shows long before.
 MEMORY_SECONDS = 30
 COLUMNS = ("group", "row", "median", "unit", "range", "ratio", "of")
 Measure = Callable[[], float]
@@ -49,7 +49,7 @@ Measure = Callable[[], float]
 class Sizes:
     """How much is measured."""
 
-    # Two full batches and one; with a round number rounding leaves another, of a message or two.
+    # Just under a round number, whose rounding would leave an extra batch of a message or two.
     tickets: int = 199_900
     profiles: int = 99_900
     rounds: int = 2
@@ -57,7 +57,7 @@ class Sizes:
 
 
 def bench(settings: Settings, sizes: Sizes) -> int:
-    """Measure, print, compare with the committed results, and write them; gives the exit code."""
+    """Measure, print, compare with the committed results, write files; returns the exit code."""
     started = time.monotonic()
     own = own_settings(settings, "bench", "measures", SINKS=",".join((*SINKS, "postgres")))
     ensure_jars(own, ["spark"], say, find_java(own, say))
@@ -85,7 +85,7 @@ def report(results: Results, name: str) -> None:
     if former is None:
         say("no committed results to compare with")
     elif former["sizes"] != results.sizes:
-        say(f"not compared with the committed results, which are of {former['sizes']}")
+        say(f"not compared: the committed results have other sizes, {former['sizes']}")
     else:
         worse = worse_than(former, results.document())
         for line in worse:
@@ -96,10 +96,10 @@ def report(results: Results, name: str) -> None:
     say(f"written: {paths}")
 
 
-def in_turn(rounds: int, variants: Sequence[tuple[Row, Measure]]) -> list[Row]:
-    """Measure each row once in each round: in the order given, then backwards, and so on.
+def in_turn(rounds: int, variants: Sequence[tuple[BenchRow, Measure]]) -> list[BenchRow]:
+    """Measure each row once per round, alternately in the given and in reverse order.
 
-    So no row always comes after the same other one, whatever that leaves behind.
+    So no row always follows the same other row and inherits its leftovers.
     """
     for number in range(1, rounds + 1):
         for row, measure in variants if number % 2 else reversed(variants):
@@ -108,35 +108,38 @@ def in_turn(rounds: int, variants: Sequence[tuple[Row, Measure]]) -> list[Row]:
     return [row for row, _ in variants]
 
 
-def _producers(own: Settings, sizes: Sizes) -> list[Row]:
+def _producers(own: Settings, sizes: Sizes) -> list[BenchRow]:
     count, group = sizes.tickets, "produce"
     command = "command with --processes 2, start included"
-    say("a first run warms the broker up")
+    say("warming up the broker")
     produce_ready_bytes(own, count)
     produce(own, count)
     return in_turn(
         sizes.rounds,
         [
-            (Row(CEILING, group), partial(produce_ready_bytes, own, count)),
-            (Row("one process", group, reference=CEILING), partial(produce, own, count)),
-            (Row(command, group, reference=CEILING), partial(produce_by_command, own, 5 * count)),
+            (BenchRow(CEILING, group), partial(produce_ready_bytes, own, count)),
+            (BenchRow("one process", group, reference=CEILING), partial(produce, own, count)),
+            (
+                BenchRow(command, group, reference=CEILING),
+                partial(produce_by_command, own, 5 * count),
+            ),
         ],
     )
 
 
-def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
+def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
     topics = Topics(own)
     topics.fill(TICKETS, sizes.tickets)
     topics.fill(PROFILES, sizes.profiles)
     spark = build_session(own, "bench")
     try:
         warm = Warm(own, spark, topics)
-        say("first runs of each warm the session up")
+        say("warming up the session")
         for _, measure in WARM_UPS * _wholes(warm):
             measure()
         variants = in_turn(sizes.rounds, _variants(warm))
-        # Not first, as these are what the aims are about: Java compiles the code of plans, of the
-        # baseline's too, for many minutes. The ceilings have it compiled, lest they look low.
+        # The whole pipelines come after the variants: Java compiles plans for many minutes, and
+        # the targets are about them. The ceilings come last, so that they do not look too low.
         rows = [*in_turn(sizes.rounds + 1, _wholes(warm)), *variants]
         rows += in_turn(sizes.rounds, [*_reading(warm), *_sinks(warm)])
         warm.forget()
@@ -145,20 +148,20 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[Row]:
     return [*rows, series_limit(rows, LIMIT), series_limit(rows, LIMIT_DIRECT, DIRECT)]
 
 
-def _wholes(warm: Warm) -> list[tuple[Row, Measure]]:
+def _wholes(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     return [
-        (Row(BASELINE, "tickets"), partial(warm.baseline, TICKETS)),
-        (Row(WHOLE, "tickets", reference=BASELINE), partial(warm.whole, TICKETS)),
+        (BenchRow(BASELINE, "tickets"), partial(warm.baseline, TICKETS)),
+        (BenchRow(WHOLE, "tickets", reference=BASELINE), partial(warm.whole, TICKETS)),
         (
-            Row(WHOLE_DIRECT, "tickets", reference=BASELINE),
+            BenchRow(WHOLE_DIRECT, "tickets", reference=BASELINE),
             partial(warm.whole, TICKETS, writer="direct"),
         ),
-        (Row(PROFILES_WHOLE, "profiles", reference=WHOLE), partial(warm.whole, PROFILES)),
+        (BenchRow(PROFILES_WHOLE, "profiles", reference=WHOLE), partial(warm.whole, PROFILES)),
     ]
 
 
-def _variants(warm: Warm) -> list[tuple[Row, Measure]]:
-    return _beside_baseline(
+def _variants(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+    return _against_baseline(
         "tickets",
         {
             "whole pipeline and files": partial(warm.whole, TICKETS, SINKS),
@@ -169,8 +172,8 @@ def _variants(warm: Warm) -> list[tuple[Row, Measure]]:
     )
 
 
-def _reading(warm: Warm) -> list[tuple[Row, Measure]]:
-    return _beside_baseline(
+def _reading(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+    return _against_baseline(
         "tickets",
         {
             PARSED: partial(warm.parse, TICKETS),
@@ -179,7 +182,7 @@ def _reading(warm: Warm) -> list[tuple[Row, Measure]]:
     )
 
 
-def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
+def _sinks(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     rows = {
         **{f"cassandra {name}": partial(warm.sink, TICKETS, "cassandra", name) for name in TABLES},
         **{
@@ -192,44 +195,48 @@ def _sinks(warm: Warm) -> list[tuple[Row, Measure]]:
         "files, all sets": partial(warm.sink, TICKETS, "files"),
         "postgres": partial(warm.sink, TICKETS, "postgres"),
     }
-    return _beside_baseline("one sink, cached rows", rows)
+    return _against_baseline("one sink, cached rows", rows)
 
 
-def _beside_baseline(group: str, variants: Mapping[str, Measure]) -> list[tuple[Row, Measure]]:
-    return [(Row(name, group, reference=BASELINE), measure) for name, measure in variants.items()]
+def _against_baseline(
+    group: str, variants: Mapping[str, Measure]
+) -> list[tuple[BenchRow, Measure]]:
+    return [
+        (BenchRow(name, group, reference=BASELINE), measure) for name, measure in variants.items()
+    ]
 
 
-def series_limit(rows: Sequence[Row], name: str, writer: str = "") -> Row:
-    """What a pipeline could do that did nothing but its parts, one after the other.
+def series_limit(rows: Sequence[BenchRow], name: str, writer: str = "") -> BenchRow:
+    """The rate of a pipeline that only runs its parts one after the other.
 
-    Reading, judging and deduplicating, then each table at the rate that it takes alone.
+    The parts: reading, validating and deduplicating, then each table at its rate alone.
     """
     medians = {row.name: row.median for row in rows}
     parts = [DEDUPLICATED, *(f"cassandra {table}{writer}" for table in TABLES)]
     limit = 1 / sum(1 / medians[part] for part in parts)
-    return Row(name, "tickets", reference=BASELINE, values=[limit])
+    return BenchRow(name, "tickets", reference=BASELINE, values=[limit])
 
 
-def _jobs(own: Settings, sizes: Sizes) -> list[Row]:
+def _jobs(own: Settings, sizes: Sizes) -> list[BenchRow]:
     group = "a job as a process"
     rows = []
     for rate in (200, 2000):
-        told = latency(own, rate, LATENCY_SECONDS)  # once: most of it is warming up
+        found = latency(own, rate, LATENCY_SECONDS)  # once: most of it is warming up
         rows += [
-            Row(f"latency at {rate}/s, p50", group, "s", values=[told.p50]),
-            Row(f"latency at {rate}/s, p99", group, "s", values=[told.p99]),
+            BenchRow(f"latency at {rate}/s, p50", group, "s", values=[found.p50]),
+            BenchRow(f"latency at {rate}/s, p99", group, "s", values=[found.p99]),
         ]
-        say(f"{group}: latency at {rate}/s: {told}")
-    start = Row("from command to first committed batch", group, "s")
+        say(f"{group}: latency at {rate}/s: {found}")
+    start = BenchRow("from command to first committed batch", group, "s")
     rows += in_turn(sizes.rounds, [(start, partial(start_up, own, 1000))])
     for backlog in (SMALL_BACKLOG, LARGE_BACKLOG):
-        row = Row(f"peak memory, backlog of {backlog}", group, "MB")
+        row = BenchRow(f"peak memory, backlog of {backlog}", group, "MB")
         rows += in_turn(1, [(row, partial(peak_memory, own, backlog, MEMORY_SECONDS))])
     return rows
 
 
 def judge(results: Results) -> list[str]:
-    """Whether the aims are met, a line for each."""
+    """A line for each target: whether it is met."""
     rows = {row.name: row.median for row in results.rows if row.values}
     aims = [
         ("whole pipeline / baseline", WHOLE, BASELINE, 1.5),
@@ -246,6 +253,6 @@ def judge(results: Results) -> list[str]:
     ]
     for name, most in (("latency at 200/s, p50", 1.0), ("latency at 200/s, p99", 2.0)):
         if name in rows:
-            told = "met" if rows[name] < most else "NOT MET"
-            lines.append(f"{told}: {name}: {rows[name]:.2f} s, wanted less than {most} s")
+            verdict = "met" if rows[name] < most else "NOT MET"
+            lines.append(f"{verdict}: {name}: {rows[name]:.2f} s, wanted less than {most} s")
     return lines

@@ -1,4 +1,4 @@
-"""Measurements of a job as a process of its own: latency, start-up, memory."""
+"""Measures a job in its own process: latency, start-up, memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 
-# Work and time for the JVM to compile what every batch runs.
+# Enough for the JVM to compile the code that every batch runs.
 WARM_TICKETS, WARM_SECONDS = 20_000, 60
 JOB_SECONDS = 180
 PROBES_PER_SECOND = 20
@@ -49,7 +49,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's process, its settings, and when its command was given."""
+    """A job's process, its settings, and when it was started."""
 
     settings: Settings
     process: psutil.Process
@@ -57,12 +57,12 @@ class Job:
     started: float
 
     def runs(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still running."""
         return self.child.poll() is None
 
 
 class Probes:
-    """Passes messages on and remembers when some of them went."""
+    """Passes messages on and remembers when some of them were sent."""
 
     def __init__(self, tickets: Iterator[Message], every: int) -> None:
         self.tickets, self.every = tickets, every
@@ -81,8 +81,8 @@ class Probes:
 def latency(settings: Settings, rate: int, seconds: float) -> Latency:
     """Latency of a continuous job with every guarantee, at a steady rate of tickets.
 
-    Of a job that has run for a while: it begins with a backlog, and a minute of the load goes by
-    before any ticket counts. For so long the JVM is busy with compiling.
+    Measured once the job is warm: it first processes a backlog and a minute of load, during which
+    the JVM is busy compiling.
     """
     with job_on(settings, f"latency{rate}", before=WARM_TICKETS) as job:
         tickets = TicketGenerator(time.monotonic_ns()).messages(0)
@@ -98,7 +98,7 @@ def latency(settings: Settings, rate: int, seconds: float) -> Latency:
     if len(waited) < PROBES_PER_SECOND:
         raise BenchError(
             f"Only {len(waited)} tickets were seen in {seconds:.0f} s at {rate} a second: this"
-            " machine cannot keep up, so there is no latency to tell."
+            " machine cannot keep up, so there is no latency to report."
         )
     cuts = quantiles(waited, n=100)
     return Latency(cuts[49], cuts[98])
@@ -112,9 +112,9 @@ def start_up(settings: Settings, records: int) -> float:
 
 
 def peak_memory(settings: Settings, backlog: int, seconds: float) -> float:
-    """Most megabytes that a job holds (JVM and Python) while it works on a backlog.
+    """Peak memory of a job (JVM and Python) in megabytes while it processes a backlog.
 
-    It ends with the backlog, or after these seconds.
+    The measurement ends with the backlog, or after the given seconds.
     """
     with job_on(settings, f"memory{backlog}", before=backlog, options=["--available-now"]) as job:
         most, deadline = 0.0, job.started + seconds
@@ -126,7 +126,7 @@ def peak_memory(settings: Settings, backlog: int, seconds: float) -> float:
 
 @contextmanager
 def steady_load(settings: Settings, tickets: Probes, rate: int) -> Iterator[None]:
-    """Tickets that come at a steady rate for as long as the block lasts."""
+    """Send tickets at a steady rate while the block runs."""
     producer = Thread(target=_produce, args=(settings, tickets, rate))
     producer.start()
     try:
@@ -144,7 +144,7 @@ def _produce(settings: Settings, probes: Probes, rate: int) -> None:
 
 
 def _until_readable(session: Session, probes: Probes, seconds: float) -> list[float]:
-    """Wait for each ticket in turn, oldest first; gives the seconds each one took."""
+    """Wait for each ticket in turn, oldest first; returns the seconds that each took."""
     statement = session.prepare("SELECT ticket_id FROM support.tickets WHERE ticket_id = ?")
     waited, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
@@ -179,7 +179,7 @@ def job_on(
     options: Sequence[str] = (),
     environment: dict[str, str] | None = None,
 ) -> Iterator[Job]:
-    """A job of tickets as a process, on a topic and state of its own; killed at the end."""
+    """A tickets job in its own process, with its own topic and state; killed at the end."""
     unique = f"{name}-{time.monotonic_ns()}"
     own = fresh_settings(settings, settings.millrace_home / "runs" / unique, STORES)
     own = own.model_copy(update={"tickets_topic": f"bench-{unique}"})
@@ -216,7 +216,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def megabytes(process: psutil.Process) -> float:
-    """What a process and those that it started hold in memory."""
+    """The memory of a process and its children, in megabytes."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:

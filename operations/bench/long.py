@@ -1,4 +1,4 @@
-"""`make bench-long`: what holds for hours: millions of tickets, and thousands of small batches."""
+"""`make bench-long`: long runs, with millions of tickets and thousands of small batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pymongo.database import Database
 from local_stack import stack
 from operations.bench.bench import report
 from operations.bench.jobs import Job, Probes, job_on, megabytes, steady_load
-from operations.bench.results import Results, Row
+from operations.bench.results import BenchRow, Results
 from operations.own_stack import own_settings
 from operations.prepare import prepare_stores
 from operations.tables import say
@@ -28,12 +28,12 @@ from spark_jobs.tickets import TICKETS
 SAMPLE_SECONDS = 1.0
 PART = 1_000_000
 SMALL_BATCHES, SMALL_RATE = 2000, 30
-# Of the small batches: how many are compared, at the beginning (warm by then) and at the end.
+# How many small batches are compared, after the first ones have warmed up, and at the end.
 WARM_BATCHES, COMPARED_BATCHES = 300, 300
 
 
 def bench_long(settings: Settings, tickets: int) -> int:
-    """Measure, print, compare with the committed results, and write them; gives the exit code."""
+    """Measure, print, compare with the committed results, write files; returns the exit code."""
     own = own_settings(settings, "bench", "measures", SINKS="cassandra,mongodb")
     ensure_jars(own, ["spark"], say, find_java(own, say))
     try:
@@ -47,15 +47,15 @@ def bench_long(settings: Settings, tickets: int) -> int:
     return 0
 
 
-def _backlog(own: Settings, tickets: int) -> list[Row]:
-    """A job works off a large backlog: rows per second in its parts, and the memory it takes."""
+def _backlog(own: Settings, tickets: int) -> list[BenchRow]:
+    """Process a large backlog: rows per second in parts of it, and the memory used."""
     group = f"backlog of {tickets}"
     first = f"rows 1 to {PART}"
-    rates = Row(first, group)
-    last = Row(f"the last {PART}", group, reference=first)
-    whole = Row("all", group, reference=first)
-    memory = Row("peak memory", group, "MB")
-    early = Row(f"peak memory up to {PART} rows", group, "MB")
+    rates = BenchRow(first, group)
+    last = BenchRow(f"the last {PART}", group, reference=first)
+    whole = BenchRow("all", group, reference=first)
+    memory = BenchRow("peak memory", group, "MB")
+    early = BenchRow(f"peak memory up to {PART} rows", group, "MB")
     with (
         job_on(own, "long", before=tickets, options=["--available-now"]) as job,
         connect_mongodb(own) as client,
@@ -72,7 +72,7 @@ def _backlog(own: Settings, tickets: int) -> list[Row]:
 
 
 def _watch(job: Job, database: Database[Document], tickets: int) -> list[tuple[int, float]]:
-    """Messages read and megabytes held, now and then until the job ends."""
+    """Sample messages read and memory in megabytes until the job ends."""
     seen: list[tuple[int, float]] = []
     said, ledger = 0, Ledger(database, TICKETS.name)
     while job.runs():
@@ -90,22 +90,22 @@ def _watch(job: Job, database: Database[Document], tickets: int) -> list[tuple[i
 
 
 def _rate(entries: Sequence[Entry], start: int, end: int) -> float:
-    """Rows per second between two numbers of messages, by when the ledger got its entries."""
+    """Rows per second between two message counts, by the times of the ledger's entries."""
     read, marks = 0, []
     for entry in entries:
         read += entry.counts.read
         if entry.moment:
             marks.append((read, entry.moment.uptime_seconds))
-    # From the end of a batch, as the first one includes the start of the job.
+    # Measured from the end of a batch, as the first one includes the job's start.
     inside = [(count, at) for count, at in marks if start < count <= end]
     (first, began), (final, ended) = inside[0], inside[-1]
     return (final - first) / (ended - began)
 
 
-def _small_batches(own: Settings, batches: int) -> list[Row]:
-    """A job takes thousands of batches of a few tickets: is a late one as quick as an early one."""
+def _small_batches(own: Settings, batches: int) -> list[BenchRow]:
+    """Process thousands of small batches, to compare late ones with early ones."""
     group = f"{batches} small batches"
-    early, late = Row("early batches", group, "s"), Row("late batches", group, "s")
+    early, late = BenchRow("early batches", group, "s"), BenchRow("late batches", group, "s")
     with job_on(own, "small", environment={"TRIGGER_INTERVAL_SECONDS": "0"}) as job:
         tickets = Probes(TicketGenerator(1).messages(0), every=SMALL_RATE)
         with steady_load(job.settings, tickets, SMALL_RATE), connect_mongodb(own) as client:

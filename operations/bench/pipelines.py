@@ -1,7 +1,7 @@
-"""Variants of a benchmark that run in one warm Spark session: whole pipelines and their parts.
+"""Benchmark variants that run in one warm Spark session: whole pipelines and their parts.
 
-What a promise costs is told by a run without it. There is no setting that switches one off: it is
-patched out here, in the benchmark's own process.
+A run without a guarantee shows what the guarantee costs. No setting switches one off: it is patched
+out here, in the benchmark's process.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from spark_jobs.state.ledger import Confirmations, Document, Ledger
 from spark_jobs.transforms.outcomes import STORED
 
 POLL_SECONDS = 0.02
-# All services together take less than this share of one processor when nobody asks them anything.
+# The share of one processor that all services together use less than when idle.
 QUIET_SHARE, QUIET_PAUSE_SECONDS, QUIET_SECONDS = 0.1, 0.5, 10
 KEPT = ("spark.sql.redaction.options.regex", "spark.sql.session.timeZone")
 STORES = ("cassandra", "mongodb")
 
 
 class BenchError(MillraceError):
-    """A variant did not do its work, so its time means nothing."""
+    """A variant did not do its work, so its time is meaningless."""
 
 
 @dataclass
 class Warm:
-    """One warm session on the benchmark's stack, and the topics that wait to be processed."""
+    """A warm session on the benchmark's stack, and the filled topics."""
 
     settings: Settings
     spark: SparkSession
@@ -69,30 +69,30 @@ class Warm:
     ) -> float:
         """Rows per second of a pipeline with every guarantee, from nothing to the topic's end."""
         with self._fresh(pipeline, sinks, writer) as (own, database):
-            seconds = self._work_off(pipeline, own, database)
+            seconds = self._process(pipeline, own, database)
             self._must_be_complete(pipeline, own, database)
             return self.topics.records(pipeline) / seconds
 
     def without_deduplication(self, pipeline: Pipeline) -> float:
-        """The same, with every arrival stored."""
+        """The same, storing every arrival."""
         with patch.object(pipeline_run, "select_first_arrivals", lambda records, **_: records):
             return self.whole(pipeline)
 
     def without_second_table(self, pipeline: Pipeline) -> float:
-        """The same, with the first table only."""
+        """The same, with only the first table."""
         return self.whole(replace(pipeline, tables=pipeline.tables[:1]))
 
     def without_ledger(self, pipeline: Pipeline) -> float:
-        """The same without confirmations and ledger: a crash would double the aggregates' batch."""
+        """The same without confirmations and ledger: a crash would apply a batch twice."""
         with ExitStack() as patches, self._fresh(pipeline, STORES) as (own, database):
             nothing: Any = lambda *_: None  # noqa: E731
             patches.enter_context(patch.object(BatchWriter, "_confirm", nothing))
             patches.enter_context(patch.object(Confirmations, "add", nothing))
             patches.enter_context(patch.object(Confirmations, "sinks", lambda _: frozenset()))
-            return self.topics.records(pipeline) / self._work_off(pipeline, own, database)
+            return self.topics.records(pipeline) / self._process(pipeline, own, database)
 
     def baseline(self, pipeline: Pipeline) -> float:
-        """Rows per second of the baseline: see tests/benchmarks/baseline.py."""
+        """Rows per second of the baseline, tests/benchmarks/baseline.py."""
         variant = baseline_module()
         session = connect(self.settings)
         try:
@@ -107,14 +107,14 @@ class Warm:
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def parse(self, pipeline: Pipeline) -> float:
-        """Rows per second of reading, parsing and judging alone."""
+        """Rows per second of reading, parsing and validating alone."""
         classified = self._classified(pipeline)
         started = time.monotonic()
         classified.write.format("noop").mode("overwrite").save()
         return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def deduplicate(self, pipeline: Pipeline) -> float:
-        """Rows per second of a stream that reads, parses, judges and drops later arrivals."""
+        """Rows per second of a stream that reads, parses, validates and drops later arrivals."""
         with self._fresh(pipeline, STORES) as (own, _):
             partitions = deduplication_partitions(self.spark)
             arrivals = stream_messages(self.spark, own, pipeline.topic(own)).transform(
@@ -131,7 +131,7 @@ class Warm:
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def sink(self, pipeline: Pipeline, name: str, *tables: str, writer: str = "connector") -> float:
-        """Rows per second that one sink takes of rows that lie in memory; all or some tables."""
+        """Rows per second that one sink writes from memory, into all or some tables."""
         records, summary = self._cache(pipeline)
         counted = pipeline
         if tables:
@@ -140,13 +140,13 @@ class Warm:
         with self._fresh(pipeline, (name,), writer) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
-            if sink.collections:  # which gets what the rows add up to
+            if sink.collections:  # writes what the rows add up to
                 summary = summarised(counted, records)
             sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
     def forget(self) -> None:
-        """Let go of the rows in memory."""
+        """Release the cached rows."""
         for records, _ in self._cached.values():
             records.unpersist()
         self._cached.clear()
@@ -169,7 +169,7 @@ class Warm:
     def _fresh(
         self, pipeline: Pipeline, sinks: tuple[str, ...], writer: str = "connector"
     ) -> Iterator[tuple[Settings, Database[Document]]]:
-        """Settings and database of a job that has stored nothing yet, over empty tables."""
+        """Settings and database of a job that has stored nothing, with empty tables."""
         self._number += 1
         home = self.settings.millrace_home / "runs" / str(self._number)
         own = fresh_settings(self.settings, home, sinks, writer)
@@ -181,8 +181,8 @@ class Warm:
             yield own, database
             client.drop_database(own.mongo_database)
 
-    def _work_off(self, pipeline: Pipeline, own: Settings, database: Database[Document]) -> float:
-        """Seconds that the pipeline's query takes for all that is on the topic."""
+    def _process(self, pipeline: Pipeline, own: Settings, database: Database[Document]) -> float:
+        """Seconds that the pipeline's query takes for the whole topic."""
         options = RunOptions(available_now=True)
         run = PipelineRun(pipeline, own, self.spark, database, options)
         run.topic_id = topic_state(own, pipeline.topic(own)).topic_id
@@ -206,17 +206,17 @@ class Warm:
 
 
 def untuned(spark: SparkSession) -> SparkSession:
-    """A session in the same JVM with Spark's own defaults in the place of the platform's."""
+    """A session in the same JVM with Spark's own defaults instead of the platform's."""
     session = spark.newSession()
     for key in spark_defaults():
-        # Secrets stay hidden, and without the zone the rows would be others on other machines.
+        # These stay: one hides secrets, and rows would depend on the machine's time zone.
         if key.startswith("spark.sql.") and key not in KEPT and session.conf.isModifiable(key):
             session.conf.unset(key)
     return session
 
 
 def baseline_module() -> Any:
-    """The baseline, which lies with the tests: the installed command does not find those."""
+    """The baseline, which is in tests/, where the installed command would not find it."""
     if str(PROJECT_ROOT) not in sys.path:
         sys.path.append(str(PROJECT_ROOT))
     return import_module("tests.benchmarks.baseline")
@@ -230,7 +230,7 @@ def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:
 def fresh_settings(
     settings: Settings, home: Path, sinks: tuple[str, ...], writer: str = "connector"
 ) -> Settings:
-    """Settings of a job with a state folder, a database and an output folder of its own."""
+    """Settings of a job with its own state folder, database and output folder."""
     home.mkdir(parents=True)
     for name in ("jars", "tools"):
         (home / name).symlink_to((settings.millrace_home / name).resolve())
@@ -246,9 +246,9 @@ def fresh_settings(
 
 
 def wait_until_quiet(settings: Settings) -> None:
-    """Wait, up to a limit, until the services have done what the variant before has left them.
+    """Wait, up to a limit, until the services have finished the work of the previous variant.
 
-    Cassandra writes rows from memory to disk for seconds after it was given them.
+    Cassandra flushes rows to disk for seconds after it has accepted them.
     """
     services = [psutil.Process(state.pid) for state in stack.states(settings) if state.pid]
     deadline = time.monotonic() + QUIET_SECONDS
@@ -264,7 +264,7 @@ def _processor_seconds(processes: list[psutil.Process]) -> float:
 
 
 def empty_tables(settings: Settings, pipeline: Pipeline) -> None:
-    """Delete all rows of a pipeline, in the stores of every variant and of this one."""
+    """Delete all rows of a pipeline in every store that a variant may write to."""
     every = settings.model_copy(update={"sinks": (*STORES, *settings.sinks)})
     for sink, *_ in kinds_of([pipeline], every).values():
         sink.delete()

@@ -1,6 +1,6 @@
-"""Results of a benchmark: medians, ratios, JSON, a chart, and what got worse since the last ones.
+"""Results of a benchmark: medians, ratios, JSON, a chart, and what got worse.
 
-Absolute figures belong to the machine and the hour; ratios hold. Each row is divided by its
+Absolute figures depend on the machine and the moment; ratios are stable. Each row is divided by its
 reference, a row of the same run.
 """
 
@@ -18,19 +18,19 @@ from xml.sax.saxutils import escape
 from settings import PROJECT_ROOT
 
 FOLDER: Final = PROJECT_ROOT / "docs" / "benchmarks"
-# What is worse by less than this may be noise.
+# Smaller changes may be noise.
 TOLERANCE: Final = 0.15
-# Units of which more is better; of all others less is.
+# Units for which more is better; for all others less is better.
 RATES: Final = ("rows/s",)
 ROW_HEIGHT, LABELS_WIDTH, BARS_WIDTH = 22, 400, 420
 
 
 @dataclass
-class Row:
-    """One line of the table: what was measured, in each round.
+class BenchRow:
+    """One measurement, with its value in each round.
 
     Attributes:
-        reference: Name of the row of the same run that it is divided by; None for a reference.
+        reference: Name of the row that it is divided by; None for a reference itself.
     """
 
     name: str
@@ -41,31 +41,31 @@ class Row:
 
     @property
     def median(self) -> float:
-        """The middle one of the values."""
+        """The median of the values."""
         return median(self.values)
 
 
 @dataclass(frozen=True)
 class Results:
-    """The rows of a run, and of what size it was."""
+    """The rows of a run, and its sizes."""
 
     title: str
     sizes: dict[str, int]
-    rows: tuple[Row, ...]
+    rows: tuple[BenchRow, ...]
 
-    def row(self, name: str) -> Row:
-        """The row of that name."""
+    def row(self, name: str) -> BenchRow:
+        """The row with this name."""
         return next(row for row in self.rows if row.name == name)
 
-    def ratio(self, row: Row) -> float | None:
-        """The row's median by its reference's; None for a reference, or where that is absent."""
+    def ratio(self, row: BenchRow) -> float | None:
+        """The row's median divided by its reference's; None without a reference."""
         references = {each.name: each for each in self.rows if each.values}
         if row.reference is None or row.reference not in references:
             return None
         return row.median / references[row.reference].median
 
     def document(self) -> dict[str, Any]:
-        """The results as JSON has them."""
+        """The results as a JSON document."""
         return {
             "title": self.title,
             "sizes": self.sizes,
@@ -77,7 +77,7 @@ class Results:
         }
 
     def lines(self) -> list[tuple[object, ...]]:
-        """The rows as a table for people has them."""
+        """The rows of the printed table."""
         return [
             (
                 row.group,
@@ -94,10 +94,10 @@ class Results:
 
 
 def worse_than(former: dict[str, Any], present: dict[str, Any]) -> list[str]:
-    """What got worse by more than the tolerance, in words, and what is no longer measured.
+    """What got worse by more than the tolerance, and what is no longer measured, as text.
 
-    Ratios are compared; seconds and megabytes that are of no other row as they are, which means
-    something on the same machine only.
+    Ratios are compared. Seconds and megabytes without a reference are compared directly, which is
+    meaningful only on the same machine.
     """
     now = {row["name"]: row for row in present["rows"]}
     found = []
@@ -121,22 +121,22 @@ def worse_than(former: dict[str, Any], present: dict[str, Any]) -> list[str]:
 
 
 def committed(name: str) -> dict[str, Any] | None:
-    """The results of that name as they were last committed; None where there are none."""
+    """The last committed results with this name; None if there are none."""
     path = FOLDER.relative_to(PROJECT_ROOT) / f"{name}.json"
     try:
-        told = subprocess.run(
+        shown = subprocess.run(
             ["git", "show", f"HEAD:{path.as_posix()}"],
             cwd=PROJECT_ROOT,
             capture_output=True,
             check=True,
         )
-        return dict(json.loads(told.stdout))
+        return dict(json.loads(shown.stdout))
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
 
 
 def save(results: Results, name: str) -> list[Path]:
-    """Write JSON and chart; gives their paths."""
+    """Write JSON and chart; returns their paths."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     data, chart = FOLDER / f"{name}.json", FOLDER / f"{name}.svg"
     data.write_text(json.dumps(results.document(), indent=1) + "\n")
@@ -144,8 +144,8 @@ def save(results: Results, name: str) -> list[Path]:
     return [data, chart]
 
 
-def bar_chart(title: str, rows: Sequence[Row]) -> str:
-    """An SVG with a bar for each row; bars of one unit share a scale."""
+def bar_chart(title: str, rows: Sequence[BenchRow]) -> str:
+    """An SVG with a bar for each row; bars with the same unit share a scale."""
     longest = {row.unit: max(_medians(rows, row.unit)) for row in rows}
     width, height = LABELS_WIDTH + BARS_WIDTH + 110, (len(rows) + 2) * ROW_HEIGHT
     parts = [
@@ -170,7 +170,7 @@ def bar_chart(title: str, rows: Sequence[Row]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _medians(rows: Iterable[Row], unit: str) -> list[float]:
+def _medians(rows: Iterable[BenchRow], unit: str) -> list[float]:
     return [row.median for row in rows if row.unit == unit]
 
 

@@ -1,4 +1,4 @@
-"""The load of a benchmark: topics filled once, and how fast they could be filled."""
+"""The load of a benchmark: fills topics once, and measures how fast producers are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spark_jobs.sources.kafka import OffsetRanges
 from spark_jobs.sources.topics import delete_topics, ensure_topics
 from spark_jobs.state.offset_ranges import width
 
-# As `make run` has them: some records are broken, some ids come again.
+# As in `make run`, some records are invalid and some ids are repeated.
 INVALID, DUPLICATE = 0.01, 0.02
 SEED = 6
 READY_MESSAGES = 20_000
@@ -33,7 +33,7 @@ READY_MESSAGES = 20_000
 
 @dataclass
 class Topics:
-    """Topics of the pipelines under the names that the settings have, filled and then left."""
+    """The pipelines' topics, filled once."""
 
     settings: Settings
     _ranges: dict[str, OffsetRanges] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class Topics:
         self._ranges[pipeline.name] = topic_offsets(self.settings, topic)
 
     def ranges(self, pipeline: Pipeline) -> OffsetRanges:
-        """What is on a pipeline's topic."""
+        """The offsets of a pipeline's topic."""
         return self._ranges[pipeline.name]
 
     def records(self, pipeline: Pipeline) -> int:
-        """How many messages that is."""
+        """Number of messages on a pipeline's topic."""
         return width(self._ranges[pipeline.name])
 
 
@@ -67,7 +67,7 @@ def messages(name: str, count: int, seed: int = SEED) -> Iterator[Message]:
 
 
 def produce_ready_bytes(settings: Settings, count: int) -> float:
-    """Messages per second of the ceiling: bytes made beforehand, handed over in a bare loop."""
+    """The ceiling in messages per second: prepared bytes, sent in a bare loop."""
     ready = [(m.key, m.value) for m in TicketGenerator(SEED).messages(min(count, READY_MESSAGES))]
     with _own_topic(settings, "ready") as topic:
         producer = Producer({**TUNING, **settings.kafka_client_options()})
@@ -85,7 +85,7 @@ def produce_ready_bytes(settings: Settings, count: int) -> float:
                     producer.poll(0)
         producer.flush()
         seconds = time.monotonic() - started
-        # A call for each delivery would cost a part of what is measured.
+        # A callback per delivery would distort the measurement.
         delivered = width(topic_offsets(settings, topic))
     if delivered != rounds * len(ready):
         raise RuntimeError(f"Of {rounds * len(ready)} messages {delivered} were delivered.")
@@ -104,7 +104,7 @@ def produce(settings: Settings, count: int) -> float:
 
 
 def produce_by_command(settings: Settings, count: int, processes: int = 2) -> float:
-    """Messages per second of the ticket producer's command, its start included."""
+    """Messages per second of the ticket producer's command, including its start."""
     with _own_topic(settings, f"produced-{processes}") as topic:
         words = ["--count", str(count), "--rate", "0", "--topic", topic, "--seed", str(SEED)]
         started = time.monotonic()

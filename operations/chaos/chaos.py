@@ -1,8 +1,8 @@
-"""`make chaos`: kills everything in turn under load and proves after each time that all is right.
+"""`make chaos`: kills each part under load and proves after each crash that nothing is lost.
 
-On a stack of its own: `MILLRACE_HOME/chaos`, other ports. One round: messages wait on the topic and
-more keep coming, a job works, the fault strikes. What the ledger has confirmed by then must be
-right already; when the job has gone on to the end, everything must be.
+It runs on its own stack: `MILLRACE_HOME/chaos`, other ports. In a round, messages wait on the topic
+and more keep coming, a job runs, and the fault occurs. What the ledger has confirmed by then must
+be right; once the job has processed everything, so must everything else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from psutil import Process
 
 from errors import MillraceError
 from local_stack import stack
-from operations.chaos.chaos_stack import Arena, ChaosError
-from operations.chaos.fault_actions import FAULTS, Fault, Scene
+from operations.chaos.chaos_stack import ChaosError, ChaosStack
+from operations.chaos.fault_actions import FAULTS, ChaosFault, Scene
 from operations.own_stack import own_settings
 from operations.pipelines import pipeline_named
 from operations.prepare import prepare_stores
@@ -36,7 +36,7 @@ WAITING_RECORDS = 1200
 COMING_RECORDS = 500
 COMING_RATE = 100
 CATCH_UP_SECONDS = 120
-# Times that a fault point is passed before it strikes: each batch passes it once.
+# A fault point takes effect the first, second or third time that a batch passes it.
 LATEST_PASS = 3
 
 
@@ -58,8 +58,8 @@ class Round:
 
 
 def chaos(settings: Settings, rounds: int, seed: int) -> int:
-    """Play rounds of crash tests; gives exit code 0 only if every one ended exact."""
-    say(f"seed {seed} (the same seed strikes at the same places: SEED={seed})")
+    """Run rounds of crash tests; returns 0 only if every one ended exact."""
+    say(f"seed {seed} (SEED={seed} repeats the same crashes)")
     own = own_settings(
         settings,
         "chaos",
@@ -73,26 +73,26 @@ def chaos(settings: Settings, rounds: int, seed: int) -> int:
         stack.up(own, say)
         prepare_stores(own, say)
         spark = build_session(own.model_copy(update={"spark_master": "local[2]"}), "chaos")
-        arena = Arena(own, spark, own.millrace_home / "logs" / "chaos-jobs.log")
+        chaos_stack = ChaosStack(own, spark, own.millrace_home / "logs" / "chaos-jobs.log")
         try:
-            played = play(arena, choose_faults(rounds, seed), seed)
+            played = play(chaos_stack, choose_faults(rounds, seed), seed)
         finally:
-            arena.end_jobs()
+            chaos_stack.end_jobs()
             spark.stop()
     finally:
         stack.down(own, say)
     return report(played, seed, own)
 
 
-def choose_faults(rounds: int, seed: int) -> list[Fault]:
-    """Every kind of fault once, in an order by chance, before any comes again.
+def choose_faults(rounds: int, seed: int) -> list[ChaosFault]:
+    """Every kind of fault once, in random order, before any is repeated.
 
-    Where there are fewer rounds than kinds, the named points come first.
+    With fewer rounds than kinds, the named fault points take precedence.
     """
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     points = [fault for fault in FAULTS if VARIABLE in fault.environment]
     others = [fault for fault in FAULTS if VARIABLE not in fault.environment]
-    chosen: list[Fault] = []
+    chosen: list[ChaosFault] = []
     while left := rounds - len(chosen):
         kinds = list(FAULTS)
         if len(points) <= left < len(FAULTS):
@@ -101,18 +101,18 @@ def choose_faults(rounds: int, seed: int) -> list[Fault]:
     return chosen
 
 
-def play(arena: Arena, chosen: Sequence[Fault], seed: int) -> list[Round]:
-    """Play a round with each fault; the first that does not end exact is the last."""
+def play(chaos_stack: ChaosStack, chosen: Sequence[ChaosFault], seed: int) -> list[Round]:
+    """Run a round with each fault; stop after the first that is not exact."""
     played: list[Round] = []
     for number, fault in enumerate(chosen, 1):
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - not for secrets
         pipeline = pipeline_named(chance.choice(fault.pipelines))
         started = time.monotonic()
         try:
-            faults = play_round(arena, pipeline, fault, chance)
+            faults = play_round(chaos_stack, pipeline, fault, chance)
         except MillraceError as error:
             faults = [str(error)]
-        messages = arena.messages_on(pipeline)
+        messages = chaos_stack.messages_on(pipeline)
         elapsed = time.monotonic() - started
         played.append(Round(number, fault.name, pipeline.name, messages, elapsed, faults))
         say(
@@ -126,42 +126,46 @@ def play(arena: Arena, chosen: Sequence[Fault], seed: int) -> list[Round]:
     return played
 
 
-def play_round(arena: Arena, pipeline: Pipeline, fault: Fault, chance: random.Random) -> list[str]:
-    """One round; gives what was not right, in words.
+def play_round(
+    chaos_stack: ChaosStack, pipeline: Pipeline, fault: ChaosFault, chance: random.Random
+) -> list[str]:
+    """Run one round; returns what was wrong, as text.
 
     Raises:
-        MillraceError: a process did not do what it must.
+        MillraceError: a process did not behave as required.
     """
-    before = arena.messages_on(pipeline)
-    sent = _sent(arena.start_producer(pipeline, WAITING_RECORDS, 0, chance.randrange(2**31)))
+    before = chaos_stack.messages_on(pipeline)
+    sent = _sent(chaos_stack.start_producer(pipeline, WAITING_RECORDS, 0, chance.randrange(2**31)))
     environment = dict(fault.environment)
     if VARIABLE in environment:
         environment[VARIABLE] += f":{chance.randint(1, LATEST_PASS)}"
-    batches = arena.confirmed_batches(pipeline)
-    job = arena.start_job(pipeline, **environment)
+    batches = chaos_stack.confirmed_batches(pipeline)
+    job = chaos_stack.start_job(pipeline, **environment)
     coming_seed = chance.randrange(2**31)
-    producer = arena.start_producer(pipeline, COMING_RECORDS, COMING_RATE, coming_seed)
-    fault.strike(Scene(arena, pipeline, job, producer, chance, batches))
+    producer = chaos_stack.start_producer(pipeline, COMING_RECORDS, COMING_RATE, coming_seed)
+    fault.action(Scene(chaos_stack, pipeline, job, producer, chance, batches))
     if fault.kills_producer:
-        # Its records come again whole; those that were sent before count as duplicates.
-        producer = arena.start_producer(pipeline, COMING_RECORDS, 0, coming_seed)
+        # It sends all its records again; those sent before the kill count as duplicates.
+        producer = chaos_stack.start_producer(pipeline, COMING_RECORDS, 0, coming_seed)
     if fault.ends_job:
-        code = arena.wait_for_end(job)
+        code = chaos_stack.wait_for_end(job)
         if code == 0:
-            return ["the job ended as if nothing had happened: the fault did not strike"]
-        if differing := arena.account(pipeline).faults:
+            return ["the job ended normally: the fault did not occur"]
+        if differing := chaos_stack.account(pipeline).faults:
             return [f"after the crash, before a restart: {line}" for line in differing]
         sent += _sent(producer)
-        arena.process_all(pipeline)
+        chaos_stack.process_all(pipeline)
     else:
         sent += _sent(producer)
-        _end_when_caught_up(arena, pipeline, job)
-    arrived = arena.messages_on(pipeline) - before
-    return _differences(arena.account(pipeline), sent, arrived, exact=not fault.kills_producer)
+        _end_when_caught_up(chaos_stack, pipeline, job)
+    arrived = chaos_stack.messages_on(pipeline) - before
+    return _differences(
+        chaos_stack.account(pipeline), sent, arrived, exact=not fault.kills_producer
+    )
 
 
 def _sent(producer: Producer) -> int:
-    """Records that a producer was confirmed, when it has sent all."""
+    """Wait for a producer and return its number of delivered records."""
     code = producer.process.wait()
     last = producer.log_path.read_text(errors="replace").splitlines()[-1:]
     if code or not last:
@@ -170,23 +174,23 @@ def _sent(producer: Producer) -> int:
     return int(numbers["delivered"])
 
 
-def _end_when_caught_up(arena: Arena, pipeline: Pipeline, job: Process) -> None:
-    """The job must have gone on by itself, and ends cleanly when asked."""
+def _end_when_caught_up(chaos_stack: ChaosStack, pipeline: Pipeline, job: Process) -> None:
+    """Check that the job continues by itself, and end it cleanly."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
-    while arena.waiting(pipeline):
-        if arena.has_ended(job):
+    while chaos_stack.waiting(pipeline):
+        if chaos_stack.has_ended(job):
             raise ChaosError(
-                "The job ended, though it must go on by itself after this fault; its log is"
-                f" {arena.log_path}."
+                "The job ended, though it must continue by itself after this fault; its log is"
+                f" {chaos_stack.log_path}."
             )
         if time.monotonic() > deadline:
             raise ChaosError(
                 f"The job did not catch up within {CATCH_UP_SECONDS} s after the fault; its log is"
-                f" {arena.log_path}."
+                f" {chaos_stack.log_path}."
             )
         time.sleep(0.5)
-    if code := arena.end_job(job):
-        raise ChaosError(f"The job ended with exit code {code}; its log is {arena.log_path}.")
+    if code := chaos_stack.end_job(job):
+        raise ChaosError(f"The job ended with exit code {code}; its log is {chaos_stack.log_path}.")
 
 
 def _differences(account: Account, sent: int, arrived: int, *, exact: bool) -> list[str]:
@@ -194,12 +198,12 @@ def _differences(account: Account, sent: int, arrived: int, *, exact: bool) -> l
     if account.waiting:
         differing.append(f"{account.waiting} messages were not processed")
     if arrived < sent or (exact and arrived > sent):
-        differing.append(f"{sent} records were confirmed to producers, {arrived} are on the topic")
+        differing.append(f"producers delivered {sent} records, but {arrived} are on the topic")
     return differing
 
 
 def report(played: Sequence[Round], seed: int, settings: Settings) -> int:
-    """Print what happened in each round; gives the exit code."""
+    """Print the result of each round; returns the exit code."""
     print_table(
         f"Crash tests, seed {seed}",
         ("round", "pipeline", "fault", "messages in all", "seconds", ""),
@@ -209,7 +213,7 @@ def report(played: Sequence[Round], seed: int, settings: Settings) -> int:
     )  # fmt: skip
     if any(each.faults for each in played):
         say(
-            f"NOT everything was exact. State and logs: {settings.millrace_home}; again:"
+            f"NOT everything was exact. State and logs: {settings.millrace_home}; to repeat it:"
             f" `make chaos ROUNDS={len(played)} SEED={seed}`"
         )
         return 1

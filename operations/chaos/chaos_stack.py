@@ -1,4 +1,4 @@
-"""Where crash tests take place: a running stack, jobs and producers as processes, and the proof."""
+"""The stack of the crash tests, with jobs and producers as processes."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ FAULTY = ["--invalid-ratio", "0.05", "--duplicate-ratio", "0.1"]
 
 
 class ChaosError(MillraceError):
-    """A crash test did not go as it must, or could not be carried out."""
+    """A crash test failed or could not be carried out."""
 
 
 @dataclass
-class Arena:
-    """One stack with the processes that a crash test starts on it.
+class ChaosStack:
+    """A stack and the processes that a crash test starts on it.
 
-    Child processes take their settings from the environment of this one.
+    Child processes take their settings from this process's environment.
     """
 
     settings: Settings
@@ -52,7 +52,7 @@ class Arena:
     _jobs: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start_job(self, pipeline: Pipeline, *options: str, **environment: str) -> psutil.Process:
-        """Start a pipeline's job; what it prints is added to the log."""
+        """Start a pipeline's job; its output goes to the log."""
         own = {"MAX_RECORDS_PER_BATCH": str(RECORDS_PER_BATCH), "SPARK_MASTER": "local[2]"}
         module = f"spark_jobs.{pipeline.name}"
         job = start_module(module, options, self.log_path, own | environment)
@@ -74,7 +74,7 @@ class Arena:
             ) from None
 
     def process_all(self, pipeline: Pipeline) -> None:
-        """Run a job until what is on the topic is processed.
+        """Run a job until everything on the topic is processed.
 
         Raises:
             ChaosError: it failed.
@@ -85,19 +85,19 @@ class Arena:
 
     def start_producer(self, pipeline: Pipeline, count: int, rate: float, seed: int) -> Producer:
         """Start a producer that sends records of every kind."""
-        # A made-up file of customers has faults of every kind by itself.
+        # A generated customer file already has every kind of fault.
         faulty = [] if pipeline.name == "customers" else FAULTY
         words = ["--count", str(count), "--rate", f"{rate:g}", "--seed", str(seed), *faulty]
         return Producer(self.settings, pipeline.name, words)
 
     def confirmed_batches(self, pipeline: Pipeline) -> int:
-        """Batches that the ledger has of a pipeline."""
+        """Number of a pipeline's batches in the ledger."""
         with self._database() as database:
             return len(Ledger(database, pipeline.name).entries())
 
     def account(self, pipeline: Pipeline) -> Account:
-        """The pipeline's balance at this moment, as `make verify` takes it."""
-        # This session has seen every outage, as no user's `make verify` has.
+        """The pipeline's account at this moment, as `make verify` takes it."""
+        # Unlike the session of `make verify`, this one has lived through every outage.
         forget_sessions(self.spark)
         with self._database() as database:
             (account,) = take_accounts(self.settings, database, self.spark, [pipeline])
@@ -108,7 +108,7 @@ class Arena:
         return width(topic_offsets(self.settings, pipeline.topic(self.settings)))
 
     def waiting(self, pipeline: Pipeline) -> bool:
-        """Whether the topic holds offsets that no confirmed batch covers."""
+        """Whether the topic has offsets after the last confirmed batch."""
         with self._database() as database:
             last = Ledger(database, pipeline.name).last()
         reached = {} if last is None else {p: end for p, (_, end) in last.offsets.items()}
@@ -120,7 +120,7 @@ class Arena:
         return self._jobs[job.pid].poll() is not None
 
     def end_job(self, job: psutil.Process) -> int:
-        """Ask a job to end and give its exit code; it may have ended before."""
+        """Ask a job to end, unless it has ended; returns its exit code."""
         if not self.has_ended(job):
             job.terminate()
         return self.wait_for_end(job)
@@ -135,7 +135,7 @@ class Arena:
         return {s.name: s for s in services(self.settings, find_java(self.settings))}
 
     def end_jobs(self) -> None:
-        """End whatever still runs."""
+        """Kill the jobs that are still running."""
         for job in self._jobs.values():
             if job.poll() is None:
                 kill_family(psutil.Process(job.pid))
@@ -143,10 +143,10 @@ class Arena:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for something to become true.
+    """Wait until a condition holds.
 
     Raises:
-        ChaosError: it did not, in time.
+        ChaosError: it did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,4 +1,4 @@
-"""What a crash test does to a job, a producer or a service, and how the job must take it."""
+"""The faults of the crash tests: what each does, and whether the job must survive it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from functools import partial
 import psutil
 
 from local_stack.service import Service
-from operations.chaos.chaos_stack import Arena, ChaosError, wait_until
+from operations.chaos.chaos_stack import ChaosError, ChaosStack, wait_until
 from operations.producing import Producer
 from runtime.processes import kill, kill_family
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.fault_points import FAULT_POINTS, VARIABLE
 
 ALL = ("tickets", "profiles", "customers")
-# Customers have no tables in Cassandra and no aggregates, and each row of a file is an object.
+# Customers have no tables in Cassandra and no aggregates, and none of their rows is unparseable.
 WITH_TABLES = ("tickets", "profiles")
-# Whose batches pass a point; of points that are not named here, those of all.
+# Fault point -> the pipelines whose batches pass it; all pipelines pass the others.
 PASSED_BY = {
     "before-cassandra": WITH_TABLES,
     "between-tables": WITH_TABLES,
@@ -37,15 +37,15 @@ PASSED_BY = {
 }
 PAUSE_SECONDS = 30
 AWAY_SECONDS = 3.0
-# Slow starts included: a job on two cores that others use as well.
+# Allows for a slow start on a busy machine with two cores.
 FIRST_BATCH_SECONDS = 120
 
 
 @dataclass
 class Scene:
-    """A pipeline's job and producer at work."""
+    """A running job, its producer and its stack."""
 
-    arena: Arena
+    chaos_stack: ChaosStack
     pipeline: Pipeline
     job: psutil.Process
     producer: Producer
@@ -53,13 +53,13 @@ class Scene:
     batches_before: int
 
     def wait_for_batches(self, most: int) -> None:
-        """Wait for one to `most` more batches, or the job's end, and a moment more."""
+        """Wait for one to `most` more batches or the job's end, then a random moment."""
         wanted = self.batches_before + self.chance.randint(1, most)
         wait_until(
             lambda: (
                 not self.job.is_running()
                 or self.job.status() == psutil.STATUS_ZOMBIE
-                or self.arena.confirmed_batches(self.pipeline) >= wanted
+                or self.chaos_stack.confirmed_batches(self.pipeline) >= wanted
             ),
             FIRST_BATCH_SECONDS,
             "batch",
@@ -67,24 +67,24 @@ class Scene:
         time.sleep(self.chance.uniform(0, 1.2))
 
 
-Strike = Callable[[Scene], None]
+Action = Callable[[Scene], None]
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One kind of crash.
+class ChaosFault:
+    """One kind of fault.
 
     Attributes:
-        name: As the report names it.
-        strike: What is done while the job works.
-        ends_job: Whether the job ends by it; otherwise it must go on by itself.
-        environment: What the job's environment has besides.
-        kills_producer: Whether the producer is among what is killed.
-        pipelines: Those that it can strike.
+        name: Its name in the report.
+        action: What is done while the job runs.
+        ends_job: Whether the job ends; otherwise it must continue by itself.
+        environment: Extra variables of the job's environment.
+        kills_producer: Whether the producer is killed.
+        pipelines: The pipelines that it can affect.
     """
 
     name: str
-    strike: Strike
+    action: Action
     ends_job: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     kills_producer: bool = False
@@ -92,24 +92,24 @@ class Fault:
 
 
 def wait_for_the_point(scene: Scene) -> None:
-    """Nothing to do: the job dies by itself at its fault point."""
+    """Do nothing: the job dies by itself at its fault point."""
 
 
 def kill_job(scene: Scene) -> None:
-    """The driver: Python and JVM at once."""
+    """Kill the driver: Python and JVM at once."""
     scene.wait_for_batches(3)
     kill_family(scene.job)
 
 
 def kill_jvm(scene: Scene) -> None:
-    """The driver's JVM; Python is left to notice."""
+    """Kill the driver's JVM; Python must notice."""
     scene.wait_for_batches(3)
     for child in scene.job.children():
         kill(child)
 
 
 def kill_python(scene: Scene) -> None:
-    """The driver's Python; the JVM is left to notice, and must not stay."""
+    """Kill the driver's Python; the JVM must notice and end."""
     scene.wait_for_batches(3)
     left = scene.job.children(recursive=True)
     kill(scene.job)
@@ -117,7 +117,7 @@ def kill_python(scene: Scene) -> None:
 
 
 def kill_executor(scene: Scene) -> None:
-    """One of two executors, which are processes of their own here."""
+    """Kill one of the two executors, which are separate processes here."""
     scene.wait_for_batches(3)
     executors = [
         each
@@ -130,17 +130,17 @@ def kill_executor(scene: Scene) -> None:
 
 
 def kill_producer(scene: Scene) -> None:
-    """The producer, in the middle of what it sends."""
+    """Kill the producer while it is sending."""
     scene.wait_for_batches(2)
     kill_family(psutil.Process(scene.producer.process.pid))
     scene.producer.process.wait()
 
 
-def outage_of(*names: str) -> Strike:
-    """The services named are killed and come back after a few seconds."""
+def outage_of(*names: str) -> Action:
+    """An action that kills services and starts them again after a few seconds."""
 
-    def strike(scene: Scene) -> None:
-        everything = scene.arena.services()
+    def action(scene: Scene) -> None:
+        everything = scene.chaos_stack.services()
         chosen = [everything[name] for name in names]
         scene.wait_for_batches(3)
         for service in chosen:
@@ -148,7 +148,7 @@ def outage_of(*names: str) -> Strike:
         time.sleep(scene.chance.uniform(0.5, AWAY_SECONDS))
         start_again(chosen)
 
-    return strike
+    return action
 
 
 def start_again(chosen: Sequence[Service]) -> None:
@@ -163,7 +163,7 @@ def start_again(chosen: Sequence[Service]) -> None:
 def _process_of(service: Service) -> psutil.Process:
     process = service.process()
     if process is None:
-        raise ChaosError(f"{service.name} was not up to be struck. {service.log_excerpt()}")
+        raise ChaosError(f"{service.name} was not running. {service.log_excerpt()}")
     return process
 
 
@@ -172,8 +172,8 @@ def _has_ended(service: Service) -> bool:
 
 
 def pause_mongodb(scene: Scene) -> None:
-    """MongoDB hangs: it neither answers nor refuses."""
-    process = _process_of(scene.arena.services()["mongodb"])
+    """Suspend MongoDB, which then neither answers nor refuses."""
+    process = _process_of(scene.chaos_stack.services()["mongodb"])
     scene.wait_for_batches(3)
     process.send_signal(signal.SIGSTOP)
     try:
@@ -184,7 +184,7 @@ def pause_mongodb(scene: Scene) -> None:
 
 FAULTS = (
     *(
-        Fault(
+        ChaosFault(
             f"at {point}",
             wait_for_the_point,
             environment={VARIABLE: point},
@@ -192,26 +192,26 @@ FAULTS = (
         )
         for point in FAULT_POINTS
     ),
-    Fault("kill -9 of the driver", kill_job),
-    Fault("kill -9 of the driver's JVM", kill_jvm),
-    Fault("kill -9 of the driver's Python", kill_python),
-    Fault(
+    ChaosFault("kill -9 of the driver", kill_job),
+    ChaosFault("kill -9 of the driver's JVM", kill_jvm),
+    ChaosFault("kill -9 of the driver's Python", kill_python),
+    ChaosFault(
         "kill -9 of an executor",
         kill_executor,
         ends_job=False,
         environment={"SPARK_MASTER": "local-cluster[2,1,1024]"},
     ),
-    Fault("kill -9 of the producer", kill_producer, ends_job=False, kills_producer=True),
-    Fault("Kafka killed", outage_of("kafka"), ends_job=False),
-    Fault("Cassandra killed", outage_of("cassandra"), ends_job=False, pipelines=WITH_TABLES),
-    Fault("MongoDB killed", outage_of("mongodb"), ends_job=False),
-    Fault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
-    Fault(
+    ChaosFault("kill -9 of the producer", kill_producer, ends_job=False, kills_producer=True),
+    ChaosFault("Kafka killed", outage_of("kafka"), ends_job=False),
+    ChaosFault("Cassandra killed", outage_of("cassandra"), ends_job=False, pipelines=WITH_TABLES),
+    ChaosFault("MongoDB killed", outage_of("mongodb"), ends_job=False),
+    ChaosFault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
+    ChaosFault(
         "all stores killed",
         outage_of("kafka", "cassandra", "mongodb", "postgres"),
         ends_job=False,
     ),
-    Fault(f"MongoDB paused for {PAUSE_SECONDS} s", pause_mongodb, ends_job=False),
+    ChaosFault(f"MongoDB paused for {PAUSE_SECONDS} s", pause_mongodb, ends_job=False),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`millrace dead-letters`: list, show and redrive what was rejected.
+"""`millrace dead-letters`: lists, shows and redrives rejected messages.
 
 `dead_letters` is the entry. Imports no other command.
 """

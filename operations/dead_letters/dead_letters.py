@@ -1,4 +1,4 @@
-"""`millrace dead-letters`: list them, show them, send them back."""
+"""`millrace dead-letters`: lists them, shows them, sends them back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from operations.dead_letters.options import Request, read_request
-from operations.dead_letters.reader import STATES, DeadLetter, read_letters
+from operations.dead_letters.options import DeadLetterRequest, read_request
+from operations.dead_letters.reader import STATES, DeadLetter, read_dead_letters
 from operations.dead_letters.redrive import redrive
 from operations.masking import masked_value
 from operations.pipelines import contract_of
@@ -24,13 +24,13 @@ Record = dict[str, Any]
 
 
 def run_dead_letters(settings: Settings, options: Namespace) -> int:
-    """Do what was asked; gives the exit code.
+    """Carry out a dead-letter command; returns the exit code.
 
     Raises:
-        OptionsError: options cannot be used; nothing was done.
+        OptionsError: options are invalid; nothing was done.
         SinkUnavailable: the broker did not answer.
         JobError: a topic is missing, or the broker stopped answering.
-        DeliveryError: a redrive could not go on; it can be run again.
+        DeliveryError: a redrive could not continue; it can be run again.
     """
     request = read_request(settings, options)
     if request.action == "redrive":
@@ -42,8 +42,8 @@ def run_dead_letters(settings: Settings, options: Namespace) -> int:
     return 0
 
 
-def _list(settings: Settings, request: Request) -> None:
-    """Lines up to the limit, then the summary over all that was chosen."""
+def _list(settings: Settings, request: DeadLetterRequest) -> None:
+    """Print lines up to the limit, then totals over all selected dead letters."""
     kinds: Counter[tuple[str, str, str]] = Counter()
     states: Counter[str] = Counter()
 
@@ -67,7 +67,7 @@ def _list(settings: Settings, request: Request) -> None:
         if request.limit and states.total() > request.limit:
             sys.stdout.write(f"The first {request.limit} are listed; --limit shows more.\n")
     else:
-        # Standard output is for the records, which other programs read.
+        # Standard output holds only records, for other programs to read.
         for (topic, reason, state), number in sorted(kinds.items()):
             sys.stderr.write(f"{topic} {reason} {state}: {number}\n")
         sys.stderr.write(f"{states.total()} dead letters: {total}\n")
@@ -84,7 +84,7 @@ def _line(letter: DeadLetter) -> Record:
     }
 
 
-def _shown(settings: Settings, request: Request) -> Iterator[Record]:
+def _shown(settings: Settings, request: DeadLetterRequest) -> Iterator[Record]:
     for contract, letter in _first(_chosen(settings, request), request):
         line = {name: value for name, value in _line(letter).items() if name != "bytes"}
         if request.unmask:
@@ -93,25 +93,27 @@ def _shown(settings: Settings, request: Request) -> Iterator[Record]:
             yield line | {"value (masked)": masked_value(letter.value, contract)}
 
 
-def _chosen(settings: Settings, request: Request) -> Iterator[tuple[Contract, DeadLetter]]:
+def _chosen(
+    settings: Settings, request: DeadLetterRequest
+) -> Iterator[tuple[Contract, DeadLetter]]:
     for pipeline in request.pipelines:
         contract = contract_of(pipeline)
-        for letter in read_letters(settings, pipeline.topic(settings)):
+        for letter in read_dead_letters(settings, pipeline.topic(settings)):
             if request.selection.takes(letter):
                 yield contract, letter
 
 
-def _first(items: Iterator[Any], request: Request) -> Iterator[Any]:
+def _first(items: Iterator[Any], request: DeadLetterRequest) -> Iterator[Any]:
     return islice(items, request.limit or None)
 
 
-def _text(octets: bytes | None) -> str | None:
-    """Bytes as text; what is no UTF-8 comes out escaped."""
-    return None if octets is None else octets.decode(errors="backslashreplace")
+def _text(content: bytes | None) -> str | None:
+    """Bytes as text; invalid UTF-8 is escaped."""
+    return None if content is None else content.decode(errors="backslashreplace")
 
 
-def _print(title: str, records: Iterable[Record], request: Request) -> None:
-    """Print records; lines of CSV and JSON as they come, a table when its widths are known."""
+def _print(title: str, records: Iterable[Record], request: DeadLetterRequest) -> None:
+    """Print records; CSV and JSON line by line, a table at the end when its widths are known."""
     if request.form in {"table", "vertical"}:
         rows = list(records)
         if rows:

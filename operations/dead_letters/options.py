@@ -1,4 +1,4 @@
-"""What `millrace dead-letters` was asked for; all faults of the options come in one error."""
+"""The options of `millrace dead-letters`; one error lists all invalid ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from errors import MillraceError
-from operations.dead_letters.reader import STATES, Selection
+from operations.dead_letters.reader import STATES, DeadLetterFilter
 from operations.pipelines import PIPELINES, contract_of
 from operations.tables import FORMATS
 from runtime import remedies
@@ -22,28 +22,28 @@ Value = TypeVar("Value")
 
 
 class OptionsError(MillraceError):
-    """Options of `millrace dead-letters` cannot be used; the text lists every fault."""
+    """Options of `millrace dead-letters` are invalid; the text lists all of them."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """A command on dead letters, read and checked.
+class DeadLetterRequest:
+    """A dead-letter command with its options, parsed and checked.
 
     Attributes:
         action: `list`, `show` or `redrive`.
-        pipelines: Whose dead letters are meant.
-        selection: Which of them.
+        pipelines: The pipelines.
+        selection: Which dead letters.
         form: How to print: `table`, `csv` or `json`.
         limit: Letters to print; 0 = all.
         unmask: Whether sensitive fields are shown.
         dry_run: Whether nothing is sent.
-        most: Letters to send at most; None = all.
+        most: Largest number to send; None = all.
         rate: Letters per second; 0 = unlimited.
     """
 
     action: str
     pipelines: tuple[Pipeline, ...]
-    selection: Selection
+    selection: DeadLetterFilter
     form: str = "table"
     limit: int = 0
     unmask: bool = False
@@ -52,11 +52,11 @@ class Request:
     rate: float = 0
 
 
-def read_request(settings: Settings, options: argparse.Namespace) -> Request:
-    """The request that the options stand for.
+def read_request(settings: Settings, options: argparse.Namespace) -> DeadLetterRequest:
+    """The request that the options make.
 
     Raises:
-        OptionsError: names every fault, what was expected, and that nothing was done.
+        OptionsError: lists every invalid option with what is expected; nothing was done.
     """
     faults: list[str] = []
     given: dict[str, Any] = vars(options)
@@ -74,7 +74,7 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
 
     pipelines = _pipelines(settings, given.get("topic"), faults)
     time, whole = "an ISO 8601 time such as `2026-11-22T10:00:00Z`", "a whole number from 0"
-    selection = Selection(
+    selection = DeadLetterFilter(
         reasons=_reasons(given.get("reason") or [], pipelines, faults),
         since=read("since", _time, time),
         until=read("until", _time, time),
@@ -83,7 +83,7 @@ def read_request(settings: Settings, options: argparse.Namespace) -> Request:
         to_offset=read("to_offset", _whole, whole),
         state=read("state", _one_of(STATES), f"one of {', '.join(STATES)}"),
     )
-    request = Request(
+    request = DeadLetterRequest(
         action=options.action,
         pipelines=tuple(pipelines),
         selection=selection,
@@ -110,9 +110,7 @@ def _pipelines(settings: Settings, topic: str | None, faults: list[str]) -> list
     if not chosen:
         topics = [pipeline.topic(settings) for pipeline in PIPELINES]
         meant = remedies.nearest(topic or "", topics)
-        faults.append(
-            f"--topic: `{topic}` is no pipeline's source topic.{meant} Valid: {', '.join(topics)}"
-        )
+        faults.append(f"--topic: no pipeline reads `{topic}`.{meant} Valid: {', '.join(topics)}")
     return chosen or list(PIPELINES)
 
 
@@ -135,7 +133,7 @@ def _reasons(
     return frozenset(wanted)
 
 
-def _empty_ranges(selection: Selection) -> list[str]:
+def _empty_ranges(selection: DeadLetterFilter) -> list[str]:
     faults = []
     if selection.since and selection.until and selection.since >= selection.until:
         faults.append("--since, --until: the end is not after the beginning")

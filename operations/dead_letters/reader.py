@@ -1,13 +1,13 @@
-"""Dead letters as operators see them: each once, with what became of it.
+"""Reads dead letters: each once, with its state.
 
-A dead letter is known by the coordinates of its source message. Its topic may hold it more than
-once, as jobs write it at least once; the first copy counts. Its state:
+The coordinates of its source message identify a dead letter. The topic may hold several copies, as
+jobs write each at least once; the first copy counts. The states:
 
     waiting    it can be sent back
-    redriven   it was sent back; what became of that message stands at the message's own offset
+    redriven   it was sent back; the new message has an offset and an outcome of its own
     parked     it came back `MAX_REDRIVES` times and is not sent again
 
-Memory: the coordinates of the letters that were read, never their bytes.
+Only coordinates are kept in memory, never payloads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spark_jobs.state.instants import instant_or_number
 WAITING, REDRIVEN, PARKED = "waiting", "redriven", "parked"
 STATES = (WAITING, REDRIVEN, PARKED)
 
-# As jobs and redrives write them; anybody may put other bytes there.
+# As jobs and redrives write them; other programs may have written other bytes.
 NUMBER = re.compile(rb"-?\d{1,19}")
 NOTE = re.compile(rb".*/(\d{1,10})/(\d{1,19})", re.DOTALL)
 LARGEST = 2**63 - 1
@@ -53,12 +53,12 @@ class DeadLetter:
 
     @property
     def source(self) -> str:
-        """Where it stood: `topic/partition/offset`."""
+        """Its place: `topic/partition/offset`."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
     def timestamp(self) -> datetime | str:
-        """Kafka's time of the source message; its number where that is outside 1970-9999."""
+        """Kafka's time of the source message; as a number if outside 1970-9999."""
         return instant_or_number(self.timestamp_ms)
 
     @property
@@ -68,8 +68,8 @@ class DeadLetter:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which dead letters are wanted; what is empty or None does not choose."""
+class DeadLetterFilter:
+    """Which dead letters to select; empty or None means any."""
 
     reasons: frozenset[str] = frozenset()
     since: datetime | None = None
@@ -80,7 +80,7 @@ class Selection:
     state: str | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether a letter is wanted: since <= time < until, from <= offset <= to, any reason."""
+        """Whether it matches: since <= time < until, from <= offset <= to, any of the reasons."""
         return (
             (not self.reasons or not self.reasons.isdisjoint(letter.reasons))
             and (self.since is None or letter.timestamp_ms >= self.since.timestamp() * 1000)
@@ -92,7 +92,7 @@ class Selection:
         )
 
 
-def read_letters(settings: Settings, topic: str) -> Iterator[DeadLetter]:
+def read_dead_letters(settings: Settings, topic: str) -> Iterator[DeadLetter]:
     """Every dead letter of a source topic once, up to the present end of its dead-letter topic.
 
     Raises:
@@ -110,7 +110,7 @@ def read_letters(settings: Settings, topic: str) -> Iterator[DeadLetter]:
 
 
 def redriven_coordinates(settings: Settings, topic: str) -> set[Coordinates]:
-    """Which dead letters of a topic were sent back, by the notes of finished transactions."""
+    """The dead letters of a topic that were sent back, from the notes of committed transactions."""
     notes = redriven_topic(topic)
     if notes not in existing_topics(settings):
         return set()
@@ -119,21 +119,21 @@ def redriven_coordinates(settings: Settings, topic: str) -> set[Coordinates]:
 
 
 def note_key(letter: DeadLetter) -> bytes:
-    """Key of the note that a letter was sent back."""
+    """Key of the note that records a redrive."""
     return letter.source.encode()
 
 
 def note_coordinates(key: bytes | None) -> Coordinates | None:
-    """Partition and offset that a note's key tells; None if no redrive wrote it."""
+    """Partition and offset in a note's key; None if no redrive wrote it."""
     found = NOTE.fullmatch(key or b"")
     return (int(found[1]), int(found[2])) if found else None
 
 
 def _number(header: bytes) -> int:
-    """The number of 64 bits that a header holds.
+    """The 64-bit number in a header.
 
     Raises:
-        ValueError: it holds none.
+        ValueError: it holds no such number.
     """
     number = int(header) if NUMBER.fullmatch(header) else LARGEST + 1
     if not -LARGEST - 1 <= number <= LARGEST:

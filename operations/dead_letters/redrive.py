@@ -1,10 +1,10 @@
-"""Sends dead letters back to their source topic: each once, whatever interrupts it.
+"""Sends dead letters back to their source topic, each exactly once despite interruptions.
 
 Messages go in small Kafka transactions, each message together with a note of its coordinates on
-the topic `<source>-redriven`; so a message and its note are both there or neither is. A run first
-takes over the one transactional id of the source topic: the broker then finishes or aborts what a
-dead or living predecessor left open and takes nothing more from it. Only after that are the notes
-read, and what is noted is passed over. Jobs and operators read committed messages only.
+the topic `<source>-redriven`, so that either both exist or neither. A run first takes over the one
+transactional id of the source topic: the broker then completes or aborts what an earlier run left
+open and accepts nothing more from it. Only then are the notes read, and dead letters with a note
+skipped. Jobs and operators read committed messages only.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import islice
 from types import FrameType
 
-from operations.dead_letters.options import Request
-from operations.dead_letters.reader import PARKED, REDRIVEN, DeadLetter, read_letters
+from operations.dead_letters.options import DeadLetterRequest
+from operations.dead_letters.reader import PARKED, REDRIVEN, DeadLetter, read_dead_letters
 from operations.dead_letters.redrive_sender import Sender
 from operations.tables import print_table
 from producers.pacing import Pacer, StopRequest
@@ -28,7 +28,7 @@ from settings import Settings
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
-# A transaction holds up readers of its topic while it is open: it is kept short.
+# An open transaction holds up the topic's readers, so transactions are short.
 BATCH_MESSAGES = 100
 BATCH_BYTES = 8 * 1024 * 1024
 BATCH_SECONDS = 1.0
@@ -37,7 +37,7 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass
 class Tally:
-    """What became of the chosen dead letters.
+    """The outcome of the selected dead letters.
 
     Attributes:
         redriven: Sent by this run.
@@ -58,8 +58,10 @@ class Tally:
         )
 
 
-def redrive(settings: Settings, request: Request) -> int:
-    """Send the chosen letters that wait; gives the exit code. The last line is the tally.
+def redrive(settings: Settings, request: DeadLetterRequest) -> int:
+    """Send the selected dead letters that are waiting; returns the exit code.
+
+    Its last line of output is the tally.
 
     Raises:
         SinkUnavailable: the broker did not answer.
@@ -80,8 +82,8 @@ def redrive(settings: Settings, request: Request) -> int:
     return EXIT_FAILED if tally.failed else 0
 
 
-def _send(settings: Settings, request: Request, tally: Tally, stop: StopRequest) -> None:
-    pacer, told = Pacer(request.rate), time.monotonic()
+def _send(settings: Settings, request: DeadLetterRequest, tally: Tally, stop: StopRequest) -> None:
+    pacer, reported = Pacer(request.rate), time.monotonic()
     for pipeline in request.pipelines:
         topic = pipeline.topic(settings)
         left = None if request.most is None else request.most - tally.redriven
@@ -93,33 +95,35 @@ def _send(settings: Settings, request: Request, tally: Tally, stop: StopRequest)
                 refused = sender.send(batch)
                 tally.redriven += len(batch) - len(refused)
                 tally.failed += len(refused)
-                if time.monotonic() - told >= PROGRESS_SECONDS:
-                    told = time.monotonic()
+                if time.monotonic() - reported >= PROGRESS_SECONDS:
+                    reported = time.monotonic()
                     sys.stderr.write(f"{topic}: {tally}\n")
 
 
-def _dry_run(settings: Settings, request: Request, tally: Tally, stop: StopRequest) -> None:
-    """Say what would be sent; the broker is only read, so that a run elsewhere goes on."""
+def _dry_run(
+    settings: Settings, request: DeadLetterRequest, tally: Tally, stop: StopRequest
+) -> None:
+    """Print what would be sent; it takes over no transaction, so other runs are not disturbed."""
     letters: Counter[tuple[str, str]] = Counter()
-    octets: Counter[tuple[str, str]] = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
     for pipeline in request.pipelines:
         topic = pipeline.topic(settings)
         left = None if request.most is None else request.most - letters.total()
         for letter in islice(_waiting(settings, topic, request, tally, stop), left):
             kind = (letter.topic, ",".join(letter.reasons))
             letters[kind] += 1
-            octets[kind] += letter.size
-    rows = [(*kind, number, octets[kind]) for kind, number in sorted(letters.items())]
+            sizes[kind] += letter.size
+    rows = [(*kind, number, sizes[kind]) for kind, number in sorted(letters.items())]
     if rows:
         print_table("would be sent", ("topic", "reasons", "dead letters", "bytes"), rows)
     sys.stdout.write(f"dry run: {letters.total()} would be sent, nothing was\n")
 
 
 def _waiting(
-    settings: Settings, topic: str, request: Request, tally: Tally, stop: StopRequest
+    settings: Settings, topic: str, request: DeadLetterRequest, tally: Tally, stop: StopRequest
 ) -> Iterator[DeadLetter]:
-    """The chosen letters that are to be sent; the others are counted."""
-    for letter in read_letters(settings, topic):
+    """The selected dead letters that are waiting; the others are counted."""
+    for letter in read_dead_letters(settings, topic):
         if stop:
             return
         if not request.selection.takes(letter):
@@ -135,7 +139,7 @@ def _waiting(
 def _batches(
     letters: Iterator[DeadLetter], pacer: Pacer, stop: StopRequest
 ) -> Iterator[list[DeadLetter]]:
-    """Letters at the asked rate, in parts for one transaction each; after a stop, none."""
+    """Dead letters at the requested rate, one batch per transaction; none after a stop."""
     batch: list[DeadLetter] = []
     size, started = 0, time.monotonic()
     for letter in letters:
@@ -160,7 +164,7 @@ def _batches(
 
 @contextmanager
 def _interruptible(stop: StopRequest) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end after the transaction in work, a second one at once: both are safe."""
+    """End after the open transaction on Ctrl-C or SIGTERM, at once on a second; both are safe."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if stop:

@@ -1,4 +1,4 @@
-"""One source topic's transactional producer of redriven messages and of the notes about them."""
+"""The transactional producer of a source topic's redriven messages and their notes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from spark_jobs.sources.topics import ensure_redriven_topic, redriven_topic, top
 from spark_jobs.state.fault_points import fault_point
 
 SOURCE_HEADER: Final = "redriven_from"
-# The broker ends a transaction that nobody goes on with after this time, and lets readers pass.
+# The broker aborts an abandoned transaction after this time, which frees readers.
 TRANSACTION_SECONDS: Final = 30
-# The client library asks for an undo after some errors; after a refusal, once more for the gap in
-# the numbers of its messages.
+# The client asks for an abort after some errors, and after a refusal once more because of the gap
+# in its sequence numbers.
 ATTEMPTS: Final = 3
-# One piece of a wait: signal handlers run between two pieces.
+# Waits are cut into pieces of this length, so that signal handlers can run.
 WAIT_SECONDS: Final = 0.5
-# A broker marks what it has committed within milliseconds.
+# A broker marks committed messages as readable within milliseconds.
 READABLE_SECONDS: Final = 10
 READABLE_ASKS_SECONDS: Final = 0.05
-# Far above any topic's limit, which is what decides.
+# Far above any topic's limit, so that the topic's limit applies.
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-# The broker's verdicts on a message itself; librdkafka's own names begin with an underscore.
+# Errors about a message itself; librdkafka's names for its own codes begin with an underscore.
 REFUSALS: Final = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD))
 FENCED: Final = frozenset(
     (
@@ -43,16 +43,16 @@ FENCED: Final = frozenset(
         KafkaError.INVALID_PRODUCER_EPOCH,
     )
 )
-# Takes the client library's own log lines, which would otherwise go to stderr.
+# Swallows the client's own log lines, which would otherwise go to stderr.
 SILENT: Final = logging.Logger("redrive", level=logging.CRITICAL + 1)
 
 
 class _Refused(Exception):
-    """The broker refused a message of a transaction, which was aborted."""
+    """The broker refused a message, so its transaction was aborted."""
 
 
 class Sender:
-    """The only living sender of redriven messages of a topic, from entering it on."""
+    """The only active sender of a topic's redriven messages, within the `with` block."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings
@@ -60,9 +60,9 @@ class Sender:
         self._refused = False
         options = {
             **TUNING,
-            # Nothing is gained by waiting: a transaction ends with its flush.
+            # A transaction ends with a flush, so lingering gains nothing.
             "linger.ms": 5,
-            # As dense as any producer packs: what fitted its topic once must fit again.
+            # At least as dense as any producer's: a message that fitted once must fit again.
             "compression.type": "zstd",
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "transactional.id": f"millrace-redrive-{topic}",
@@ -73,7 +73,7 @@ class Sender:
         self._producer = Producer(options, logger=SILENT)
 
     def __enter__(self) -> Self:
-        """Take over from any other sender; what it left open is finished or undone afterwards."""
+        """Take over from any other sender; the broker completes or aborts what it left open."""
         ensure_redriven_topic(self._settings, self._topic)
         try:
             self._patiently(self._producer.init_transactions)
@@ -87,7 +87,7 @@ class Sender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing open and all of it readable, or leave it to the broker and the next run."""
+        """Wait until everything is readable; after an error, abort what is open."""
         if kind is None:
             wait_until_readable(self._settings, (self._topic, redriven_topic(self._topic)))
             return
@@ -96,17 +96,17 @@ class Sender:
             self._producer.abort_transaction(WAIT_SECONDS)
 
     def send(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
-        """Send letters and their notes, all or nothing; gives those that the broker refuses.
+        """Send dead letters with their notes, all or nothing; returns those the broker refuses.
 
         Raises:
-            DeliveryError: whether they were sent is for the next run to see.
+            DeliveryError: the outcome is unknown; the next run finds out.
         """
         try:
             self._send_together(letters)
         except _Refused:
             if len(letters) == 1:
                 return list(letters)
-            # Which one it is does not show: a refusal is for all that travelled together.
+            # A refusal does not say which message of the transaction it is about.
             return [refused for letter in letters for refused in self.send([letter])]
         return []
 
@@ -154,7 +154,7 @@ class Sender:
             self._refused = True
 
     def _patiently(self, call: Callable[[float], object]) -> None:
-        """Call again while the client library says that it can help and there is time."""
+        """Retry while the client says that it may help and time is left."""
         deadline = time.monotonic() + self._settings.kafka_connect_timeout_seconds
         while True:
             try:
@@ -169,22 +169,22 @@ class Sender:
         place = f"`{self._topic}` at `{self._settings.kafka_bootstrap_servers}`"
         if fault.code() in FENCED:
             return DeliveryError(
-                f"Another redrive of {place} has taken over, so this one sends nothing more. What"
-                " is counted here was sent; the other one goes on with the rest."
+                f"Another redrive of {place} has taken over, so this one sends nothing more. The"
+                " messages counted here were sent; the other redrive continues with the rest."
             )
         return DeliveryError(
-            f"Kafka did not finish the redrive of {place}: {fault.name()}. What is counted here"
-            f" was sent, and the transaction in work either whole or not at all. See"
-            " `make status` and `make logs SERVICE=kafka`, then run it again: what was sent is not"
-            " sent twice."
+            f"Kafka did not finish the redrive of {place}: {fault.name()}. The messages counted"
+            " here were sent; the open transaction was sent either completely or not at all. See"
+            " `make status` and `make logs SERVICE=kafka`, then run it again: nothing is sent"
+            " twice."
         )
 
 
 def wait_until_readable(settings: Settings, topics: Sequence[str]) -> bool:
-    """Wait until readers of committed messages see all that was committed before this call.
+    """Wait until readers of committed messages see everything committed before this call.
 
-    A broker confirms a commit once it is decided, and marks the partitions only then. Gives whether
-    it came to that: somebody else's open transaction holds readers up, and is not waited out.
+    A broker confirms a commit before it marks the partitions. Returns False after a time limit, as
+    another program's open transaction may hold readers up for longer.
 
     Raises:
         JobError, SinkUnavailable: as `topic_state`.
@@ -202,7 +202,7 @@ def wait_until_readable(settings: Settings, topics: Sequence[str]) -> bool:
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=READABLE_SECONDS,
         )
-        # A partition without a leader for a moment is asked again.
+        # A partition may briefly have no leader: ask again.
         with contextlib.suppress(KafkaException):
             if all(answers[place].result().offset >= end for place, end in ends.items()):
                 return True

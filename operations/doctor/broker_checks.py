@@ -1,4 +1,4 @@
-"""Checks of the broker: endpoint, login, and whether the topics are as the code expects them."""
+"""Checks of the broker: endpoint, login, and whether the topics match what the code expects."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ TLS_CODE: Final = KafkaError._SSL  # noqa: SLF001
 
 @dataclass(frozen=True)
 class WantedTopic:
-    """A topic as the code expects it.
+    """A topic that the code expects.
 
     Attributes:
         name: On the broker.
-        source: The topic whose messages it must take with 64 KiB more, None for a source.
-        is_kept: Whether nothing of it may ever age out.
-        is_optional: Whether the code makes it only when it is needed.
+        source: The topic whose messages, plus 64 KiB, must fit; None for a source topic.
+        is_kept: Whether its messages must never expire.
+        is_optional: Whether the code creates it only when needed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class WantedTopic:
 
 @dataclass(frozen=True)
 class FoundTopic:
-    """A topic as the broker describes it; `replicas` of the partition that has the fewest."""
+    """A topic as the broker describes it; `replicas` is the lowest number of any partition."""
 
     partitions: int
     replicas: int = 1
@@ -71,25 +71,25 @@ def wanted_topics(settings: Settings) -> list[WantedTopic]:
 
 
 def look_at_kafka(settings: Settings) -> list[Line]:
-    """Whether Kafka answers this login at every address it gives, and its topics are right."""
+    """Whether Kafka accepts the login, every broker can be reached and the topics are right."""
     endpoint = kafka_endpoint(settings)
     if away := absence(endpoint, settings):
         return [line_of("kafka", [away], ""), *not_yet("topics", because="Kafka is away")]
-    told: list[KafkaError] = []
-    options = settings.kafka_client_options() | {"log_level": 0, "error_cb": told.append}
+    errors: list[KafkaError] = []
+    options = settings.kafka_client_options() | {"log_level": 0, "error_cb": errors.append}
     admin = AdminClient(options)
-    metadata = _metadata(admin, told)
+    metadata = _metadata(admin, errors)
     if metadata is None:
-        fault = refusal(told, settings) or Fault(
+        fault = refusal(errors, settings) or Fault(
             f"no answer at {settings.kafka_bootstrap_servers} within {ASK_SECONDS:g} s by"
-            f" {settings.kafka_security_protocol}: see that it speaks what KAFKA_SECURITY_PROTOCOL"
-            f" says; {how_to_start(endpoint, settings)}"
+            f" {settings.kafka_security_protocol}: check that KAFKA_SECURITY_PROTOCOL matches the"
+            f" listener; {how_to_start(endpoint, settings)}"
         )
         return [line_of("kafka", [fault], ""), *not_yet("topics", because="Kafka does not answer")]
     brokers = sorted({(broker.host, broker.port) for broker in metadata.brokers.values()})
-    # Clients talk to each broker at the address that it gives, whichever they first asked.
+    # Clients talk to each broker at the address that it advertises.
     faults = [
-        Fault(f"broker gives an address that does not work here: {reason}: correct its"
+        Fault(f"a broker advertises an address that does not work here: {reason}: correct its"
               " `advertised.listeners`")
         for reason in unreached(brokers, CONNECT_SECONDS)
     ]  # fmt: skip
@@ -100,26 +100,26 @@ def look_at_kafka(settings: Settings) -> list[Line]:
     return [kafka, _topic_line(admin, metadata, settings)]
 
 
-def _metadata(admin: AdminClient, told: list[KafkaError]) -> Any:
-    """What the broker tells of itself; None where it does not, at once where it refuses."""
+def _metadata(admin: AdminClient, errors: list[KafkaError]) -> Any:
+    """The broker's metadata; None without an answer in time, or at once after a refusal."""
     deadline = time.monotonic() + ASK_SECONDS
-    while time.monotonic() < deadline and not refused(told):
+    while time.monotonic() < deadline and not refused(errors):
         try:
             return admin.list_topics(timeout=1)
         except KafkaException:
-            # Hands over what was noticed meanwhile.
+            # Delivers the errors that the client has noticed meanwhile.
             admin.poll(0)
     return None
 
 
-def refused(told: list[KafkaError]) -> bool:
-    """Whether trying again cannot help."""
-    return any(error.code() in {*LOGIN_CODES, TLS_CODE} for error in told)
+def refused(errors: list[KafkaError]) -> bool:
+    """Whether another attempt is pointless."""
+    return any(error.code() in {*LOGIN_CODES, TLS_CODE} for error in errors)
 
 
-def refusal(told: list[KafkaError], settings: Settings) -> Fault | None:
-    """What the client said while it could not connect, if it tells of a login or of TLS."""
-    codes = {error.code() for error in told}
+def refusal(errors: list[KafkaError], settings: Settings) -> Fault | None:
+    """The login or TLS fault among the client's errors, if there is one."""
+    codes = {error.code() for error in errors}
     if codes & LOGIN_CODES:
         return Fault(
             f"{settings.kafka_bootstrap_servers} refused the login: correct KAFKA_SASL_USERNAME,"
@@ -127,8 +127,8 @@ def refusal(told: list[KafkaError], settings: Settings) -> Fault | None:
         )
     if TLS_CODE in codes:
         return Fault(
-            f"no TLS with {settings.kafka_bootstrap_servers}: correct KAFKA_SSL_CA_LOCATION, or"
-            " KAFKA_SECURITY_PROTOCOL where it speaks none"
+            f"TLS with {settings.kafka_bootstrap_servers} failed: correct KAFKA_SSL_CA_LOCATION,"
+            " or KAFKA_SECURITY_PROTOCOL if the broker does not use TLS"
         )
     return None
 
@@ -138,13 +138,13 @@ def _topic_line(admin: AdminClient, metadata: Any, settings: Settings) -> Line:
     try:
         found = _found(admin, metadata, [topic.name for topic in wanted])
     except KafkaException as error:
-        text = f"Kafka does not describe them ({error.args[0].name()}): see this user's rights"
+        text = f"Kafka does not describe them ({error.args[0].name()}): check this user's rights"
         return line_of("topics", [Fault(text)], "")
     return line_of("topics", list(topic_faults(wanted, found, settings)), _counted(found))
 
 
 def _found(admin: AdminClient, metadata: Any, names: list[str]) -> dict[str, FoundTopic]:
-    """Those of the topics that there are.
+    """The topics that exist.
 
     Raises:
         KafkaException: the broker does not let this user describe them.
@@ -172,10 +172,10 @@ def _counted(found: Mapping[str, FoundTopic]) -> str:
 def topic_faults(
     wanted: list[WantedTopic], found: Mapping[str, FoundTopic], settings: Settings
 ) -> Iterator[Fault]:
-    """Where topics are not as the code expects them."""
+    """Where topics differ from what the code expects."""
     absent = [t.name for t in wanted if t.name not in found and not t.is_optional]
     if absent:
-        yield Fault(f"absent: {', '.join(absent)}: `make up` creates them", by_itself=True)
+        yield Fault(f"missing: {', '.join(absent)}: `make up` creates them", by_itself=True)
     for topic in wanted:
         if there := found.get(topic.name):
             yield from _size_faults(topic, there, settings)
@@ -185,7 +185,7 @@ def topic_faults(
 def _size_faults(topic: WantedTopic, there: FoundTopic, settings: Settings) -> Iterator[Fault]:
     if there.without_leader:
         yield Fault(
-            f"{topic.name} has {there.without_leader} partitions without a leader: see that all"
+            f"{topic.name} has {there.without_leader} partitions without a leader: check that all"
             " brokers are up"
         )
     is_source = topic.source is None and not topic.is_kept
@@ -208,13 +208,13 @@ def _config_faults(
 ) -> Iterator[Fault]:
     policy = there.config.get("cleanup.policy", "delete")
     source = found.get(topic.source or "", FoundTopic(0))
-    # A broker that does not tell limits has none for each topic.
+    # A broker that does not report a limit has none per topic.
     limit, of_source = there.config.get(LIMIT), source.config.get(LIMIT)
     needed = int(of_source or 0) + DEAD_LETTER_ROOM_BYTES
     if limit and of_source and int(limit) < needed:
         yield Fault(
-            f"{topic.name} takes messages of {limit} bytes, {needed} are needed for those of"
-            f" {topic.source} with their headers: `make up` raises `{LIMIT}`",
+            f"{topic.name} takes messages of up to {limit} bytes, but those of {topic.source} need"
+            f" {needed} with their headers: `make up` raises `{LIMIT}`",
             by_itself=True,
         )
     if topic.is_kept:
@@ -231,13 +231,13 @@ def _config_faults(
             )
     elif "compact" in policy:
         yield Fault(
-            f"{topic.name} drops messages of the same key (cleanup.policy={policy}):"
+            f"{topic.name} drops older messages of a key (cleanup.policy={policy}):"
             f" {_configure(topic.name, 'cleanup.policy=delete')}"
         )
 
 
 def _configure(topic: str, right: str) -> str:
-    """How to give a topic its options, with the tools that brokers come with."""
+    """How to set a topic's options with the tools that come with the broker."""
     rpk = f"rpk topic alter-config {topic} --set {right.replace(',', ' --set ')}"
     kafka = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic}"
     return f"set {right} on it, by `{rpk}` or `{kafka} --add-config {right}`"

@@ -1,6 +1,6 @@
-"""Checks of the environment: lines that say `ok` or the fix, found side by side in seconds.
+"""Checks of the environment, run in parallel within seconds: a line each, `ok` or the fix.
 
-A check looks and changes nothing. It may be slow or fail itself; that becomes a line as well.
+A check changes nothing. One that is slow or fails itself gets a line as well.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pydantic import SecretStr
 from errors import MillraceError
 from settings import Settings
 
-# The longest that a check may take; the longest that it should, the checks see to themselves.
+# The longest that a check may take; each check has shorter limits of its own.
 CHECK_SECONDS: Final = 10.0
 MASK: Final = "•••"
-# No text is made with a secret; this is for what a driver might quote. A word as short as `kafka`
-# stands in texts anyway, and its absence would tell it.
+# Our texts hold no secret, but a driver might quote one. A short password such as `kafka` is left
+# alone: the word appears in the texts anyway, and masking it would reveal it.
 SHORTEST_MASKED: Final = 6
 PASSWORD: Final = re.compile(r"://[^/?#]*?:([^/?#]*)@")
 
 
 class Status(StrEnum):
-    """How a line stands; `NOT_YET` is what nobody can see before something else is mended."""
+    """A line's result; `NOT_YET` could not be checked until something else is fixed."""
 
     OK = "ok"
     FIX = "fix"
@@ -38,9 +38,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """One line for people.
+    """One printed line.
 
-    `by_itself` says that `make run` (and `make up`, where it is theirs) does the fix anyway.
+    `by_itself` says that `make run` or `make up` applies the fix anyway.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is not as it should be, and what to do."""
+    """Something that is wrong, and what to do about it."""
 
     text: str
     by_itself: bool = False
@@ -66,14 +66,14 @@ Look = Callable[[Settings], Sequence[Line]]
 
 @dataclass(frozen=True)
 class Check:
-    """One look at one part of the environment, which gives a line for each of `names`."""
+    """A check of one part of the environment; gives a line for each of `names`."""
 
     names: tuple[str, ...]
     look: Look
 
 
 def line_of(name: str, faults: Sequence[Fault], when_ok: str) -> Line:
-    """The faults in one line, or `when_ok` where there are none."""
+    """The faults in one line, or `when_ok` if there are none."""
     if not faults:
         return Line(name, Status.OK, when_ok)
     by_itself = all(fault.by_itself for fault in faults)
@@ -81,14 +81,14 @@ def line_of(name: str, faults: Sequence[Fault], when_ok: str) -> Line:
 
 
 def not_yet(*names: str, because: str) -> list[Line]:
-    """Lines of what cannot be seen."""
-    return [Line(name, Status.NOT_YET, f"not looked at: {because}") for name in names]
+    """Lines for what could not be checked."""
+    return [Line(name, Status.NOT_YET, f"not checked: {because}") for name in names]
 
 
 def run_checks(
     checks: Sequence[Check], settings: Settings, seconds: float = CHECK_SECONDS
 ) -> list[Line]:
-    """Run all checks side by side; lines in the order of the checks, none of them with a secret."""
+    """Run all checks in parallel; lines come in the order of the checks, secrets masked."""
     found: dict[int, Sequence[Line]] = {}
     threads = []
     for number, check in enumerate(checks):
@@ -96,7 +96,7 @@ def run_checks(
         def look(number: int = number, check: Check = check) -> None:
             found[number] = _lines_of(check, settings)
 
-        # Daemons, as one that hangs must not keep the command from ending.
+        # Daemon threads: a check that hangs must not keep the command from ending.
         threads.append(threading.Thread(target=look, name=f"check-{number}", daemon=True))
     deadline = time.monotonic() + seconds
     for thread in threads:
@@ -119,19 +119,19 @@ def _lines_of(check: Check, settings: Settings) -> Sequence[Line]:
     except MillraceError as error:
         text = " ".join(str(error).split())
     except Exception as error:
-        # Its text may hold anything.
-        text = f"this check failed itself ({type(error).__name__}): please report it"
+        # The error's text may hold anything, so only its type is shown.
+        text = f"this check itself failed ({type(error).__name__}): please report it"
     return [Line(first, Status.FIX, text), *not_yet(*others, because=f"see {first}")]
 
 
 def _without_answer(check: Check, seconds: float) -> list[Line]:
     first, *others = check.names
-    text = f"no answer within {seconds:g} s: see that what it names is up and not overloaded"
+    text = f"no answer within {seconds:g} s: check that the service is up and not overloaded"
     return [Line(first, Status.FIX, text), *not_yet(*others, because=f"see {first}")]
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
-    """Every secret that settings hold; of an address the password, as written and as meant."""
+    """Every secret in the settings; of an address the password, both quoted and unquoted."""
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if not isinstance(value, SecretStr):

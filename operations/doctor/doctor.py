@@ -1,7 +1,7 @@
-"""`make doctor`: everything around the pipelines, looked at in seconds and left as it is.
+"""`make doctor`: checks everything around the pipelines within seconds and changes nothing.
 
-Each start compares a pipeline with its own checkpoint and ledger (`spark_jobs/start_checks`);
-here it is the machine, the services and what they should hold.
+A job's start compares its pipeline with checkpoint and ledger (`spark_jobs/start_checks`);
+the doctor looks at the machine, the services and what they should hold.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sinks.topics import CustomerTopicsSink
 
-# In the order in which they are told.
+# In the order in which their lines are printed.
 CHECKS: Final = (
     Check(("python", "packages"), look_at_python),
     Check(("java",), look_at_java),
@@ -62,22 +62,22 @@ CHECKS: Final = (
     Check(("source",), look_at_source),
 )
 
-# Sinks whose store has a check of its own here, where they are enabled.
+# Sinks whose store has its own check here, made if the sink is enabled.
 LOOKS: Final[Mapping[type[Sink], Look]] = {
     CassandraSink: look_at_cassandra,
     PostgresSink: look_at_postgres,
     FilesSink: look_at_output,
 }
-# MongoDB is looked at in any case, as the ledger is there, and topics with Kafka.
+# MongoDB is always checked, as it holds the ledger; topics are checked with Kafka.
 CHECKED: Final = (*LOOKS, MongoAggregates, CustomerTopicsSink)
 
-# What a start neither makes nor mends, and what must be there without it.
+# What a start can neither create nor fix.
 BEFORE_A_START: Final = (look_at_state, look_at_master, look_at_output, look_at_source)
 ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres)
 
 
 def checks_for(settings: Settings) -> list[Check]:
-    """The checks that these settings call for; of a sink without one of its own, its `check`."""
+    """The checks that apply to these settings; a sink without one here brings its own `check`."""
     enabled = kinds_of(PIPELINES, settings)
     wanted: dict[Look, bool] = {
         look_at_ports: settings.stack == "embedded",
@@ -92,7 +92,7 @@ def checks_for(settings: Settings) -> list[Check]:
 
 
 def doctor(settings: Settings) -> int:
-    """Print a line for each check; gives 0 only if all are ok."""
+    """Print a line for each check; returns 0 only if all are ok."""
     lines = run_checks(checks_for(settings), settings)
     for line in lines:
         sys.stdout.write(f"{line}\n")
@@ -101,7 +101,7 @@ def doctor(settings: Settings) -> int:
 
 
 def verdict(lines: Sequence[Line]) -> str:
-    """The last line of all."""
+    """The last line."""
     to_fix = sum(line.status is Status.FIX for line in lines)
     if not to_fix:
         return f"doctor: {len(lines)} checks ok"
@@ -109,20 +109,20 @@ def verdict(lines: Sequence[Line]) -> str:
 
 
 def refuse_hindered(settings: Settings) -> None:
-    """See that nothing keeps a run from starting that can be seen before it starts anything.
+    """Refuse a run that would fail, before anything is started.
 
     Raises:
-        MillraceError: names all that does, each with the fix.
+        MillraceError: lists everything that stands in the way, each with the fix.
     """
     stack.check_start(settings)
     looks = BEFORE_A_START + (ENDPOINTS if settings.stack == "external" else ())
     needed = [check for check in checks_for(settings) if check.look in looks]
-    # Of an endpoint, the line of what it holds may be mended by the start itself.
+    # Only the endpoint itself must be right: the start creates topics and tables.
     firsts = {check.names[0] for check in needed}
     lines = [line for line in run_checks(needed, settings) if line.name in firsts]
     if wrong := [line for line in lines if line.status is Status.FIX and not line.by_itself]:
         listed = "".join(f"  - {line.name}: {line.text}\n" for line in wrong)
-        raise MillraceError(f"This cannot be run yet:\n{listed}Nothing was started.")
+        raise MillraceError(f"The run cannot start yet:\n{listed}Nothing was started.")
 
 
 def summary_of_checks(settings: Settings) -> list[str]:
@@ -131,11 +131,11 @@ def summary_of_checks(settings: Settings) -> list[str]:
 
 
 def short_report(lines: Sequence[Line]) -> list[str]:
-    """The lines that a run does not mend itself, or one where there are none."""
+    """The lines that a run does not fix itself, or one line if there are none."""
     wrong = [line for line in lines if line.status is Status.FIX and not line.by_itself]
     if wrong:
         return [f"doctor: {line}" for line in wrong]
     ok = sum(line.status is Status.OK for line in lines)
     later = len(lines) - ok
-    rest = f"; {later} more of what this run starts or makes" if later else ""
+    rest = f"; {later} more concern what this run starts or creates" if later else ""
     return [f"doctor: {ok} checks ok{rest}"]

@@ -1,4 +1,4 @@
-"""Endpoints that settings name: where they are, whether somebody listens, how to start them."""
+"""Endpoints of the settings: where they are, whether they accept connections, how to start them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KAFKA_PORT: Final = 9092
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service as settings name it; `service` is its name in the embedded stack."""
+    """A service's addresses; `service` is its name in the embedded stack."""
 
     service: str
     setting: str
@@ -39,7 +39,7 @@ def cassandra_endpoint(settings: Settings) -> Endpoint:
 
 
 def mongodb_endpoint(settings: Settings) -> Endpoint:
-    """The nodes; none where only DNS knows them (`mongodb+srv:`)."""
+    """The nodes; none if only DNS knows them (`mongodb+srv:`)."""
     return Endpoint("mongodb", "MONGO_URI", tuple(mongo_nodes(settings.mongo_uri)))
 
 
@@ -50,7 +50,7 @@ def postgres_endpoint(settings: Settings) -> Endpoint:
 
 
 def all_of(settings: Settings) -> list[Endpoint]:
-    """Every endpoint that settings name."""
+    """Every endpoint in the settings."""
     known = (kafka_endpoint, cassandra_endpoint, mongodb_endpoint, postgres_endpoint)
     return [endpoint(settings) for endpoint in known]
 
@@ -62,18 +62,18 @@ def split_address(server: str, default_port: int = KAFKA_PORT) -> Address:
 
 
 def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
-    """Why the service cannot be asked, and how to start it; None where somebody listens.
+    """Why the service is unavailable, and how to start it; None if it accepts connections.
 
-    Of the embedded stack it is the process that counts: somebody else may listen there.
+    In the embedded stack the process counts: another program may listen on that port.
     """
     place = ", ".join(f"{host}:{port}" for host, port in endpoint.addresses)
     if settings.stack == "embedded":
         own = [each for each in services(settings, report=_silent) if each.name == endpoint.service]
         if own and (left := own[0].abandoned()):
             ends = "`make down YES=1` ends it, then `make up`"
-            return Fault(f"process {left.pid} still runs, but its files were deleted: {ends}")
+            return Fault(f"process {left.pid} still runs, but its files are deleted: {ends}")
         if own and own[0].process() is None:
-            ended = "has ended unasked" if own[0].crashed() else "not up"
+            ended = "has crashed" if own[0].crashed() else "not up"
             return Fault(f"{ended} at {place}: `make up` starts it", by_itself=True)
     reasons = unreached(endpoint.addresses, CONNECT_SECONDS)
     if not endpoint.addresses or len(reasons) < len(endpoint.addresses):
@@ -83,13 +83,13 @@ def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
 
 
 def _silent(text: str) -> None:
-    """Nothing is started here, so there is nothing to report."""
+    """Ignore the text: nothing is started here."""
 
 
 def how_to_start(endpoint: Endpoint, settings: Settings) -> str:
-    """What to do where nobody answers."""
+    """What to do when the service does not answer."""
     return {
-        "embedded": f"it may be starting; `make logs SERVICE={endpoint.service}` says more",
+        "embedded": f"it may be starting; see `make logs SERVICE={endpoint.service}`",
         "docker": f"`STACK=docker make up` starts it, or correct {endpoint.setting}",
         "external": f"start it, or correct {endpoint.setting}",
     }[settings.stack]

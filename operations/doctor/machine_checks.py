@@ -1,4 +1,4 @@
-"""Checks of this machine: state folder, ports, clock, key of the digests."""
+"""Checks of this machine: state folder, ports, Docker, clock, hash key."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.acceptance import ACCEPT_CLOCK
 from spark_jobs.state.clock import Moment, in_words, tolerance
 
-# Where jars and shells are fetched already; services and checkpoints go on writing.
+# Enough for services and checkpoints once jars and shells are fetched.
 ROOM_BYTES: Final = 500 * 1000 * 1000
-# Clocks of machines that are kept right differ by much less.
+# Synchronised clocks differ by much less.
 CLOCK_SECONDS: Final = 60.0
 SHORT_SECONDS: Final = 3.0
 
@@ -44,17 +44,17 @@ def look_at_state(settings: Settings) -> list[Line]:
 
 
 def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that there is."""
+    """The path, or its nearest parent that exists."""
     return next(each for each in (path, *path.parents) if each.exists())
 
 
 def free_bytes(path: Path) -> int:
-    """Free space where the path is, or will be."""
+    """Free space on the disk where the path is, or will be."""
     return shutil.disk_usage(existing(path)).free
 
 
 def folder_faults(path: Path, setting: str, needed: int = ROOM_BYTES) -> Iterator[Fault]:
-    """What keeps files from being written below a folder, which need not be there yet."""
+    """Why files cannot be written below a folder, which need not exist yet."""
     there, free = existing(path), free_bytes(path)
     if not there.is_dir():
         yield Fault(f"`{there}` is a file, not a folder: move it, or correct {setting}")
@@ -68,33 +68,33 @@ def folder_faults(path: Path, setting: str, needed: int = ROOM_BYTES) -> Iterato
 
 
 def look_at_ports(settings: Settings) -> list[Line]:
-    """Whether the ports of the embedded services are theirs or free."""
+    """Whether the ports of the embedded services are free, or in use by these services."""
     everything = services(settings, report=lambda text: None)
     faults = list(port_faults(everything))
-    told = ", ".join(f"{service.name} {service.port}" for service in everything)
-    return [line_of("ports", faults, told)]
+    ports = ", ".join(f"{service.name} {service.port}" for service in everything)
+    return [line_of("ports", faults, ports)]
 
 
 def port_faults(everything: Sequence[Service]) -> Iterator[Fault]:
-    """What keeps services from being started: ports of others, servers left behind."""
+    """What keeps services from starting: ports in use, servers left behind."""
     for service in everything:
         yield from map(Fault, service.hindrances())
 
 
 def look_at_docker(settings: Settings) -> list[Line]:
-    """Whether the containers of docker/compose.yaml can be started and stopped here."""
+    """Whether docker/compose.yaml can be used on this machine."""
     reason = what_is_missing(SHORT_SECONDS)
-    fault = Fault(f"{reason}: install or start it, or set STACK=embedded, which needs none")
+    fault = Fault(f"{reason}: install or start it, or set STACK=embedded, which needs no Docker")
     return [line_of("docker", [fault] if reason else [], "Compose and an engine answer")]
 
 
 def look_at_clock(settings: Settings) -> list[Line]:
-    """Whether the clock can be believed, as far as files, the ledger and MongoDB tell."""
+    """Whether the clock agrees with this checkout's files, the ledger and MongoDB."""
     now = Moment.now()
     made = datetime.fromtimestamp((PROJECT_ROOT / "pyproject.toml").stat().st_mtime, UTC)
     skew, moments = timedelta(), list[Moment]()
     if absence(mongodb_endpoint(settings), settings) is None:
-        # Where MongoDB refuses, its own line says so.
+        # If MongoDB refuses, its own line says so.
         with suppress(PyMongoError):
             skew, moments = _asked_mongodb(settings)
     faults = list(clock_faults(now, made, moments, skew, settings.deduplication_days))
@@ -102,7 +102,7 @@ def look_at_clock(settings: Settings) -> list[Line]:
 
 
 def _asked_mongodb(settings: Settings) -> tuple[timedelta, list[Moment]]:
-    """How far this clock stands ahead of MongoDB's, and when the last batches were confirmed."""
+    """How far this clock is ahead of MongoDB's, and when the last batches were confirmed."""
     with connect_mongodb(settings, SHORT_SECONDS) as client:
         answer = client.admin.command("hello", codec_options=client.codec_options)
         now = datetime.now(UTC)
@@ -114,39 +114,39 @@ def _asked_mongodb(settings: Settings) -> tuple[timedelta, list[Moment]]:
 def clock_faults(
     now: Moment, made: datetime, batches: Sequence[Moment], skew: timedelta, days: int
 ) -> Iterator[Fault]:
-    """What speaks against the clock.
+    """Signs that the clock is wrong.
 
     Args:
-        now: What the clock and the uptime say.
-        made: When a file of this checkout was written.
+        now: The present time and uptime.
+        made: When this checkout was made.
         batches: When the last batches were confirmed.
-        skew: How far the clock stands ahead of a store's.
-        days: For how many days ids are remembered.
+        skew: How far the clock is ahead of MongoDB's.
+        days: How many days ids are remembered.
     """
-    right = "set it right (`date`; `timedatectl set-ntp true`)"
+    right = "correct it (`date`; `timedatectl set-ntp true`)"
     if made - now.wall > timedelta(seconds=CLOCK_SECONDS):
         yield Fault(f"it says {now.wall:%Y-%m-%d}, before this checkout was made: {right}")
     newest = max((batch.wall for batch in batches), default=now.wall)
     if newest - now.wall > timedelta(seconds=CLOCK_SECONDS):
-        yield Fault(f"it stands {_told(newest - now.wall)} before the last batch: {right}")
+        yield Fault(f"it is {_text(newest - now.wall)} behind the last batch: {right}")
     ahead = max((batch.time_ahead(now) for batch in batches), default=timedelta())
     if ahead > tolerance(days):
         yield Fault(
-            f"it stands {in_words(ahead)} ahead of the uptime since the last batch: {right}, or"
-            f" start with `{remedies.run(ACCEPT_CLOCK)}` where it is right"
+            f"it has moved {in_words(ahead)} more than the uptime since the last batch: {right},"
+            f" or, if it is right, start with `{remedies.run(ACCEPT_CLOCK)}`"
         )
     if abs(skew.total_seconds()) > CLOCK_SECONDS:
         where = "ahead of" if skew > timedelta() else "behind"
-        yield Fault(f"it stands {_told(abs(skew))} {where} MongoDB's: {right}, here or there")
+        yield Fault(f"it is {_text(abs(skew))} {where} MongoDB's: {right}, here or there")
 
 
-def _told(duration: timedelta) -> str:
+def _text(duration: timedelta) -> str:
     seconds = duration.total_seconds()
     return f"{seconds:.0f} s" if seconds < 7200 else in_words(duration)
 
 
 def look_at_key(settings: Settings) -> list[Line]:
-    """Whether there is a key of the digests, where nobody else reads it."""
+    """Whether there is a hash key that other users cannot read."""
     path = settings.millrace_home / "pii_hash_key"
     if settings.pii_hash_mode == "sha256":
         return [line_of("key", [], "none is needed (PII_HASH_MODE=sha256)")]
@@ -156,10 +156,10 @@ def look_at_key(settings: Settings) -> list[Line]:
         remedy = "set it to a long random text, such as `openssl rand -hex 32` prints, and keep it"
         if settings.stack == "docker":
             folder = secrets_folder(settings.millrace_home)
-            remedy = f"`make secrets` makes one, which MILLRACE_SECRETS_DIR={folder} lets jobs read"
+            remedy = f"`make secrets` makes one; jobs read it with MILLRACE_SECRETS_DIR={folder}"
         return [line_of("key", [Fault(f"PII_HASH_KEY is missing: {remedy}")], "")]
     if not path.exists():
-        return [line_of("key", [], "is made at the first start")]
+        return [line_of("key", [], "the first start makes one")]
     return [line_of("key", list(key_faults(path)), str(path))]
 
 
@@ -169,6 +169,6 @@ def key_faults(path: Path) -> Iterator[Fault]:
     if not os.access(path, os.R_OK):
         yield Fault(f"`{path}` cannot be read: `chown` it to the user who runs the jobs")
     elif not path.read_text(encoding="utf-8").rstrip("\r\n"):
-        yield Fault(f"`{path}` is empty: put the former key into it; if none was, delete the file")
+        yield Fault(f"`{path}` is empty: put the former key into it; if there was none, delete it")
     if stat.S_IMODE(state.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         yield Fault(f"`{path}` is open to other users: `chmod 600 {path}`")

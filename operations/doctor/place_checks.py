@@ -1,4 +1,4 @@
-"""Checks of the places of files, and of the Spark that jobs run on: disk, S3, HDFS, master."""
+"""Checks of where files and jobs go: local folders, S3, HDFS, the Spark master."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ S3_REMEDIES: Final = {
 
 
 def look_at_output(settings: Settings) -> list[Line]:
-    """Whether files can be put where OUTPUT_PATH says, as far as looking tells."""
+    """Whether OUTPUT_PATH looks writable; nothing is written."""
     place = settings.output_path
     if "://" in place:
         faults = list(place_faults(settings)) or list(format_faults(settings))
@@ -40,7 +40,7 @@ def look_at_output(settings: Settings) -> list[Line]:
 
 
 def place_faults(settings: Settings) -> Iterator[Fault]:
-    """What S3 or HDFS says against OUTPUT_PATH, within seconds; nothing of a folder."""
+    """Why S3 or HDFS would refuse OUTPUT_PATH, within seconds; nothing for a local folder."""
     if settings.output_path.startswith("s3a:"):
         yield from s3_faults(settings, settings.output_path)
     elif "://" in settings.output_path:
@@ -48,15 +48,15 @@ def place_faults(settings: Settings) -> Iterator[Fault]:
 
 
 def format_faults(settings: Settings) -> Iterator[Fault]:
-    """Pipelines whose files on this machine or on S3 have other formats than the setting says.
+    """Pipelines whose stored files have a format other than OUTPUT_FORMAT.
 
     Raises:
         SinkRejected: a manifest was changed from outside.
     """
     for pipeline in PIPELINES:
-        if told := other_formats(settings, pipeline):
+        if difference := other_formats(settings, pipeline):
             formats = ",".join(as_written(settings, pipeline).output_format)
-            yield Fault(f"{told}: set it to {formats}, or another OUTPUT_PATH")
+            yield Fault(f"{difference}: set it to {formats}, or set another OUTPUT_PATH")
 
 
 def look_at_source(settings: Settings) -> list[Line]:
@@ -76,8 +76,8 @@ def look_at_source(settings: Settings) -> list[Line]:
 
 
 def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
-    """What S3 says against a bucket (`s3a://bucket/…`) or an object (`s3://bucket/key`)."""
-    # They take a moment to load, and few need them.
+    """Why S3 refuses a bucket (`s3a://bucket/…`) or an object (`s3://bucket/key`)."""
+    # These take a moment to load, and few users need them.
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     parts = urlsplit(place)
@@ -96,7 +96,7 @@ def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
         status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         remedy = S3_REMEDIES.get(status, "correct AWS_REGION, S3_ENDPOINT_URL or the credentials")
-        # On AWS it is the owner who makes buckets.
+        # On AWS users create their buckets themselves.
         is_made = (
             code == "NoSuchBucket" and parts.scheme == "s3a" and bool(settings.s3_endpoint_url)
         )
@@ -113,7 +113,7 @@ def s3_faults(settings: Settings, place: str) -> Iterator[Fault]:
 
 
 def hdfs_faults(settings: Settings) -> Iterator[Fault]:
-    """What speaks against `hdfs://`: no configuration, nobody at the NameNode's address."""
+    """Faults of `hdfs://`: no configuration, or no NameNode at its address."""
     folder = settings.hadoop_conf_dir
     if folder is not None and not folder.is_dir():
         yield Fault(f"HADOOP_CONF_DIR: there is no folder `{folder}`: correct it")
@@ -136,7 +136,7 @@ def hdfs_faults(settings: Settings) -> Iterator[Fault]:
 
 
 def name_nodes(authority: str, options: Mapping[str, str]) -> tuple[Address, ...]:
-    """Addresses of a NameNode, or of all that stand behind the name of a high-available one."""
+    """Addresses of a NameNode, or of all nodes behind a high-availability name."""
     if nodes := options.get(f"dfs.ha.namenodes.{authority}"):
         keys = [f"dfs.namenode.rpc-address.{authority}.{node.strip()}" for node in nodes.split(",")]
         return tuple(split_address(options[key], HDFS_PORT) for key in keys if key in options)
@@ -144,7 +144,7 @@ def name_nodes(authority: str, options: Mapping[str, str]) -> tuple[Address, ...
 
 
 def look_at_master(settings: Settings) -> list[Line]:
-    """Whether a master of Spark's own cluster manager is there, or YARN's configuration."""
+    """Whether the Spark master answers, or YARN's configuration is there."""
     master = settings.spark_master
     if master == "yarn":
         fault = Fault("SPARK_MASTER=yarn needs HADOOP_CONF_DIR: set it to YARN's configuration")

@@ -1,4 +1,4 @@
-"""Checks of the stores: endpoint, login, tables and collections as the code expects them."""
+"""Checks of the stores: endpoint, login, and whether tables and collections are as expected."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from sql import tables as sql_tables
 
 ASK_SECONDS: Final = 4.0
 LEDGER_INDEX: Final = [("pipeline", 1), ("batch_id", -1)]
-# What the jobs do in the database, in the words of MongoDB's privileges.
+# MongoDB's names of the privileges that jobs need.
 MONGODB_ACTIONS: Final = frozenset({"find", "insert", "update", "remove", "createIndex"})
 
 
 def look_at_cassandra(settings: Settings) -> list[Line]:
-    """Whether Cassandra answers this login, and its tables are those of `cql/`."""
+    """Whether Cassandra accepts the login, and its tables match `cql/`."""
     if away := absence(cassandra_endpoint(settings), settings):
         return [line_of("cassandra", [away], ""), *not_yet("tables", because="Cassandra is away")]
     try:
-        # Without a data centre: which there is, is to be found out.
+        # Without a data centre, so that the cluster reports its own.
         anywhere = settings.model_copy(update={"cassandra_local_datacenter": ""})
         session = connect(anywhere, ASK_SECONDS)
     except SinkUnavailable as error:
@@ -59,7 +59,7 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         centres = [local["data_center"], *(peer["data_center"] for peer in peers)]
         node = list(node_faults(local["release_version"], centres, settings))
         where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
-        told = f"{local['release_version']} at {where}, data centre {local['data_center']}"
+        node_text = f"{local['release_version']} at {where}, data centre {local['data_center']}"
         wanted = cql_tables.declared()
         rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
         factors = {row["keyspace_name"]: dict(row["replication"]) for row in rows}
@@ -71,8 +71,8 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         *replication_faults(factors, len(centres), settings),
     ]
     return [
-        line_of("cassandra", node, told),
-        line_of("tables", tables, f"{len(wanted)} as cql/ declares them"),
+        line_of("cassandra", node, node_text),
+        line_of("tables", tables, f"{len(wanted)} match cql/"),
     ]
 
 
@@ -89,15 +89,15 @@ def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:
         return Fault(f"{where} is not trusted. {advice(reason)}")
     kinds = sorted({type(cause).__name__ for cause in causes.values()})
     return Fault(
-        f"{settings.cassandra_contact_points}:{settings.cassandra_port} does not answer by CQL"
-        f" within {ASK_SECONDS:g} s ({', '.join(kinds) or type(error.__cause__).__name__}): see"
+        f"{settings.cassandra_contact_points}:{settings.cassandra_port} does not speak CQL"
+        f" within {ASK_SECONDS:g} s ({', '.join(kinds) or type(error.__cause__).__name__}): check"
         " that it is Cassandra and not overloaded, or correct CASSANDRA_CONTACT_POINTS,"
         " CASSANDRA_PORT and CASSANDRA_SSL"
     )
 
 
 def node_faults(version: str, centres: list[str], settings: Settings) -> Iterator[Fault]:
-    """What is wrong with a cluster of this version and these data centres."""
+    """Faults of a cluster with this version and these data centres."""
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CASSANDRA:
         yield Fault(f"it is Cassandra {version}: the tables need 5.0 or later")
     if settings.cassandra_local_datacenter not in centres:
@@ -110,7 +110,7 @@ def node_faults(version: str, centres: list[str], settings: Settings) -> Iterato
 def replication_faults(
     found: Mapping[str, Mapping[str, str]], nodes: int, settings: Settings
 ) -> Iterator[Fault]:
-    """Keyspaces with another number of copies than wanted, or with more than there are nodes."""
+    """Keyspaces with a wrong number of copies, or more copies than nodes."""
     factor = settings.cassandra_replication_factor
     if factor > nodes:
         yield Fault(
@@ -140,7 +140,7 @@ def _replicated(keyspace: str, centre: str, factor: int) -> str:
 
 
 def look_at_mongodb(settings: Settings) -> list[Line]:
-    """Whether MongoDB answers this login with the rights that jobs need, and what it holds."""
+    """Whether MongoDB accepts the login with the rights that jobs need, and what it holds."""
     if away := absence(mongodb_endpoint(settings), settings):
         because = "MongoDB is away"
         return [line_of("mongodb", [away], ""), *not_yet("collections", because=because)]
@@ -165,17 +165,17 @@ def look_at_mongodb(settings: Settings) -> list[Line]:
 
 
 def _privileges(client: Any) -> list[dict[str, Any]] | None:
-    """What the user may do; None where logins are off, or the server does not tell."""
+    """The user's privileges; None if logins are off or the server does not report them."""
     try:
         answer = client.admin.command("connectionStatus", showPrivileges=True)
     except PyMongoError:
         return None
-    told = answer.get("authInfo", {})
-    return told.get("authenticatedUserPrivileges") if told.get("authenticatedUsers") else None
+    login = answer.get("authInfo", {})
+    return login.get("authenticatedUserPrivileges") if login.get("authenticatedUsers") else None
 
 
 def right_faults(privileges: list[dict[str, Any]] | None, database: str) -> Iterator[Fault]:
-    """Rights in the database that the user lacks; none are told where logins are off."""
+    """Rights in the database that the user lacks; none if logins are off."""
     granted: set[str] = set()
     for privilege in privileges or []:
         resource = privilege.get("resource", {})
@@ -192,18 +192,18 @@ def right_faults(privileges: list[dict[str, Any]] | None, database: str) -> Iter
 
 
 def collection_faults(names: list[str], *, has_index: bool) -> Iterator[Fault]:
-    """What is not as the jobs leave and need it; most collections are made when they are filled."""
+    """A missing index, or drafts left over; most collections appear with their first document."""
     if not has_index:
         yield Fault(f"`{LEDGER}` has no index: `make up` creates it", by_itself=True)
     if drafts := sorted(name for name in names if name.endswith(DRAFT_SUFFIX)):
         yield Fault(
-            f"{', '.join(drafts)} are left of a rebuild that was interrupted:"
-            f" `{remedies.rebuild()}` does it again"
+            f"{', '.join(drafts)} are left over from an interrupted rebuild:"
+            f" `{remedies.rebuild()}` completes it"
         )
 
 
 def look_at_postgres(settings: Settings) -> list[Line]:
-    """Whether PostgreSQL answers this login, and its tables are those of `sql/`."""
+    """Whether PostgreSQL accepts the login, and its tables match `sql/`."""
     if away := absence(postgres_endpoint(settings), settings):
         because = "PostgreSQL is away"
         return [line_of("postgres", [away], ""), *not_yet("sql tables", because=because)]
@@ -213,7 +213,7 @@ def look_at_postgres(settings: Settings) -> list[Line]:
     faults = list(sql_faults(sql_tables.faults(settings, wanted)))
     return [
         line_of("postgres", [], f"PostgreSQL {version} at {settings.postgres_address}"),
-        line_of("sql tables", faults, f"{len(wanted)} as sql/ declares them"),
+        line_of("sql tables", faults, f"{len(wanted)} match sql/"),
     ]
 
 
@@ -230,9 +230,9 @@ def look_at_sink(kind: type[Sink], settings: Settings) -> list[Line]:
 
 
 def sql_faults(found: Sequence[str]) -> Iterator[Fault]:
-    """What is absent, which is created, and what differs, which is not."""
+    """Tables that are missing, which `make up` creates, and tables that differ."""
     absent = [text for text in found if text.startswith("no table ")]
     if absent:
-        yield Fault(f"{', '.join(absent)}: `make up` creates what is absent", by_itself=True)
+        yield Fault(f"{', '.join(absent)}: `make up` creates what is missing", by_itself=True)
     if differing := [text for text in found if text not in absent]:
-        yield Fault(f"{', '.join(differing)}: alter them as sql/ has it, or drop them first")
+        yield Fault(f"{', '.join(differing)}: alter them to match sql/, or drop them first")

@@ -1,4 +1,4 @@
-"""Commands that mend stores: `replay`, `rebuild`, `compact`.
+"""Commands that repair stores: `replay`, `rebuild`, `compact`.
 
 Each has a module of its name; imports `operations.verify`.
 """

@@ -1,4 +1,4 @@
-"""Carries out a replay: chooses the messages that were stored, and writes them again."""
+"""Carries out a replay: selects the messages that were stored and writes them again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.repair.batches import Batch, hull
+from operations.repair.batches import ReplayBatch, hull
 from operations.repair.checks import (
     OutcomesByBatch,
     checkable_before,
@@ -22,8 +22,7 @@ from operations.verify.on_spark import KEPT, batch_session
 from operations.verify.spark_errors import explained_errors
 from settings import Settings
 from spark_jobs.aggregates import BatchSummary
-from spark_jobs.sinks.base import Batch as SinkBatch
-from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.registry import sink_names, sinks_of
@@ -42,9 +41,9 @@ class Replayed:
     """What a replay did.
 
     Attributes:
-        batches: How many were applied, in whole or in part.
-        messages: How many offsets were replayed.
-        written: What went to the sink, in words, and how many of it.
+        batches: How many were applied, wholly or in part.
+        messages: How many messages were replayed.
+        written: What was written to the sink -> how many.
     """
 
     batches: int = 0
@@ -66,17 +65,17 @@ class _Replay:
 
     @property
     def has_aggregates(self) -> bool:
-        """Whether the pipeline's aggregates are among what is stored."""
+        """Whether the pipeline stores aggregates."""
         sinks = sinks_of(self.plan.pipeline, self.settings, self.database)
         return any(sink.collections for sink in sinks)
 
-    def classified(self, batches: list[Batch]) -> DataFrame:
-        """What stands on the topic between the batches' first and last offsets."""
+    def classified(self, batches: list[ReplayBatch]) -> DataFrame:
+        """The topic's messages between the batches' first and last offsets, classified."""
         messages = read_messages(self.spark, self.settings, self.topic, hull(batches))
         return messages.transform(self.plan.pipeline.classify, self.settings)
 
     def deduplicated(self) -> DataFrame:
-        """Batch, place and outcome of each message that passed the deduplication."""
+        """Batch, place and outcome of each message that passed deduplication."""
         return (
             self.classified(self.plan.history)
             .select("record_id", "outcome", "kafka_timestamp", *PLACE)
@@ -84,12 +83,12 @@ class _Replay:
             .transform(select_first_of_batches)
         )
 
-    def ranges(self, batches: list[Batch]) -> DataFrame:
+    def ranges(self, batches: list[ReplayBatch]) -> DataFrame:
         rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
         return self.spark.createDataFrame(rows, RANGE_COLUMNS)
 
     def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
-        """Give a sink that knows no batches the rows of all of them at once."""
+        """Write the rows of all batches at once, to a sink that does not remember batches."""
         places = (
             chosen.filter(F.col("outcome") == VALID)
             .drop("batch_id")
@@ -100,15 +99,15 @@ class _Replay:
         try:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
             sink.check()
-            # The number is only for what an error says.
-            batch = SinkBatch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
+            # The sink uses the batch number only in errors.
+            batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
             return {"rows in each table": places.count()}
         finally:
             places.unpersist()
 
     def to_sink(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
-        """Give each batch whole, under its own number, to a sink that knows batches by it."""
+        """Write each whole batch, with its own number, to a sink that remembers batches."""
         written = Counter[str]()
         sink.check()
         for batch in self.plan.replayed:
@@ -117,11 +116,11 @@ class _Replay:
                 summary = self._summary(rows)
                 records = rows.filter(F.col("outcome").isin(*STORED))
                 if summary.stored:
-                    given = SinkBatch(records, summary, self.plan.query_id)
+                    given = Batch(records, summary, self.plan.query_id)
                     sink.write_batch(given, batch.batch_id)
             finally:
                 rows.unpersist()
-            written["batches, written or found there"] += 1
+            written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
         return dict(written)
 
@@ -135,20 +134,20 @@ class _Replay:
                 rows.unpersist()
             if batch.entry is None:
                 Ledger(self.database, self.plan.pipeline.name).confirm(self._entry(batch, summary))
-                written["batches entered into the ledger"] += 1
-            written["changes of documents, or found applied"] += len(summary.changes)
+                written["batches added to the ledger"] += 1
+            written["changes of documents, applied or already there"] += len(summary.changes)
             written["summaries of dead letters"] += summary.outcomes[REJECTED]
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
         return dict(written)
 
-    def arrived(self, batches: list[Batch], chosen: DataFrame) -> DataFrame:
-        """The classified messages of neighbouring batches that passed the deduplication."""
+    def arrived(self, batches: list[ReplayBatch], chosen: DataFrame) -> DataFrame:
+        """The classified messages of consecutive batches that passed deduplication."""
         first, last = batches[0].batch_id, batches[-1].batch_id
         places = chosen.filter(F.col("batch_id").between(first, last)).select(*PLACE)
         return self.classified(batches).join(places, [*PLACE], "left_semi")
 
-    def summary_of(self, batches: list[Batch], chosen: DataFrame) -> BatchSummary:
-        """Counts and changes of neighbouring batches together."""
+    def summary_of(self, batches: list[ReplayBatch], chosen: DataFrame) -> BatchSummary:
+        """Counts and changes of consecutive batches together."""
         return self._summary(self.arrived(batches, chosen))
 
     def _summary(self, rows: DataFrame) -> BatchSummary:
@@ -164,7 +163,7 @@ class _Replay:
             MongoAggregates(self.database, self.plan.query_id).apply(summary.changes, batch_id)
         return summary
 
-    def _entry(self, batch: Batch, summary: BatchSummary) -> Entry:
+    def _entry(self, batch: ReplayBatch, summary: BatchSummary) -> Entry:
         outcomes = summary.outcomes
         read = count_messages(self.spark, self.settings, self.topic, batch.read)
         entry = Entry(
@@ -186,7 +185,7 @@ class _Replay:
             hash_key_id=self.plan.pipeline.hash_key_id(self.settings),
         )
         before = self.plan.last_entry
-        # Topic and code were the same, or the job would not have gone on.
+        # Topic and code have not changed since, or the job would have refused to continue.
         return (
             replace(entry, topic_id=before.topic_id, code_fingerprint=before.code_fingerprint)
             if before
@@ -201,10 +200,10 @@ def apply_replay(
     database: Database[Document],
     say: Callable[[str], None],
 ) -> Replayed:
-    """Write the planned batches again; interrupted at any moment it can be run again.
+    """Write the planned batches again; after an interruption it can be run again.
 
     Raises:
-        JobError: the topic does not give what the ledger says; nothing was written.
+        JobError: the messages do not match the ledger; nothing was written.
         SinkError: a store did not confirm everything.
     """
     with explained_errors(f"what was sent to `{plan.pipeline.topic(settings)}`"):
@@ -214,7 +213,7 @@ def apply_replay(
 
 def _applied(run: _Replay) -> Replayed:
     plan, database = run.plan, run.database
-    # The batch in work may have been written before the store was changed.
+    # The unfinished batch may have been written before the store was restored.
     forget_confirmations(database, plan.pipeline.name, plan.sink_name)
     chosen = run.deduplicated().persist(KEPT)
     try:
@@ -226,7 +225,7 @@ def _applied(run: _Replay) -> Replayed:
         if plan.sink:
             write = run.to_sink_in_parts if plan.sink.takes_parts else run.to_sink
             written = write(plan.sink, chosen)
-            # It has all of them now, or was known to have had them before.
+            # The sink now has all batches.
             Ledger(database, plan.pipeline.name).add_sink(plan.sink.name)
         else:
             if run.has_aggregates and (earlier := checkable_before(plan, found)):

@@ -1,4 +1,4 @@
-"""The batches of a pipeline, from the ledger and, where that is older, from the checkpoint."""
+"""The batches of a pipeline, from the ledger and, if that is older, from the checkpoint."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from spark_jobs.state.offset_ranges import width
 
 
 @dataclass(frozen=True)
-class Batch:
+class ReplayBatch:
     """One complete micro-batch.
 
     Attributes:
-        batch_id: Spark's number of it.
-        offsets: What it covers.
-        read: What it read: its offsets without those whose loss was accepted.
-        entry: Its account; None where the checkpoint has committed it and the ledger lacks it.
+        batch_id: Spark's number.
+        offsets: The offsets that it covers.
+        read: The offsets that it read: those covered, without accepted losses.
+        entry: Its ledger entry; None if only the checkpoint has the batch.
     """
 
     batch_id: int
@@ -30,7 +30,7 @@ class Batch:
     entry: Entry | None = None
 
     @classmethod
-    def of(cls, entry: Entry) -> Batch:
+    def of(cls, entry: Entry) -> ReplayBatch:
         """A batch of the ledger."""
         offsets = dict(entry.offsets)
         read = {p: _without(span, entry.accepted_loss.get(p)) for p, span in offsets.items()}
@@ -38,11 +38,11 @@ class Batch:
 
 
 def _without(span: tuple[int, int], lost: tuple[int, int] | None) -> tuple[int, int]:
-    """A span without its lost part, which is at its beginning: brokers delete from there."""
+    """A span without its lost part, which is at the beginning: brokers delete the oldest first."""
     return span if lost is None else (min(max(span[0], lost[1]), span[1]), span[1])
 
 
-def hull(batches: Iterable[Batch]) -> Ranges:
+def hull(batches: Iterable[ReplayBatch]) -> Ranges:
     """Partition -> (lowest offset read, highest offset after it); without empty ones."""
     found: Ranges = {}
     for batch in batches:
@@ -54,7 +54,7 @@ def hull(batches: Iterable[Batch]) -> Ranges:
 
 
 def one_query(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> str:
-    """The id of the query whose batches these are.
+    """The id of the query that made these batches.
 
     Raises:
         JobError: there is none, or ledger and checkpoint name different ones.
@@ -65,20 +65,22 @@ def one_query(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> st
         if own is None and not entries:
             raise JobError(
                 f"Pipeline {pipeline}: there is neither a checkpoint `{checkpoint.path}` nor a"
-                " ledger, so no batch is confirmed that could be replayed. Correct MILLRACE_HOME"
-                " and MONGO_DATABASE if they name other places than the job's."
+                " ledger, so there is no confirmed batch to replay. Correct MILLRACE_HOME"
+                " and MONGO_DATABASE if they differ from the job's."
             )
         state = "is gone" if own is None else "belongs to another query than the ledger's batches"
         raise JobError(
-            f"Pipeline {pipeline}: the checkpoint `{checkpoint.path}` {state}, so no batch can be"
-            " told from another. Bring the right checkpoint back; without it only"
-            f" `{remedies.reset(pipeline)}` gives right accounts again."
+            f"Pipeline {pipeline}: the checkpoint `{checkpoint.path}` {state}, so batches cannot be"
+            " identified. Restore the right checkpoint; without it only"
+            f" `{remedies.reset(pipeline)}` makes the accounts right again."
         )
     return own
 
 
-def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: str) -> list[Batch]:
-    """Batches that Spark has committed and the ledger lacks, as after an older backup of it.
+def unledgered_batches(
+    entries: list[Entry], checkpoint: Checkpoint, pipeline: str
+) -> list[ReplayBatch]:
+    """Batches that Spark has committed and the ledger lacks, as after restoring an older backup.
 
     Raises:
         JobError: the checkpoint no longer keeps their plans, or the two do not fit together.
@@ -101,13 +103,13 @@ def unledgered_batches(entries: list[Entry], checkpoint: Checkpoint, pipeline: s
         if any(plan.until.get(partition, 0) < end for partition, end in start.items()):
             raise JobError(
                 f"Pipeline {pipeline}: batch {plan.batch_id} of the checkpoint ends before the"
-                " ledger does: they belong to different runs. Bring both from the same time"
-                f" back, or: `{remedies.reset(pipeline)}`."
+                " ledger does: they belong to different runs. Restore both from the same time,"
+                f" or run `{remedies.reset(pipeline)}`."
             )
         offsets = {p: (start.get(p, 0), end) for p, end in sorted(plan.until.items())}
         start = plan.until
         if width(offsets):
-            batches.append(Batch(plan.batch_id, offsets, offsets))
+            batches.append(ReplayBatch(plan.batch_id, offsets, offsets))
     return batches
 
 
@@ -118,6 +120,6 @@ def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[Plan
         raise JobError(
             f"Pipeline {pipeline}: the ledger lacks the committed batches {batch_ids.start} to"
             f" {batch_ids.stop - 1}, and the checkpoint `{checkpoint.path}` no longer keeps all of"
-            " their plans (Spark keeps the last hundred), so what each held is unknown. Restore"
+            " their plans (Spark keeps the last hundred), so their contents are unknown. Restore"
             f" a newer MongoDB, or start from scratch: `{remedies.reset(pipeline)}`."
         ) from error

@@ -1,4 +1,4 @@
-"""What must hold before a replay writes: batches as the ledger has them, no gap in a document."""
+"""Checks before a replay writes: batches match the ledger, no document has a gap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pymongo.database import Database
 
 from errors import JobError
-from operations.repair.batches import Batch
+from operations.repair.batches import ReplayBatch
 from operations.repair.plan import ReplayPlan
 from runtime import remedies
 from spark_jobs.aggregates import Change
@@ -21,7 +21,7 @@ OutcomesByBatch = dict[int, Counter[str]]
 
 
 def refuse_differing(plan: ReplayPlan, found: OutcomesByBatch) -> None:
-    """Refuse batches that do not come out as the ledger has them.
+    """Refuse batches whose counts differ from the ledger's.
 
     Raises:
         JobError: names the batches; nothing was written.
@@ -36,34 +36,34 @@ def refuse_differing(plan: ReplayPlan, found: OutcomesByBatch) -> None:
     ]
     if differing:
         raise JobError(
-            f"{len(differing)} batches do not come out as they were stored, so nothing was"
-            f" replayed:\n{_lines(differing)}\nEither an id in them came again after"
+            f"{len(differing)} batches differ from what was stored, so nothing was"
+            f" replayed:\n{_lines(differing)}\nEither an id in them was sent again after"
             " DEDUPLICATION_DAYS, or its first message is no longer on the broker, or the code"
-            " that judges messages was changed. Replay a range without them; aggregates come"
-            f" back by `{remedies.rebuild()}`."
+            " that validates messages has changed. Replay a range without them; restore aggregates"
+            f" with `{remedies.rebuild()}`."
         )
 
 
-def checkable_before(plan: ReplayPlan, found: OutcomesByBatch) -> list[Batch]:
-    """The batches before the replayed ones, if the topic still tells exactly what they held."""
+def checkable_before(plan: ReplayPlan, found: OutcomesByBatch) -> list[ReplayBatch]:
+    """The batches before the replayed ones, if the topic still has exactly what they stored."""
     first = plan.replayed[0].batch_id
     earlier = [batch for batch in plan.history if batch.batch_id < first]
-    told = all(
+    is_known = all(
         batch.batch_id in plan.whole and _booked(batch) == _found(batch, found) for batch in earlier
     )
-    return earlier if told else []
+    return earlier if is_known else []
 
 
 def refuse_gaps(database: Database[Document], plan: ReplayPlan, changes: Iterable[Change]) -> None:
     """Refuse to apply later batches to documents that lack earlier ones.
 
-    A document remembers only the last batch that changed it: what it lacks of the batches before
-    could never be added afterwards.
+    A document remembers only the last batch that changed it, so missing earlier batches could
+    never be added afterwards.
 
     Args:
         database: Where the documents are.
         plan: The replay.
-        changes: What all batches before the replayed ones add up to.
+        changes: The sum of all batches before the replayed ones.
 
     Raises:
         JobError: names the documents; nothing was written.
@@ -79,20 +79,20 @@ def refuse_gaps(database: Database[Document], plan: ReplayPlan, changes: Iterabl
             lacking.append(f"{change.collection} `{change.document_id}`")
     if lacking:
         raise JobError(
-            f"{len(lacking)} documents do not hold what the batches before {first} add up to, so"
-            f" nothing was replayed:\n{_lines(lacking)}\nBegin with them:"
+            f"{len(lacking)} documents lack some of the batches before {first}, so"
+            f" nothing was replayed:\n{_lines(lacking)}\nReplay those first:"
             f" `{remedies.again('--from earliest')}`, or `{remedies.rebuild()}`."
         )
 
 
-def _booked(batch: Batch) -> tuple[int, ...] | None:
+def _booked(batch: ReplayBatch) -> tuple[int, ...] | None:
     if batch.entry is None:
         return None
     counts = batch.entry.counts
     return counts.stored, counts.dead_lettered, counts.filtered
 
 
-def _found(batch: Batch, found: OutcomesByBatch) -> tuple[int, ...]:
+def _found(batch: ReplayBatch, found: OutcomesByBatch) -> tuple[int, ...]:
     outcomes = found[batch.batch_id]
     return sum(outcomes[name] for name in STORED), outcomes[REJECTED], outcomes[FILTERED]
 

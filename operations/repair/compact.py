@@ -1,17 +1,17 @@
 """`millrace compact`: merges the many small files of a day into few large ones.
 
-Only files of batches that the ledger has confirmed are merged, and a day with one file is left as
-it is. The merged rows are written beside, counted in both, and then take the place:
+Only files of confirmed batches are merged, and a day with one file stays as it is. The merged
+rows are written to a staging folder, counted against the old files, and then replace them:
 
-- On this machine: the new folder of the day holds the merged files and, by hard links, all others;
-  it is exchanged with the old one in one step (`renameat2`, `RENAME_EXCHANGE`). Whoever lists the
-  day sees the old files or the new ones, never both and never neither. Who listed it before and
-  opens a file after finds it gone, and an error is what he gets, not wrong rows. Jobs may run.
-- On HDFS and S3 there is no such step: no job may run, and a reader may for a moment find the
-  rows of a day twice, until the small files are deleted.
+- On this machine, the day's new folder holds the merged files and hard links to all others; one
+  step exchanges it with the old folder (`renameat2`, `RENAME_EXCHANGE`). A reader who lists the
+  day sees the old files or the new ones, never both and never neither. A reader who listed it
+  before and opens a file afterwards gets an error, not wrong rows. Jobs may run.
+- HDFS and S3 have no such step: no job may run, and until the small files are deleted a reader
+  may see the rows of a day twice.
 
-An intent (`_millrace/<pipeline>-intent.json`) is noted before and removed after: what was
-interrupted is completed by the next `millrace compact`, on HDFS and S3 also when a job starts.
+An intent file (`_millrace/<pipeline>-intent.json`) exists during the exchange: the next
+`millrace compact` completes an interrupted one, and on HDFS and S3 so does a job's start.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ TARGET_BYTES = 128 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Day:
-    """The files of one set, format and day that are to be merged."""
+    """The files of one set, format and day, to be merged."""
 
     file_set: FileSet
     form: str
@@ -69,7 +69,7 @@ def compact(settings: Settings, set_name: str | None, older_than: str | None) ->
         older_than: Only days before this one (`YYYY-MM-DD`); None for all.
 
     Raises:
-        JobError: there is no such set, a job runs that must not, or rows would be lost.
+        JobError: there is no such set, a job is running that must not, or rows would be lost.
     """
     pipelines = [p for p in PIPELINES if p.file_sets]
     names = [s.name for p in pipelines for s in p.file_sets]
@@ -95,7 +95,7 @@ def compact_pipeline(
     set_name: str | None = None,
     older_than: str | None = None,
 ) -> None:
-    """Merge the small files of one pipeline, in a session that is there."""
+    """Merge the small files of one pipeline, in an existing session."""
     alone = nullcontext() if output_files(settings).is_local else locked(pipeline.parts(), settings)
     with exclusive(settings.millrace_home / "run" / f"compact-{pipeline.name}.lock"), alone:
         _compact(spark, settings, database, pipeline, set_name, older_than)
@@ -114,7 +114,7 @@ def _compact(
     if intent := read_intent(system, pipeline.family):
         with publishing(system, pipeline.family):
             finish(system, pipeline.family, intent)
-        _say(f"{intent.folder}: completed what was interrupted")
+        _say(f"{intent.folder}: completed an interrupted compaction")
     confirmed = {
         (entry.query_id[:8], entry.batch_id): entry.query_id
         for part in pipeline.parts()
@@ -166,14 +166,14 @@ def merge(
     day: Day,
     confirmed: dict[tuple[str, int], str],
 ) -> None:
-    """Put the rows of a day's files into few.
+    """Merge a day's files.
 
     Args:
         spark: The session.
         system: Where the files are.
-        pipeline: Whose they are.
+        pipeline: The pipeline's name.
         day: The day.
-        confirmed: Of each confirmed batch what its files' names begin with -> its query.
+        confirmed: How the file names of each confirmed batch begin -> its query.
 
     Raises:
         JobError: rows would be lost.
@@ -205,7 +205,7 @@ def merge(
         if match:
             key = (match[1], int(match[2]))
             notes.add(confirmed[key], key[1])
-    # Before anything is replaced: from here on these batches must not be written again.
+    # Before anything is replaced: from here on these batches must not be rewritten.
     notes.save(system)
     with publishing(system, pipeline):
         intent.save(system, pipeline)

@@ -1,4 +1,4 @@
-"""What a replay has to do: the batches of the range, cut to what is confirmed and still there."""
+"""What a replay has to do: the confirmed batches of a range that the broker still has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pymongo.database import Database
 
 from errors import JobError
-from operations.repair.batches import Batch, one_query, unledgered_batches
-from operations.repair.range import Ranges, Request, wanted_ranges
+from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
+from operations.repair.range import Ranges, ReplayRequest, wanted_ranges
 from runtime import remedies
 from runtime.sink_modules import LEDGER_SINK
 from settings import Settings
@@ -25,20 +25,20 @@ class ReplayPlan:
     """The batches of one replay.
 
     Attributes:
-        pipeline: Whose they are.
+        pipeline: The pipeline.
         sink: Where they go; None: the ledger, its summaries and aggregates.
-        history: Every batch up to the last one replayed, with what of it is on the broker.
-        replayed: The batches of the range, by number; `read` is what is replayed of them.
-        query_id: The query that made them.
-        last_entry: The ledger's last entry, None for an empty one.
-        left_out: How many batches `earliest` passes over, as their messages are gone.
-        whole: Numbers of the batches that are wholly on the broker.
+        history: Every batch up to the last replayed one; `read` is what the broker still has.
+        replayed: The batches of the range, by number; `read` is what is replayed.
+        query_id: The query that made the batches.
+        last_entry: The ledger's last entry; None if it is empty.
+        left_out: How many batches `earliest` skips because their messages are gone.
+        whole: Numbers of the batches that are completely on the broker.
     """
 
     pipeline: Pipeline
     sink: Sink | None
-    history: list[Batch]
-    replayed: list[Batch]
+    history: list[ReplayBatch]
+    replayed: list[ReplayBatch]
     query_id: str
     last_entry: Entry | None
     left_out: int
@@ -46,23 +46,23 @@ class ReplayPlan:
 
     @property
     def sink_name(self) -> str:
-        """The name by which `--sink` gives where they go."""
+        """The sink's name, as in `--sink`."""
         return self.sink.name if self.sink else LEDGER_SINK
 
 
 def plan_replay(
-    settings: Settings, database: Database[Document], request: Request, on_broker: Ranges
+    settings: Settings, database: Database[Document], request: ReplayRequest, on_broker: Ranges
 ) -> ReplayPlan:
-    """The batches that a request comes to.
+    """The batches that a request covers.
 
     Args:
-        settings: With the sinks and the key that made what is stored.
+        settings: Must have the sinks and the key that the stored data was made with.
         database: Where the ledger is.
-        request: What was asked for.
+        request: The replay request.
         on_broker: Partition -> (first offset that the broker still has, offset after the last).
 
     Raises:
-        JobError: accounts do not fit together, or messages of the range are gone.
+        JobError: ledger and checkpoint do not match, or messages of the range are gone.
     """
     pipeline = request.pipeline
     checkpoint = checkpoint_of(settings, pipeline.name)
@@ -73,27 +73,27 @@ def plan_replay(
     missing = unledgered_batches(entries, checkpoint, pipeline.name)
     if missing and not request.of_ledger:
         raise JobError(
-            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} batches that are done, up"
+            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} committed batches, up"
             f" to {missing[-1].batch_id}. Bring MongoDB up to date first:"
             f" `{remedies.replay(pipeline.topic(settings), LEDGER_SINK, settings)}`; then replay"
             f" {request.sink}."
         )
-    known = [*(Batch.of(entry) for entry in entries), *missing]
+    known = [*(ReplayBatch.of(entry) for entry in entries), *missing]
     present = [replace(batch, read=overlap(batch.read, on_broker)) for batch in known]
     whole = frozenset(
         batch.batch_id
         for batch, there in zip(known, present, strict=True)
         if width(there.read) == width(batch.read)
     )
-    # Partition by partition Kafka deletes from the beginning, so what is gone comes first.
+    # Kafka deletes the oldest messages of a partition, so missing ones come first.
     if sink is None:
-        # A ledger with a hole would be refused: what it lacks is replayed whatever the range.
+        # Jobs refuse a ledger with a gap, so missing entries are replayed whatever the range.
         wanted = wanted_ranges(settings, request, on_broker)
         chosen = [b for b in known if b.entry is None or overlap(b.offsets, wanted)]
         skipped = {b.batch_id for b in chosen if b.entry and b.batch_id not in whole}
         if request.start != "earliest":
             skipped = set()
-        # A batch whose messages were all lost, and accepted as such, has nothing to give.
+        # A batch whose messages are all an accepted loss has nothing to replay.
         replayed = [b for b in chosen if b.batch_id not in skipped and width(b.read)]
     else:
         skipped, replayed = _of_records(settings, request, sink, known, whole, on_broker)
@@ -104,7 +104,7 @@ def plan_replay(
             raise JobError(
                 f"{request.sink} has nothing of {pipeline.name} yet, so it needs all of it, from"
                 " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
-                f" Leave {request.sink} out of SINKS, or start anew:"
+                f" Leave {request.sink} out of SINKS, or start from scratch:"
                 f" `{remedies.reset(pipeline.family, settings)}`."
             )
     _check_present(pipeline, settings, replayed, on_broker)
@@ -123,24 +123,24 @@ def plan_replay(
 
 def _of_records(
     settings: Settings,
-    request: Request,
+    request: ReplayRequest,
     sink: Sink,
-    known: list[Batch],
+    known: list[ReplayBatch],
     whole: frozenset[int],
     on_broker: Ranges,
-) -> tuple[set[int], list[Batch]]:
-    """The batches that are passed over, by number, and those whose records are written again."""
+) -> tuple[set[int], list[ReplayBatch]]:
+    """The numbers of the skipped batches, and the batches whose records are written again."""
     wanted = wanted_ranges(settings, request, on_broker)
-    # Of a batch that is there in part nobody can tell which message of an id was the first.
+    # If part of a batch is gone, the first message of an id in it can no longer be determined.
     chosen = [b for b in known if overlap(b.read, wanted)]
     skipped = {b.batch_id for b in chosen if b.batch_id not in whole}
     if skipped and request.start != "earliest":
         in_range = [replace(b, read=overlap(b.read, wanted)) for b in chosen]
         _check_present(request.pipeline, settings, in_range, on_broker)
         raise JobError(
-            f"Batches up to {max(skipped)} are no longer wholly on the broker, so nobody can"
-            " tell which message of an id was the first in them. Nothing was replayed. Give a"
-            f" later --from, or `{remedies.again('--from earliest', settings)}`, which passes over"
+            f"Batches up to {max(skipped)} are no longer completely on the broker, so the first"
+            " message of each id in them is unknown. Nothing was replayed. Give a"
+            f" later --from, or use `{remedies.again('--from earliest', settings)}`, which skips"
             " them."
         )
     return skipped, [
@@ -151,7 +151,7 @@ def _of_records(
 
 
 def _check_present(
-    pipeline: Pipeline, settings: Settings, replayed: list[Batch], on_broker: Ranges
+    pipeline: Pipeline, settings: Settings, replayed: list[ReplayBatch], on_broker: Ranges
 ) -> None:
     gone = sum(width(b.read) - width(overlap(b.read, on_broker)) for b in replayed)
     if gone:
@@ -159,13 +159,15 @@ def _check_present(
         raise JobError(
             f"{gone} messages of this range are no longer on the broker, whose"
             f" `{pipeline.topic(settings)}` begins at {lows}. Nothing was replayed. Give a later"
-            f" --from. What is missing in aggregates comes back by `{remedies.rebuild(settings)}`;"
-            " what is missing elsewhere only from a backup."
+            f" --from. Restore aggregates with `{remedies.rebuild(settings)}`; what is missing"
+            " elsewhere can only come from a backup."
         )
 
 
-def _sink_of(settings: Settings, database: Database[Document], request: Request) -> Sink | None:
-    """The sink that is to be replayed; None where it is the ledger's.
+def _sink_of(
+    settings: Settings, database: Database[Document], request: ReplayRequest
+) -> Sink | None:
+    """The sink to replay; None for the ledger's own.
 
     Raises:
         JobError: the pipeline has nothing for it.
@@ -179,20 +181,20 @@ def _sink_of(settings: Settings, database: Database[Document], request: Request)
 
 
 def _check_like_before(
-    settings: Settings, entries: list[Entry], sinks: tuple[str, ...], request: Request
+    settings: Settings, entries: list[Entry], sinks: tuple[str, ...], request: ReplayRequest
 ) -> None:
-    """Refuse what would write other rows than those that were stored; one of records may be new."""
+    """Refuse settings that would write different rows; the replayed sink of records may be new."""
     pipeline, new = request.pipeline, set() if request.of_ledger else {request.sink}
     for entry in entries[-1:]:
         if entry.topic != pipeline.topic(settings) or {*entry.sinks} - new != {*sinks} - new:
             raise JobError(
-                f"Pipeline {pipeline.name}: what is stored came from `{entry.topic}` and went to"
+                f"Pipeline {pipeline.name}: the stored data came from `{entry.topic}` and went to"
                 f" `{','.join(entry.sinks)}`; now the topic is `{pipeline.topic(settings)}` and"
-                f" SINKS is `{','.join(settings.sinks)}`. Set the former ones again."
+                f" SINKS is `{','.join(settings.sinks)}`. Restore the former settings."
             )
         if entry.hash_key_id != pipeline.hash_key_id(settings):
             raise JobError(
-                f"Pipeline {pipeline.name}: the digests in the stores were made with the key"
-                f" `{entry.hash_key_id}`, the present PII_HASH_KEY / PII_HASH_MODE is"
-                f" `{pipeline.hash_key_id(settings)}`. Set the former key again."
+                f"Pipeline {pipeline.name}: the stored digests were made with the key"
+                f" `{entry.hash_key_id}`, but the present PII_HASH_KEY / PII_HASH_MODE is"
+                f" `{pipeline.hash_key_id(settings)}`. Restore the former key."
             )

@@ -1,8 +1,8 @@
-"""Which part of a topic a user means: the texts of `--from` and `--to`, and the offsets of both.
+"""Which part of a topic to replay: the values of `--from` and `--to`, and their offsets.
 
-A place is `earliest`, `latest`, an offset for all partitions (`120`), offsets of single partitions
-(`0:120,1:80`; the others are left out), or an ISO 8601 time (UTC where it names no zone: the first
-message of each partition that is not older). `--to` is the offset after the last one meant.
+A position is `earliest`, `latest`, an offset for all partitions (`120`), offsets by partition
+(`0:120,1:80`; others are left out), or an ISO 8601 time (UTC if it has no zone): the first message
+of each partition that is not older. `--to` is the offset after the last message.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ANSWER_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Request:
-    """A replay as asked for, every text understood."""
+class ReplayRequest:
+    """A replay request, every option parsed."""
 
     pipeline: Pipeline
     start: Place
@@ -42,7 +42,7 @@ class Request:
 
     @property
     def of_ledger(self) -> bool:
-        """Whether the ledger, its summaries and aggregates are meant, rather than records."""
+        """Whether ledger, summaries and aggregates are replayed, rather than records."""
         return keeps_ledger(self.sink)
 
 
@@ -53,17 +53,17 @@ def understood(
     end: str,
     sink: str,
     pipelines: tuple[Pipeline, ...] = PIPELINES,
-) -> Request:
-    """The request behind the texts of a command line.
+) -> ReplayRequest:
+    """The request that a command line's options make.
 
     Raises:
-        JobError: names everything that is wrong, all at once.
+        JobError: lists all invalid options together.
     """
     faults: list[str] = []
     by_topic = {pipeline.topic(settings): pipeline for pipeline in pipelines}
     if topic not in by_topic:
         faults.append(
-            f"--topic: `{topic}` is no pipeline's.{remedies.nearest(topic, by_topic)}"
+            f"--topic: no pipeline reads `{topic}`.{remedies.nearest(topic, by_topic)}"
             f" Valid: {', '.join(by_topic)}"
         )
     # The ledger and the summaries are in MongoDB whatever SINKS lists.
@@ -76,29 +76,29 @@ def understood(
             places.append(parse_place(text))
         except ValueError:
             faults.append(
-                f"{option}: `{text}` is no place; valid: earliest, latest, an offset (120),"
+                f"{option}: invalid position `{text}`; valid: earliest, latest, an offset (120),"
                 " offsets by partition (0:120,1:80), a time (2026-11-22T10:00:00Z)"
             )
     if len(places) == 2 and _is_reversed(*places):
-        faults.append(f"--from `{start}` lies behind --to `{end}`")
+        faults.append(f"--from `{start}` is after --to `{end}`")
     if faults:
         raise JobError("Nothing was replayed.\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Request(by_topic[topic], places[0], places[1], sink)
+    return ReplayRequest(by_topic[topic], places[0], places[1], sink)
 
 
 def _no_sink(sink: str, sinks: tuple[str, ...], topic: str | None, settings: Settings) -> str:
-    told = f"--sink: `{sink}` is none of SINKS."
+    fault = f"--sink: `{sink}` is not in SINKS."
     if topic and sink in SINK_MODULES:
         wider = settings.model_copy(update={"sinks": (*settings.sinks, sink)})
-        return f"{told} To bring it up to date: `{remedies.replay(topic, sink, wider)}`"
-    return f"{told}{remedies.nearest(sink, sinks)} Valid: {', '.join(sinks)}"
+        return f"{fault} To bring it up to date: `{remedies.replay(topic, sink, wider)}`"
+    return f"{fault}{remedies.nearest(sink, sinks)} Valid: {', '.join(sinks)}"
 
 
 def parse_place(text: str) -> Place:
-    """What the text of an option means.
+    """The position that an option's value means.
 
     Raises:
-        ValueError: nothing.
+        ValueError: it is not a position.
     """
     if text in {"earliest", "latest"}:
         return "earliest" if text == "earliest" else "latest"
@@ -123,16 +123,16 @@ def _is_reversed(start: Place, end: Place) -> bool:
     return start == "latest" and end == "earliest"
 
 
-def wanted_ranges(settings: Settings, request: Request, on_broker: Ranges) -> Ranges:
-    """The offsets that are asked for, of each partition that both places name.
+def wanted_ranges(settings: Settings, request: ReplayRequest, on_broker: Ranges) -> Ranges:
+    """The requested offsets, for each partition that both options cover.
 
     Args:
         settings: Where the broker is.
-        request: What was asked for.
+        request: The replay request.
         on_broker: Partition -> (first offset that the broker still has, offset after the last).
 
     Raises:
-        JobError: a partition is named that the topic does not have.
+        JobError: the topic lacks a named partition.
     """
     topic = request.pipeline.topic(settings)
     start = _offsets(settings, topic, request.start, on_broker)
@@ -161,8 +161,8 @@ def _offsets(settings: Settings, topic: str, place: Place, on_broker: Ranges) ->
 def _offsets_at(
     settings: Settings, topic: str, moment: datetime, on_broker: Ranges
 ) -> dict[int, int]:
-    """The first offset of each partition whose message is not older; its end if all are."""
-    # Kafka has other meanings for numbers below 0, and no order among messages that hold one.
+    """The first offset of each partition whose message is not older; the end if all are older."""
+    # Kafka gives negative timestamps other meanings.
     spec = OffsetSpec.for_timestamp(max(int(moment.timestamp() * 1000), 0))
     asked = {TopicPartition(topic, partition): spec for partition in on_broker}
     # The client must outlive its answers.
@@ -172,7 +172,7 @@ def _offsets_at(
         found = {of.partition: answer.result().offset for of, answer in answers.items()}
     except KafkaException as error:
         raise JobError(
-            f"Kafka did not tell the offsets of `{topic}` at a time: {error.args[0].name()}. See"
-            " `make status`, or give offsets."
+            f"Kafka did not return the offsets of `{topic}` at a time: {error.args[0].name()}. See"
+            " `make status`, or give offsets instead."
         ) from error
     return {p: offset if offset >= 0 else on_broker[p][1] for p, offset in found.items()}

@@ -1,8 +1,8 @@
-"""`millrace rebuild aggregates`: all aggregates anew from the records in Cassandra.
+"""`millrace rebuild aggregates`: recomputes all aggregates from the records in Cassandra.
 
-Only rows of confirmed batches count. A batch that had begun when the job ended may have added to
-some documents and not to others; its rows are left out, each document is marked with the last
-confirmed batch, and the job's next start adds that batch once, to all of them.
+Only rows of confirmed batches count. A batch that was unfinished when the job ended may have
+changed some documents and not others. Its rows are left out, and each document is marked with the
+last confirmed batch, so the job's next start adds the unfinished batch once to all documents.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from spark_jobs.transforms.outcomes import VALID, no_reasons
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild of one pipeline's aggregates did.
+    """The result of rebuilding one pipeline's aggregates.
 
     Attributes:
         pipeline: Its name.
         topic: Its source topic.
-        batch_id: The last confirmed batch; None where there is none, and nothing was changed.
-        records: Stored records that the aggregates were made of.
-        expected: Stored records by the ledger.
+        batch_id: The last confirmed batch; None if there is none and nothing was changed.
+        records: Number of stored records that the aggregates were computed from.
+        expected: The ledger's number of stored records.
         documents: Collection -> number of its documents.
     """
 
@@ -64,7 +64,7 @@ class Rebuilt:
 
     @property
     def whole(self) -> bool:
-        """Whether the records were as many as the ledger says."""
+        """Whether the number of records matches the ledger."""
         return self.records == self.expected
 
 
@@ -72,7 +72,8 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
     """Rebuild the aggregates of one pipeline or of all; gives the exit code.
 
     Raises:
-        MillraceError: a job still runs, a store is away, or there is nothing to rebuild from.
+        MillraceError: a job is running, a store is unavailable, or there is nothing to rebuild
+            from.
     """
     pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
     if not (pipelines := [pipeline for pipeline in pipelines if pipeline.collections]):
@@ -102,7 +103,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
 def rebuild(
     pipeline: Pipeline, settings: Settings, spark: SparkSession, database: Database[Document]
 ) -> Rebuilt:
-    """Recompute one pipeline's aggregates and put them in the place of the present ones.
+    """Recompute one pipeline's aggregates and replace the present ones.
 
     The caller holds the pipeline's lock.
 
@@ -117,7 +118,7 @@ def rebuild(
     last = entries[-1]
     if missing := {source.name, MongoAggregates.name} - {*last.sinks}:
         raise _not_rebuilt(f"{' and '.join(sorted(missing))} got nothing of {pipeline.name}")
-    # A checkpoint of its own stands for the lock: a job elsewhere would go on unseen.
+    # The lock covers this machine only; the checkpoint shows that no job elsewhere owns the data.
     one_query(entries, checkpoint_of(settings, pipeline.name), pipeline.name)
     table = next(iter(source.rows()))
     own = batch_session(spark, sum(entry.counts.stored for entry in entries))
@@ -129,7 +130,7 @@ def rebuild(
         )
         rows = pipeline.summarise(records).collect()
     summary = pipeline.roll_up(row.asDict() for row in rows)
-    # A batch in work is left out of the new documents: it must come to them again.
+    # The new documents lack the unfinished batch, so it must be applied again.
     forget_confirmations(database, pipeline.name, MongoAggregates.name)
     aggregates = MongoAggregates(database, last.query_id)
     aggregates.replace_collections(pipeline.collections, summary.changes, last.batch_id)
@@ -147,7 +148,7 @@ def rebuild(
 
 
 def as_classified(rows: DataFrame) -> DataFrame:
-    """Rows of a pipeline's first table as the classified records that they once were.
+    """Rows of a pipeline's first table, turned back into classified records.
 
     Columns in: the table's.
     Columns out: the same; `outcome` string, `reasons` array<string>; `age_band` string where there
@@ -159,7 +160,7 @@ def as_classified(rows: DataFrame) -> DataFrame:
 
 
 def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Sink:
-    """The sink whose rows are the records.
+    """The sink that holds the records.
 
     Raises:
         JobError: it is not enabled, or the sink of aggregates is not.
@@ -173,8 +174,8 @@ def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]
 
 def _not_rebuilt(why: str) -> JobError:
     return JobError(
-        f"Aggregates are rebuilt from the records in Cassandra into MongoDB, but {why}. Set SINKS"
-        " to both; without records only a reset makes them again, from the topic, as in"
+        f"A rebuild reads records from Cassandra and writes aggregates to MongoDB, but {why}. Set"
+        " SINKS to both; without records only a reset recomputes aggregates, from the topic, as in"
         f" `{remedies.reset('tickets')}`."
     )
 
@@ -192,6 +193,6 @@ def _report(rebuilt: Rebuilt) -> None:
     if not rebuilt.whole:
         say(
             f"  the ledger has {rebuilt.expected} stored records"
-            f" ({rebuilt.records - rebuilt.expected:+d} in Cassandra). Bring the rows back with"
+            f" ({rebuilt.records - rebuilt.expected:+d} in Cassandra). Restore the rows with"
             f" `{remedies.replay(rebuilt.topic, 'cassandra')}`, then run this command again"
         )

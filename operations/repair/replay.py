@@ -1,14 +1,14 @@
 """`millrace replay`: applies a range of a topic to one sink again.
 
-For a sink that fell behind or was restored from an older backup. `cassandra`: the rows of the
-range are upserted as they were. `mongodb`: the range is widened to whole batches, each is applied
-with its own number, so documents that have it already stay as they are; batches that Spark has
-committed and an older ledger lacks come from the checkpoint and are entered again.
+It is for a sink that fell behind or was restored from an older backup. `cassandra`: the rows of
+the range are upserted. `mongodb`: the range is widened to whole batches, and each is applied with
+its own number, so documents that already have it do not change; batches that Spark has committed
+and an older ledger lacks come from the checkpoint and are added to the ledger.
 
-Which message of an id was stored is told from the batches: the first batch, in it the lowest
-(Kafka timestamp, partition, offset). So all ids are read from the beginning of the topic to the
-end of the range; the cost is linear. An id that came again after `DEDUPLICATION_DAYS` is outside
-the promise; batches that stored one differ from the ledger here and are refused.
+Which message of an id was stored follows from the batches: the first batch, in it the lowest
+(Kafka timestamp, partition, offset). So a replay reads all ids from the beginning of the topic to
+the end of the range; the cost is linear. An id that was sent again after `DEDUPLICATION_DAYS` is
+outside the promise; a batch with such an id differs from the ledger and is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pymongo.database import Database
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
 from operations.repair.plan import ReplayPlan, plan_replay
-from operations.repair.range import Request, understood
+from operations.repair.range import ReplayRequest, understood
 from operations.spark_session import repair_session
 from operations.tables import say
 from runtime import remedies
@@ -30,10 +30,11 @@ from spark_jobs.state.ledger import Document
 
 
 def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> int:
-    """Apply a range again, as the command line gives it; gives the exit code.
+    """Apply a range again, given the command line's options; returns the exit code.
 
     Raises:
-        MillraceError: a text is not understood, a job runs, the messages are gone, a store is away.
+        MillraceError: an option is invalid, a job is running, messages are gone, or a store is
+            unavailable.
     """
     request = understood(settings, topic, start, end, sink)
     start_logging(settings, to_terminal=False)
@@ -50,8 +51,8 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
     return 0
 
 
-def planned(settings: Settings, database: Database[Document], request: Request) -> ReplayPlan:
-    """What a request comes to on the present topic, ledger and checkpoint."""
+def planned(settings: Settings, database: Database[Document], request: ReplayRequest) -> ReplayPlan:
+    """The plan of a request for the present topic, ledger and checkpoint."""
     on_broker = topic_offsets(settings, request.pipeline.topic(settings))
     return plan_replay(settings, database, request, on_broker)
 
@@ -59,11 +60,11 @@ def planned(settings: Settings, database: Database[Document], request: Request) 
 def _announce(plan: ReplayPlan) -> None:
     if plan.left_out:
         say(
-            f"left out: {plan.left_out} batches whose messages are no longer on the broker"
-            " (`--from earliest` begins behind them)"
+            f"skipped: {plan.left_out} batches whose messages are no longer on the broker"
+            " (`--from earliest` begins after them)"
         )
     if not plan.replayed:
-        say("no confirmed batch lies in this range; nothing was replayed")
+        say("there is no confirmed batch in this range; nothing was replayed")
 
 
 def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:

@@ -1,7 +1,7 @@
-"""The spark-submit command for Kubernetes, to be read and adapted: Millrace does not run it itself.
+"""The spark-submit command for Kubernetes, for users to adapt: Millrace does not run it.
 
-The driver is a pod of an image that holds the code. Its settings are variables of that pod, secrets
-come from one Kubernetes secret by name, state lies on a volume that driver and executors share.
+The driver is a pod whose image holds the code. Settings are the pod's variables, secrets come from
+one Kubernetes secret, and state is on a volume that driver and executors share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IMAGE: Final = "spark.kubernetes.container.image"
 CODE: Final = "/opt/millrace"
 STATE: Final = "/var/lib/millrace"
 CLAIM: Final = "millrace"
-# Of the machine that submits, or given as options.
+# They concern the submitting machine, or are given as options.
 NOT_FOR_PODS: Final = (
     "MILLRACE_HOME OUTPUT_PATH STACK SPARK_DRIVER_MEMORY SPARK_EXECUTOR_MEMORY SPARK_EXECUTOR_CORES"
 ).split()

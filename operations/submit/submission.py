@@ -1,8 +1,8 @@
-"""The spark-submit command of a job, and the environment that its driver takes settings from.
+"""The spark-submit command of a job, and the environment with its driver's settings.
 
-The driver runs on this machine, in this checkout and this Python: settings and secrets reach it by
-the environment and `.env`, as they reach `python -m spark_jobs.tickets`. From it executors get
-connectors, code and what they need of the settings; Java and Spark are all that must be there.
+The driver runs on this machine with this checkout and Python, so settings and secrets reach it by
+environment and `.env`, as with `python -m spark_jobs.tickets`. Executors get connectors, code and
+the settings they need from it; they only need Java and Spark.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from spark_jobs.session.spark_home import spark_home
 
 KUBERNETES: Final = "k8s://"
 MASTERS: Final = re.compile(r"local(\[.+\]|-cluster\[.+\])?\Z|spark://\S+\Z|yarn\Z|k8s://\S+\Z")
-# In lists of files spark-submit takes them for patterns, and has no way to write them otherwise.
+# spark-submit takes these for patterns in lists of files, and offers no way to escape them.
 PATTERN_SIGNS: Final = frozenset("[]{}*?\\")
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A command, and what its environment has besides that of this process."""
+    """A command, and the variables to add to this process's environment."""
 
     words: list[str]
     environment: dict[str, str]
 
 
 def check(settings: Settings, conf: Sequence[str]) -> None:
-    """Refuse what cannot work or would show a secret.
+    """Refuse a submission that cannot work or would show a secret.
 
     Raises:
         JobError: names what is wrong and what to do.
@@ -58,13 +58,13 @@ def check(settings: Settings, conf: Sequence[str]) -> None:
         )
     if master == "yarn" and not (settings.hadoop_conf_dir or os.environ.get("YARN_CONF_DIR")):
         raise JobError(
-            "--master yarn: where the cluster is, stands in its configuration. Set HADOOP_CONF_DIR"
+            "--master yarn: the cluster's address comes from its configuration. Set HADOOP_CONF_DIR"
             " to the folder of `core-site.xml` and `yarn-site.xml`."
         )
     if found := sorted(PATTERN_SIGNS & {*str(settings.millrace_home)}):
         raise JobError(
             f"MILLRACE_HOME: `{settings.millrace_home}` holds {' '.join(found)}, which spark-submit"
-            " takes for patterns of the code's archive there. Set it to another folder."
+            " takes for patterns. Set it to another folder."
         )
     for pair in conf:
         key, equals, _ = pair.partition("=")
@@ -72,15 +72,15 @@ def check(settings: Settings, conf: Sequence[str]) -> None:
             raise JobError(f"--conf {key}: expected `spark.name=value`.")
         if re.search(spark_defaults()["spark.redaction.regex"], key):
             raise JobError(
-                f"--conf {key}: a secret on a command line is seen by all users of the machine."
-                " Those of Millrace belong into the environment or into `.env`."
+                f"--conf {key}: all users of the machine can see a secret on a command line."
+                " Put Millrace's secrets into the environment or `.env`."
             )
 
 
 def submission(
     settings: Settings, pipeline: str, words: Sequence[str], conf: Sequence[str]
 ) -> Submission:
-    """How a pipeline's job is submitted to a cluster whose driver runs here."""
+    """The submission of a job whose driver runs on this machine."""
     home = spark_home()
     log_path = settings.millrace_home / "logs" / f"spark-{pipeline}.log"
     java_options = launch_conf(settings, log_path)["spark.driver.extraJavaOptions"]
@@ -110,7 +110,7 @@ def submission(
 
 
 def whole_environment(found: Submission, java: Java) -> dict[str, str]:
-    """The environment of the command."""
+    """The complete environment of the command."""
     pools = {"MALLOC_ARENA_MAX": spark_defaults()["spark.executorEnv.MALLOC_ARENA_MAX"]}
     return pools | for_java(os.environ) | java_environment(java) | found.environment
 
@@ -126,7 +126,7 @@ def resources(settings: Settings) -> list[str]:
 
 
 def _packages(settings: Settings) -> list[str]:
-    """Packages besides those of the properties file."""
+    """Packages in addition to those of the properties file."""
     if not writes_to_s3(settings):
         return []
     packages, unused = ",".join(connector_packages(settings)), ",".join(UNUSED_PACKAGES)
@@ -134,7 +134,7 @@ def _packages(settings: Settings) -> list[str]:
 
 
 def as_word(path: Path) -> str:
-    """A path as spark-submit takes it: as an address where it has signs of addresses."""
+    """A path as spark-submit takes it: as a URI if it has characters that URIs reserve."""
     return path.as_uri() if {*str(path)} & {*"#%,"} else str(path)
 
 
@@ -144,7 +144,7 @@ def job_file(pipeline: str) -> Path:
 
 
 def shown_settings(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Settings that are not at their defaults, secrets masked."""
+    """Settings that differ from their defaults, secrets masked."""
     for name, field in Settings.model_fields.items():
         value: Any = getattr(settings, name)
         if value is None or value == field.default or name == "spark_master":
@@ -156,12 +156,12 @@ def shown_settings(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def notes(settings: Settings) -> list[str]:
-    """What executors on other machines could not reach or see."""
+    """What executors on other machines could not reach."""
     master = settings.spark_master
     if master.startswith("local") or urlsplit(master).hostname in LOOPBACK_HOSTS:
         return []
     found = [
-        f"{name} is `{value}`, which on another machine is that machine"
+        f"{name} is `{value}`, which on another machine means that machine itself"
         for name, value in (
             ("KAFKA_BOOTSTRAP_SERVERS", settings.kafka_bootstrap_servers),
             ("CASSANDRA_CONTACT_POINTS", settings.cassandra_contact_points),

@@ -1,4 +1,4 @@
-"""`millrace submit`: a pipeline's job on a Spark cluster."""
+"""`millrace submit`: runs a pipeline's job on a Spark cluster."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ OPTION_DASHES = "--"
 
 
 def submit(options: argparse.Namespace) -> int:
-    """Submit a job and wait for its end; gives its exit code.
+    """Submit a job and wait for its end; returns its exit code.
 
     Raises:
-        JobError: it cannot be submitted so; names what is wrong.
+        JobError: it cannot be submitted; says what is wrong.
     """
     settings = settings_of(options)
     check(settings, options.conf)
@@ -58,7 +58,7 @@ def submit(options: argparse.Namespace) -> int:
         return 0
     if in_pods:
         raise JobError(
-            "On Kubernetes Millrace starts nothing itself."
+            "Millrace does not start jobs on Kubernetes itself."
             f" `{remedies.again('--dry-run', settings)}` prints the command;"
             " docs/deployment.md says what image, secret and volume it expects."
         )
@@ -67,7 +67,7 @@ def submit(options: argparse.Namespace) -> int:
 
 
 def shown(found: Submission, settings: Iterable[tuple[str, str]]) -> str:
-    """The command with its environment, as a shell takes it; secrets are masked."""
+    """The command with its environment, as shell text; secrets are masked."""
     variables = dict(settings) | found.environment
     lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
     return " \\\n  ".join([*lines, *_lines_of(found.words)])
@@ -93,22 +93,22 @@ def _run(found: Submission, settings: Settings, pipeline: str) -> int:
         found.words,
         env=whole_environment(found, java),
         stdin=subprocess.DEVNULL,
-        # Ctrl-C reaches the terminal's whole group, and would end the JVM before its driver.
+        # Ctrl-C goes to the terminal's whole process group and would end the JVM before the driver.
         start_new_session=True,
         preexec_fn=end_with_parent,
     )
-    _hand_signals_on(process, str(job_file(pipeline)))
+    _forward_signals(process, str(job_file(pipeline)))
     code = process.wait()
     return code if code >= 0 else 128 - code
 
 
-def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
-    """Let the job end as it does without spark-submit: cleanly, or at once by a second signal."""
+def _forward_signals(process: subprocess.Popen[bytes], job: str) -> None:
+    """End the job as without spark-submit: cleanly, or at once on a second signal."""
     asked = False
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
-        # At once: the next signal may come while this one is handed on.
+        # Set first: the next signal may arrive while this one is forwarded.
         is_second, asked = asked, True
         with suppress(psutil.NoSuchProcess):
             submitter = psutil.Process(process.pid)
@@ -123,7 +123,7 @@ def _hand_signals_on(process: subprocess.Popen[bytes], job: str) -> None:
 
 
 def _runs(process: psutil.Process, job: str) -> bool:
-    """Whether a process is the driver; the JVM has other children, some for a moment only."""
+    """Whether a process is the driver; the JVM has other, short-lived children."""
     try:
         return job in process.cmdline()
     except psutil.NoSuchProcess:

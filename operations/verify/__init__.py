@@ -1,4 +1,4 @@
-"""`make verify`: what was read, stored and counted, compared message by message.
+"""`make verify`: proves that what was read, stored and counted agrees.
 
 `verify` is the entry; `accounts` says what is compared. Imports the modules of `operations` that
 read topics and print tables, no other command.

@@ -1,18 +1,17 @@
-"""One pipeline's balance: what `make verify` finds, in numbers and in words."""
+"""One pipeline's account: what `make verify` finds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from spark_jobs.state.ledger import Counts
 
 
 @dataclass(frozen=True)
 class StoreCount:
-    """How many rows or documents a store has, and which number the ledger calls for.
+    """How many rows or documents a store has, and how many the ledger says there must be.
 
-    `at_most` is above `sum_expected` where an unfinished batch may have added something.
+    `at_most` exceeds `sum_expected` if an unfinished batch may have added something.
     """
 
     store: str
@@ -26,22 +25,13 @@ class StoreCount:
 
     @property
     def agrees(self) -> bool:
-        """Whether the store holds what the ledger says."""
+        """Whether the store agrees with the ledger."""
         return self.sum_expected <= self.sum_found <= max(self.sum_expected, self.at_most)
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The largest documents of a collection, and how many it has."""
-
-    collection: str
-    documents: list[dict[str, Any]]
-    total: int
-
-
-@dataclass(frozen=True)
 class Account:
-    """One pipeline's balance; notes are what a user should know and what is no fault."""
+    """One pipeline's account; notes are worth knowing but are not faults."""
 
     pipeline: str
     topic: str

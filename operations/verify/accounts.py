@@ -1,9 +1,9 @@
 """The accounts of each pipeline: broker, ledger and stores must agree, number by number.
 
-While a job runs, all of it is exact for the batches that the ledger has confirmed: tables, dead
-letters and summaries are judged up to the offsets of the last of them, the aggregates at a moment
-at which they are those of it. What lies behind, at most the micro-batch in work and what no job
-has read yet, is not judged; it waits.
+While a job runs, everything is exact for the batches that the ledger has confirmed: tables, dead
+letters and summaries are checked up to the last confirmed offsets, the aggregates at a moment when
+they match the last confirmed batch. What comes later, at most one unfinished micro-batch and
+messages that no job has read, is not checked.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from operations.verify.account import Account, StoreCount
 from operations.verify.arrivals import Arrivals
 from operations.verify.contents import Contents, read_contents
 from operations.verify.coverage import accepted_losses, coverage_faults, origin_faults
-from operations.verify.dead_letters import Rejections
+from operations.verify.dead_letters import DeadLetterAccount
 from operations.verify.differences import differences, excesses
 from operations.verify.expected import expected_records
 from operations.verify.expected_aggregates import GROUPINGS
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading
-from operations.verify.snapshot import SETTLE_SECONDS, Snapshot, take_snapshot
+from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snapshot
 from operations.verify.spark_errors import OVERFLOW, explained_errors
 from operations.verify.topic_accounts import account_of_topics
 from operations.verify.unreadable import unreadable_rows
@@ -58,10 +58,10 @@ def take_accounts(
     spark: SparkSession,
     pipelines: Sequence[Pipeline] = PIPELINES,
 ) -> list[Account]:
-    """Balance pipelines; each difference is a fault in words.
+    """Take the account of each pipeline, with every difference as a line of text.
 
-    Reads every table and the dead-letter topics once, on Spark, and every aggregate. Where numbers
-    differ, the source topic as well.
+    Reads every table and the dead-letter topics once, on Spark, and every aggregate. If numbers
+    differ, the source topic too.
 
     Raises:
         MillraceError: a service did not answer or lacks a table or topic.
@@ -73,8 +73,8 @@ def take_accounts(
             fed = settings_of_part(part, settings, database)
             return _Accountant(fed, database, batch_session(spark), part).account()
 
-    # Side by side, as one of them is mostly a planner that waits for tasks or tasks that wait for
-    # a planner.
+    # In parallel, as each alternates between planning and running tasks.
+    #
     with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
         return list(pool.map(account, parts))
 
@@ -97,12 +97,12 @@ class _Accountant:
         collections = [name for sink in sinks for name in sink.collections]
         self.copies = [s for s in sinks if s is not self.source and not s.collections]
         self.is_running = running_job(pipeline, settings) is not None
-        # Without a job nothing comes to rest; on other machines there may be one unseen.
+        # Only a job changes the stores; with an external stack it may run on another machine.
         may_move = self.is_running or settings.stack != "embedded"
         seconds = SETTLE_SECONDS if may_move else 0
-        # Before the ledger: a job that reads on meanwhile has not lost what ages out meanwhile.
+        # Before the ledger: messages that expire while a job reads on are not lost.
         first = {p: low for p, (low, _) in topic_offsets(settings, self.topic).items()}
-        self.snapshot: Snapshot = take_snapshot(database, pipeline.name, collections, seconds)
+        self.snapshot: LedgerSnapshot = take_snapshot(database, pipeline.name, collections, seconds)
         # After the ledger: it never names what the broker does not have.
         self.state = topic_state(settings, self.topic)
         self.offsets: Offsets = {
@@ -148,7 +148,7 @@ class _Accountant:
         )
 
     def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
-        """What the tables hold; None, and faults, where rows of theirs cannot be read."""
+        """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
         try:
             tables = [*source.rows()]
@@ -177,25 +177,25 @@ class _Accountant:
         ]
 
     def _waiting(self) -> int:
-        """Messages behind the last confirmed batch; by offsets, as some stand for no message."""
+        """Offsets after the last confirmed batch; not every one of them holds a message."""
         until = self.snapshot.read_until
         return sum(
             max(high - max(until.get(p, low), low), 0) for p, (low, high) in self.offsets.items()
         )
 
     def _dead_letters(self) -> list[str]:
-        rejections = Rejections(
+        dead_letters = DeadLetterAccount(
             self.spark, self.settings, self.database, self.pipeline, self.snapshot, self.offsets
         )
         expected = self.counts.dead_lettered
         faults = []
         for store, kept, unit, what in (
-            ("Kafka", rejections.on_topic(), "messages", "distinct dead letters"),
-            ("MongoDB", rejections.as_summaries(), "documents", "the number of documents"),
+            ("Kafka", dead_letters.on_topic(), "messages", "distinct dead letters"),
+            ("MongoDB", dead_letters.as_summaries(), "documents", "the number of documents"),
         ):
             numbers = (kept.total, kept.judged, expected)
             self.stores.append(StoreCount(store, kept.place, unit, *numbers, what))
-            faults += rejections.faults(store, kept)
+            faults += dead_letters.faults(store, kept)
         return faults
 
     def _tables(self, contents: Contents) -> list[str]:
@@ -208,13 +208,13 @@ class _Accountant:
             self.stores.append(StoreCount("Cassandra", place, "rows", *numbers, what))
             if rows > confirmed:
                 self.notes.append(
-                    f"Cassandra {place}: {rows - confirmed} rows are of messages behind the last"
-                    " confirmed batch: not judged"
+                    f"Cassandra {place}: {rows - confirmed} rows belong to messages after the last"
+                    " confirmed batch and were not checked"
                 )
         now = topic_offsets(self.settings, self.topic)
         return faults + [
             f"Cassandra {contents.source}: rows of partition {partition} name offsets up to"
-            f" {last}, but the topic ends at {now[partition][1]}: they are of another topic"
+            f" {last}, but the topic ends at {now[partition][1]}: they belong to another topic"
             for partition, last in sorted(contents.ends.items())
             if partition in now and last >= now[partition][1]
         ]
@@ -226,7 +226,7 @@ class _Accountant:
         return faults
 
     def _records(self, contents: Contents | None) -> DataFrame | None:
-        """The stored records of confirmed batches, where anything is to be compared with them."""
+        """The stored records of confirmed batches, if anything must be compared with them."""
         if contents is not None:
             rows = contents.tables[contents.source]
             return rows.filter("is_confirmed").drop("is_confirmed") if self.copies else None
@@ -248,7 +248,7 @@ class _Accountant:
     def _aggregates(
         self, contents: Contents | None, records: DataFrame | None, source: str
     ) -> list[str]:
-        """What collections add up to, and where they differ from the rows, if there are any."""
+        """Add up the collections and compare them with the stored rows."""
         snapshot = self.snapshot
         at_most = self.counts.stored + (self._waiting() if snapshot.later else 0)
         for name, settled in snapshot.settled.items():
@@ -265,8 +265,8 @@ class _Accountant:
         if not snapshot.settled or (contents is None and records is None):
             return []
         if contents is not None:
-            least = contents.groups(confirmed_only=True)
-            most = contents.groups(confirmed_only=False) if snapshot.later else least
+            least = contents.expected_aggregates(confirmed_only=True)
+            most = contents.expected_aggregates(confirmed_only=False) if snapshot.later else least
         elif records is not None:
             least = GROUPINGS[self.pipeline.name].group(records)
             most = {} if snapshot.later else least
@@ -285,7 +285,7 @@ class _Accountant:
             documents = sum(len(found) for found in self.snapshot.unfinished.values())
             self.notes.append(
                 f"batch {self.snapshot.later[-1]} is unfinished: {documents} documents of MongoDB"
-                " hold numbers of it already and are judged by bounds; a job will finish it"
+                " already include it and were checked within bounds; a job will finish it"
             )
 
 
@@ -295,6 +295,6 @@ def _parts(counts: Counts) -> int:
 
 def _total(documents: list[Document], column: str) -> int:
     numbers = [document.get(column) for document in documents]
-    # Numbers that are not whole cannot be sums; `differences` names them.
+    # Fractions and text cannot be counts; `differences` names them.
     whole = [n for n in numbers if isinstance(n, int) or (isinstance(n, float) and n.is_integer())]
     return int(sum(whole))

@@ -1,8 +1,7 @@
-"""What confirmed batches must have made of their messages: the topic is read again, on Spark.
+"""Reads the topic again, on Spark, to see what confirmed batches must have made of it.
 
-Without it a message that was dropped on the way would pass for a duplicate. Messages are classified
-by the pipeline's own code; only outcomes, ids, coordinates and times are looked at. Costs a whole
-read of the topic.
+Without this a dropped message would pass for a duplicate. Messages are classified by the pipeline's
+own code; only outcomes, ids, coordinates and times are compared. It costs one read of the topic.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from operations.verify.contents import Contents
 from operations.verify.coverage import first_ranges
 from operations.verify.differences import named
 from operations.verify.on_spark import KEPT
-from operations.verify.snapshot import Snapshot
+from operations.verify.snapshot import LedgerSnapshot
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.kafka import read_messages
@@ -26,7 +25,7 @@ from spark_jobs.state.ledger import Counts
 from spark_jobs.state.offset_ranges import Ranges
 
 
-def readable_ranges(snapshot: Snapshot, offsets: Ranges) -> dict[int, tuple[int, int]]:
+def readable_ranges(snapshot: LedgerSnapshot, offsets: Ranges) -> dict[int, tuple[int, int]]:
     """Partition -> the offsets that confirmed batches have read and the broker still has."""
     first, until = first_ranges(snapshot.entries), snapshot.read_until
     return {
@@ -36,7 +35,7 @@ def readable_ranges(snapshot: Snapshot, offsets: Ranges) -> dict[int, tuple[int,
     }
 
 
-def has_all(snapshot: Snapshot, ranges: Ranges) -> bool:
+def has_all(snapshot: LedgerSnapshot, ranges: Ranges) -> bool:
     """Whether the broker still has every message that a confirmed batch has read."""
     first, until = first_ranges(snapshot.entries), snapshot.read_until
     lost = any(entry.accepted_loss for entry in snapshot.entries)
@@ -61,13 +60,13 @@ class Arrivals:
     spark: SparkSession
     settings: Settings
     pipeline: Pipeline
-    snapshot: Snapshot
+    snapshot: LedgerSnapshot
     offsets: Ranges
 
     def differences(self, contents: Contents | None) -> tuple[list[str], list[str]]:
-        """Faults and notes; what the broker no longer has cannot be told.
+        """Faults and notes; messages that the broker no longer has are not compared.
 
-        Names the ids that no table has, that the topic does not have, and that came again too late.
+        Names ids that are in no table, ids that are not on the topic, and ids sent again too late.
         """
         ranges = readable_ranges(self.snapshot, self.offsets)
         if not ranges:
@@ -90,7 +89,7 @@ class Arrivals:
         return faults, []
 
     def _numbers(self, arrivals: DataFrame) -> list[str]:
-        """Where the ledger's numbers are not those of the topic."""
+        """Where the ledger's numbers differ from the topic's."""
         by_outcome = arrivals.groupBy("outcome").agg(F.sum("messages").alias("messages"))
         found = {row.outcome: row.messages for row in by_outcome.collect()}
         counts: Counts = self.snapshot.counts
@@ -106,7 +105,7 @@ class Arrivals:
         ]
 
     def _ids(self, arrivals: DataFrame, contents: Contents, ranges: Ranges) -> list[str]:
-        """The ids that make the difference between topic and tables."""
+        """The ids in which topic and tables differ."""
         source = contents.source
         stored = reduce(DataFrame.union, (rows.select("id") for rows in contents.prints.values()))
         lost = arrivals.join(stored, "id", "left_anti")
@@ -127,8 +126,8 @@ class Arrivals:
             unknown.orderBy("id"),
             lambda row: f"`{row.id}` is there, but the topic holds no valid message of it",
         )
-        # What is lost explains as much of the difference; times of messages alone prove nothing,
-        # as a backlog of many days may be read in one.
+        # Lost ids explain their part of the difference. Message times alone prove nothing, as a
+        # backlog of many days may be read in one.
         if self.snapshot.counts.stored - contents.confirmed[source] > len(faults):
             days = self.settings.deduplication_days
             again = arrivals.filter(F.col("last_ms") - F.col("first_ms") > days * 24 * 3600 * 1000)
@@ -143,20 +142,20 @@ class Arrivals:
         return faults
 
     def _other_code(self) -> str | None:
-        """A note where batches were made by code that may have judged messages otherwise."""
+        """A note if batches were made by code that may classify messages differently."""
         present = fingerprint(self.pipeline, self.settings, self.spark).rows
         made = [(e.batch_id, e.code_fingerprint) for e in self.snapshot.entries]
         others = [batch_id for batch_id, code in made if code and code.partition("/")[2] != present]
         if not others:
             return None
         return (
-            f"{len(others)} batches, up to {others[-1]}, were made by other code than this: what it"
-            " made of single messages cannot be judged by this one"
+            f"{len(others)} batches, up to {others[-1]}, were made by different code, so single"
+            " messages of theirs cannot be checked"
         )
 
 
 def select_arrivals(classified: DataFrame) -> DataFrame:
-    """How often each outcome came, of valid messages each id, and when first and last.
+    """Count messages by outcome, valid ones by id, with the first and last time.
 
     Columns in: `outcome`, `record_id`, `kafka_timestamp` of classified messages.
     Columns out: `outcome` string, `id` string, `messages` bigint, `first_ms`, `last_ms` bigint

@@ -1,8 +1,8 @@
-"""What the tables of a pipeline hold: read on Spark, compared block by block of Kafka offsets.
+"""What the tables of a pipeline hold: read on Spark, compared in blocks of Kafka offsets.
 
-Each table becomes one hash a row; number and sum of the hashes of each thousand offsets must be
-the same in every table. Only rows of blocks that differ are looked at themselves, and named by id.
-What comes to the driver: a row for each Kafka partition, groups, and a bounded number of ids.
+Each row becomes a hash; for every thousand offsets, number and sum of the hashes must be the
+same in every table. Only the rows of blocks that differ are compared themselves and named by id.
+The driver collects a row per Kafka partition, the aggregates, and a bounded number of ids.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, Groups
+from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, ExpectedAggregates
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
@@ -24,9 +24,9 @@ from spark_jobs.sinks.base import StoredTable
 from spark_jobs.state.offset_ranges import Ranges
 
 BLOCK_OFFSETS: Final = 1000
-# A part of the key of one table is nothing in the other.
+# A key column cannot be null, so one table has this value where the other has null.
 STAND_INS: Final = {"nationality": UNKNOWN}
-# Parts of the key that only one table has follow from columns that each has.
+# Key columns that only one table has, derived from columns that every table has.
 DERIVED: Final = {
     "created_hour": "date_trunc('HOUR', created_at)",
     "shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)",
@@ -41,12 +41,12 @@ class Contents:
 
     Attributes:
         tables: Table -> its rows with the columns that all share, and `is_confirmed`.
-        prints: Table -> `id`, coordinates, `is_confirmed`, hash; the first one's with the columns
-            by which it is grouped, and kept between uses.
-        rows: Table -> number of all its rows.
-        confirmed: Table -> number of its rows that confirmed batches account for.
-        ends: Kafka partition -> the highest offset that a row names.
-        faults: Where the tables do not hold the same rows, in words.
+        prints: Table -> `id`, coordinates, `is_confirmed`, hash; the first table's also has the
+            columns that it is grouped by, and is cached.
+        rows: Table -> number of its rows.
+        confirmed: Table -> number of its rows in confirmed batches.
+        ends: Kafka partition -> the highest offset of any row.
+        faults: Differences between the tables, as text.
     """
 
     pipeline: Pipeline
@@ -59,10 +59,10 @@ class Contents:
 
     @property
     def source(self) -> str:
-        """The table whose rows are grouped."""
+        """The table that the aggregates are computed from."""
         return next(iter(self.tables))
 
-    def groups(self, *, confirmed_only: bool) -> Groups:
+    def expected_aggregates(self, *, confirmed_only: bool) -> ExpectedAggregates:
         """The GROUP BY over the rows of the first table."""
         rows = self.prints[self.source]
         chosen = rows.filter("is_confirmed") if confirmed_only else rows
@@ -77,15 +77,15 @@ def read_contents(
     until: Mapping[int, int],
     offsets: Ranges,
 ) -> Iterator[Contents]:
-    """Read every table of a pipeline and compare them; what is kept meanwhile goes at the end.
+    """Read and compare every table of a pipeline; cached data is dropped at the end.
 
     Args:
         spark: The session.
-        pipeline: Whose tables.
+        pipeline: The pipeline.
         stored: The tables of the sink that is the source of records.
         until: Partition -> the offset after the last confirmed one.
-        offsets: Partition -> what the broker has of it. Rows behind the confirmed offsets of one
-            of these are a batch's in work, and not judged.
+        offsets: Partition -> the offsets on the broker. In these partitions, rows after the
+            confirmed offsets belong to an unfinished batch and are not compared.
     """
     read = {table.place: table.read(spark) for table in stored}
     tables = _with_shared_columns(read, is_confirmed(until, offsets))
@@ -128,7 +128,7 @@ def _with_shared_columns(
 
 
 def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
-    """False for rows of messages that no confirmed batch has read, true for all others."""
+    """False for rows whose message no confirmed batch has read, true for all others."""
     known = [F.lit(part) for p in offsets for part in (p, until.get(p, 0))]
     end = F.create_map(*known)[F.col("kafka_partition")]
     return F.coalesce(F.col("kafka_offset") < end, F.lit(True))
@@ -136,7 +136,7 @@ def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
 
 def _prints(rows: DataFrame, id_column: str, others: tuple[str, ...]) -> DataFrame:
     columns = [name for name in rows.columns if name != "is_confirmed"]
-    # The hash passes nulls over: without their places, a value that moved would not show.
+    # The hash skips nulls: without their positions, a value in the wrong column would not show.
     hashed = F.xxhash64(*columns, *(F.isnull(name) for name in columns))
     return rows.select(
         F.col(id_column).alias("id"),
@@ -149,10 +149,10 @@ def _prints(rows: DataFrame, id_column: str, others: tuple[str, ...]) -> DataFra
 
 
 def _blocks(prints: dict[str, DataFrame]) -> DataFrame:
-    """Number of rows, sum of hashes and highest offset of each block, side by side by table.
+    """Number of rows, sums of hashes and highest offset of each block, with columns per table.
 
-    Sums, not an exclusive or: a row that stands twice must not vanish. Halves of the hashes, so
-    that no sum overflows.
+    Sums, not XOR: a row that occurs twice must not cancel out. The halves of each hash are summed
+    apart, so that no sum overflows.
     """
     table = F.col("table")
     by_table = [
@@ -202,7 +202,7 @@ def _count(contents: Contents, blocks: DataFrame) -> None:
 
 
 def _compare(contents: Contents, blocks: DataFrame) -> None:
-    """Name the rows of the blocks that differ between the first table and another."""
+    """Name the rows that differ between the first table and each other one."""
     source, *others = contents.tables
     differs = {
         place: ~reduce(

@@ -1,4 +1,4 @@
-"""Whether the ledger's offset ranges cover a topic without hole or overlap."""
+"""Whether the ledger's offset ranges cover a topic without gap or overlap."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from spark_jobs.state.offset_ranges import Ranges
 
 
 def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
-    """Holes and overlaps between the offset ranges of consecutive batches, in words.
+    """Gaps and overlaps between the offset ranges of consecutive batches, as text.
 
-    What was before the first batch can be told only as long as the broker still has it. A hole
-    whose loss was accepted is none.
+    A gap before the first batch shows only while the broker has its messages. An accepted loss is
+    not a gap.
 
     Args:
         entries: The ledger of one pipeline, by batch id.
@@ -25,7 +25,7 @@ def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
         if low < start:
             faults.append(
                 f"ledger: partition {partition}, offsets {low} to {start - 1} were never read,"
-                " though the broker still has them: the first job started behind them"
+                " though the broker still has them: the first job started after them"
                 " (`--starting-offsets latest`), or the first batches are gone from the ledger"
             )
     for entry in entries:
@@ -49,31 +49,31 @@ def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
         if end > high:
             faults.append(
                 f"ledger: partition {partition} was read to {end}, but ends at {high} on the"
-                " broker: the topic was made anew"
+                " broker: the topic was created again"
             )
     return faults
 
 
 def origin_faults(entries: Sequence[Entry], topic: str, topic_id: str | None) -> list[str]:
-    """Whether all batches are of one query and of this topic, by its name and the broker's id."""
+    """Faults if batches belong to several queries, or to a topic with another name or id."""
     faults = []
     if len(queries := {entry.query_id for entry in entries}) > 1:
         faults.append(
-            f"ledger: batches of {len(queries)} queries stand in it; each has read on its own"
+            f"ledger: it holds batches of {len(queries)} queries, each of which read on its own"
         )
     if others := sorted({entry.topic for entry in entries} - {topic}):
-        faults.append(f"ledger: batches are of the topic {', '.join(others)}, not of {topic}")
+        faults.append(f"ledger: batches belong to the topic {', '.join(others)}, not to {topic}")
     known = [entry.topic_id for entry in entries if entry.topic_id is not None]
     if known and topic_id is not None and known[-1] != topic_id:
         faults.append(
-            f"ledger: its batches are of a former topic {topic}; the present one was made anew and"
-            " is not read"
+            f"ledger: its batches belong to a former topic {topic}; the present one was created"
+            " again and is not read"
         )
     return faults
 
 
 def accepted_losses(entries: Sequence[Entry]) -> list[str]:
-    """Offsets whose messages were gone before they were read, which the user accepted."""
+    """Offsets whose messages expired unread, which the user accepted."""
     return [
         f"accepted loss: partition {partition}, offsets {start} to {end - 1}"
         f" ({end - start} messages)"

@@ -1,8 +1,8 @@
-"""Dead letters of confirmed batches, on their topic and as summaries, against the ledger.
+"""Compares the dead letters of confirmed batches, on the topic and as summaries, with the ledger.
 
-Copies count once. The numbers are compared batch by batch; only where they differ the source
-topic is read again, to name the messages that are missing or too many. Payloads of dead letters
-are never looked at. Summaries are read by `_id` alone, one after the other.
+Copies count once. Numbers are compared by batch; only if they differ is the source topic read
+again, to name missing and extra messages. Payloads are not read. Summaries are read one by one,
+by `_id` only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from operations.pipelines import topic_offsets
 from operations.verify.arrivals import is_within, readable_ranges
 from operations.verify.differences import named, shortened
-from operations.verify.snapshot import Snapshot
+from operations.verify.snapshot import LedgerSnapshot
 from runtime.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -37,7 +37,7 @@ RANGES: Final = "batch_id bigint, kafka_partition int, start bigint, end bigint"
 
 @dataclass
 class Kept:
-    """What one place keeps of dead letters: all that is there, and by confirmed batch."""
+    """The number of dead letters in one place: in total, and by confirmed batch."""
 
     place: str
     total: int = 0
@@ -50,14 +50,14 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Rejections:
+class DeadLetterAccount:
     """Compares a pipeline's dead letters with its ledger."""
 
     spark: SparkSession
     settings: Settings
     database: Database[Document]
     pipeline: Pipeline
-    snapshot: Snapshot
+    snapshot: LedgerSnapshot
     offsets: Ranges
 
     @property
@@ -110,7 +110,7 @@ class Rejections:
         return shortened(place, numbers) + self._named(place, store, differing)
 
     def _named(self, place: str, store: str, entries: Sequence[Entry]) -> list[str]:
-        """The messages in the range of these batches that a place lacks or has too many."""
+        """The messages of these batches that a place lacks or has in addition."""
         ranges = _common(_hull(entries), readable_ranges(self.snapshot, self.offsets))
         if not ranges:
             return []
@@ -123,7 +123,7 @@ class Rejections:
         if store == "Kafka":
             found = self._origins().distinct()
         else:
-            # Of the batches that differ only.
+            # Only of the batches that differ.
             inside = [place for place in self._summaries() if place and _is_inside(*place, ranges)]
             found = self.spark.createDataFrame(inside, COORDINATES)
         return _names(place, self.topic, rejected, found.filter(is_within(ranges)))
@@ -139,7 +139,7 @@ class Rejections:
         )
 
     def _summaries(self) -> Iterator[tuple[int, int] | None]:
-        """Source coordinates of the summaries, None where no job wrote one."""
+        """Source coordinates of the summaries; None if no job wrote one."""
         own = re.compile(rf"{re.escape(self.topic)}/(\d+)/(\d+)", re.ASCII)
         for document in self.database[SUMMARIES].find({"source_topic": self.topic}, {"_id": 1}):
             found = own.fullmatch(str(document["_id"]))
@@ -147,10 +147,10 @@ class Rejections:
 
 
 def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
-    """How many messages of each batch a place keeps.
+    """Count a place's messages of each batch.
 
-    Joined by blocks of offsets, so that the cost grows with messages and batches, not with their
-    product.
+    The join uses blocks of offsets, so that the cost grows with messages plus batches, not with
+    their product.
 
     Columns in: `kafka_partition`, `kafka_offset`, copies included; `ranges` has `batch_id`,
         `kafka_partition`, `start`, `end` (offset after the last).
@@ -196,7 +196,7 @@ def _names(place: str, topic: str, rejected: DataFrame, found: DataFrame) -> lis
 
 
 def _batch_finder(entries: Sequence[Entry]) -> Callable[[int, int], int | None]:
-    """Finds the batch of a message by its coordinates, in a number of steps that hardly grows."""
+    """A function that finds a message's batch by its coordinates, by binary search."""
     ends: defaultdict[int, list[int]] = defaultdict(list)
     batches: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in entries:

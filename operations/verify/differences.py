@@ -1,4 +1,4 @@
-"""Where documents differ from the groups of the rows, in words."""
+"""Describes where documents differ from the GROUP BY over the stored rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCES: Final[dict[str, Callable[[float], float]]] = {
 def differences(
     place: str, source: str, expected: Mapping[str, Document], found: Iterable[Document]
 ) -> list[str]:
-    """Where documents differ from the groups of the rows; fields of neither are ignored.
+    """Where documents differ from what the rows add up to; extra fields are ignored.
 
     Args:
         place: The collection, as the words name it.
@@ -55,14 +55,14 @@ def excesses(
     most: Mapping[str, Document],
     found: Iterable[Document],
 ) -> list[str]:
-    """Where documents of an unfinished batch lie outside what its rows allow.
+    """Where documents of an unfinished batch lie outside the bounds that the rows set.
 
     Args:
         place: The collection, as the words name it.
         source: The table whose rows were grouped, as the words name it.
         least: `_id` -> fields by the rows of confirmed batches.
         most: `_id` -> fields by all rows that there are.
-        found: The documents that hold numbers of the unfinished batch.
+        found: The documents that include the unfinished batch.
     """
     faults = []
     for document in found:
@@ -75,12 +75,12 @@ def excesses(
             value = document.get(column)
             low = high if isinstance(high, str) else least.get(name, {}).get(column, 0)
             if column == "average_age":
-                # An average may move either way: it must be the quotient of its parts.
+                # An average may move either way, so it is checked against its parts.
                 low = high = _quotient(document)
             if not _is_between(column, value, low, high):
                 faults.append(
-                    f"{place}: `{name}`: `{column}` is {_text(value)}, by the rows of {source} it"
-                    f" lies between {_text(low)} and {_text(high)} in an unfinished batch"
+                    f"{place}: `{name}`: `{column}` is {_text(value)}; with an unfinished batch,"
+                    f" the rows of {source} give {_text(low)} to {_text(high)}"
                 )
     return shortened(place, faults)
 
@@ -91,7 +91,7 @@ def shortened(place: str, faults: list[str]) -> list[str]:
 
 
 def named(place: str, rows: DataFrame, words: Callable[[Any], str]) -> list[str]:
-    """The first of rows that differ, each in words, and how many more there are."""
+    """The first differing rows, each described, and how many more there are."""
     first = rows.limit(MOST_NAMED + 1).collect()
     total = rows.count() if len(first) > MOST_NAMED else len(first)
     return [*(f"{place}: {words(row)}" for row in first[:MOST_NAMED]), *_rest(place, total)]
@@ -104,7 +104,7 @@ def _rest(place: str, total: int) -> list[str]:
 def _quotient(document: Document) -> Any:
     total: Any = document.get("total_profiles")
     age_sum: Any = document.get("age_sum")
-    # Numbers that are none are named on their own.
+    # `differences` names parts that are not numbers.
     return age_sum / total if _is_number(total) and _is_number(age_sum) and total else 0.0
 
 
@@ -116,7 +116,7 @@ def _is_between(column: str, found: Any, low: Any, high: Any) -> bool:
     if isinstance(high, str) or not _is_number(found):
         return isinstance(high, str) and bool(found == high)
     tolerance = TOLERANCES[column](high) if column in TOLERANCES else 0
-    # Not a number (NaN) is between no bounds.
+    # NaN is never within bounds.
     return bool(low - tolerance <= found <= high + tolerance)
 
 

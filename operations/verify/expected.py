@@ -1,7 +1,6 @@
-"""The records that confirmed batches must have stored: made again from the topic, on Spark.
+"""Recomputes, on Spark and from the topic, the records that confirmed batches must have stored.
 
-Only where the broker still has every message of them; else nobody can tell which message of an id
-was the first.
+This needs every message of those batches: otherwise the first message of an id is unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.verify.arrivals import has_all, is_within, readable_ranges
-from operations.verify.snapshot import Snapshot
+from operations.verify.snapshot import LedgerSnapshot
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.kafka import read_messages
@@ -26,10 +25,10 @@ def expected_records(
     spark: SparkSession,
     settings: Settings,
     pipeline: Pipeline,
-    snapshot: Snapshot,
+    snapshot: LedgerSnapshot,
     offsets: Ranges,
 ) -> DataFrame | None:
-    """Classified records that confirmed batches stored; None where the broker lacks some.
+    """Classified records that confirmed batches stored; None if the broker lacks some messages.
 
     Columns out: those of the pipeline's classified messages.
     Grain: one stored record.

@@ -1,8 +1,8 @@
 """What the aggregates must hold: the GROUP BY over the stored rows, on Spark.
 
-Written apart from `spark_jobs.aggregates` and `spark_jobs.transforms.summarise`, which make the
-documents: a fault there must show here. What comes to the driver are groups, as many as there are
-documents, never rows.
+Independent of `spark_jobs.aggregates` and `spark_jobs.transforms.summarise`, which make the
+documents, so that a fault there shows here. The driver collects one row per document, never the
+stored rows.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from spark_jobs.transforms.age import AGE_BANDS
 
 Document = dict[str, Any]
 Row = Mapping[str, Any]
-Groups = dict[str, dict[str, Document]]
+ExpectedAggregates = dict[str, dict[str, Document]]
 """Collection -> `_id` -> the fields that its document must have."""
 
 UNKNOWN: Final = "unknown"
 TICKET_LABELS: Final = tuple(TICKET_COLLECTIONS.values())
 
 
-def group_tickets(tickets: DataFrame) -> Groups:
+def group_tickets(tickets: DataFrame) -> ExpectedAggregates:
     """What the collections of tickets must hold.
 
     Columns in: `created_at`, `assigned_team`, `request_type`, `priority`, `client_id`.
@@ -45,14 +45,14 @@ def group_tickets(tickets: DataFrame) -> Groups:
     )
 
 
-def ticket_documents(counts: Iterable[Row], clients: Mapping[str, int]) -> Groups:
+def ticket_documents(counts: Iterable[Row], clients: Mapping[str, int]) -> ExpectedAggregates:
     """Documents of all collections of tickets.
 
     Args:
         counts: Number of `rows` of each combination of `day`, team, type and priority.
         clients: Day -> number of its distinct clients.
     """
-    found: Groups = {name: {} for name in (*TICKET_COLLECTIONS, "ticket_metrics")}
+    found: ExpectedAggregates = {name: {} for name in (*TICKET_COLLECTIONS, "ticket_metrics")}
     metrics = found["ticket_metrics"]
     for row in counts:
         day, rows = row["day"], row["rows"]
@@ -72,7 +72,7 @@ def _empty_metrics(day: str, clients: int) -> Document:
     return {"day": day} | dict.fromkeys(names, 0) | {"unique_clients": clients}
 
 
-def group_profiles(profiles: DataFrame) -> Groups:
+def group_profiles(profiles: DataFrame) -> ExpectedAggregates:
     """What the collections of profiles must hold.
 
     Columns in: `nationality`, `gender`, `domain_name`, `age`.
@@ -84,7 +84,7 @@ def group_profiles(profiles: DataFrame) -> Groups:
     return profile_documents(row.asDict() for row in counts.collect())
 
 
-def profile_documents(counts: Iterable[Row]) -> Groups:
+def profile_documents(counts: Iterable[Row]) -> ExpectedAggregates:
     """Documents of all collections of profiles.
 
     Args:
@@ -101,7 +101,7 @@ def profile_documents(counts: Iterable[Row]) -> Groups:
             age_sum += rows * (age or 0)
             name, value = "age_band", _age_band(age)
         by_value[name][UNKNOWN if value is None else value] += rows
-    found: Groups = {
+    found: ExpectedAggregates = {
         collection: {value: {column: value, "count": n} for value, n in by_value[column].items()}
         for collection, column in PROFILE_COLLECTIONS.items()
     }
@@ -116,7 +116,7 @@ def _age_band(age: int | None) -> str:
 
 @dataclass(frozen=True)
 class Grouping:
-    """How the rows of a pipeline are known and grouped.
+    """How a pipeline's rows are identified and grouped.
 
     Attributes:
         id_column: The record's own id.
@@ -126,7 +126,7 @@ class Grouping:
 
     id_column: str
     columns: tuple[str, ...]
-    group: Callable[[DataFrame], Groups]
+    group: Callable[[DataFrame], ExpectedAggregates]
 
 
 GROUPINGS: Final = {

@@ -1,15 +1,16 @@
-"""The tables at the end of `make run` and of `make verify`."""
+"""The tables of `make verify`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 
 from operations.tables import print_table
 from operations.verify.account import Account
 from runtime import remedies
 
 
-def print_accounts(accounts: list[Account]) -> None:
+def print_accounts(accounts: Sequence[Account]) -> None:
     """Per topic where its messages went; per store what it holds against the ledger."""
     print_table(
         "Topics: read = stored + dead-lettered + filtered + duplicates",
@@ -54,27 +55,34 @@ def print_accounts(accounts: list[Account]) -> None:
             for s in a.stores
         ],
     )
+    sys.stdout.writelines(f"{line}\n" for line in remarks(accounts))
+
+
+def remarks(accounts: Sequence[Account]) -> Iterator[str]:
+    """A line for each fault, each backlog and each note of the pipelines, in this order."""
     for account in accounts:
         for fault in account.faults:
-            sys.stdout.write(f"{account.pipeline}: {fault}\n")
-        for note in account.notes:
-            sys.stdout.write(f"{account.pipeline}: {note}\n")
+            yield f"{account.pipeline}: {fault}"
+    for account in accounts:
         if account.waiting:
             job = (
-                "the job that runs"
+                "the running job"
                 if account.is_running
                 else f"a job (`{remedies.job(account.pipeline)}`)"
             )
-            sys.stdout.write(
-                f"{account.pipeline}: {account.waiting} messages wait on the topic, {job} will"
-                " process them\n"
+            yield (
+                f"{account.pipeline}: {account.waiting} messages wait on the topic,"
+                f" {job} will process them"
             )
+    for account in accounts:
+        for note in account.notes:
+            yield f"{account.pipeline}: {note}"
 
 
 def _explain_reasons(account: Account) -> None:
     named, letters = sum(account.counts.reasons.values()), account.counts.dead_lettered
     if named > letters:
         sys.stdout.write(
-            f"{account.topic}: {named} reasons for {letters} dead letters, as a message is listed"
-            " under each reason that it has.\n"
+            f"{account.topic}: {named} reasons for {letters} dead letters: a message is listed"
+            " under each of its reasons.\n"
         )

@@ -1,4 +1,4 @@
-"""Rows that two tables of a pipeline do not hold alike, found on Spark and named by id."""
+"""Finds, on Spark, the rows in which two tables differ, and names them by id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from operations.verify.on_spark import KEPT
 def row_faults(
     place: str, source: str, left: DataFrame, right: DataFrame, id_column: str
 ) -> list[str]:
-    """Where the rows of a place (`right`) are not those of `source` (`left`), in words."""
+    """Where the rows of a place (`right`) differ from those of `source` (`left`), as text."""
     differing = differing_rows(left, right, id_column).persist(KEPT)
 
     def words(row: Any) -> str:
@@ -23,7 +23,7 @@ def row_faults(
         if row.is_extra:
             return f"`{row.id}` is there, but not in {source}"
         if row.times > 1:
-            return f"`{row.id}` stands there {row.times} times"
+            return f"`{row.id}` is there {row.times} times"
         return f"`{row.id}` differs from {source} in {', '.join(row.columns)}"
 
     try:
@@ -33,7 +33,7 @@ def row_faults(
 
 
 def differing_rows(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
-    """Rows that two tables do not hold alike.
+    """The rows in which two tables differ.
 
     Columns in: the same in both; `left` has each id once.
     Columns out: `id`, `times` bigint (rows in `right`), `is_extra` boolean (none in `left`),

@@ -1,4 +1,4 @@
-"""The accounts of copies of the records: each record once, and as it is elsewhere."""
+"""The accounts of sinks that copy the records: each record once, with the same values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from operations.verify.stored_rows import compare
 
 @dataclass
 class SinkAccounts:
-    """Numbers of each place, what differs, and what a user should know."""
+    """The numbers of each place, the differences, and notes for the user."""
 
     stores: list[StoreCount] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -27,9 +27,9 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
     """Compare every place with the stored records.
 
     Args:
-        reading: Whose places, and what is confirmed.
-        records: The stored records of confirmed batches; None where nobody knows them any more.
-        source: Where these were read, as words name it.
+        reading: The pipeline, and what is confirmed.
+        records: The stored records of confirmed batches; None if they are no longer known.
+        source: Where these were read, for messages.
     """
     found = SinkAccounts(notes=[*_notes(reading)])
     for number, note in _uncompared(reading):
@@ -43,8 +43,8 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
         if expected is None:
             expected = compared.confirmed
             found.notes.append(
-                f"{stored.store} {stored.place}: which records belong there cannot be told any"
-                " more, as the broker no longer has all of them; their number was not judged"
+                f"{stored.store} {stored.place}: the broker no longer has all messages, so which"
+                " records belong there is unknown; their number was not checked"
             )
         numbers = (compared.rows, compared.confirmed, expected)
         what = "the number of rows"
@@ -52,8 +52,8 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
         found.faults += compared.faults
         if compared.rows > compared.confirmed:
             found.notes.append(
-                f"{stored.store} {stored.place}: {compared.rows - compared.confirmed} rows are of"
-                " an unfinished batch: not judged"
+                f"{stored.store} {stored.place}: {compared.rows - compared.confirmed} rows belong"
+                " to an unfinished batch and were not checked"
             )
     if records is not None:
         faults, notes = totals_faults(reading, records, source)
@@ -63,7 +63,7 @@ def account_of_sinks(reading: SinkReading, records: DataFrame | None, source: st
 
 
 def _uncompared(reading: SinkReading) -> Iterator[tuple[StoreCount, str]]:
-    """Numbers of sinks that give no rows, each with a note that it was not judged."""
+    """The numbers of sinks without readable rows, each with a note that it was not checked."""
     for sink in reading.sinks:
         for place, rows in {} if sink.may_repeat or [*sink.rows()] else sink.count().items():
             number = rows or 0
@@ -75,7 +75,7 @@ def _uncompared(reading: SinkReading) -> Iterator[tuple[StoreCount, str]]:
 
 
 def _notes(reading: SinkReading) -> Iterator[str]:
-    """What settings say of what is stored otherwise, or is not where they say."""
+    """Where stored data differs from the settings, or is elsewhere."""
     entries = reading.snapshot.entries
     wrote = {*entries[-1].sinks} if entries and reading.snapshot.counts.stored else set()
     for sink in reading.sinks:

@@ -1,7 +1,7 @@
-"""What the sinks hold that keep copies of the records, read on Spark.
+"""What sinks with copies of the records hold, read on Spark.
 
-Which records belong where is said here once more, apart from the code that writes them: a fault
-there must show here.
+Which records belong where is stated here again, independently of the code that writes them, so
+that a fault in that code shows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from operations.verify.contents import is_confirmed
-from operations.verify.snapshot import Snapshot
+from operations.verify.snapshot import LedgerSnapshot
 from operations.verify.spark_errors import explained_errors
 from operations.verify.stored_rows import StoredRows
 from settings import Settings
@@ -26,10 +26,10 @@ from spark_jobs.state.offset_ranges import Ranges
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which of a pipeline's stored records belong into a place, and by what a row is known.
+    """Which of a pipeline's stored records belong in a place, and which column identifies a row.
 
-    `records` is a condition in SQL. `share` is the part of the ledger's number that they are: all
-    that is `stored`, its `alerts`, or the `others`; None where only the records tell.
+    `records` is an SQL condition. `share` names the number in the ledger that must match: all
+    `stored` records, the `alerts`, or the `others`; None if the ledger has no such number.
     """
 
     id_column: str
@@ -37,7 +37,7 @@ class Wanted:
     share: str | None = "stored"
 
     def booked(self, counts: Counts) -> int | None:
-        """How many the ledger says there are."""
+        """The ledger's number of these records."""
         shares = {
             "stored": counts.stored,
             "alerts": counts.alerts,
@@ -48,22 +48,22 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SinkReading:
-    """Whose copies are read, in which sinks, and which of their batches are confirmed."""
+    """The pipeline and sinks whose copies are read, and which batches are confirmed."""
 
     spark: SparkSession
     settings: Settings
     pipeline: Pipeline
     sinks: list[Sink]
-    snapshot: Snapshot
+    snapshot: LedgerSnapshot
     offsets: Ranges
 
     @property
     def last_batch(self) -> int:
-        """The last confirmed batch; -1 where there is none."""
+        """The last confirmed batch; -1 if there is none."""
         return self.snapshot.entries[-1].batch_id if self.snapshot.entries else -1
 
 
-# An alert has no id of its own: its place on the topic is it.
+# An alert has no id of its own, so its place on the topic serves as one.
 PLACE: Final = "record_id"
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
 WANTED: Final = {
@@ -77,10 +77,10 @@ WANTED: Final = {
 
 
 def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
-    """Every table and every set of files that the sinks give."""
+    """Every table and set of files of the sinks."""
     for sink in reading.sinks:
         for table in sink.rows():
-            # Where nothing else is said here, all records belong.
+            # By default all records belong there.
             wanted = WANTED.get(table.name, Wanted(table.key))
             with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
                 rows = table.read(reading.spark)
@@ -103,7 +103,7 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
 
 
 def _is_confirmed(columns: list[str], reading: SinkReading) -> Column:
-    """False for rows of an unfinished batch, as far as the columns tell."""
+    """False for rows of an unfinished batch, if the columns show it."""
     if "batch_id" in columns:
         return F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
     if {*COORDINATES} <= {*columns}:

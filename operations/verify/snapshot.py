@@ -1,9 +1,9 @@
-"""Ledger and aggregates at one moment, though a job may be writing them.
+"""Reads ledger and aggregates as of one moment, even while a job writes them.
 
 A batch changes the aggregates before it is confirmed. Each document remembers the last batch that
-changed it (`applied`), so a document is exactly that of the last confirmed batch L unless it names
-a later one. Reading again finds a moment at which none does; where none comes, because a job died
-in the middle of a batch, the documents that name a later batch are told apart.
+changed it (`applied`), so a document matches the last confirmed batch unless it names a later one.
+Repeated reads find a moment when no document does. If there is none, because a job died within a
+batch, the documents that name a later batch are returned separately.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from spark_jobs.state.ledger import Counts, Document, Entry, Ledger
 
 SETTLE_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.5
-# The sketch is large, and its estimate stands beside it.
+# The sketch is large, and the document holds its estimate as well.
 HIDDEN: Final = {"clients_sketch": 0}
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class LedgerSnapshot:
     """What the ledger and the aggregates of one pipeline held at one moment.
 
     Attributes:
         entries: Confirmed batches, by batch id.
         settled: Collection -> documents as the last confirmed batch left them.
-        unfinished: Collection -> documents that hold numbers of a later batch.
-        later: The batches that these name.
-        faults: Where the aggregates prove that the ledger lacks batches, in words.
+        unfinished: Collection -> documents that include a later batch.
+        later: Numbers of these later batches.
+        faults: Batches that the aggregates include and the ledger lacks, as text.
     """
 
     entries: list[Entry]
@@ -58,10 +58,10 @@ def take_snapshot(
     pipeline: str,
     collections: Sequence[str],
     settle_seconds: float = SETTLE_SECONDS,
-) -> Snapshot:
-    """Read the ledger, then the aggregates, again and again until both tell of the same batch.
+) -> LedgerSnapshot:
+    """Read the ledger, then the aggregates, and repeat until both name the same batch.
 
-    Ends after `settle_seconds`, whatever was found.
+    Gives up after `settle_seconds` and returns what was found.
     """
     ledger = Ledger(database, pipeline)
     deadline = time.monotonic() + settle_seconds
@@ -88,13 +88,13 @@ def take_snapshot(
         }
         for kind in (False, True)
     }
-    # The ledger may have grown since: what came later was not looked at.
+    # The ledger may have grown since the documents were read.
     entries = [entry for entry in ledger.entries() if entry.batch_id <= confirmed]
-    return Snapshot(entries, parts[False], parts[True], tuple(later), faults)
+    return LedgerSnapshot(entries, parts[False], parts[True], tuple(later), faults)
 
 
 def _later(document: Document, last: Entry | None) -> Iterator[int]:
-    """The batch behind the last confirmed one that a document names, if it names one."""
+    """The batch after the last confirmed one that a document includes, if any."""
     applied: Any = document.get("applied")
     for query_id, batch_id in applied.items() if isinstance(applied, dict) else ():
         if last is None or (query_id == last.query_id and batch_id > last.batch_id):

@@ -1,8 +1,8 @@
-"""Rows of a sink that keeps no key by Kafka's coordinates, compared with the stored records by id.
+"""Compares the rows of a sink with the stored records, by id.
 
-Each row becomes one hash; number and sum of the hashes of each bucket of ids must be the same.
-Only rows of buckets that differ are looked at themselves, and named by id. The cost is one scan
-and one shuffle of ids and hashes.
+Each row becomes a hash; number and sum of the hashes in each bucket of ids must be the same. Only
+rows of buckets that differ are compared themselves and named by id. The cost is one scan and one
+shuffle of ids and hashes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class StoredRows:
     """What one place of a sink holds.
 
     Attributes:
-        store: The store, as words name it.
+        store: The store, for messages.
         place: The table or set of files.
-        id_column: The column by which a row is known.
-        rows: Its rows, `is_confirmed` among the columns: false for those of an unfinished batch.
-        wanted: Which of the stored records belong there.
+        id_column: The column that identifies a row.
+        rows: Its rows; the column `is_confirmed` is false for an unfinished batch.
+        wanted: The condition for stored records that belong there.
         unit: What a row is called.
-        nul: What the store has for U+0000, where it cannot hold that.
+        nul: The store's replacement for U+0000, if it cannot hold that.
         unreadable: What to do where Spark cannot read it.
     """
 
@@ -51,7 +51,7 @@ class StoredRows:
 
 @dataclass(frozen=True)
 class Compared:
-    """The outcome: how many rows there are, how many are judged and wanted, and what differs."""
+    """The result: all rows, confirmed rows, wanted rows, and what differs."""
 
     rows: int
     confirmed: int
@@ -64,8 +64,8 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
 
     Args:
         stored: The place.
-        records: All stored records, one row each; None where nobody knows them any more.
-        source: Where the records were read, as words name it.
+        records: All stored records, one row each; None if they are no longer known.
+        source: Where the records were read, for messages.
     """
     if records is None:
         found: Any = stored.rows.agg(
@@ -100,7 +100,7 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
 
 
 def _normal(rows: DataFrame, nul: str) -> list[Column]:
-    """Columns in the form in which every store can hold them."""
+    """Columns converted to what every store can hold."""
     found = []
     for name, kind in rows.dtypes:
         column = F.translate(name, NUL, nul) if kind == "string" else F.col(name)
@@ -115,7 +115,7 @@ def _bucket(id_column: str) -> Column:
 
 
 def _buckets(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
-    """Number of rows and sums of the halves of their hashes, of both sides, by bucket."""
+    """Number of rows and sums of both halves of their hashes, for both sides, by bucket."""
     labelled = [
         rows.select(F.lit(number).alias("side"), _bucket(id_column).alias("bucket"), _hash(rows))
         for number, rows in enumerate((left, right))
@@ -136,7 +136,7 @@ def _buckets(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
 
 
 def _hash(rows: DataFrame) -> Column:
-    # The hash passes nulls over: without their places, a value that moved would not show.
+    # The hash skips nulls: without their positions, a value in the wrong column would not show.
     return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns)).alias("hash")
 
 

@@ -1,4 +1,4 @@
-"""The two topics of customers against the ledger: every stored record once, copies aside."""
+"""Compares the two topics of customers with the ledger: every stored record once, copies aside."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from spark_jobs.transforms.outcomes import ALERT, VALID
 def account_of_topics(
     reading: SinkReading, records: DataFrame | None
 ) -> tuple[list[StoreCount], list[str]]:
-    """Numbers of both topics, and what differs; nothing for a pipeline that has none.
+    """The numbers of both topics, and what differs; nothing for a pipeline without them.
 
     Args:
-        reading: Whose topics, and what is confirmed.
-        records: The stored records of confirmed batches; None where nobody knows them any more.
+        reading: The pipeline, and what is confirmed.
+        records: The stored records of confirmed batches; None if they are no longer known.
     """
     entries, settings = reading.snapshot.entries, reading.settings
     written = entries[-1].sinks if entries else ()
@@ -50,7 +50,7 @@ def account_of_topics(
 
 
 def _origins(reading: SinkReading, name: str) -> DataFrame:
-    """Coordinates of the source messages of what stands on a topic, copies included."""
+    """Source coordinates of the messages on a topic, copies included."""
     ranges = topic_offsets(reading.settings, name)
     own = F.col("source_topic") == reading.pipeline.topic(reading.settings)
     return (

@@ -1,4 +1,4 @@
-"""Rows of Cassandra that Spark cannot read, found by the Python driver once a read has failed."""
+"""Finds, with the Python driver, rows of Cassandra that Spark failed to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_MILLISECONDS: Final = (2**63 - 1) // 1000
 
 
 def unreadable_rows(settings: Settings, pipeline: Pipeline) -> list[str]:
-    """Which rows of the pipeline's tables hold a time that Spark cannot hold, in words.
+    """The rows of the pipeline's tables whose time is beyond Spark's range, as text.
 
     Raises:
         SinkError: Cassandra did not answer.

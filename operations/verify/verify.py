@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from operations.pipelines import PIPELINES, last_entries
 from operations.spark_session import repair_session
-from operations.verify.account import Account, Sample
+from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from operations.verify.report import print_accounts
 from settings import Settings
@@ -19,29 +19,29 @@ from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_
 from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sources.broker import existing_topics
 
-# Groups of each aggregate that `make run` shows, the largest first.
+# ExpectedAggregates of each aggregate that `make run` shows, the largest first.
 SAMPLE_SIZE = 3
 Document = dict[str, Any]
 
 
 def verify(settings: Settings) -> int:
-    """Print every account; gives 0 only if everything is accounted for."""
+    """Print every account; returns 0 only if everything is accounted for."""
     is_brief = _look_at_stores(settings)
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
-        accounts, _ = balance(settings, spark)
+        accounts = balance(settings, spark)
     print_accounts(accounts)
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
     bound = f", up to the last confirmed batches; {waiting} messages wait" if waiting else ""
-    told = f"verified: nothing lost, nothing doubled{bound}" if balanced else "NOT verified"
-    sys.stdout.write(f"{told}\n")
+    verdict = f"verified: nothing lost, nothing doubled{bound}" if balanced else "NOT verified"
+    sys.stdout.write(f"{verdict}\n")
     return 0 if balanced else 1
 
 
 def _look_at_stores(settings: Settings) -> bool:
-    """See that all services answer: before Spark starts, and in the words of each.
+    """Check that all services answer, before Spark starts, so that each explains its own errors.
 
-    Gives whether little is to be read.
+    Returns whether there is little to read.
     """
     existing_topics(settings)
     with connect_mongodb(settings) as client:
@@ -53,30 +53,16 @@ def _look_at_stores(settings: Settings) -> bool:
 
 
 def has_read_little(database: Database[Document]) -> bool:
-    """Whether jobs have read so few messages that a brief driver reads them again sooner.
+    """Whether jobs have read so few messages that a brief session is faster.
 
-    Messages that the broker has dropped since count as well: the stores still have their rows.
+    Expired messages count as well: the stores still have their rows.
     """
     ends = [end for entry in last_entries(database) for _, end in entry.offsets.values()]
     return sum(ends) <= BRIEF_RECORDS
 
 
-def balance(settings: Settings, spark: SparkSession) -> tuple[list[Account], list[Sample]]:
-    """Every pipeline's account, and the largest documents of each aggregate."""
+def balance(settings: Settings, spark: SparkSession) -> list[Account]:
+    """Every pipeline's account."""
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        database = confirmed_database(client, settings)
-        accounts = take_accounts(settings, database, spark)
-        samples = [
-            Sample(name, _largest(database, name), database[name].count_documents({}))
-            for pipeline in PIPELINES
-            for name in pipeline.collections
-        ]
-    return accounts, samples
-
-
-def _largest(database: Any, name: str) -> list[Document]:
-    # `_id` repeats the labels; the others are the guard's memory and what values are made from.
-    hidden = {"_id": 0, "applied": 0, "clients_sketch": 0, "age_sum": 0, "updated_at": 0}
-    by_size = [("count", -1), ("total_tickets", -1), ("_id", 1)]
-    return list(database[name].find({}, hidden).sort(by_size).limit(SAMPLE_SIZE))
+        return take_accounts(settings, confirmed_database(client, settings), spark)

@@ -21,7 +21,7 @@ from operations.doctor.doctor import checks_for
 from operations.repair.apply import apply_replay
 from operations.repair.range import understood
 from operations.repair.replay import planned
-from operations.show import Selection, show
+from operations.show import RowFilter, show
 from operations.status import show_status
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
@@ -100,7 +100,7 @@ def test_status_and_show_have_the_rows_and_doctor_a_line(
     (line,) = [text for text in capsys.readouterr().out.splitlines() if "SQLite" in text]
     assert re.findall(r"[\w.]+", line) == ["SQLite", "tickets", "2"]
 
-    show(with_sink(world), "", Selection({}, 5), "table")
+    show(with_sink(world), "", RowFilter({}, 5), "table")
     assert "sqlite.tickets" in capsys.readouterr().out
 
     def look() -> Line:

@@ -129,7 +129,7 @@ def test_broker_that_is_away_or_refuses_the_login_is_reported(settings: Settings
         f"cannot connect to 127.0.0.1:{port} (connection refused): start it, or correct"
         " KAFKA_BOOTSTRAP_SERVERS"
     )
-    assert (topics.status, topics.text) == (Status.NOT_YET, "not looked at: Kafka is away")
+    assert (topics.status, topics.text) == (Status.NOT_YET, "not checked: Kafka is away")
     assert look_at_kafka(otherwise)[0].text == (
         f"{settings.kafka_bootstrap_servers} refused the login: correct KAFKA_SASL_USERNAME,"
         " KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
@@ -199,7 +199,7 @@ def test_clock_behind_the_last_batch_is_reported(settings: Settings) -> None:
     (line,) = look_at_clock(own)
 
     assert line.status is Status.FIX
-    assert "5 hours before the last batch" in line.text
+    assert "5 hours behind the last batch" in line.text
 
 
 def test_leftovers_of_a_rebuild_are_reported(settings: Settings) -> None:
@@ -210,7 +210,7 @@ def test_leftovers_of_a_rebuild_are_reported(settings: Settings) -> None:
 
     line = by_name(look_at_mongodb(own))["collections"]
 
-    assert line.text.startswith("tickets_by_team__rebuild are left of a rebuild")
+    assert line.text.startswith("tickets_by_team__rebuild are left over from")
 
 
 def test_postgresql_with_a_changed_table_or_password_is_reported(
@@ -230,8 +230,8 @@ def test_postgresql_with_a_changed_table_or_password_is_reported(
               if "postgres" in check.names]  # fmt: skip
     refused, unseen = run_checks(checks, wrong)
 
-    assert "no table `customers_usa`: `make up` creates what is absent" in tables
-    assert "no column `tickets.priority`: alter them as sql/ has it" in tables
+    assert "no table `customers_usa`: `make up` creates what is missing" in tables
+    assert "no column `tickets.priority`: alter them to match sql/" in tables
     assert "refused the connection" in refused.text
     assert "Correct `POSTGRES_DSN`" in refused.text
     assert "another-one" not in refused.text

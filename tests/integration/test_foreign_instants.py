@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 from cql.client import select_rows
 from errors import JobError
 from operations.dead_letters.dead_letters import run_dead_letters
-from operations.dead_letters.reader import read_letters
+from operations.dead_letters.reader import read_dead_letters
 from operations.options import build_parser
-from operations.show import Selection, show
+from operations.show import RowFilter, show
 from runtime.topic_names import dead_letter_topic
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
@@ -91,7 +91,7 @@ def test_foreign_timestamps_are_dead_letters_that_can_be_shown_proven_and_redriv
 
     capsys.readouterr()
     for what in (world.topic, dead_letter_topic(world.topic)):
-        assert show(world.settings, what, Selection({}, 50), "json") == 0
+        assert show(world.settings, what, RowFilter({}, 50), "json") == 0
         shown = [json.loads(line)["timestamp"] for line in capsys.readouterr().out.splitlines()]
         assert {str(at) for at in FOREIGN} <= set(shown)
 
@@ -163,10 +163,10 @@ def test_letters_that_no_job_wrote_are_shown_and_passed_over(
         producer.produce(dead_letter_topic(world.topic), b"x", headers={**usual, **changes})
     assert producer.flush(30) == 0
 
-    (letter,) = read_letters(world.settings, world.topic)
+    (letter,) = read_dead_letters(world.settings, world.topic)
 
     assert (letter.timestamp, letter.redrives, letter.state) == ("-7", 2**40, "parked")
-    assert show(world.settings, dead_letter_topic(world.topic), Selection({}, 50), "json") == 0
+    assert show(world.settings, dead_letter_topic(world.topic), RowFilter({}, 50), "json") == 0
     shown = [json.loads(line)["timestamp"] for line in capsys.readouterr().out.splitlines()]
     assert len(shown) == 1 + len(BROKEN_HEADERS)
     assert {"abc", "", "-7", "1" + "0" * 30} <= set(shown)

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 
 from errors import DeliveryError
 from operations.dead_letters import redrive, redrive_sender
-from operations.dead_letters.reader import read_letters
+from operations.dead_letters.reader import read_dead_letters
 from operations.dead_letters.redrive_sender import Sender, wait_until_readable
 from settings import PROJECT_ROOT, Settings
 from tests.support.redrives import numbered, reject, run, source, values
@@ -119,7 +119,7 @@ def test_second_run_takes_over_from_one_that_is_in_the_middle(
     tickets: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reject(tickets, *numbered(5))
-    first, *rest = read_letters(tickets, tickets.tickets_topic)
+    first, *rest = read_dead_letters(tickets, tickets.tickets_topic)
 
     def meanwhile(_name: str) -> None:
         monkeypatch.setattr(redrive_sender, "fault_point", lambda _: None)
@@ -139,7 +139,7 @@ def test_what_another_run_sends_until_it_is_taken_over_from_is_not_sent_again(
     tickets: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reject(tickets, *numbered(5))
-    first, *_ = read_letters(tickets, tickets.tickets_topic)
+    first, *_ = read_dead_letters(tickets, tickets.tickets_topic)
     take_over = Sender.__enter__
 
     with Sender(tickets, tickets.tickets_topic) as rival:

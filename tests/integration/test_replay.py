@@ -159,13 +159,13 @@ def test_mongodb_set_back_with_its_ledger_is_brought_up_to_date(
     restore(world, backup)
     with pytest.raises(JobError, match="restored from an older backup"):
         world.process()
-    with pytest.raises(JobError, match="the ledger lacks 3 batches that are done, up to 3"):
+    with pytest.raises(JobError, match="the ledger lacks 3 committed batches, up to 3"):
         replayed(world, "cassandra")
 
     # Whatever the range: the ledger must have no hole.
     done = replayed(world, "mongodb", "latest")
 
-    assert (done.batches, done.written["batches entered into the ledger"]) == (3, 3)
+    assert (done.batches, done.written["batches added to the ledger"]) == (3, 3)
     assert timeless(everything(world)) == timeless(after)
     assert world.totals() == Counts(
         read=14, stored=6, dead_lettered=1, duplicates=7, reasons={"unparseable": 1}

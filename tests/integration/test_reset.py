@@ -69,7 +69,7 @@ def test_store_that_is_away_is_named_before_anything_is_deleted(world: World) ->
         reset.reset(away, "tickets", topics=False, yes=True)
 
     refusal = str(refused.value)
-    assert refusal.startswith("Nothing was deleted. Batches of before went to postgres too.")
+    assert refusal.startswith("Nothing was deleted. Earlier batches went to postgres too.")
     assert "--leave postgres" in refusal
     assert rows_and_files(world) == (2, True)
     assert world.totals().stored == 2

@@ -18,7 +18,7 @@ from pyarrow.fs import S3FileSystem
 
 from errors import MillraceError, SinkUnavailable
 from operations.bucket import ensure_bucket
-from operations.show import Selection, show
+from operations.show import RowFilter, show
 from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
@@ -195,7 +195,7 @@ def test_show_reports_what_is_wrong_with_s3(s3_endpoint: str) -> None:
         (away, "S3 at http://127.0.0.1:9 does not answer"),
     ):
         with pytest.raises(MillraceError, match=re.escape(reason)) as caught:
-            show(settings, f"files.{SET}", Selection({}, 5), "table")
+            show(settings, f"files.{SET}", RowFilter({}, 5), "table")
         assert SECRET not in str(caught.value)
 
 

@@ -64,7 +64,7 @@ def test_lost_doubled_and_foreign_rows_are_named_by_id(make_world: MakeWorld) ->
     cassandra = f"Cassandra {world.keyspace}"
     assert [fault for fault in faults if fault.startswith("Cassandra")] == [
         f"{cassandra}.tickets_by_team: the number of rows is 5, the ledger says 4 (+1)",
-        f"{cassandra}.tickets_by_team: `C` stands there 2 times",
+        f"{cassandra}.tickets_by_team: `C` is there 2 times",
         f"{cassandra}: `B` is lost: the topic holds it as a valid message, no table does",
         f"{cassandra}.tickets: `X` is there, but the topic holds no valid message of it",
     ]
@@ -207,13 +207,13 @@ def test_ledger_of_another_topic_or_query_is_reported(make_world: MakeWorld) -> 
 
     batches.update_one({"batch_id": 1}, {"$set": {"topic_id": "AAAAAAAAAAAAAAAAAAAAAQ"}})
     assert account_of(world).faults == [
-        f"ledger: its batches are of a former topic {world.topic}; the present one was made anew"
-        " and is not read"
+        f"ledger: its batches belong to a former topic {world.topic}; the present one was created"
+        " again and is not read"
     ]
     batches.update_one({"batch_id": 0}, {"$set": {"topic": "elsewhere", "query_id": "other"}})
     assert account_of(world).faults[:2] == [
-        "ledger: batches of 2 queries stand in it; each has read on its own",
-        f"ledger: batches are of the topic elsewhere, not of {world.topic}",
+        "ledger: it holds batches of 2 queries, each of which read on its own",
+        f"ledger: batches belong to the topic elsewhere, not to {world.topic}",
     ]
 
 

@@ -96,15 +96,15 @@ def test_batch_that_died_before_the_ledger_is_judged_by_bounds(
     assert left.waiting == 3
     assert not left.balanced  # no job is there to finish it
     tables = [f"Cassandra {world.keyspace}.{name}" for name in ("tickets", "tickets_by_team")]
-    behind = "2 rows are of messages behind the last confirmed batch: not judged"
+    behind = "2 rows belong to messages after the last confirmed batch and were not checked"
     assert left.notes == [
         *(f"{table}: {behind}" for table in tables),
-        "batch 1 is unfinished: 6 documents of MongoDB hold numbers of it already and are judged by"
+        "batch 1 is unfinished: 6 documents of MongoDB already include it and were checked within"
         " bounds; a job will finish it",
     ]
     assert too_many.faults == [
-        f"MongoDB {world.keyspace}.tickets_by_team: `2026-11-22|Billing`: `count` is 4, by the rows"
-        f" of {world.keyspace}.tickets it lies between 2 and 3 in an unfinished batch",
+        f"MongoDB {world.keyspace}.tickets_by_team: `2026-11-22|Billing`: `count` is 4; with an"
+        f" unfinished batch, the rows of {world.keyspace}.tickets give 2 to 3",
     ]
     assert account_of(world).balanced
 

@@ -104,7 +104,7 @@ def test_down_without_a_terminal_refuses_while_a_job_runs(
     assert caught.value.exit_code == 2
     assert f"process {job.pid} (" in str(caught.value)
     assert "job tickets" in str(caught.value)
-    assert "`make down YES=1` does so. Nothing was changed." in str(caught.value)
+    assert "`make down YES=1` ends them. Nothing was changed." in str(caught.value)
     assert stopped == []
     assert job.poll() is None
     # Of another state folder it is no concern.

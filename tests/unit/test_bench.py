@@ -11,15 +11,15 @@ from xml.etree import ElementTree
 import pytest
 
 from operations.bench.bench import in_turn, judge, series_limit
-from operations.bench.results import Results, Row, bar_chart, worse_than
+from operations.bench.results import BenchRow, Results, bar_chart, worse_than
 from producers.processes import shares
 
 
-def row(name: str, *values: float, unit: str = "rows/s", reference: str | None = None) -> Row:
-    return Row(name, "group", unit, reference, list(values))
+def row(name: str, *values: float, unit: str = "rows/s", reference: str | None = None) -> BenchRow:
+    return BenchRow(name, "group", unit, reference, list(values))
 
 
-def results(*rows: Row) -> Results:
+def results(*rows: BenchRow) -> Results:
     return Results("title", {"tickets": 1}, rows)
 
 

@@ -37,7 +37,8 @@ def test_hole_overlap_and_recreated_topic_are_named() -> None:
     assert coverage_faults(entries, {0: (0, 20), 1: (0, 20), 2: (0, 4)}) == [
         "ledger: partition 0, offsets 10 to 11 are missing before batch 1",
         "ledger: partition 1, offsets 7 to 9 are read twice before batch 1",
-        "ledger: partition 2 was read to 20, but ends at 4 on the broker: the topic was made anew",
+        "ledger: partition 2 was read to 20, but ends at 4 on the broker: the topic was created"
+        " again",
     ]
 
 

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 import pytest
 
 from operations import reset
-from operations.dead_letters.options import OptionsError, Request, read_request
+from operations.dead_letters.options import DeadLetterRequest, OptionsError, read_request
 from operations.dead_letters.reader import DeadLetter, note_coordinates, note_key
 from operations.options import build_parser
 from settings import Settings
 
 
-def request_of(*arguments: str) -> Request:
+def request_of(*arguments: str) -> DeadLetterRequest:
     return read_request(Settings(), build_parser().parse_args(["dead-letters", *arguments]))
 
 
@@ -80,7 +80,7 @@ def test_all_faults_of_the_options_are_listed_together() -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 option(s) cannot be used:"
     for expected in (
-        "--topic: `nowhere` is no pipeline's source topic. Valid: client_tickets, users_profiles",
+        "--topic: no pipeline reads `nowhere`. Valid: client_tickets, users_profiles",
         "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
         "--since: `yesterday` is not an ISO 8601 time",
         "--partition: `-1` is not a whole number from 0",
@@ -119,7 +119,7 @@ def test_reset_with_topics_deletes_the_notes_too(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(reset, "locked", lambda *_: nullcontext())
     for needs_stores in ("delete_stored", "_see_stores", "prepare_stores"):
         monkeypatch.setattr(reset, needs_stores, lambda *_: None)
-    monkeypatch.setattr(reset, "_with_sinks_of_before", lambda settings, *_: settings)
+    monkeypatch.setattr(reset, "_with_former_sinks", lambda settings, *_: settings)
     monkeypatch.setattr(reset, "_elsewhere", lambda *_: [])
     monkeypatch.setattr(reset, "delete_topics", lambda _, names: deleted.extend(names))
 

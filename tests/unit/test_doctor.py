@@ -88,7 +88,7 @@ def test_failing_check_is_a_line_without_the_text_of_its_error() -> None:
     lines = run_checks([Check(("a",), fails), Check(("b",), refused)], Settings())
 
     assert [line.text for line in lines] == [
-        "this check failed itself (KeyError): please report it",
+        "this check itself failed (KeyError): please report it",
         "Cannot reach it. Start it.",
     ]
 
@@ -117,7 +117,7 @@ def test_verdict_counts_and_run_shows_only_what_it_does_not_fix_itself() -> None
     assert verdict([fine, comes, hidden, wrong]) == "doctor: 2 of 4 checks need a fix"
     assert short_report([fine, fine]) == ["doctor: 2 checks ok"]
     assert short_report([fine, comes, hidden]) == [
-        "doctor: 1 checks ok; 2 more of what this run starts or makes"
+        "doctor: 1 checks ok; 2 more concern what this run starts or creates"
     ]
     assert short_report([fine, comes, wrong]) == ["doctor: fix  tables       no column x"]
 
@@ -144,7 +144,7 @@ def test_with_everything_down_doctor_says_how_to_start_and_creates_nothing(
     assert status == 1
     for service in ("kafka", "cassandra", "mongodb", "postgres"):
         assert f"fix  {service:<11}  not up at 127.0.0.1:" in printed
-    assert "--   sql tables   not looked at: PostgreSQL is away" in printed
+    assert "--   sql tables   not checked: PostgreSQL is away" in printed
     assert printed.count("`make up` starts it") == 4
     assert list(tmp_path.iterdir()) == []
 
@@ -189,12 +189,12 @@ def test_versions_that_fit_together_have_no_fault() -> None:
 @pytest.mark.parametrize(
     ("group", "coordinate", "reason"),
     [
-        ("spark", "org.apache.spark:a_2.13:3.5.7", "built for Scala 2.13, Spark for 2.12"),
+        ("spark", "org.apache.spark:a_2.13:3.5.7", "built for Scala 2.13, but Spark for 2.12"),
         ("spark", "org.apache.spark:a_2.12:3.5.6", "not of Spark 3.5.7"),
         (
             "spark",
             "com.datastax.spark:spark-cassandra-connector_2.12:3.4.1",
-            "made for another line of Spark than 3.5",
+            "made for another Spark release line than 3.5",
         ),
         ("s3", "org.apache.hadoop:hadoop-aws:3.4.0", "not of Hadoop 3.3.4"),
         ("cassandra", "org.apache.cassandra:cassandra-all:4.1.7", "pin 5.0 or later"),
@@ -246,13 +246,13 @@ HOUR = timedelta(hours=1)
         pytest.param(NOW - HOUR, None, timedelta(seconds=59), [], id="right"),
         pytest.param(NOW + HOUR, None, timedelta(), ["before this checkout"], id="reset"),
         pytest.param(
-            NOW - HOUR, Moment(NOW + HOUR), timedelta(), ["3600 s before the last batch"], id="back"
+            NOW - HOUR, Moment(NOW + HOUR), timedelta(), ["3600 s behind the last batch"], id="back"
         ),
         pytest.param(
             NOW - HOUR,
             Moment(NOW - 60 * HOUR, "boot", 100.0),
             timedelta(),
-            ["2 days ahead of the uptime", "--accept-clock"],
+            ["moved 2 days more than the uptime", "--accept-clock"],
             id="ahead-of-the-uptime",
         ),
         pytest.param(
@@ -291,7 +291,7 @@ def test_key_that_others_can_read_or_that_is_empty_is_reported(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("changes", "status", "expected"),
     [
-        ({}, "ok", "is made at the first start"),
+        ({}, "ok", "the first start makes one"),
         ({"pii_hash_mode": "sha256", "stack": "external"}, "ok", "none is needed"),
         ({"stack": "external"}, "fix", "`openssl rand -hex 32`"),
         ({"stack": "docker"}, "fix", "`make secrets` makes one"),
@@ -324,7 +324,7 @@ def test_files_in_another_format_than_the_setting_are_reported(tmp_path: Path) -
 
     assert fault.text == (
         f"files of tickets in `{tmp_path}` are parquet,json, OUTPUT_FORMAT is csv: set it to"
-        " parquet,json, or another OUTPUT_PATH"
+        " parquet,json, or set another OUTPUT_PATH"
     )
 
 

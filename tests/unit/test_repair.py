@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from errors import JobError
-from operations.repair.batches import Batch, one_query, unledgered_batches
+from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
 from operations.repair.range import parse_place, understood
 from settings import Settings
 from spark_jobs.state.checkpoint import Checkpoint
@@ -75,12 +75,12 @@ def test_all_faults_of_a_request_are_listed_together() -> None:
 
     assert str(caught.value).splitlines() == [
         "Nothing was replayed.",
-        "  --topic: `tickets` is no pipeline's. Did you mean `client_tickets`? Valid:"
+        "  --topic: no pipeline reads `tickets`. Did you mean `client_tickets`? Valid:"
         " client_tickets, users_profiles, customers-raw",
-        "  --sink: `postgres` is none of SINKS. Valid: cassandra, mongodb, files",
-        "  --from: `sometime` is no place; valid: earliest, latest, an offset (120), offsets by"
-        " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
-        "  --to: `never` is no place; valid: earliest, latest, an offset (120), offsets by"
+        "  --sink: `postgres` is not in SINKS. Valid: cassandra, mongodb, files",
+        "  --from: invalid position `sometime`; valid: earliest, latest, an offset (120), offsets"
+        " by partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
+        "  --to: invalid position `never`; valid: earliest, latest, an offset (120), offsets by"
         " partition (0:120,1:80), a time (2026-11-22T10:00:00Z)",
     ]
 
@@ -95,12 +95,12 @@ def test_all_faults_of_a_request_are_listed_together() -> None:
     ],
 )
 def test_range_that_ends_before_it_begins_is_refused(start: str, end: str) -> None:
-    with pytest.raises(JobError, match="lies behind --to"):
+    with pytest.raises(JobError, match="is after --to"):
         understood(Settings(), "client_tickets", start, end, "mongodb")
 
 
 def test_offsets_whose_loss_was_accepted_were_not_read() -> None:
-    batch = Batch.of(entry(4, {0: (10, 20), 1: (5, 9)}, accepted_loss={0: (10, 13)}))
+    batch = ReplayBatch.of(entry(4, {0: (10, 20), 1: (5, 9)}, accepted_loss={0: (10, 13)}))
 
     assert batch.offsets == {0: (10, 20), 1: (5, 9)}
     assert batch.read == {0: (13, 20), 1: (5, 9)}

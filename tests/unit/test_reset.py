@@ -19,7 +19,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    monkeypatch.setattr(resets, "_with_sinks_of_before", lambda settings, *_: settings)
+    monkeypatch.setattr(resets, "_with_former_sinks", lambda settings, *_: settings)
     settings = Settings(
         _env_file=None,
         millrace_home=tmp_path / "home",
@@ -39,7 +39,7 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
         "  rows: Cassandra 127.0.0.1:9042\n"
         f"  files: {tmp_path}/output\n"
         "  rows: PostgreSQL db.example:5432/x\n"
-        "  topics, dead letters among them: Kafka 127.0.0.1:9092\n"
+        "  topics, including dead letters: Kafka 127.0.0.1:9092\n"
         "Go on? [y/N] Nothing was changed.\n"
     )
 

@@ -1,69 +1,111 @@
-"""The end of `make run`: what is left out is counted, what adds up to more is explained."""
+"""The summary of `make run` fits a screen; the tables of `make verify` explain themselves."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from operations import hints, run_summary
-from operations.verify.account import Account, Sample
+from operations import hints, run_summary, tables
+from operations.verify.account import Account
+from operations.verify.report import print_accounts
+from runtime import remedies
 from settings import Settings
 from spark_jobs.state.ledger import Counts
 
-
-def account(letters: int, reasons: dict[str, int]) -> Account:
-    counts = Counts(read=10, stored=10 - letters, dead_lettered=letters, reasons=reasons)
-    return Account("tickets", "client_tickets", 10, counts, [])
+WIDTH, HEIGHT = 80, 24
 
 
-@pytest.fixture(autouse=True)
-def _without_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_summary, "next_steps", lambda _: "Look further:")
+def account(pipeline: str, counts: Counts, **more: Any) -> Account:
+    return Account(pipeline, "client_tickets", counts.read, counts, [], **more)
 
 
-def printed(capsys: pytest.CaptureFixture[str], *samples: Sample, **counts: Any) -> str:
-    accounts = [account(counts.get("letters", 0), counts.get("reasons", {}))]
-    run_summary.print_results(Settings(_env_file=None), accounts, list(samples))
-    return capsys.readouterr().out
-
-
-def test_rows_that_are_left_out_are_counted_with_the_command_that_shows_them(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    team = {"count": 5, "day": "2026-11-26", "assigned_team": "Billing"}
-    domain = {"count": 5, "domain_name": "a.example"}
-    out = printed(
-        capsys,
-        Sample("tickets_by_team", [team] * 3, 4),
-        Sample("profiles_by_domain", [domain] * 3, 45),
-        Sample("tickets_by_type", [{"count": 1, "request_type": "billing"}], 1),
-        Sample("profile_metrics", [], 0),
+def tickets(letters: int = 29, reasons: dict[str, int] | None = None, **more: Any) -> Account:
+    counts = Counts(
+        read=1_000_000,
+        stored=999_900,
+        dead_lettered=letters,
+        duplicates=100 - letters,
+        reasons=reasons or {},
     )
-
-    assert "\n1 more: `make show WHAT=mongodb.tickets_by_team` shows all\n" in out
-    assert "\n42 more: `make show WHAT=mongodb.profiles_by_domain LIMIT=45` shows all\n" in out
-    assert out.count(" more: ") == 2
-    assert "┃ day        ┃ assigned_team ┃ count ┃" in out
-    assert "profile_metrics" not in out
+    return account("tickets", counts, **more)
 
 
-def test_more_reasons_than_letters_are_explained(
+OTHERS = (
+    account("profiles", Counts(read=500, stored=434, dead_lettered=17, filtered=39, duplicates=10)),
+    account("customers", Counts(read=490, stored=328, filtered=150, duplicates=12)),
+    account("customers-postgres", Counts(read=490, stored=328, filtered=150, duplicates=12)),
+)
+
+
+@pytest.fixture
+def summary(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.setattr(tables, "console", lambda: Console(width=WIDTH, highlight=False))
+    monkeypatch.setattr(remedies, "exported", lambda _: None)
+
+    def printed(*accounts: Account, **settings: Any) -> list[str]:
+        run_summary.print_summary(Settings(_env_file=None, **settings), accounts)
+        return capsys.readouterr().out.splitlines()
+
+    return printed
+
+
+def test_summary_of_a_run_fits_a_screen(summary: Any) -> None:
+    lines = summary(tickets(), *OTHERS, sinks=("cassandra", "mongodb", "files", "postgres"))
+
+    assert len(lines) < HEIGHT
+    assert max(map(len, lines)) <= WIDTH
+    (row,) = [line for line in lines if "│tickets " in line.replace("│ ", "│")]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == ["tickets", "1000000", "999900", "29", "0", "71", "verified"]
+    assert "Everything is accounted for: 1001480 messages." in lines
+
+
+def test_summary_names_a_place_in_each_store_that_is_enabled(summary: Any) -> None:
+    with_files = "\n".join(summary(tickets(), sinks=("mongodb", "files")))
+    of_customers = "\n".join(summary(*OTHERS[1:], sinks=("cassandra", "postgres")))
+
+    for what in ("mongodb.tickets_by_team", "files.tickets_with_assignment", "dead-letters"):
+        assert f"make show WHAT={what} " in with_files
+    assert "support.tickets" not in with_files
+    assert "make show WHAT=postgres.customers_usa " in of_customers
+    assert "dead-letters" not in of_customers
+
+
+def test_summary_of_a_run_that_differs_shows_first_what_differs(summary: Any) -> None:
+    faults = [f"table {number} differs" for number in range(7)]
+    lines = summary(tickets(notes=["a note"], faults=faults), *OTHERS)
+
+    assert any("DIFFERS" in line for line in lines)
+    assert [line for line in lines if line.startswith("tickets: ")] == [
+        f"tickets: table {number} differs" for number in range(5)
+    ]
+    assert "… and 3 more, which `make verify` lists." in lines
+    assert "NOT everything is accounted for: `make verify` shows every table." in lines
+    assert len(lines) <= HEIGHT + 4
+
+
+def test_reasons_that_are_more_than_the_dead_letters_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out = printed(capsys, letters=2, reasons={"missing_ticket_id": 2, "missing_priority": 1})
+    print_accounts([tickets(2, {"missing_ticket_id": 2, "missing_priority": 1})])
 
     assert (
-        "client_tickets: 3 reasons for 2 dead letters, as a message is listed under each reason"
-        " that it has.\n" in out
+        "client_tickets: 3 reasons for 2 dead letters: a message is listed under each of its"
+        " reasons.\n" in capsys.readouterr().out
     )
 
 
-def test_as_many_reasons_as_letters_need_no_explanation(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "reasons for" not in printed(capsys, letters=2, reasons={"unparseable": 2})
+def test_reasons_as_many_as_the_dead_letters_need_no_explanation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_accounts([tickets(2, {"unparseable": 2})])
+
+    assert "reasons for" not in capsys.readouterr().out
 
 
-def test_hint_has_its_text_to_the_right_or_above_if_it_is_long() -> None:
-    assert hints.hint_line("make status", "services") == f"  {'make status':52}  # services"
+def test_a_hint_that_fits_is_on_one_line_and_a_longer_one_on_two() -> None:
+    assert hints.hint_line("make status", "services") == f"  {'make status':40}  # services"
     long = "make show WHAT=tickets_by_team TEAM=Billing HOUR=2026-11-28T04:00:00Z"
     assert hints.hint_line(long, "a partition") == f"  # a partition\n  {long}"

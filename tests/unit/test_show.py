@@ -10,7 +10,7 @@ import pytest
 
 from errors import MillraceError
 from operations.masking import MASK, UNREADABLE, masked_value
-from operations.show import Selection, show
+from operations.show import RowFilter, show
 from operations.tables import print_records, print_table
 from schemas.contract import load_contract
 from settings import PROJECT_ROOT, Settings
@@ -35,20 +35,20 @@ def test_option_that_does_not_apply_is_named_before_anything_is_read(
     what: str, where: dict[str, str], named: str
 ) -> None:
     with pytest.raises(MillraceError, match=named):
-        show(Settings(), what, Selection(where, 5), "table")
+        show(Settings(), what, RowFilter(where, 5), "table")
 
 
 def test_without_a_name_all_names_are_listed_with_what_they_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert show(Settings(_env_file=None), "", Selection({}, 5), "table") == 0
+    assert show(Settings(_env_file=None), "", RowFilter({}, 5), "table") == 0
 
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "make show WHAT=…, one of:"
     listed = dict(line.split(maxsplit=1) for line in lines)
-    assert listed["client_tickets"] == "topic: tickets as they were sent"
+    assert listed["client_tickets"] == "topic: tickets as sent"
     assert listed["support.tickets_by_team"] == "rows in Cassandra; TEAM= HOUR="
-    assert listed["mongodb.tickets_by_type"] == "an aggregate of tickets in MongoDB"
+    assert listed["mongodb.tickets_by_type"] == "aggregate in MongoDB"
     assert "files.customers_usa" in listed
     assert "postgres.tickets" not in listed
 
@@ -68,13 +68,13 @@ def test_without_a_name_all_names_are_listed_with_what_they_are(
 )
 def test_unknown_name_is_answered_by_what_was_probably_meant(name: str, answer: str) -> None:
     with pytest.raises(MillraceError) as caught:
-        show(Settings(_env_file=None), name, Selection({}, 5), "table")
+        show(Settings(_env_file=None), name, RowFilter({}, 5), "table")
 
     assert answer in str(caught.value)
 
 
 def test_options_that_apply_are_named_with_one_that_does_not() -> None:
-    selection = Selection({"client_id": "C1", "assigned_team": "Billing"}, 5)
+    selection = RowFilter({"client_id": "C1", "assigned_team": "Billing"}, 5)
 
     with pytest.raises(MillraceError) as caught:
         selection.refuse_all_but("mongodb.tickets_by_team", ["assigned_team"])

@@ -64,7 +64,7 @@ def test_topics_as_they_are_made_have_no_fault() -> None:
 def test_absent_topics_are_left_to_make_up() -> None:
     (fault,) = topic_faults(TOPICS, {}, settings())
 
-    assert fault.text == "absent: t, t-dead-letter: `make up` creates them"
+    assert fault.text == "missing: t, t-dead-letter: `make up` creates them"
     assert fault.by_itself
 
 
@@ -89,7 +89,7 @@ def test_absent_topics_are_left_to_make_up() -> None:
         ),
         pytest.param(
             "t-dead-letter", replace(LETTERS, config={**KEPT, "max.message.bytes": "66535"}),
-            "takes messages of 66535 bytes, 66536 are needed for those of t", True, id="limit",
+            "takes messages of up to 66535 bytes, but those of t need 66536", True, id="limit",
         ),
         pytest.param(
             "t-dead-letter", replace(LETTERS, config={"max.message.bytes": "66536", **DAY}),
@@ -272,7 +272,7 @@ def test_absent_tables_of_postgresql_are_distinguished_from_different_ones() -> 
     absent, other = sql_faults(["no table `tickets`", "no column `users_profiles.age`"])
 
     assert (absent.text, absent.by_itself) == (
-        "no table `tickets`: `make up` creates what is absent",
+        "no table `tickets`: `make up` creates what is missing",
         True,
     )
-    assert other.text.startswith("no column `users_profiles.age`: alter them as sql/ has it")
+    assert other.text.startswith("no column `users_profiles.age`: alter them to match sql/")

@@ -179,9 +179,9 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     ("words", "expected"),
     [
         (["--master", "host:7077"], "`host:7077` is not a Spark master"),
-        (["--conf", "spark.hadoop.fs.s3a.secret.key=hush"], "seen by all users of the machine"),
-        (["--conf", "spark.cassandra.auth.password=hush"], "seen by all users of the machine"),
-        (["--conf", "spark.authenticate.secret=hush"], "seen by all users of the machine"),
+        (["--conf", "spark.hadoop.fs.s3a.secret.key=hush"], "all users of the machine can see"),
+        (["--conf", "spark.cassandra.auth.password=hush"], "all users of the machine can see"),
+        (["--conf", "spark.authenticate.secret=hush"], "all users of the machine can see"),
         (["--conf", "cores=4"], "expected `spark.name=value`"),
         (["--memory", "lots"], "SPARK_DRIVER_MEMORY: expected a number and a unit"),
         (["--sinks", "mongo"], "`mongo` is not a sink"),
@@ -320,7 +320,7 @@ import pathlib, subprocess, sys
 from operations.submit import submit
 job, submitter = sys.argv[1:]
 process = subprocess.Popen([sys.executable, submitter, job], start_new_session=True)
-submit._hand_signals_on(process, job)
+submit._forward_signals(process, job)
 pathlib.Path(job).with_suffix(".ready").touch()
 code = process.wait()
 sys.exit(code if code >= 0 else 128 - code)

@@ -80,7 +80,7 @@ def test_doctor_names_what_is_inherited_and_what_becomes_of_it(
     }.items():
         monkeypatch.setenv(name, value)
     java = Java(Path("/"), Path("/bin/true"), 17)
-    monkeypatch.setattr(surrounding_checks, "present_java", lambda report: java)
+    monkeypatch.setattr(surrounding_checks, "installed_java", lambda report: java)
     monkeypatch.setitem(surroundings.SHADOWS, "/opt/other", ["pyspark", "settings"])
 
     lines = look_at_environment(Settings(_env_file=None))
@@ -89,11 +89,11 @@ def test_doctor_names_what_is_inherited_and_what_becomes_of_it(
     assert "hush" not in text
     assert {line.status for line in lines} == {Status.OK}
     for part in (
-        "PYTHONPATH: `/opt/other` is left out, as it has another pyspark, settings",
-        "PYSPARK_SUBMIT_ARGS, SPARK_CONF_DIR, SPARK_HOME: of Spark's launchers",
+        "PYTHONPATH: `/opt/other` is ignored, as it has another pyspark, settings",
+        "PYSPARK_SUBMIT_ARGS, SPARK_CONF_DIR, SPARK_HOME: only spark-submit uses them",
         "SPARK_HOME is `/absent`, which is not Spark 3.5",
-        "spark-defaults.conf` sets spark.sql.ansi.enabled: no driver",
-        "JAVA_TOOL_OPTIONS: every Java",
+        "spark-defaults.conf` sets spark.sql.ansi.enabled: drivers on this",
+        "JAVA_TOOL_OPTIONS: applies to every Java process",
         "LC_ALL=tr_TR.UTF-8: services and Spark run in C.UTF-8",
         "HADOOP_CONF_DIR: fs.defaultFS is hdfs://name:8020",
     ):
@@ -104,7 +104,7 @@ def test_doctor_asks_for_a_fix_where_no_java_would_start(monkeypatch: pytest.Mon
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:NoSuchOption=1")
     # As a Java that refuses an option.
     java = Java(Path("/"), Path("/bin/false"), 17)
-    monkeypatch.setattr(surrounding_checks, "present_java", lambda report: java)
+    monkeypatch.setattr(surrounding_checks, "installed_java", lambda report: java)
 
     (line,) = [each for each in look_at_environment(Settings(_env_file=None))
                if each.status is Status.FIX]  # fmt: skip

@@ -52,9 +52,18 @@ def test_a_wide_record_shows_the_columns_that_fit_and_names_the_others(
         "└───────────┴─────────────┴──────────────────────┴──────────┴──────────────┘",
     ]
     assert f"{hint} {more}" == (
-        "Not shown: kafka_offset, kafka_partition, kafka_timestamp, request."
-        " COLUMNS=kafka_offset,… or FORMAT=vertical shows them."
+        "Not shown in full: kafka_offset, kafka_partition, kafka_timestamp, request."
+        " FORMAT=vertical or COLUMNS=kafka_offset shows more."
     )
+
+
+def test_a_long_value_is_cut_where_the_other_columns_leave_room(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_records([{"offset": 7, "time": "10:11", "value (masked)": "x" * 100}], "table")
+
+    row = printed(capsys)[3]
+    assert row == f"│ 7      │ 10:11 │ {'x' * 58}… │"
 
 
 def test_the_columns_asked_for_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
