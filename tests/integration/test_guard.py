@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 from errors import JobError
 from operations import reset
 from spark_jobs.run import query as pipeline_run
+from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.start_checks.guard import check_start
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
@@ -19,9 +20,13 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 
 
-@pytest.mark.parametrize("step", ["check_mongodb", "_truncate", "connect_mongodb"])
+@pytest.mark.parametrize(
+    ("place", "step"),
+    [(reset, "check_mongodb"), (CassandraSink, "delete"), (reset, "connect_mongodb")],
+    ids=["before anything", "ledger gone", "not begun"],
+)
 def test_interrupted_reset_lets_no_job_go_on_over_emptied_stores(
-    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, step: str
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, place: Any, step: str
 ) -> None:
     """Dies at a step; a job that starts then is refused or finds everything as it was."""
     world = make_world(TICKETS)
@@ -32,11 +37,11 @@ def test_interrupted_reset_lets_no_job_go_on_over_emptied_stores(
         raise JobError("crash on purpose")
 
     with monkeypatch.context() as patched:
-        patched.setattr(reset, step, die)
+        patched.setattr(place, step, die)
         with pytest.raises(JobError, match="on purpose"):
             reset.delete_stored(world.pipeline, world.settings)
 
-    if step == "_truncate":
+    if step == "delete":
         with pytest.raises(JobError, match="the ledger `batches` in MongoDB is empty"):
             world.process()
     else:
