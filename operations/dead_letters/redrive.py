@@ -23,7 +23,7 @@ from operations.dead_letters.options import Request
 from operations.dead_letters.reader import PARKED, REDRIVEN, DeadLetter, read_letters
 from operations.dead_letters.redrive_sender import Sender
 from operations.tables import print_table
-from producers.pacing import Pacer, StopRequest
+from producers.pacing import Pacer, ProducerStop
 from settings import Settings
 
 EXIT_FAILED = 1
@@ -66,7 +66,7 @@ def redrive(settings: Settings, request: Request) -> int:
         JobError: a topic is missing, or the broker stopped answering.
         DeliveryError: the broker did not finish a transaction, or another run took over.
     """
-    tally, stop = Tally(), StopRequest()
+    tally, stop = Tally(), ProducerStop()
     work = _dry_run if request.dry_run else _send
     try:
         with _interruptible(stop):
@@ -80,7 +80,7 @@ def redrive(settings: Settings, request: Request) -> int:
     return EXIT_FAILED if tally.failed else 0
 
 
-def _send(settings: Settings, request: Request, tally: Tally, stop: StopRequest) -> None:
+def _send(settings: Settings, request: Request, tally: Tally, stop: ProducerStop) -> None:
     pacer, told = Pacer(request.rate), time.monotonic()
     for pipeline in request.pipelines:
         topic = pipeline.topic(settings)
@@ -98,7 +98,7 @@ def _send(settings: Settings, request: Request, tally: Tally, stop: StopRequest)
                     sys.stderr.write(f"{topic}: {tally}\n")
 
 
-def _dry_run(settings: Settings, request: Request, tally: Tally, stop: StopRequest) -> None:
+def _dry_run(settings: Settings, request: Request, tally: Tally, stop: ProducerStop) -> None:
     """Say what would be sent; the broker is only read, so that a run elsewhere goes on."""
     letters: Counter[tuple[str, str]] = Counter()
     octets: Counter[tuple[str, str]] = Counter()
@@ -116,7 +116,7 @@ def _dry_run(settings: Settings, request: Request, tally: Tally, stop: StopReque
 
 
 def _waiting(
-    settings: Settings, topic: str, request: Request, tally: Tally, stop: StopRequest
+    settings: Settings, topic: str, request: Request, tally: Tally, stop: ProducerStop
 ) -> Iterator[DeadLetter]:
     """The chosen letters that are to be sent; the others are counted."""
     for letter in read_letters(settings, topic):
@@ -133,7 +133,7 @@ def _waiting(
 
 
 def _batches(
-    letters: Iterator[DeadLetter], pacer: Pacer, stop: StopRequest
+    letters: Iterator[DeadLetter], pacer: Pacer, stop: ProducerStop
 ) -> Iterator[list[DeadLetter]]:
     """Letters at the asked rate, in parts for one transaction each; after a stop, none."""
     batch: list[DeadLetter] = []
@@ -159,7 +159,7 @@ def _batches(
 
 
 @contextmanager
-def _interruptible(stop: StopRequest) -> Iterator[None]:
+def _interruptible(stop: ProducerStop) -> Iterator[None]:
     """Ctrl-C and SIGTERM end after the transaction in work, a second one at once: both are safe."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
