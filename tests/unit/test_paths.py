@@ -57,7 +57,7 @@ def test_character_that_cannot_be_handed_on_is_named_at_once(
 def test_quote_is_named_where_hdfs_would_be_below_it() -> None:
     quoted = {"millrace_home": Path("/data/it's")}
 
-    with pytest.raises(SettingsError, match="holds `'`, with which HDFS"):
+    with pytest.raises(SettingsError, match="contains `'`, with which HDFS"):
         load_settings(quoted | {"services": "+hdfs"}, NO_FILE)
     assert load_settings(quoted, NO_FILE).millrace_home == Path("/data/it's")
 
