@@ -2,13 +2,13 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-# While Python starts, Ctrl-C would end in a traceback: it is held back until Python can answer it.
+# While Python starts, Ctrl-C would end in a traceback: it is blocked until Python can handle it.
 HELD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-signal=INT)
-# Modules of this checkout come before those of PYTHONPATH.
+# Modules of this checkout take precedence over those on PYTHONPATH.
 MILLRACE := $(HELD) .venv/bin/python -m operations.cli
-# With it no virtual environment finds its packages; the others say that spark-submit runs.
+# The first keeps virtual environments from finding packages; the others claim that spark-submit runs.
 unexport PYTHONHOME PYSPARK_GATEWAY_PORT PYSPARK_GATEWAY_SECRET
-# Texts and file names are UTF-8 whatever the locale.
+# Text and file names are UTF-8 whatever the locale.
 export PYTHONUTF8 := 1
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
@@ -24,12 +24,12 @@ help: ## list the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup setup-dev
-setup: ## make or repair .venv (every command does it by itself)
+setup: ## make or repair .venv (every command does this automatically)
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py
-setup-dev: ## the same with the tools of tests and linters
+setup-dev: ## the same, with the tools for tests and linters
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
 	  echo 'set-up: there is no `$(PYTHON)`. Install Python 3.11, or name it: PYTHON=/path/to/python3.11 make …' >&2; \
 	  exit 1; }
@@ -46,7 +46,7 @@ down: setup ## stop the services; data stays (YES=1 ends jobs and producers firs
 	@case "$$ARG_YES" in ''|1) ;; *) \
 	  echo "down: YES=$$ARG_YES: only 1 means yes. Nothing was changed." >&2; exit 2;; esac
 	@$(MILLRACE) down $${ARG_YES:+--yes}
-secrets: setup ## make the files of keys and passwords that containers read (STACK=docker)
+secrets: setup ## make the files with keys and passwords for containers (STACK=docker)
 	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
 	@for each in "TOPICS=$$ARG_TOPICS" "YES=$$ARG_YES"; do case "$$each" in *=|*=1) ;; *) \
@@ -57,7 +57,7 @@ stream: setup ## producers at their rate and jobs, until Ctrl-C
 	@$(MILLRACE) stream
 status: setup ## services, topics, lag, rows per sink, dead letters, jobs
 	@$(MILLRACE) status
-doctor: setup ## look at machine, versions, services, topics, tables: ok, or the fix; changes nothing
+doctor: setup ## check machine, versions, services, topics, tables: ok or the fix; changes nothing
 	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
@@ -69,14 +69,14 @@ show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= 
 	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"}
 verify: setup ## prove that nothing is lost or doubled
 	@$(MILLRACE) verify
-chaos: setup ## crash tests under load, on a stack of their own (ROUNDS= SEED=)
+chaos: setup ## crash tests under load, on a separate stack (ROUNDS= SEED=)
 	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 pyspark: setup ## a PySpark shell with connectors and endpoints, or one statement (CODE="…")
 	@$(MILLRACE) pyspark $${ARG_CODE:+--execute "$$ARG_CODE"}
-bench: setup ## measure, on a stack of its own; 15 minutes (TICKETS= PROFILES= ROUNDS=)
+bench: setup ## benchmark on a separate stack; 15 minutes (TICKETS= PROFILES= ROUNDS=)
 	@$(MILLRACE) bench $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"}
-bench-long: setup ## the same with 10 million tickets and thousands of batches; an hour (TICKETS=)
+bench-long: setup ## the same with 10 million tickets and thousands of batches; one hour (TICKETS=)
 	@$(MILLRACE) bench --long $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"}
 cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 	@$(MILLRACE) cqlsh $${ARG_CQL:+--execute "$$ARG_CQL"}
@@ -84,7 +84,7 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 	@$(MILLRACE) mongosh $${ARG_EVAL:+--eval "$$ARG_EVAL"}
 
 .PHONY: test test-quick test-unit test-spark test-integration test-e2e lint format lock
-# Tiers run in processes of their own: a Spark session with the connectors and one without them do not
+# Each tier runs in a separate process: a Spark session with the connectors and one without do not
 # fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
 # it computes; WORKERS=0 does without.
 WORKERS ?= 2
@@ -95,8 +95,8 @@ test: setup-dev ## the whole test suite
 	@$(PYTEST) tests/spark
 	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
 test-quick: SELECTION := -m "not extended"
-test-quick: test ## the same without crashes, repairs, clusters and stores elsewhere; half the time
-test-unit: setup-dev ## tests that need Python only
+test-quick: test ## the same without crashes, repairs, clusters and remote stores; half the time
+test-unit: setup-dev ## tests that need only Python
 	@$(PYTEST) tests/unit
 test-spark: setup-dev ## tests that need a local JVM
 	@$(PYTEST) tests/spark
@@ -109,11 +109,11 @@ lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/python -m tests.support.vocabulary
-format: setup-dev ## put the code into the house format
+format: setup-dev ## format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml
-lock: ## write the lock files anew from pyproject.toml
+lock: ## regenerate the lock files from pyproject.toml
 	@command -v uv >/dev/null 2>&1 || { \
 	  echo 'make lock needs `uv` (https://docs.astral.sh/uv): pip install uv' >&2; exit 1; }
 	@$(LOCK) -o requirements.lock

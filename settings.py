@@ -1,8 +1,8 @@
-"""Settings: what can be set, and what several of them must not say together.
+"""Settings: their names, types and defaults, and conflicts between them.
 
 Precedence: command-line options, environment, `.env`, secret files, defaults. Names are the
 upper-case forms of the fields of `Settings`; the table in docs/settings.md lists them all.
-What a value of each kind may be stands in runtime/setting_types.py.
+runtime/setting_types.py has the rules for values of each type.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from runtime.setting_types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
 from runtime.sink_modules import has_files
 
-# What other modules take from here; some of it is declared next to the rules that need it.
+# What other modules import from here; some of it is defined next to the rules that need it.
 __all__ = [
     "ENV_FILE_VARIABLE",
     "EXTRA_SERVICES",
@@ -36,7 +36,7 @@ DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, with defaults that suit the embedded stack on one machine."""
+    """All settings, with defaults for the embedded stack on one machine."""
 
     model_config = SettingsConfigDict(
         env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         Path(".millrace"), description="folder of all state: jars, data, logs, checkpoints, key"
     )
     jars_path: kinds.JarsFolder | None = Field(
-        None, description="folder of the fetched jars; `jars` of `MILLRACE_HOME` when absent"
+        None, description="folder of the downloaded jars; `jars` in `MILLRACE_HOME` when absent"
     )
 
     kafka_bootstrap_servers: kinds.HostPorts = Field(
@@ -90,11 +90,9 @@ class Settings(BaseSettings):
     cassandra_local_datacenter: str = Field(
         "datacenter1", description="data centre that clients prefer"
     )
-    cassandra_username: str | None = Field(None, description="user name, where it is wanted")
-    cassandra_password: SecretStr | None = Field(
-        None, description="password (secret), where it is wanted"
-    )
-    cassandra_ssl: bool = Field(False, description="`true` where Cassandra wants TLS")
+    cassandra_username: str | None = Field(None, description="user name, if required")
+    cassandra_password: SecretStr | None = Field(None, description="password (secret), if required")
+    cassandra_ssl: bool = Field(False, description="`true` if Cassandra requires TLS")
     cassandra_ssl_ca_location: Path | None = Field(
         None, description="PEM file of the authority that signed its certificates; for TLS"
     )
@@ -157,11 +155,11 @@ class Settings(BaseSettings):
     )
 
     tickets_count: int = Field(
-        100, ge=0, description="tickets that the producer sends; 0 = without end"
+        100, ge=0, description="tickets that the producer sends; 0 = endless"
     )
     tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
     profiles_count: int = Field(
-        100, ge=0, description="profiles that the producer sends; 0 = without end"
+        100, ge=0, description="profiles that the producer sends; 0 = endless"
     )
     profiles_per_request: int = Field(
         500, ge=1, le=5000, description="profiles asked for in one request"
@@ -179,7 +177,7 @@ class Settings(BaseSettings):
 
     pii_hash_key: SecretStr | None = Field(
         None,
-        description="key of the digests (secret); the embedded stack makes one when it is absent",
+        description="key of the digests (secret); the embedded stack creates one when absent",
     )
     pii_hash_mode: Literal["hmac-sha256", "sha256"] = Field(
         "hmac-sha256", description="`hmac-sha256`, or `sha256` for data hashed that way before"
@@ -201,11 +199,11 @@ class Settings(BaseSettings):
     )
     aws_access_key_id: str | None = Field(None, description="access key, for `s3a://` and `s3://`")
     aws_secret_access_key: SecretStr | None = Field(
-        None, description="its secret part (secret); both absent: the usual places of AWS"
+        None, description="secret key (secret); without both, AWS's usual sources are used"
     )
     aws_region: str | None = Field(None, description="region of the buckets, such as `eu-west-3`")
     s3_endpoint_url: kinds.WebAddress | None = Field(
-        None, description="address of a store that speaks S3, where it is not AWS"
+        None, description="address of an S3-compatible store other than AWS"
     )
     hdfs_port: kinds.Port = Field(
         8020, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
@@ -216,19 +214,17 @@ class Settings(BaseSettings):
     )
     hadoop_user_name: str | None = Field(None, description="user who writes to `hdfs://`")
     deduplication_days: int = Field(
-        7, ge=1, le=3650, description="days for which an id that comes again is a duplicate"
+        7, ge=1, le=3650, description="days for which a repeated id is a duplicate"
     )
     trigger_interval_seconds: float = Field(
-        0.5, ge=0, le=86400, description="least time from one micro-batch to the next"
+        0.5, ge=0, le=86400, description="minimum time between micro-batches"
     )
-    max_records_per_batch: int = Field(
-        200_000, ge=1, description="records of one micro-batch at most"
-    )
+    max_records_per_batch: int = Field(200_000, ge=1, description="most records in one micro-batch")
     store_retry_seconds: float = Field(
-        120, ge=0, le=86400, description="how long a job tries again when a service is away"
+        120, ge=0, le=86400, description="how long a job retries during a store outage"
     )
     stop_timeout_seconds: float = Field(
-        30, ge=0, le=3600, description="how long a stop waits for the micro-batch in work"
+        30, ge=0, le=3600, description="how long a stop waits for the current micro-batch"
     )
     max_redrives: int = Field(
         3, ge=0, le=1000, description="returns of a dead letter to its topic before it is parked"
@@ -239,15 +235,15 @@ class Settings(BaseSettings):
 
     @property
     def files_at(self) -> str | None:
-        """Where files go; None without the sink of files."""
+        """Where files go; None without the files sink."""
         return self.output_path if has_files(self.sinks) else None
 
     def starts(self, service: str) -> bool:
-        """Whether the embedded stack starts this extra service: asked for, or a sink's store."""
+        """Whether the embedded stack starts this extra service, on request or for a sink."""
         return service in self.services or service in self.sinks
 
     def ports_here(self) -> dict[str, int]:
-        """The ports that settings name for servers of this machine, by setting."""
+        """Setting -> the port that it names for a server on this machine."""
         servers = self.kafka_bootstrap_servers.split(",")
         kafka = [int(server.rpartition(":")[2]) for server in servers]
         mongodb = [port for _, port in mongo_nodes(self.mongo_uri)]
@@ -266,29 +262,29 @@ class Settings(BaseSettings):
 
     @property
     def customers_output_topics(self) -> tuple[str, str]:
-        """The topics to which customers are split: those of the USA, and alerts."""
+        """The topics for customers in the USA and for alerts."""
         return self.customers_usa_topic, self.customers_alerts_topic
 
     @property
     def checkpoints(self) -> str:
-        """The folder or address below which each pipeline has its checkpoint."""
+        """The folder or address that contains each pipeline's checkpoint."""
         if "://" in self.checkpoint_path:
             return self.checkpoint_path
         return str(self.millrace_home / Path(self.checkpoint_path).expanduser())
 
     @property
     def jars(self) -> Path:
-        """The folder of the fetched jars, with a folder for each group."""
+        """The folder of the downloaded jars, with a folder for each group."""
         return self.jars_path or self.millrace_home / "jars"
 
     @property
     def postgres_address(self) -> str:
-        """`POSTGRES_DSN` without user, password and options, fit to be shown."""
+        """`POSTGRES_DSN` without user, password and options, safe to show."""
         return postgres_address(self.postgres_dsn)
 
     @property
     def mongo_address(self) -> str:
-        """`MONGO_URI` without user and password, fit to be shown."""
+        """`MONGO_URI` without user and password, safe to show."""
         return mongo_address(self.mongo_uri)
 
     def kafka_client_options(self) -> dict[str, str]:
@@ -311,17 +307,17 @@ class Settings(BaseSettings):
 def load_settings(
     overrides: Mapping[str, Any] | None = None, env_file: Path | None = None
 ) -> Settings:
-    """Read the settings, command-line overrides (field names; None is ignored) over all.
+    """Read the settings; command-line overrides (field names; None is ignored) take precedence.
 
     Raises:
-        SettingsError: one text that names every fault: the variable, what is wrong, what to do.
+        SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     return read_settings(Settings, _conflicts, given, env_file)
 
 
 def _conflicts(settings: Settings) -> list[str]:
-    """Faults that show only when several settings are seen together."""
+    """Faults that concern several settings together."""
     faults = []
     if settings.kafka_security_protocol.startswith("SASL"):
         faults += [
@@ -333,7 +329,7 @@ def _conflicts(settings: Settings) -> list[str]:
     if (settings.cassandra_username is None) != (settings.cassandra_password is None):
         faults.append("CASSANDRA_USERNAME, CASSANDRA_PASSWORD: one is set without the other")
     if settings.cassandra_ssl and settings.cassandra_ssl_ca_location is None:
-        # The connector compares no host names: with the system's authorities anyone would pass.
+        # The connector checks no host names: with the system's authorities any server would pass.
         faults.append("CASSANDRA_SSL_CA_LOCATION: missing, though CASSANDRA_SSL is `true`")
     if settings.cassandra_consistency == "LOCAL_ONE" and settings.cassandra_replication_factor > 1:
         faults.append(
@@ -342,10 +338,10 @@ def _conflicts(settings: Settings) -> list[str]:
             " expected LOCAL_QUORUM, QUORUM or ALL"
         )
     if settings.starts("hdfs") and "'" in str(settings.millrace_home):
-        # Its NameNode asks `df` by a shell, with the path between such signs.
+        # Its NameNode runs `df` in a shell, with the path in single quotes.
         faults.append(
-            f"MILLRACE_HOME: `{settings.millrace_home}` holds `'`, with which HDFS (SERVICES=+hdfs)"
-            " does not start"
+            f"MILLRACE_HOME: `{settings.millrace_home}` contains `'`, with which HDFS"
+            " (SERVICES=+hdfs) does not start"
         )
     if settings.kafka_security_protocol.endswith("SSL"):
         faults += unreadable_authority("KAFKA_SSL_CA_LOCATION", settings.kafka_ssl_ca_location)

@@ -1,8 +1,8 @@
-"""Run a server that refuses to run as root, as PostgreSQL does, where this user is root.
+"""Runs a server that refuses to run as root, such as PostgreSQL, if this user is root.
 
-First choice is a user namespace: inside it the process is `nobody`, outside it keeps root's files
-and has none of root's powers. Where the system forbids that (containers often do), the process
-becomes `nobody` for real, and its data folder is given to `nobody`.
+The first choice is a user namespace: inside it the process is `nobody`, outside it keeps root's
+files but none of root's powers. If the system forbids that (containers often do), the process
+really becomes `nobody`, and its data folder is given to `nobody`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PROBE_TIMEOUT_SECONDS: Final = 30
 
 @dataclass(frozen=True)
 class Runner:
-    """How to start a program as someone who is not root.
+    """How to start a program as a user other than root.
 
     Attributes:
-        prefix: What stands before the program and its arguments; it replaces itself by them.
-        uid: Whose the program's files have to be; None where they stay this user's.
+        prefix: The command that precedes the program and its arguments, and executes them.
+        uid: Owner of the program's files; None if they stay this user's.
         gid: The same for the group.
     """
 
@@ -37,7 +37,7 @@ class Runner:
     gid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Give a file or folder, with all in it, to the program's user."""
+        """Give a file, or a folder with its content, to the program's user."""
         if os.geteuid():
             return
         uid, gid = self.uid or 0, self.gid or 0
@@ -47,23 +47,28 @@ class Runner:
 
 
 def runner_for(data_path: Path, binaries: Path) -> Runner:
-    """The way to run programs of `binaries` on `data_path` that this system allows.
+    """The way in which this system lets programs in `binaries` run on `data_path`.
 
     Raises:
         StackError: this user is root, and no other user could reach both.
     """
     if os.geteuid():
         return Runner()
-    nobody = pwd.getpwnam(USER)
-    inside = _namespace(nobody.pw_uid, nobody.pw_gid)
+    account = pwd.getpwnam(USER)
+    inside = _namespace(account.pw_uid, account.pw_gid)
     if _runs(*inside, "true"):
         return Runner(inside)
-    dropped = ("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
-    # The folder itself is made later: its parent has to be passable.
+    dropped = (
+        "setpriv",
+        f"--reuid={account.pw_uid}",
+        f"--regid={account.pw_gid}",
+        "--clear-groups",
+    )
+    # The folder itself is made later, so its parent is checked.
     if _runs(*dropped, "test", "-x", str(data_path.parent)) and _runs(
         *dropped, "test", "-x", str(binaries)
     ):
-        return Runner(dropped, nobody.pw_uid, nobody.pw_gid)
+        return Runner(dropped, account.pw_uid, account.pw_gid)
     raise StackError(
         "postgres refuses to run as root, and this system lets root neither make a user namespace"
         f" (`unshare --user`) nor run it as `{USER}`, who cannot reach `{data_path.parent}` or"

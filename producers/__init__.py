@@ -1,4 +1,4 @@
-"""Producers: generated tickets and randomuser.me profiles, on their way to Kafka."""
+"""Producers: send generated tickets, randomuser.me profiles and customer files to Kafka."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ import sys
 
 from runtime.surroundings import drop_shadows
 
-# Before anything that PYTHONPATH could hold another of.
+# Before any import that a module on PYTHONPATH could shadow.
 drop_shadows()
-# `python -m producers.…`: its other imports take a moment, in which Ctrl-C may come.
+# `python -m producers.…`: the other imports take a moment, during which Ctrl-C may be pressed.
 if sys.argv[:1] == ["-m"]:
 
     def _end(number: int, _frame: object) -> None:

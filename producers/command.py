@@ -18,8 +18,8 @@ from rich.progress import Progress as RichProgress
 
 from errors import MillraceError
 from producers.delivery import Delivery
-from producers.messages import Counts, Message
-from producers.pacing import StopRequest
+from producers.messages import Message, SendCounts
+from producers.pacing import ProducerStop
 from runtime.presence import seen_at_work
 from settings import Settings, load_settings
 
@@ -27,28 +27,28 @@ PROGRESS_SECONDS: Final = 5.0
 LARGEST_SEED: Final = 2**32
 
 
-class Account(Protocol):
-    """Keeps what a producer must know of its messages besides their counts."""
+class DeliveryObserver(Protocol):
+    """Follows a producer's messages in more detail than their counts."""
 
     def confirmed(self, number: int) -> None:
-        """The broker has the message of that number, counted from 1 in the order of sending."""
+        """The broker has message `number`, counted from 1 in the order of sending."""
 
     def close(self) -> list[str]:
-        """Nothing is confirmed any more; gives lines to print before the counts."""
+        """Called after the last confirmation; returns lines to print before the counts."""
 
 
-MessageSource = Callable[[Settings, StopRequest], Iterator[Message]]
+MessageSource = Callable[[Settings, ProducerStop], Iterator[Message]]
 
 
 def new_parser(module: str, what: str, defaults: Settings) -> argparse.ArgumentParser:
-    """Parser with the options that every producer has; their defaults stand in the help."""
+    """Parser with the options that every producer has; the help shows their defaults."""
     parser = argparse.ArgumentParser(
         prog=f"python -m producers.{module}",
-        description=f"Send {what} to a Kafka topic. The last line says sent, delivered, failed;"
-        " the exit code is 0 only if all that was sent was delivered.",
+        description=f"Send {what} to a Kafka topic. The last line counts sent, delivered and"
+        " failed messages; the exit code is 0 only if all sent messages were delivered.",
     )
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="makes the same records again (default: a new one)"
+        "--seed", type=int, metavar="N", help="the same seed sends the same records (default: new)"
     )
     parser.add_argument(
         "--invalid-ratio", type=ratio, default=0.0, metavar="R",
@@ -77,9 +77,9 @@ def ratio(text: str) -> float:
 
 
 def check_ratios(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with the usage when the two shares exceed the whole."""
+    """End with the usage if the two shares add up to more than 1."""
     if options.invalid_ratio + options.duplicate_ratio > 1:
-        parser.error("--invalid-ratio and --duplicate-ratio together are more than 1")
+        parser.error("--invalid-ratio and --duplicate-ratio add up to more than 1")
 
 
 def chosen_seed(seed: int | None) -> int:
@@ -95,28 +95,28 @@ def deliver(
     rate: float,
     total: int,
     note: str,
-    account: Account | None = None,
+    account: DeliveryObserver | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> int:
     """Send what `source` yields, show progress, print the last line, return the exit code.
 
     Args:
-        settings: Where the broker is.
-        topic: Where the messages go.
+        settings: The broker's address and credentials.
+        topic: The topic to send to.
         source: Called once the broker has answered; yields the messages.
         rate: Messages per second; 0 = unlimited.
-        total: Messages to expect; 0 = without end.
+        total: Expected number of messages; 0 = endless.
         note: A line about the source, printed at the start.
-        account: Is told what the broker has.
-        options: Options of the client library over the usual ones.
+        account: Notified of each message that the broker confirms.
+        options: Client library options that override the usual ones.
     """
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
-    stop = StopRequest()
+    stop = ProducerStop()
     stop.on_signals()
     say(note)
-    counts, code = Counts(), 0
+    counts, code = SendCounts(), 0
     with seen_at_work(settings.millrace_home, f"producer-{topic}"):
         try:
             confirmed = account.confirmed if account else None
@@ -139,7 +139,7 @@ def deliver(
 
 
 def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings; a fault ends the program with its explanation, not a traceback."""
+    """Read the settings; an invalid one ends the program with an explanation, not a traceback."""
     try:
         return load_settings(overrides)
     except MillraceError as error:
@@ -148,13 +148,13 @@ def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:
 
 
 def say(line: str) -> None:
-    """Print one line on standard output, at once."""
+    """Print one line to standard output at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def complain(error: MillraceError) -> None:
-    """Print an error's explanation on standard error."""
+    """Print an error's explanation to standard error."""
     sys.stdout.flush()
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()
@@ -169,8 +169,8 @@ class PlainProgress(AbstractContextManager["PlainProgress"]):
         self._at = clock()
         self._delivered = 0
 
-    def update(self, counts: Counts) -> None:
-        """Write a line if it is time for one."""
+    def update(self, counts: SendCounts) -> None:
+        """Write a line if the last one is long enough ago."""
         elapsed = self._clock() - self._at
         if elapsed < PROGRESS_SECONDS:
             return
@@ -199,7 +199,7 @@ class BarProgress(AbstractContextManager["BarProgress"]):
         self._bar.start()
         return self
 
-    def update(self, counts: Counts) -> None:
+    def update(self, counts: SendCounts) -> None:
         """Move the bar."""
         elapsed = max(time.monotonic() - self._started, 1e-6)
         speed = f"{counts.delivered / elapsed:,.0f}"

@@ -1,4 +1,4 @@
-"""The header of a customer file: its separator, which columns there are, and that they differ."""
+"""The header of a customer file: its separator, its columns, and that their names differ."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from producers.csv_rows import DELIMITERS, Row, RowReader, Tell, lines
+from producers.csv_rows import DELIMITERS, CsvRow, RowReader, Tell, lines
 from producers.csv_source import CsvSource, SourceError
 from schemas.contract import WHITE_SPACE, load_contract
 
-# Nothing: white space, the end mark of DOS, the gap that a crash leaves in a file, separators.
+# Blank: white space, the end mark of DOS, the zero bytes that a crash leaves in a file, separators.
 BLANK: Final = WHITE_SPACE + "\x1a\0" + "".join(DELIMITERS)
-# Excel's first line, also as programs quote or pad it; `\t` is how people write a tab.
+# Excel's first line, also quoted or padded as some programs do; `\t` may stand for a tab.
 SEP_LINE: Final = re.compile(
     rb'\A(?:\xef\xbb\xbf)*"?sep=(?P<sep>\\t|\t|[^\w\s"\'\\\0\x80-\xff])"?'
     rb"(?P=sep)* *(?:\r\n?|\n|\Z)",
@@ -24,7 +24,7 @@ SEP_LINE: Final = re.compile(
 
 @dataclass(frozen=True)
 class Header:
-    """Column names as the file has them, trimmed, and where the rows begin."""
+    """Column names as in the file, trimmed, and the position at which the rows begin."""
 
     names: tuple[str, ...]
     delimiter: str
@@ -33,18 +33,18 @@ class Header:
 
     @cached_property
     def again(self) -> list[str]:
-        """The header as a row in the middle of a file, to compare with."""
+        """The header in lower case, to recognize it when it is repeated as a row."""
         return [name.lower() for name in self.names]
 
     @cached_property
     def widths(self) -> range:
-        """How many fields a row may have; columns at the end that have no name may be left out."""
+        """How many fields a row may have; trailing columns without a name may be missing."""
         named = max(number for number, name in enumerate(self.names, 1) if name)
         return range(named, len(self.names) + 1)
 
 
 def is_blank(fields: Sequence[str]) -> bool:
-    """Whether a row holds nothing but separators and quotes."""
+    """Whether a row has nothing but separators and quotes."""
     return not any(field.strip(BLANK) for field in fields)
 
 
@@ -52,8 +52,8 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
     """Read the first row; its separator is what `sep=` says, else the one that finds columns.
 
     Raises:
-        SourceError: the file is empty, has no header, one that can be read with several
-            separators, or two columns of one name.
+        SourceError: the file is empty, has no header, a header that several separators fit, or two
+            columns with the same name.
     """
     first_page = next(source.pages(0), b"")
     sep_line = SEP_LINE.match(first_page)
@@ -62,10 +62,10 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
         start, line = sep_line.end(), 2
         said = sep_line["sep"].decode("latin-1").replace("\\t", "\t")
 
-    def first_row(delimiter: str) -> Row | None:
+    def first_row(delimiter: str) -> CsvRow | None:
         reader = RowReader(
             lines([first_page[start:]], line),
-            position=start, line=line, delimiter=delimiter, tell=_to_nobody,
+            position=start, line=line, delimiter=delimiter, tell=_discard,
         )  # fmt: skip
         return next((row for row in reader if row.fields is None or not is_blank(row.fields)), None)
 
@@ -84,20 +84,20 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
     return Header(names, delimiter, row.next_position, row.next_line)
 
 
-def _to_nobody(line: int, what: str) -> None:
-    """The header is read once for each separator: what is said of it is said later."""
+def _discard(line: int, what: str) -> None:
+    """Report nothing: the header is read once per separator and reported later."""
 
 
 def _known() -> list[str]:
     return [field.name for field in load_contract("customer").fields]
 
 
-def _delimiter(name: str, rows: dict[str, Row], said: str | None) -> str:
-    """The separator of a header, of which each has tried to read it."""
+def _delimiter(name: str, rows: dict[str, CsvRow], said: str | None) -> str:
+    """The header's separator, chosen from the rows that each separator gave."""
     line = next(iter(rows.values())).line
     fields = {d: row.fields for d, row in rows.items() if row.fields}
     finds = {d for d, names in fields.items() if {*map(_plain, names)} & {*_known()}}
-    # A header of one column is the same with any.
+    # A header with one column is the same with any separator.
     able = sorted(d for d in finds if len(fields[d]) > 1) or sorted(finds & {said or ","})
     if said and said not in able and able:
         raise SourceError(
@@ -106,15 +106,15 @@ def _delimiter(name: str, rows: dict[str, Row], said: str | None) -> str:
         )
     if len(able) > 1 and said is None:
         raise SourceError(
-            f"Line {line} of `{name}` names columns whether it is separated by"
-            f" {_shown(*able)}. Put a line `sep=` with the right one before it."
+            f"Line {line} of `{name}` has known columns whether it is separated by"
+            f" {_shown(*able)}. Put a line `sep=` with the right separator before it."
         )
     if not able:
         why = "names none of the" if fields else "is too long, or has an open quote, and names no"
         raise SourceError(
             f"`{name}` has no header: line {line} {why} columns {', '.join(_known())}. Put a line"
-            f" with their names before the rows, separated by {_shown(*DELIMITERS)}, or by what a"
-            " first line `sep=` says."
+            f" with their names before the rows, separated by {_shown(*DELIMITERS)}, or by the"
+            " separator in a first line `sep=`."
         )
     return said or able[0]
 
@@ -132,11 +132,11 @@ def _refuse_same_names(source: CsvSource, line: int, names: tuple[str, ...]) -> 
     lower = [name.lower() for name in names]
     twice = sorted({name for name in lower if name and lower.count(name) > 1})
     if twice:
-        told = "; ".join(
+        shared = "; ".join(
             f"`{name}` in columns {', '.join(str(i) for i, n in enumerate(lower, 1) if n == name)}"
             for name in twice
         )
         raise SourceError(
-            f"`{source.name}`, line {line}, has several columns of one name: {told}."
-            " Nobody can tell which is meant: rename or remove all but one."
+            f"`{source.name}`, line {line}, has several columns with the same name: {shared}."
+            " It is unclear which is meant: rename or remove all but one."
         )

@@ -1,12 +1,12 @@
-r"""Rows of a CSV, each with its lines and its place in the text; nothing is passed over unsaid.
+r"""Rows of a CSV, each with its lines and position in the text; everything skipped is reported.
 
 Lines end with `\n`, `\r\n` or `\r` and are counted as an editor shows them, also inside quotes. A
-line that is not UTF-8 is read as Windows-1252, and where that has no character as Latin-1. A quote
-that is not closed within `LONGEST_ROW_BYTES` costs its own line only: what follows is read as rows.
+line that is not UTF-8 is read as Windows-1252, or as Latin-1 if that fails. A quote that is not
+closed within `LONGEST_ROW_BYTES` costs only its own line: the lines after it are read as rows.
 
-A row is read by RFC 4180. Where that does not give it as many fields as there are columns, it is
-read with `\` before quotes, separators and line ends, as MySQL writes it, and then with blanks
-after a closing quote; the first way that gives the right number counts.
+A row is read by RFC 4180. If that does not give as many fields as there are columns, it is read
+with `\` before quotes, separators and line ends, as MySQL writes it, and then with blanks after a
+closing quote; the first way that gives the right number counts.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ TOO_LONG: Final = f"skipped, longer than {LONGEST_ROW_BYTES // 1024} KiB"
 STRAY_QUOTE: Final = "skipped, a quote not closed or not doubled"
 
 Tell = Callable[[int, str], None]
-"""Is told a line's number and what is the matter with it."""
+"""Called with a line's number and what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One physical line with its end; `content` is None where it is longer than any row may be."""
+    """One physical line with its end; `content` is None if it is longer than any row may be."""
 
     number: int
     content: bytes | None
@@ -40,10 +40,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row: its fields, its first line, and where the text goes on after it.
+class CsvRow:
+    """One row: its fields, its first line, and where the text continues after it.
 
-    `fields` is None where the row could not be read; `tell` was told why.
+    `fields` is None if the row could not be read; `tell` was called with the reason.
     """
 
     fields: list[str] | None
@@ -53,7 +53,7 @@ class Row:
 
 
 def lines(pages: Iterable[bytes], first_line: int) -> Iterator[Line]:
-    """Cut pages into lines; only the page and a line that runs over its end are in memory."""
+    """Split pages into lines; only a page and a line that crosses its end are in memory."""
     rest, dropped, number = b"", 0, first_line
     for page in pages:
         whole = (rest + page).splitlines(keepends=True)
@@ -74,7 +74,7 @@ def _line(number: int, content: bytes, dropped: int) -> Line:
 
 
 class RowReader:
-    """Reads rows from lines, beginning at a position of the text."""
+    """Reads rows from lines, beginning at a position in the text."""
 
     def __init__(
         self, source: Iterator[Line], *, position: int, line: int, delimiter: str, tell: Tell,
@@ -84,11 +84,11 @@ class RowReader:
 
         Args:
             source: Lines from the position on.
-            position: Where the first of them begins.
-            line: Its number.
-            delimiter: What separates fields.
-            tell: Is told what is odd.
-            widths: How many fields a row should have; None where that is not known.
+            position: Position of the first line.
+            line: Number of the first line.
+            delimiter: Separator of fields.
+            tell: Called with each irregularity.
+            widths: How many fields a row should have; None if unknown.
         """
         self._source, self._back = source, deque[Line]()
         self._position, self._line = position, line
@@ -97,12 +97,12 @@ class RowReader:
         self._blank_before_quote = re.compile(rf'(?:\A|{separator}) +"'.encode())
         self._escape = re.compile(rf'\\(["\\\r\n]|{separator})|\\')
 
-    def __iter__(self) -> Iterator[Row]:
-        """Yield rows; empty lines are none."""
+    def __iter__(self) -> Iterator[CsvRow]:
+        """Yield rows; empty lines are skipped."""
         while (first := self._next()) is not None:
             fields, taken = self._read(first)
             if fields is None:
-                # Only the line that opened the quote is given up.
+                # Only the line that opened the quote is lost.
                 self._tell(first.number, TOO_LONG if first.content is None else STRAY_QUOTE)
             for line in taken if fields else ():
                 content = line.content or b""
@@ -113,13 +113,13 @@ class RowReader:
             self._position += sum(line.size for line in taken)
             self._line = taken[-1].number + 1
             if fields != []:
-                yield Row(fields, first.number, self._position, self._line)
+                yield CsvRow(fields, first.number, self._position, self._line)
 
     def _next(self) -> Line | None:
         return self._back.popleft() if self._back else next(self._source, None)
 
     def _read(self, first: Line) -> tuple[list[str] | None, list[Line]]:
-        """The fields of the row that begins with a line, and its lines."""
+        """The fields of the row that begins with `first`, and its lines."""
         standard, taken = self._parse(first, strict=True)
         if first.content is None or standard == [] or self._fits(standard):
             return standard, taken
@@ -132,7 +132,7 @@ class RowReader:
         if standard is not None:
             return standard, [first, *(self._back.popleft() for _ in taken[1:])]
         fields, lines_of_it = self._parse(first, strict=False)
-        # A quote that is left over is not text for certain: a separator nearby may be.
+        # With a stray quote left, a separator near it may have been meant as text.
         if fields and self._fits(fields) and not any('"' in field for field in fields):
             return fields, lines_of_it
         self._back.extendleft(reversed(lines_of_it[1:]))
@@ -144,7 +144,7 @@ class RowReader:
     def _parse(
         self, first: Line, *, strict: bool, escaped: bool = False
     ) -> tuple[list[str] | None, list[Line]]:
-        """Fields of the row that begins with a line, None where it does not end; the lines read."""
+        """Fields of the row that begins with `first`, None if it does not end; the lines read."""
         taken, complete = [first], True
 
         def feed() -> Iterator[str]:
@@ -173,7 +173,7 @@ class RowReader:
 
 
 def _plain_backslash_doubled(found: re.Match[str]) -> str:
-    r"""Leave `\n` and `\N` as they are: csv would take the backslash away."""
+    r"""Keep `\n` and `\N` unchanged: csv would remove the backslash."""
     return found[0] if found[1] else r"\\"
 
 
@@ -185,7 +185,7 @@ def _text(content: bytes, *, at_start: bool) -> str:
 
 
 def _foreign_encoding(content: bytes) -> str | None:
-    """What a line is in that is not UTF-8."""
+    """The encoding of a line that is not UTF-8; None if it is."""
     try:
         content.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Where a CSV is: a file of this machine or an object on S3; read in pages, from any position."""
+"""Reads a CSV in pages, from any position: a file on this machine or an object on S3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHANGED_CODES: Final = frozenset(("PreconditionFailed", "412"))
 
 
 class SourceError(DeliveryError):
-    """A CSV cannot be read, or is none."""
+    """A CSV cannot be read, or the file is not a CSV."""
 
 
 class CsvSource(Protocol):
@@ -29,11 +29,11 @@ class CsvSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Where it is, in full."""
+        """Its full path or address."""
 
     @property
     def version(self) -> str:
-        """Differs when the content was changed."""
+        """Changes with the content."""
 
     def pages(self, start: int) -> Iterator[bytes]:
         """The bytes from a position to the end, in pages.
@@ -47,7 +47,7 @@ def open_source(settings: Settings, place: str) -> CsvSource:
     """Find a file or an `s3://` object.
 
     Raises:
-        SourceError: it is not there or may not be read.
+        SourceError: it does not exist or may not be read.
     """
     return _S3Source(settings, place) if place.startswith("s3://") else _FileSource(Path(place))
 
@@ -71,7 +71,7 @@ class _FileSource:
         self.name = str(self._path)
         with self._explained():
             if not self._path.is_file():
-                raise FileNotFoundError(2, "not a file, or there is none")
+                raise FileNotFoundError(2, "not a file, or it does not exist")
             self.version = _file_version(self._path)
 
     def pages(self, start: int) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ class _FileSource:
 
 @dataclass
 class _S3Source:
-    """An object, read by ranges: a page is all of it that is ever in memory."""
+    """An object, read in ranges, so that only one page is in memory."""
 
     settings: Settings
     name: str
@@ -132,11 +132,11 @@ class _S3Source:
             if code in CHANGED_CODES:
                 raise _changed(self.name) from error
             raise SourceError(
-                f"S3 did not give `{self.name}`: {code}. Correct CUSTOMERS_SOURCE, AWS_REGION,"
-                " S3_ENDPOINT_URL or the AWS_… credentials and what they may read."
+                f"S3 did not return `{self.name}`: {code}. Correct CUSTOMERS_SOURCE, AWS_REGION,"
+                " S3_ENDPOINT_URL or the AWS_… credentials and their rights."
             ) from error
         except (BotoCoreError, OSError) as error:
             raise SourceError(
-                f"Cannot read `{self.name}`: {type(error).__name__}. See that S3_ENDPOINT_URL"
+                f"Cannot read `{self.name}`: {type(error).__name__}. Check that S3_ENDPOINT_URL"
                 " answers and that AWS_… credentials are set."
             ) from error

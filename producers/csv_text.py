@@ -1,4 +1,4 @@
-"""A file's bytes as text: gzip unpacked, UTF-16 and UTF-32 made UTF-8, anything else named."""
+"""Turns a file's bytes into text: unpacks gzip, decodes UTF-16 and UTF-32, rejects other kinds."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from settings import Settings
 
 TEXT_PAGE_BYTES: Final = 1024 * 1024
 GZIP: Final = b"\x1f\x8b"
-# UTF-32 first: its mark begins with the one of UTF-16.
+# UTF-32 first, as its mark begins with that of UTF-16.
 MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _BLANK: Final = rb"(?:\xef\xbb\xbf|\s)*"
-# What people pass for a CSV, by how it begins; the first that fits.
+# Kinds of files given instead of a CSV, by their first bytes; the first match counts.
 KINDS: Final = tuple(
     (re.compile(begin, re.DOTALL | re.IGNORECASE), name)
     for begin, name in (
@@ -46,7 +46,7 @@ KINDS: Final = tuple(
         (rb"%PDF-", "a PDF document"),
         (rb"\{\\rtf", "an RTF document"),
         (rb"\x89PNG|\xff\xd8\xff|GIF8", "a picture"),
-        (rb"version https://git-lfs", "a Git LFS pointer, not the file that it stands for"),
+        (rb"version https://git-lfs", "a Git LFS pointer, not the file itself"),
         (rb"(?:[^\0]\0\0\0){2}|(?:\0\0\0[^\0]){2}", "UTF-32 text without a byte order mark"),
         (rb"(?:[^\0]\0){4}|(?:\0[^\0]){4}", "UTF-16 text without a byte order mark"),
         (_BLANK + rb"(?:<!--.*)?<(?:!doctype html|html|head|body|table)", "an HTML page"),
@@ -57,10 +57,10 @@ KINDS: Final = tuple(
 
 
 def open_text(settings: Settings, place: str) -> TextSource:
-    """Find a file or an `s3://` object and see that it is text.
+    """Find a file or an `s3://` object and check that it is text.
 
     Raises:
-        SourceError: it is not there, may not be read, or is something else than text.
+        SourceError: it does not exist, may not be read, or is not text.
     """
     return TextSource(open_source(settings, place))
 
@@ -68,12 +68,12 @@ def open_text(settings: Settings, place: str) -> TextSource:
 class TextSource:
     """The text of a file as a source of its own, in UTF-8 or the file's 8-bit encoding.
 
-    Positions count bytes of the text. Of a plain file they are the file's; of any other the text
-    before a position is made again, and passed over.
+    Positions count bytes of the text. In a plain file they are the file's own; otherwise the text
+    before a position is decoded again and skipped.
     """
 
     def __init__(self, source: CsvSource) -> None:
-        """Look at the beginning.
+        """Check the beginning.
 
         Raises:
             SourceError: it is not text, or damaged.
@@ -91,8 +91,8 @@ class TextSource:
         if kind:
             inside = "holds in its gzip data" if self._is_gzip else "is"
             raise SourceError(
-                f"`{self.name}` {inside} {kind}, where a CSV is expected. Make it CSV in UTF-8, as"
-                " it is or packed with gzip, and name that file."
+                f"`{self.name}` {inside} {kind}, but a CSV is expected. Convert it to CSV in UTF-8,"
+                " plain or packed with gzip, and give that file."
             )
 
     def pages(self, start: int) -> Iterator[bytes]:
@@ -123,8 +123,8 @@ class TextSource:
             what = "end too early" if isinstance(error, EOFError) else "are damaged"
             raise SourceError(
                 f"The gzip data of `{self.name}` {what}. What was sent before is on the topic; get"
-                " the file again, see that `gzip -t` accepts it, and send all of it with"
-                " `--from-start` (an id that comes twice counts once)."
+                " the file again, check it with `gzip -t`, and send all of it with `--from-start`"
+                " (an id that is sent twice counts once)."
             ) from error
 
 

@@ -1,6 +1,6 @@
-"""Generator of customer files as they come from shops: mostly right, with every kind of fault.
+"""Generates customer files as shops send them: mostly correct, with every kind of fault.
 
-The same seed, count and share make the same bytes.
+The same seed, count and share give the same bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STREETS: Final = ("Main St", "Oak Ave", 'Cedar "Old" Ln', "Sunset Blvd, North", 
 CITIES: Final = (
     ("Portland", "OR"), ("Austin", "TX"), ("Columbus", "OH"), ("Albany", "NY"), ("Boise", "ID"),
 )  # fmt: skip
-# Share of complete rows of other countries, and of addresses with a line break.
+# Share of complete rows from other countries, and of addresses with a line break.
 ELSEWHERE_SHARE: Final = 0.3
 BREAK_SHARE: Final = 0.1
 MEMORY: Final = 1000
@@ -55,7 +55,7 @@ def write_customers(path: Path, count: int, seed: int, fault_share: float) -> No
 
 
 def customer_rows(count: int, seed: int, fault_share: float) -> Iterator[bytes]:
-    """Rows as they stand in the file, with their line ends."""
+    """Rows as bytes of the file, with their line ends."""
     rng = Random(seed)  # noqa: S311 - test data, not secrets
     earlier = deque[bytes](maxlen=MEMORY)
     for number in range(count):

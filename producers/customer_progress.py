@@ -1,8 +1,8 @@
-"""How far a customer file was sent: noted as the broker confirms, for the next start to go on.
+"""Records how far a customer file was sent, so that the next start continues there.
 
-The note is behind the broker by what was not confirmed when the producer died, and by at most
-`SAVE_SECONDS` of confirmations: that much, at most about `LARGEST_QUEUE` rows, is sent again.
-Ids that come twice count once; an incomplete row that comes twice is an alert twice.
+It is updated as the broker confirms. If the producer dies, unconfirmed rows and at most
+`SAVE_SECONDS` of confirmed ones, about `LARGEST_QUEUE` rows in all, are sent again. An id that is
+sent twice counts once; an incomplete row that is sent twice becomes two alerts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LARGEST_QUEUE: Final = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file goes on: everything before is on the topic, or was told to be skipped.
+    """Where a file continues: everything before is on the topic, or was reported as skipped.
 
     `position` is in bytes of the text; 0 is before the header.
     """
@@ -43,7 +43,7 @@ class Place:
 
 
 class ProgressFile:
-    """The note of one source and topic."""
+    """The recorded progress of one source and topic."""
 
     def __init__(self, home: Path, source: CsvSource, topic: str) -> None:
         self._start = Place(source.name, topic, source.version)
@@ -54,7 +54,7 @@ class ProgressFile:
         """Where to begin.
 
         Raises:
-            SourceError: the file was changed since, or the note cannot be read.
+            SourceError: the file was changed since, or the record cannot be read.
         """
         if from_start or not self.path.exists():
             return self._start
@@ -75,41 +75,41 @@ class ProgressFile:
         return place
 
     def write(self, place: Place) -> None:
-        """Replace the note as a whole."""
+        """Replace the record atomically."""
         write_whole(self.path, json.dumps(asdict(place), indent=1))
 
 
 class Watermark:
-    """Moves the note forward over rows that are settled without a gap."""
+    """Advances the recorded progress over rows that are settled without a gap."""
 
     def __init__(
         self, file: ProgressFile, place: Place, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.place = place
         self._file, self._clock, self._saved_at = file, clock, clock()
-        # The number of a message, or of rows skipped in a run; what comes after them.
+        # A message's number, or the number of consecutive skipped rows; the position after them.
         self._waiting = deque[tuple[int, bool, int, int]]()
         self._confirmed: set[int] = set()
 
     def sent(self, number: int, next_position: int, next_line: int) -> None:
-        """A row was sent as the message of that number; where the file goes on after it."""
+        """Note that a row was sent as message `number`, and where the file continues after it."""
         self._waiting.append((number, True, next_position, next_line))
 
     def skipped(self, next_position: int, next_line: int) -> None:
-        """A row was told to be skipped."""
+        """Note that a row was reported as skipped."""
         run = 1
         if self._waiting and not self._waiting[-1][1]:
             run += self._waiting.pop()[0]
         self._waiting.append((run, False, next_position, next_line))
 
     def confirmed(self, number: int) -> None:
-        """The broker has the message of that number."""
+        """Note that the broker has message `number`."""
         self._confirmed.add(number)
         if self._clock() - self._saved_at >= SAVE_SECONDS:
             self.save()
 
     def save(self, *, at_end: bool = False) -> None:
-        """Write the note; at the end of the file, that it is complete if nothing is open."""
+        """Write the record; at the file's end, mark it complete if no message is unconfirmed."""
         position, line = self.place.position, self.place.line
         delivered, skipped = self.place.delivered, self.place.skipped
         while self._waiting and self._is_settled(*self._waiting[0][:2]):

@@ -1,8 +1,8 @@
-r"""A customer file as messages: each row one JSON object, or told to be skipped.
+r"""A customer file as messages: each row is one JSON object, or reported as skipped.
 
 A row with too few fields lacks the last columns' keys. One with more fields than columns is
-skipped, also where all that is too much is blank: nobody can say which comma was meant as text,
-and a row put together wrongly could pass for a valid one. A field `\N` is null, as in MySQL.
+skipped, even if the surplus is blank: it is unclear which comma was meant as text, and a wrongly
+assembled row could pass as valid. A field `\N` is null, as in MySQL.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, TextIO
 import orjson
 
 from producers.csv_header import Header, is_blank, read_header
-from producers.csv_rows import DELIMITERS, Row, RowReader, lines
+from producers.csv_rows import DELIMITERS, CsvRow, RowReader, lines
 from producers.csv_source import CsvSource
 from producers.customer_progress import Place, ProgressFile, Watermark
 from producers.messages import Message
@@ -30,7 +30,7 @@ ALL_ROWS_HINT: Final = (
 
 
 class Report:
-    """What was odd, with line numbers: all of it in a file, a count of each kind to be printed."""
+    """Irregularities with line numbers: all of them in a file, a count of each kind to print."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,11 +38,11 @@ class Report:
         self._file: TextIO | None = None
 
     def tell(self, line: int, what: str) -> None:
-        """Note what is the matter with a line; never what is in it."""
+        """Note what is wrong with a line, never its content."""
         kind = what.partition(":")[0]
         self.kinds[kind] += 1
         if kind == BLANK_ROW and self.kinds[kind] > 1:
-            return  # a spreadsheet may have written a million of them
+            return  # a spreadsheet may write a million of them
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8")
@@ -58,7 +58,7 @@ class Report:
         )
 
     def close(self) -> list[str]:
-        """What was odd about rows that were sent, in a line if any."""
+        """A line about irregularities in rows that were sent, if there are any."""
         if self._file is None:
             return []
         self._file.close()
@@ -71,7 +71,7 @@ class Report:
 
 
 class CustomerFile:
-    """Reads a file from where it was left, and keeps the account of it."""
+    """Reads a file from where the last start ended, and records its progress."""
 
     def __init__(self, source: CsvSource, progress: ProgressFile, place: Place) -> None:
         self._source = source
@@ -82,7 +82,7 @@ class CustomerFile:
         self.read = self.sent = self.skipped = 0
 
     def messages(self, count: int) -> Iterator[Message]:
-        """The rows from the place on; at most `count` messages, all for 0."""
+        """The remaining rows; at most `count` messages, all if it is 0."""
         header = read_header(self._source, self.report.tell)
         fresh = not self._start.position
         position, line = (
@@ -111,20 +111,20 @@ class CustomerFile:
         self._at_end = True
 
     def confirmed(self, number: int) -> None:
-        """The broker has the message of that number."""
+        """Note that the broker has message `number`."""
         self._watermark.confirmed(number)
 
     def close(self) -> list[str]:
-        """Write the last note; gives the account in words."""
+        """Write the final record; returns a summary in lines."""
         if self.read or self._at_end:
             self._watermark.save(at_end=self._at_end)
         place = self._watermark.place
-        end = "whole file done" if place.complete else f"goes on at line {place.line}"
+        end = "whole file done" if place.complete else f"continues at line {place.line}"
         why = f" ({self.report.skipped}; see `{self.report.path}`)" if self.skipped else ""
         account = f"customer rows: {self.read} read, {self.sent} sent, {self.skipped} skipped{why}"
         return [*self.report.close(), f"{account}; {end}"]
 
-    def _message(self, header: Header, row: Row) -> Message | None:
+    def _message(self, header: Header, row: CsvRow) -> Message | None:
         if row.fields is None:
             return None
         fields, names, widths = row.fields, header.names, header.widths
@@ -144,7 +144,7 @@ class CustomerFile:
 
 
 def _no_customer(header: Header, fields: list[str]) -> str | None:
-    """Why a row must not be sent, if so."""
+    """Why a row must not be sent; None if it may."""
     if is_blank(fields):
         return f"{BLANK_ROW}: this is the first row with separators only"
     begin = fields[0].strip(WHITE_SPACE).lower()

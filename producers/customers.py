@@ -1,4 +1,4 @@
-"""Send the rows of a customer file to Kafka: `python -m producers.customers --help`."""
+"""Sends the rows of a customer file to Kafka: `python -m producers.customers --help`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import LARGEST_QUEUE, ProgressFile
 from producers.customer_rows import CustomerFile
-from producers.messages import Counts, Message
-from producers.pacing import StopRequest
+from producers.messages import Message, SendCounts
+from producers.pacing import ProducerStop
 from runtime import remedies
 from settings import Settings
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _send(settings, options)
     except MillraceError as error:
         complain(error)
-        say(str(Counts()))
+        say(str(SendCounts()))
         return 1
 
 
@@ -60,11 +60,11 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
             f"customer source: {note}`{source.name}` was sent before, all {start.delivered} rows;"
             f" `{remedies.again('--from-start', settings)}` sends it again"
         )
-        say(str(Counts()))
+        say(str(SendCounts()))
         return 0
     file = CustomerFile(source, progress, start)
 
-    def messages(settings: Settings, stop: StopRequest) -> Iterator[Message]:
+    def messages(settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         return file.messages(count)
 
     at = f", from line {start.line} on ({start.delivered} rows sent before)"
@@ -89,18 +89,18 @@ def _generate(path: Path, options: argparse.Namespace) -> str:
 def _parser(defaults: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m producers.customers",
-        description="Send the rows of a CSV of customers to a Kafka topic, going on where it was"
-        " left. The last line says sent, delivered, failed; the exit code is 0 only if all that"
-        " was sent was delivered.",
+        description="Send the rows of a customer CSV to a Kafka topic, continuing where the last"
+        " start ended. The last line counts sent, delivered and failed messages; the exit code is 0"
+        " only if all sent messages were delivered.",
     )
     parser.add_argument(
         "--source", metavar="PLACE",
         help="a file or s3://bucket/key (default:"
-        f" {defaults.customers_source or 'a file made up in MILLRACE_HOME'})",
+        f" {defaults.customers_source or 'a file generated in MILLRACE_HOME'})",
     )  # fmt: skip
     parser.add_argument(
         "--count", type=int, default=0, metavar="N",
-        help="rows to send at most, 0 = all; of a made-up file, the rows that it has,"
+        help="rows to send at most, 0 = all; for a generated file, its number of rows,"
         f" 0 = {GENERATED_ROWS} (default: 0)",
     )  # fmt: skip
     parser.add_argument(
@@ -109,17 +109,17 @@ def _parser(defaults: Settings) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--topic", metavar="NAME", help=f"(default: {defaults.customers_topic})")
     parser.add_argument(
-        "--from-start", action="store_true", help="send all rows, also those that were sent before"
+        "--from-start", action="store_true", help="send all rows, also those sent before"
     )
     parser.add_argument(
-        "--generate", type=Path, metavar="FILE", help="only make a file up, and send nothing"
+        "--generate", type=Path, metavar="FILE", help="only generate a file and send nothing"
     )
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="makes the same file up again (default: a new one)"
+        "--seed", type=int, metavar="N", help="the same seed generates the same file (default: new)"
     )
     parser.add_argument(
         "--fault-share", type=ratio, default=FAULT_SHARE, metavar="R",
-        help=f"share of made-up rows with a fault, 0 to 1 (default: {FAULT_SHARE:g})",
+        help=f"share of generated rows with a fault, 0 to 1 (default: {FAULT_SHARE:g})",
     )  # fmt: skip
     parser.add_argument(
         "--bootstrap-servers", metavar="HOST:PORT,…",

@@ -1,10 +1,9 @@
-"""Delivery: hands messages to Kafka and accounts for every one of them.
+"""Delivery: sends messages to Kafka and accounts for every one of them.
 
 Guarantees: idempotent and acknowledged by all in-sync replicas (a retry neither doubles nor
-reorders), the order of messages of one key is the order of sending, and
-`sent = delivered + failed` once `Delivery.close` has returned. A full local queue makes the sender
-wait. A broker that goes away is waited for; `KAFKA_CONNECT_TIMEOUT_SECONDS` without any progress
-ends in a `DeliveryError`.
+reorders), messages with the same key keep the order of sending, and `sent = delivered + failed`
+once `Delivery.close` has returned. A full local queue makes the sender wait. During a broker outage
+it waits; `KAFKA_CONNECT_TIMEOUT_SECONDS` without any progress end in a `DeliveryError`.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 
 from errors import DeliveryError
-from producers.messages import Counts, Message, Progress
-from producers.pacing import SLICE_SECONDS, Pacer, StopRequest
+from producers.messages import Message, Progress, SendCounts
+from producers.pacing import SLICE_SECONDS, Pacer, ProducerStop
 from runtime.kafka_refusals import kafka_advice
 from settings import Settings
 
 LOGGER: Final = logging.getLogger(__name__)
 
-# Messages between two looks at the callbacks, the clock and the request to stop.
+# Messages between two checks of the callbacks, the clock and the stop request.
 CHUNK: Final = 1000
 # Measured with tickets of 306 bytes. The queue holds a second or two of work at full speed; more
-# would only delay the moment at which a missing broker is felt.
+# would only delay noticing that the broker is gone.
 TUNING: Final[Mapping[str, Any]] = {
     "enable.idempotence": True,
     "acks": "all",
@@ -39,19 +38,19 @@ TUNING: Final[Mapping[str, Any]] = {
     "batch.size": 262_144,
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 262_144,
-    # The default partitioner of Java clients: a key has one partition whoever sends it.
+    # The default partitioner of Java clients, so that a key has the same partition from any client.
     "partitioner": "murmur2_random",
     "reconnect.backoff.ms": 100,
     "reconnect.backoff.max.ms": 1000,
     "socket.keepalive.enable": True,
     "client.id": "millrace-producer",
 }
-# A message may wait long as long as others are confirmed; `Delivery` itself watches for progress.
+# A message may wait for long while others are confirmed; `Delivery` itself checks for progress.
 LEAST_MESSAGE_TIMEOUT_SECONDS: Final = 300.0
 # librdkafka's public names of its own errors begin with an underscore.
 ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 AUTHENTICATION: Final = KafkaError._AUTHENTICATION  # noqa: SLF001
-# Errors that waiting does not mend.
+# Errors that waiting does not fix.
 HOPELESS: Final = frozenset(
     (
         AUTHENTICATION,
@@ -63,7 +62,7 @@ HOPELESS: Final = frozenset(
 
 
 class _ClientLog:
-    """Takes the client library's own log lines, which would otherwise go to stderr."""
+    """Receives the client library's log lines, which would otherwise go to stderr."""
 
     def log(self, _level: int, message: str, *args: Any) -> None:
         LOGGER.debug(message, *args)
@@ -77,7 +76,7 @@ class Delivery:
         settings: Settings,
         topic: str,
         *,
-        stop: StopRequest | None = None,
+        stop: ProducerStop | None = None,
         options: Mapping[str, Any] | None = None,
         confirmed: Callable[[int], None] | None = None,
     ) -> None:
@@ -86,16 +85,16 @@ class Delivery:
         Args:
             settings: Addresses, credentials and time-out of the broker.
             topic: The topic, which must exist.
-            stop: A request to stop that ends sending and waiting.
-            options: Options of the client library over those in `TUNING`.
-            confirmed: Is told the number of each message that the broker has, counted from 1 in
-                the order of sending; they may come in another order.
+            stop: A stop request that ends sending and waiting.
+            options: Client library options that override `TUNING`.
+            confirmed: Called with the number of each message that the broker has, counted from 1
+                in the order of sending; confirmations may come in a different order.
         """
-        self.counts = Counts()
+        self.counts = SendCounts()
         self._topic = topic
         self._servers = settings.kafka_bootstrap_servers
         self._timeout = settings.kafka_connect_timeout_seconds
-        self._stop = StopRequest() if stop is None else stop
+        self._stop = ProducerStop() if stop is None else stop
         self._confirmed = confirmed
         self._trouble: KafkaError | None = None
         self._first_failure: KafkaError | None = None
@@ -114,10 +113,10 @@ class Delivery:
         )
 
     def connect(self) -> None:
-        """Wait for the broker and see that the topic is there.
+        """Wait for the broker and check that the topic exists.
 
         Raises:
-            DeliveryError: No broker answered in time, it refused us, or it has no such topic.
+            DeliveryError: No broker answered in time, it refused this client, or has no such topic.
         """
         end = time.monotonic() + self._timeout
         while not self._stop:
@@ -125,10 +124,10 @@ class Delivery:
             self._raise_if_hopeless()
             try:
                 left = max(end - time.monotonic(), SLICE_SECONDS)
-                # All topics, not this one: asking for one makes some brokers create it.
+                # All topics, because asking for a single one makes some brokers create it.
                 topics = self._producer.list_topics(timeout=min(left, 1.0)).topics
             except KafkaException as error:
-                # The client library's own report, if it has one by now, tells more.
+                # The client library's own report, if there is one by now, is more specific.
                 self._producer.poll(0)
                 self._trouble = self._trouble or error.args[0]
                 if time.monotonic() >= end:
@@ -139,7 +138,7 @@ class Delivery:
                 raise DeliveryError(
                     f"The broker at `{self._servers}` has no topic `{self._topic}` (or does not"
                     " show it to this user), and producers create none. Create the topics with"
-                    " `make up`, or name another one with `--topic`."
+                    " `make up`, or choose another topic with `--topic`."
                 )
             self._trouble = None
             self._progress_at = time.monotonic()
@@ -151,7 +150,7 @@ class Delivery:
         """Send until `messages` ends or a stop is requested; `rate` per second, 0 = unlimited.
 
         Raises:
-            DeliveryError: A message was refused, or the broker stayed away too long.
+            DeliveryError: A message was refused, or the broker was down too long.
         """
         pacer = Pacer(rate)
         while not self._stop:
@@ -171,10 +170,10 @@ class Delivery:
                 return
 
     def send(self, key: bytes | None, value: bytes) -> None:
-        """Queue one message; a full queue waits until there is room.
+        """Queue one message; waits while the queue is full.
 
         Raises:
-            DeliveryError: The message was refused, or the broker stayed away too long.
+            DeliveryError: The message was refused, or the broker was down too long.
         """
         self.counts.sent += 1
         on_delivery = partial(self._on_numbered, self.counts.sent)
@@ -197,8 +196,8 @@ class Delivery:
                 self._first_failure = self._first_failure or error.args[0]
                 raise self._not_delivered() from error
 
-    def close(self, *, progress: Progress | None = None) -> Counts:
-        """Flush to the end, or until nothing moves for the time-out; then every message is settled.
+    def close(self, *, progress: Progress | None = None) -> SendCounts:
+        """Flush until done or without progress for the time-out; then every message is settled.
 
         Raises:
             DeliveryError: Some messages were not confirmed.
@@ -216,8 +215,8 @@ class Delivery:
             raise self._not_delivered()
         return self.counts
 
-    def abandon(self) -> Counts:
-        """Settle what is left without waiting, after an error: unconfirmed counts as failed."""
+    def abandon(self) -> SendCounts:
+        """Settle the rest without waiting, after an error: unconfirmed messages count as failed."""
         self._abandon_rest()
         return self.counts
 
@@ -225,11 +224,11 @@ class Delivery:
         if len(self._producer):
             self._producer.purge()
             self._producer.flush(5)
-        # What was neither confirmed nor given back in time: never claimed as delivered.
+        # Messages that were neither confirmed nor returned in time count as failed.
         self.counts.failed = self.counts.sent - self.counts.delivered
 
     def _poll(self, seconds: float) -> None:
-        """Serve callbacks, then judge: a failed message or a standstill ends the delivery."""
+        """Serve callbacks; a failed message or a lack of progress ends the delivery."""
         self._producer.poll(seconds)
         now = time.monotonic()
         settled = self.counts.delivered + self.counts.failed
@@ -258,7 +257,7 @@ class Delivery:
 
     def _on_error(self, error: KafkaError) -> None:
         LOGGER.debug("kafka client: %s", error.str())
-        # "All brokers are down" says less than the reason that came just before it.
+        # "All brokers are down" says less than the reason reported just before it.
         if self._trouble is None or error.code() != ALL_BROKERS_DOWN:
             self._trouble = error
 
@@ -275,7 +274,7 @@ class Delivery:
     def _unreachable(self) -> DeliveryError:
         why = self._trouble.str() if self._trouble else "no answer"
         return DeliveryError(
-            f"Kafka at `{self._servers}` did not take a message of `{self._topic}` for"
+            f"Kafka at `{self._servers}` accepted no message for `{self._topic}` within"
             f" {self._timeout:g} s: {why}. Start the stack with `make up`, set"
             " KAFKA_BOOTSTRAP_SERVERS, or wait longer with KAFKA_CONNECT_TIMEOUT_SECONDS."
         )
@@ -284,15 +283,15 @@ class Delivery:
         why = self._first_failure.str() if self._first_failure else "no confirmation came"
         return DeliveryError(
             f"`{self._topic}` at `{self._servers}` did not confirm every message: {why}."
-            " What is not confirmed may or may not be on the topic. See `make status` and"
-            " `make logs SERVICE=kafka`, then send again: an id that comes twice counts once."
+            " Unconfirmed messages may or may not be on the topic. See `make status` and"
+            " `make logs SERVICE=kafka`, then send again: an id that is sent twice counts once."
         )
 
     def _new_producer(self, options: dict[str, Any]) -> Producer:
         try:
             return Producer(options, logger=_ClientLog())
         except KafkaException as error:
-            # The library's text names the option, never its value.
+            # The library's message names the option, never its value.
             raise DeliveryError(
                 f"The Kafka client cannot start: {error.args[0].str()}."
                 " Correct the KAFKA_… settings."

@@ -1,8 +1,7 @@
-"""Records that break their contract, one fault each, with the reasons the jobs must give for it.
+"""Records that break their contract with one fault each, and the reasons that jobs must give.
 
-`apply(record, names, rng)` takes a valid record as parsed, and the names its fields have (canonical
-name -> name in this record), and returns the key and value of a message that must end as a dead
-letter.
+`apply(record, names, rng)` takes a valid parsed record and its field names (canonical name -> name
+in this record), and returns the key and value of a message that must become a dead letter.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ UNPARSEABLE: Final = ("unparseable",)
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     """One way to break a record.
 
     Attributes:
@@ -59,27 +58,27 @@ SPOILS: Final[Mapping[str, Spoil]] = {
 }
 
 
-def _spoiled(name: str, spoil: Spoil, key_path: tuple[str, ...]) -> Fault:
+def _spoiled(name: str, spoil: Spoil, key_path: tuple[str, ...]) -> InjectedFault:
     def apply(record: Record, names: Names, rng: Random) -> tuple[bytes | None, bytes]:
         return _key(record, key_path), spoil(orjson.dumps(record), rng)
 
-    return Fault(name, UNPARSEABLE, apply)
+    return InjectedFault(name, UNPARSEABLE, apply)
 
 
 def _changed(
     name: str, reasons: tuple[str, ...], change: Change,
     key_path: tuple[str, ...],
-) -> Fault:  # fmt: skip
+) -> InjectedFault:  # fmt: skip
     def apply(record: Record, names: Names, rng: Random) -> tuple[bytes | None, bytes]:
         record = orjson.loads(orjson.dumps(record))
         change(record, names, rng)
         return _key(record, key_path), orjson.dumps(record)
 
-    return Fault(name, reasons, apply)
+    return InjectedFault(name, reasons, apply)
 
 
 def _key(record: Record, path: tuple[str, ...]) -> bytes | None:
-    """The key a producer would send: the text at the path; none where there is no text."""
+    """The key that a producer would send: the text at the path; None if there is no text."""
     value: Any = record
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
@@ -97,7 +96,7 @@ def _set(path: str, *values: Any) -> Change:
 
 
 def _drop(*paths: str) -> Change:
-    """Take the dotted paths out."""
+    """Remove the dotted paths."""
 
     def change(record: Record, names: Names, rng: Random) -> None:
         for path in paths:
@@ -123,7 +122,7 @@ def _both(first: Change, second: Change) -> Change:
 
 
 def _adult(change: Change) -> Change:
-    """Apply the change to a grown-up: a minor is filtered, whatever else is wrong."""
+    """Apply the change to an adult: a minor is filtered out, whatever else is wrong."""
     return _both(_set("dob", {"date": "1984-02-29T08:15:00.000Z", "age": 42}), change)
 
 
@@ -178,11 +177,11 @@ _PROFILE_CHANGES: Final = (
      _both(_set("login.uuid", "?"), _drop("email"))),
 )  # fmt: skip
 
-TICKET_FAULTS: Final[tuple[Fault, ...]] = (
+TICKET_FAULTS: Final[tuple[InjectedFault, ...]] = (
     *(_changed(n, reasons, change, ("client_id",)) for n, reasons, change in _TICKET_CHANGES),
     *(_spoiled(name, spoil, ("client_id",)) for name, spoil in SPOILS.items()),
 )
-PROFILE_FAULTS: Final[tuple[Fault, ...]] = (
+PROFILE_FAULTS: Final[tuple[InjectedFault, ...]] = (
     *(
         _changed(n, reasons, _adult(change), ("login", "uuid"))
         for n, reasons, change in _PROFILE_CHANGES

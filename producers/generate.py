@@ -1,7 +1,7 @@
-"""Seeded generator of support tickets: the same seed and clock make the same bytes.
+"""Seeded generator of support tickets: the same seed and clock give the same bytes.
 
-A ticket is put together from pieces that were encoded as JSON beforehand, chosen with random bytes
-drawn in bulk: generation must not be what limits the rate of a producer. Requests differ per type,
+A ticket is assembled from pieces that were encoded as JSON in advance and are chosen with random
+bytes drawn in bulk, so that generation does not limit a producer's rate. Requests differ by type,
 types and priorities have the weights of a help desk, and a few of the few thousand clients write
 most of the tickets (Zipf's law).
 
@@ -29,14 +29,14 @@ from schemas.contract import Contract, load_contract
 
 BULK: Final = 1024
 CLIENTS: Final = 3000
-# Powers of two: an index is a random 16-bit number cut by a mask.
+# Powers of two: an index is a masked random 16-bit number.
 CLIENT_SLOTS: Final = 65_536
 OPENING_SLOTS: Final = 8192
 CLOSING_SLOTS: Final = 16
 # A ticket is sent within five minutes of its creation; most of them at once.
 LAG_MILLISECONDS: Final = tuple(int(300_000 * (i / 1023) ** 4) for i in range(1024))
 MILLISECONDS: Final = tuple(b"%03dZ" % i for i in range(1000))
-# How many earlier tickets can come again.
+# How many earlier tickets can be repeated.
 MEMORY: Final = 5000
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SHORT_IDS: Final = len(ALPHABET) ** 8
@@ -58,8 +58,8 @@ class TicketGenerator:
     """Makes tickets, and on request also records that break the contract and repeated ids.
 
     Attributes:
-        made: Where a ratio was given, how many messages of which kind have been made so far:
-            `valid`, `duplicate`, and `invalid <fault>` per kind of fault.
+        made: If a ratio was given, how many messages of each kind have been made so far:
+            `valid`, `duplicate`, and `invalid <fault>` for each kind of fault.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TicketGenerator:
         """Prepare the tables.
 
         Args:
-            seed: Decides everything but the time.
+            seed: Determines everything but the time.
             vocabulary: Field names, values and language.
             invalid_ratio: Share of messages that break the contract.
             duplicate_ratio: Share of messages with the id of an earlier ticket.
@@ -97,14 +97,14 @@ class TicketGenerator:
         self._closings = [_inner_json(closings[i % len(closings)]) for i in range(CLOSING_SLOTS)]
 
     def messages(self, count: int) -> Iterator[Message]:
-        """Give `count` messages, or messages without end for 0."""
+        """Yield `count` messages, or endless messages for 0."""
         tickets = self._tickets()
         if self._invalid_ratio or self._duplicate_ratio:
             tickets = self._with_faults_and_duplicates(tickets)
         return islice(tickets, count or None)
 
     def _tickets(self) -> Iterator[Message]:
-        """Yield valid tickets, each with an id of its own, without end."""
+        """Yield endless valid tickets, each with its own id."""
         names = self._names
         head = f'{{"{names.ticket_id}":"'.encode()
         client_part = f'","{names.client_id}":"'.encode()
@@ -155,7 +155,7 @@ class TicketGenerator:
 
 
 class _Seconds(dict[int, bytes]):
-    """Seconds since 1970 as text; each is formatted once and kept a while."""
+    """Seconds since 1970 as text; each is formatted once and cached."""
 
     def __missing__(self, second: int) -> bytes:
         if len(self) > 4096:
@@ -166,7 +166,7 @@ class _Seconds(dict[int, bytes]):
 
 
 def _uuids(rng: Random) -> Iterator[list[bytes]]:
-    """Random UUIDs (RFC 9562, version 4), without end, in lists of `BULK`."""
+    """Endless random UUIDs (RFC 9562, version 4) in lists of `BULK`."""
     while True:
         h = rng.randbytes(16 * BULK).hex().encode()
         yield [
@@ -177,9 +177,9 @@ def _uuids(rng: Random) -> Iterator[list[bytes]]:
 
 
 def _short_ids(rng: Random) -> Iterator[list[bytes]]:
-    """Ids of eight letters and digits, in lists of `BULK`; none comes twice in a run.
+    """Ids of eight letters and digits in lists of `BULK`; none is repeated in a run.
 
-    They step through all such ids in a random stride without a common factor with their number.
+    They step through all such ids with a random stride that is coprime to their number.
     """
     pairs = [a + b for a in ALPHABET for b in ALPHABET]
     number, stride = rng.randrange(SHORT_IDS), 6 * rng.randrange(SHORT_IDS // 6) + 1
@@ -200,7 +200,7 @@ def _names(contract: Contract, vocabulary: Language) -> Names:
 
 
 def _clients(rng: Random, prefix: str) -> list[bytes]:
-    """A table of clients in which client number n takes a share of about 1/n (Zipf)."""
+    """A table of clients in which client number n has a share of about 1/n (Zipf)."""
     numbers = rng.sample(range(1000, 10_000), CLIENTS)
     weights = [1 / (rank + 5) for rank in range(1, CLIENTS + 1)]
     steps, total = list(accumulate(weights)), sum(weights)
@@ -238,7 +238,7 @@ def _openings(
 def _spellings(
     contract: Contract, name: str, vocabulary: Language, value: str | None = None
 ) -> list[str]:
-    """How a vocabulary writes one value of an enumeration, or all of them."""
+    """A vocabulary's spellings of one value of an enumeration, or of all."""
     field = contract.field(name)
     pairs = dict(zip(field.values, field.values, strict=True))
     if vocabulary == "fr":
@@ -254,5 +254,5 @@ def _sentence(rng: Random, words: Words, kind: str) -> str:
 
 
 def _inner_json(text: str) -> bytes:
-    """The text as it stands between the quotes of a JSON string."""
+    """The text as it appears between the quotes of a JSON string."""
     return orjson.dumps(text)[1:-1]

@@ -1,4 +1,4 @@
-"""What goes to a topic, and the account of it."""
+"""Messages for a topic, and the counts of them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 
 
 class Message(NamedTuple):
-    """One message on its way to a topic; an absent key goes to a random partition."""
+    """One message for a topic; without a key it goes to a random partition."""
 
     key: bytes | None
     value: bytes
 
 
 @dataclass
-class Counts:
-    """What became of the messages; printed as the last line of every producer."""
+class SendCounts:
+    """Counts of messages; every producer prints them as its last line."""
 
     sent: int = 0
     delivered: int = 0
@@ -31,7 +31,7 @@ class Counts:
 
 
 class Progress(Protocol):
-    """Is told now and then how far the delivery is."""
+    """Receives the progress of a delivery now and then."""
 
-    def update(self, counts: Counts) -> None:
-        """Show the counts, or not, as it sees fit."""
+    def update(self, counts: SendCounts) -> None:
+        """Show the counts if it is time to."""

@@ -1,8 +1,8 @@
-"""Profiles without the network: the shape of randomuser.me 1.4, and what the API never shows.
+"""Profiles without the network, in the form of randomuser.me 1.4, with cases the API never gives.
 
-The API's people are all grown up, complete, and at example.com. These are also minors, some on the
-day of a birthday, have other e-mail domains, lack optional fields, and include namesakes: the same
-name and e-mail under another `login.uuid`.
+The API's people are all adults, complete, and at example.com. These also include minors, birthdays
+around today, other e-mail domains, missing optional fields, and namesakes: the same name and e-mail
+with another `login.uuid`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAMESAKE_SHARE: Final = 0.02
 INCOMPLETE_SHARE: Final = 0.05
 LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXY"
 PORTRAITS: Final = "https://randomuser.me/api/portraits"
-# What an incomplete profile may lack: all of it is optional in the contract.
+# Fields that an incomplete profile may lack; all are optional in the contract.
 OPTIONAL: Final = (
     "gender", "phone", "cell", "location", "registered", "nat", "picture", "id", "name.title",
     "login.username", "location.street", "location.postcode", "location.state",
@@ -34,11 +34,11 @@ OPTIONAL: Final = (
 
 
 def offline_profiles(seed: int, *, clock: Callable[[], float] = time.time) -> Iterator[Profile]:
-    """Yield profiles without end; the same seed and clock make the same ones.
+    """Yield endless profiles; the same seed and clock give the same ones.
 
     Args:
-        seed: Decides everything but the dates.
-        clock: Seconds since 1970: ages are counted back from there.
+        seed: Determines everything but the dates.
+        clock: Seconds since 1970, from which ages are counted back.
     """
     rng = Random(seed)  # noqa: S311 - test data, not secrets
     earlier: deque[Profile] = deque(maxlen=200)
@@ -111,7 +111,7 @@ def _location(rng: Random, country: Country) -> dict[str, Any]:
 
 
 def _login(rng: Random) -> dict[str, str]:
-    """A login with the credentials that the API sends too; producers take them out again."""
+    """A login with the credentials that the API sends too; producers remove them."""
     return {
         "uuid": str(uuid.UUID(bytes=rng.randbytes(16), version=4)),
         "username": f"{rng.choice(ADJECTIVES)}{rng.choice(ANIMALS)}{rng.randrange(100, 1000)}",
@@ -135,7 +135,7 @@ def _email(rng: Random, first: str, last: str) -> str:
 
 
 def _birth(rng: Random, now: datetime) -> datetime:
-    """A moment of birth 14 to 90 years ago; for some 4 to 13, for some a birthday about today."""
+    """A time of birth 14 to 90 years ago; for some 4 to 13, for some with a birthday near today."""
     draw = rng.random()
     if draw < BIRTHDAY_SHARE:
         years, days = rng.choice((13, 14, 18)), rng.choice((-1, 0, 1))
@@ -160,7 +160,7 @@ def _text(moment: datetime, rng: Random) -> str:
 
 
 def _filled(rng: Random, form: str) -> str:
-    """The form with its `#` and `@` replaced; the first digit is never 0, as numbers need it."""
+    """The form with `#` and `@` replaced; the first digit is never 0, as numbers need."""
     text = ""
     for sign in form:
         if sign == "#":

@@ -1,4 +1,4 @@
-"""When to send, and when to stop: a steady rate and a request to stop that every wait respects."""
+"""When to send and when to stop: a steady rate, and a stop request that every wait respects."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-# Longest wait in one piece: signal handlers run between two pieces.
+# Longest single wait; signal handlers run between two waits.
 SLICE_SECONDS: Final = 0.1
-# A producer that fell behind (broker away, slow source) gives up the time it lost beyond this.
-# It does not make up for it with a burst.
+# A producer that fell behind (broker outage, slow source) does not make up for more than this, so
+# that it sends no burst.
 LARGEST_LAG_SECONDS: Final = 0.5
 
 
-class StopRequest:
-    """Counts requests to stop: the first ends the sending, the second the final flush as well.
+class ProducerStop:
+    """Counts stop requests: the first ends the sending, the second also the final flush.
 
-    A plain counter and no `threading.Event`: `Event.set` inside a signal handler can meet the lock
-    that the interrupted `Event.wait` holds.
+    A plain counter instead of a `threading.Event`: `Event.set` in a signal handler can block on the
+    lock that the interrupted `Event.wait` holds.
     """
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """130 where Ctrl-C asked for the end, else 0."""
+        """130 after Ctrl-C, else 0."""
         return 128 + signal.SIGINT if self._by == signal.SIGINT else 0
 
     def request(self) -> None:
-        """Ask for the end."""
+        """Request a stop."""
         self.times += 1
 
     def on_signals(self) -> None:
-        """Let Ctrl-C (SIGINT) and SIGTERM ask for the end, even where a shell ignored them."""
+        """Let Ctrl-C (SIGINT) and SIGTERM request a stop, even if a shell had them ignored."""
 
         def handle(number: int, _frame: FrameType | None) -> None:
             self._by = number
@@ -49,7 +49,7 @@ class StopRequest:
         signal.signal(signal.SIGTERM, handle)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not past a request to stop."""
+        """Sleep, but no longer than until a stop request."""
         end = time.monotonic() + seconds
         while not self and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, SLICE_SECONDS))
@@ -58,12 +58,11 @@ class StopRequest:
 class Pacer:
     """Says how many messages are due: `rate` per second, evenly, without drift or bursts.
 
-    The schedule is counted from its start and not from the last message, so sleeping a little too
-    long does not add up.
+    The schedule counts from its start, not from the last message, so small delays do not add up.
     """
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start the schedule now; the first message is due at once. Rate 0 is without limit."""
+        """Start the schedule now; the first message is due at once. Rate 0 is unlimited."""
         self._rate = rate
         self._clock = clock
         self._start = clock()

@@ -1,6 +1,6 @@
-"""One producer as several processes: each sends its share, all counts come in one last line.
+"""Runs one producer as several processes: each sends its share, and one last line has all counts.
 
-A generator in Python fills one core; a broker takes more.
+A generator in Python uses one core fully, while a broker can take more.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from collections.abc import Sequence
 from typing import Final
 
 from producers.command import say
-from producers.messages import Counts
-from producers.pacing import StopRequest
+from producers.messages import SendCounts
+from producers.pacing import ProducerStop
 from settings import PROJECT_ROOT
 
 PR_SET_PDEATHSIG: Final = 1
 POLL_SECONDS: Final = 0.1
 COUNTS: Final = re.compile(r"\Asent=(\d+) delivered=(\d+) failed=(\d+)\Z")
-# Seeds of the processes: apart, and of the first the one that was asked for.
+# Distance between the processes' seeds; the first has the requested one.
 SEED_STEP: Final = 1_000_003
 
 
 def shares(count: int, processes: int) -> list[int]:
-    """Parts of a count that differ by one at most and add up to it."""
+    """Parts of a count that differ by at most one and add up to it."""
     return [count // processes + (number < count % processes) for number in range(processes)]
 
 
 def send_by_processes(
     module: str, words: Sequence[str], *, count: int, rate: float, seed: int, processes: int
 ) -> int:
-    """Run the producer's own command several times side by side; gives the exit code.
+    """Run the producer's own command several times in parallel; returns the exit code.
 
     Args:
         module: The producer, such as `producers.tickets`.
-        words: Its options, but for count, rate and seed.
-        count: Messages of all together; 0 = without end.
-        rate: Messages per second of all together; 0 = unlimited.
-        seed: Of the first; the others have seeds that follow from it.
-        processes: How many; no more than messages.
+        words: Its options, except count, rate and seed.
+        count: Total number of messages; 0 = endless.
+        rate: Total messages per second; 0 = unlimited.
+        seed: Seed of the first process; the others' seeds follow from it.
+        processes: Number of processes; never more than messages.
     """
-    stop = StopRequest()
+    stop = ProducerStop()
     stop.on_signals()
     parts = [part for part in shares(count, processes) if part] or [0] * processes
     children = [
@@ -56,39 +56,39 @@ def send_by_processes(
             cwd=PROJECT_ROOT,
             stdout=subprocess.PIPE,
             text=True,
-            # Ctrl-C reaches the terminal's whole group; each process is told once, from here.
+            # Ctrl-C reaches the terminal's whole group; this process passes it on once to each.
             start_new_session=True,
             preexec_fn=end_with_parent,
         )
         for number, part in enumerate(parts)
     ]
-    told = 0
+    forwarded = 0
     while running := [child for child in children if child.poll() is None]:
-        if stop.times > told:
-            told = stop.times
+        if stop.times > forwarded:
+            forwarded = stop.times
             for child in running:
                 child.send_signal(signal.SIGTERM)
         time.sleep(POLL_SECONDS)
-    total, code = Counts(), 0
+    total, code = SendCounts(), 0
     for child in children:
         counts = _last_counts(child)
         total.sent += counts.sent
         total.delivered += counts.delivered
         total.failed += counts.failed
-        # A process that was asked to end before it began ends by the signal, and has sent nothing.
-        if not (told and child.returncode == -signal.SIGTERM):
+        # A process that is stopped before it begins ends by the signal and has sent nothing.
+        if not (forwarded and child.returncode == -signal.SIGTERM):
             code = code or abs(child.returncode)
     say(str(total))
     return code or int(not total.complete) or stop.exit_code
 
 
-def _last_counts(child: subprocess.Popen[str]) -> Counts:
-    """What a process said of its messages; nothing where it died before."""
+def _last_counts(child: subprocess.Popen[str]) -> SendCounts:
+    """A process's last line of counts; zeros if it died before printing it."""
     lines = child.stdout.read().splitlines() if child.stdout else []
     found = COUNTS.match(lines[-1]) if lines else None
-    return Counts(*map(int, found.groups())) if found else Counts()
+    return SendCounts(*map(int, found.groups())) if found else SendCounts()
 
 
 def end_with_parent() -> None:
-    """To be called in a child: SIGTERM when the parent is gone (Linux, prctl(2))."""
+    """Call it in a child: sends SIGTERM when the parent is gone (Linux, prctl(2))."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """Names, places and number formats of the offline profiles, per nationality.
 
-Data only. In a number format `#` stands for a digit, in a postcode also `@` for a letter. Postcodes
-of `number` countries are JSON numbers, as in the API.
+Data only. In a number format `#` stands for a digit and, in a postcode, `@` for a letter. Postcodes
+of `numeric_postcode` countries are JSON numbers, as in the API.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Country:
-    """What is particular to one nationality; texts hold words separated by commas."""
+    """Data of one nationality; texts contain words separated by commas."""
 
     name: str
     share: int
@@ -133,7 +133,7 @@ COUNTRIES: Final[Mapping[str, Country]] = {
         "+1:00", "Brussels, Copenhagen, Madrid, Paris", numeric_postcode=True,
     ),
 }  # fmt: skip
-# As the API does it, and with the domains it never shows.
+# The API's domain, and others that it never uses.
 EMAIL_DOMAINS: Final[Mapping[str, int]] = {
     "example.com": 50, "example.org": 16, "example.net": 12, "mail.example.org": 8,
     "Example.COM": 4, "student.example.edu": 6, "société.example": 4,

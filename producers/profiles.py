@@ -1,4 +1,4 @@
-"""Send user profiles to Kafka: `python -m producers.profiles --help`."""
+"""Sends user profiles to Kafka: `python -m producers.profiles --help`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from producers.command import (
 from producers.faults import PROFILE_FAULTS
 from producers.messages import Message
 from producers.offline_profiles import offline_profiles
-from producers.pacing import StopRequest
+from producers.pacing import ProducerStop
 from producers.randomuser import BASE_URL, ProfileSourceError, RandomUserClient, api_profiles
 from schemas.contract import load_contract
 from settings import Settings
 
 Profile = dict[str, Any]
 Fields = dict[str, "Fields"]
-# How many earlier profiles can come again.
+# How many earlier profiles can be repeated.
 MEMORY: Final = 2000
 
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     seed = chosen_seed(options.seed)
 
-    def source(settings: Settings, stop: StopRequest) -> Iterator[Message]:
+    def source(settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         return profile_messages(
             profiles_from(settings, seed, stop, options.api_url),
             seed=seed,
@@ -69,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def profiles_from(
-    settings: Settings, seed: int, stop: StopRequest, api_url: str = BASE_URL
+    settings: Settings, seed: int, stop: ProducerStop, api_url: str = BASE_URL
 ) -> Iterator[Profile]:
-    """Profiles from the source that the settings name; says which in one line.
+    """Profiles from the source in the settings; prints which one in a line.
 
     Raises:
-        ProfileSourceError: The API is asked for by name and gives no profiles.
+        ProfileSourceError: The setting requires the API and it gives no profiles.
     """
     count = settings.profiles_count
     offline = offline_profiles(seed)
@@ -127,10 +127,10 @@ def profile_messages(
 
 
 def without_credentials(profile: Profile) -> Profile:
-    """A copy of the profile with the contract's fields, less those that it never lets through.
+    """A copy of the profile with the contract's fields, except those that must never be sent.
 
-    Only fields that are known are sent: a credential may come under any other name. An object or
-    array in the place of a value is emptied, so that the job still calls it invalid.
+    Only known fields are sent, as a credential may have any other name. An object or array in place
+    of a value is emptied, so that the job still finds it invalid.
     """
     return _kept(profile, _sent_fields())
 
@@ -149,7 +149,7 @@ def _kept_value(value: Any, fields: Fields) -> Any:
 
 @cache
 def _sent_fields() -> Fields:
-    """Names of fields, each with those inside it."""
+    """Names of fields, each with its nested fields."""
     tree: Fields = {}
     for field in load_contract("profile").fields:
         if field.sensitivity != "never":
@@ -160,7 +160,7 @@ def _sent_fields() -> Fields:
 
 
 def _again(earlier: Profile, other: Profile, rng: Random) -> Profile:
-    """The earlier profile once more, or its id on other content."""
+    """The earlier profile again, or its id with other content."""
     if rng.random() < 0.5:
         return earlier
     login = {**(other.get("login") or {}), "uuid": earlier["login"]["uuid"]}

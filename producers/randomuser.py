@@ -1,14 +1,14 @@
 """Profiles from the randomuser.me API, version 1.4.
 
-The service has habits that a client must know (github.com/RandomAPI/Randomuser.me-Node):
+A client must know how the service behaves (github.com/RandomAPI/Randomuser.me-Node):
 
 - `results` of 0, above 5,000 or not a whole number silently becomes 1, so the count is compared;
 - the limit is 20,000 *users* per address in five minutes, then HTTP 429;
-- an error can be a bare `{"error": …}`, with any status, 200 included;
-- numbers may have any size, texts lone surrogates: what JSON of 64-bit numbers and UTF-8 cannot
-  carry on to the topic is refused, never changed;
-- a seed repeats only with the same `results`; page n of a seed is another set than page m. One seed
-  per run and ascending pages never repeat a user.
+- an error can be a bare `{"error": …}` with any status, even 200;
+- numbers may have any size and texts lone surrogates: values that JSON with 64-bit numbers and
+  UTF-8 cannot represent are refused, never changed;
+- a seed repeats only with the same `results`, and pages of a seed differ. So one seed per run and
+  ascending pages never repeat a user.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BASE_URL: Final = "https://randomuser.me/api/1.4/"
 LARGEST_PAGE: Final = 5000
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 READ_TIMEOUT_SECONDS: Final = 30.0
-# For a whole answer, however little of it comes at a time.
+# For a whole answer, even if it arrives in small pieces.
 ANSWER_SECONDS: Final = 120.0
 # 5,000 profiles are 6 MB.
 LARGEST_ANSWER_BYTES: Final = 64 * 1024 * 1024
@@ -42,9 +42,9 @@ BUDGET_USERS: Final = 20_000
 BUDGET_SECONDS: Final = 300.0
 FIRST_DELAY_SECONDS: Final = 1.0
 LARGEST_DELAY_SECONDS: Final = 60.0
-# A little over the window of the limit: when that has passed, waiting on does not help.
+# A little longer than the limit's window, after which waiting longer does not help.
 PATIENCE_SECONDS: Final = 330.0
-# Other troubles than the limit are given up sooner.
+# Attempts after failures other than the limit.
 ATTEMPTS: Final = 5
 # `-9223372036854775808` and `18446744073709551615`.
 LONGEST_INTEGER: Final = 20
@@ -55,7 +55,7 @@ Profile = dict[str, Any]
 
 
 class ProfileSourceError(DeliveryError):
-    """The API gave no profiles; nothing of what it should have given was sent."""
+    """The API gave no profiles, so none of them were sent."""
 
 
 class _Trouble(Exception):
@@ -72,7 +72,7 @@ class _Trouble(Exception):
 
 
 class RandomUserClient:
-    """Reads pages of profiles; waits for the service where that helps, within bounds."""
+    """Reads pages of profiles; waits for the service if that helps, within limits."""
 
     def __init__(
         self,
@@ -85,16 +85,16 @@ class RandomUserClient:
         timeouts: tuple[float, float] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Prepare; nothing is asked yet.
+        """Prepare; no request is sent yet.
 
         Args:
             seed: Seed of the whole run.
             base_url: Address of the API.
             sleep: Waits; may return early when a stop was requested.
             stopped: Whether a stop was requested.
-            clock: Steadily growing seconds.
+            clock: Monotonic seconds.
             timeouts: Seconds to connect, seconds without data.
-            patience_seconds: Longest time in all for one page.
+            patience_seconds: Longest total time for one page.
         """
         self._seed = seed
         self._url = base_url
@@ -112,7 +112,7 @@ class RandomUserClient:
         self._session.close()
 
     def page(self, number: int, results: int) -> list[Profile]:
-        """Read page `number` (from 1) of `results` profiles, 1 to 5,000; none when stopped.
+        """Read page `number` (from 1) of `results` profiles, 1 to 5,000; empty if stopped.
 
         Raises:
             ProfileSourceError: The service did not give that many profiles in time.
@@ -149,14 +149,14 @@ class RandomUserClient:
             except _Trouble as trouble:
                 answers.append(str(trouble))
 
-        # In a thread: name resolution and proxies keep to no time-out of ours.
+        # In a thread, as name resolution and proxies ignore the time-out.
         thread = threading.Thread(target=ask, name="randomuser-probe", daemon=True)
         thread.start()
         thread.join(seconds)
         return answers[0] if answers else f"no answer within {seconds:g} s"
 
     def _await_budget(self, users: int) -> None:
-        """Wait until `users` more stay within what the service gives in five minutes."""
+        """Wait until `users` more are within the service's limit for five minutes."""
         while not self.stopped():
             now = self._clock()
             while self._spent and self._spent[0][0] <= now - BUDGET_SECONDS:
@@ -174,7 +174,7 @@ class RandomUserClient:
                 self._url, params=parameters, timeout=self._timeouts, stream=True
             ) as answer:
                 body = self._body(answer)
-        # urllib3's own errors and ValueError: of redirects to what is no address, for one.
+        # Also urllib3's errors and ValueError, for instance from redirects to invalid addresses.
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise _Trouble(_why(error)) from error
         if answer.status_code == TOO_MANY_REQUESTS:
@@ -194,11 +194,11 @@ class RandomUserClient:
         if len(profiles) != results:
             raise _Trouble(f"asked for {results} profiles, received {len(profiles)}")
         if not all(_has_uuid(profile) for profile in profiles):
-            raise _Trouble("the answer holds a profile without the text `login.uuid`")
+            raise _Trouble("the answer has a profile without the text `login.uuid`")
         return profiles
 
     def _body(self, answer: requests.Response) -> bytes:
-        """The whole answer, unpacked; by what has come, as a slow service may drip for hours."""
+        """The whole answer, unpacked; read in pieces, as a slow service may send for hours."""
         body, end = bytearray(), self._clock() + ANSWER_SECONDS
         while part := answer.raw.read1(65_536, decode_content=True):
             body += part
@@ -212,7 +212,7 @@ class RandomUserClient:
 def api_profiles(
     client: RandomUserClient, *, count: int, per_request: int, pause_seconds: float
 ) -> Iterator[Profile]:
-    """Yield `count` profiles (0 = without end), page after page, with a pause in between.
+    """Yield `count` profiles (0 = endless), page by page, with a pause in between.
 
     Raises:
         ProfileSourceError: The service stopped giving profiles.
@@ -241,16 +241,16 @@ def _no_constant(name: str) -> None:
 
 
 def _profiles_of(body: bytes) -> list[Profile]:
-    """The profiles of an answer with status 200, which may be an error all the same.
+    """The profiles in an answer with status 200, which may still be an error.
 
-    A fraction keeps the text that it came in; it is an `orjson.Fragment`.
+    A fraction keeps its text, as an `orjson.Fragment`.
     """
     try:
         content = json.loads(
             body, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant
         )
     except OverflowError as error:
-        raise _Trouble("the answer holds a number too large for 64 bits") from error
+        raise _Trouble("the answer has a number too large for 64 bits") from error
     except (ValueError, RecursionError) as error:
         raise _Trouble("the answer is not JSON") from error
     if not isinstance(content, dict):
@@ -259,7 +259,7 @@ def _profiles_of(body: bytes) -> list[Profile]:
     if not isinstance(profiles, list) or not all(isinstance(p, dict) for p in profiles):
         if "error" in content:
             raise _Trouble("the service answered with an error instead of profiles")
-        raise _Trouble("the answer holds no list `results` of profiles")
+        raise _Trouble("the answer has no list `results` of profiles")
     try:
         orjson.dumps(profiles)
     except orjson.JSONEncodeError as error:
@@ -299,11 +299,11 @@ WHYS: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...
     (requests.exceptions.ProxyError, "the proxy did not let the request through"),
     (requests.exceptions.TooManyRedirects, "the service redirects in a circle"),
     (requests.exceptions.ConnectionError, "no connection"),
-    (DecodeError, "the answer is packed wrongly"),
+    (DecodeError, "the answer's compression is damaged"),
     (HTTPError, "the answer broke off"),
 )
 
 
 def _why(error: Exception) -> str:
-    """One line for the usual causes; the library's own text runs over several."""
+    """One line for the usual causes; the library's own messages have several."""
     return next((why for kind, why in WHYS if isinstance(error, kind)), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Send generated support tickets to Kafka: `python -m producers.tickets --help`."""
+"""Sends generated support tickets to Kafka: `python -m producers.tickets --help`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from producers.command import (
 )
 from producers.generate import TicketGenerator
 from producers.messages import Message
-from producers.pacing import StopRequest
+from producers.pacing import ProducerStop
 from producers.processes import send_by_processes
 from settings import Settings
 
-# Up to this rate a message goes out at once; beyond it, batches are worth a wait.
+# Up to this rate a message is sent at once; above it, waiting for larger batches pays.
 STEADY_RATE: Final = 5000.0
 STEADY_LINGER_MS: Final = 5
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N",
-        help="send by N processes, each its share; order is kept within each (default: 1)",
+        help="send with N processes, each its share; order is kept within each (default: 1)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     check_ratios(parser, options)
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         duplicate_ratio=options.duplicate_ratio,
     )
 
-    def source(settings: Settings, stop: StopRequest) -> Iterator[Message]:
+    def source(settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         return generator.messages(settings.tickets_count)
 
     return deliver(
@@ -91,12 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def delivery_options(rate: float) -> dict[str, Any]:
-    """Options of the client library for a rate: where few messages come, none waits for others."""
+    """Client library options for a rate: at low rates no message waits for others."""
     return {"linger.ms": STEADY_LINGER_MS} if 0 < rate <= STEADY_RATE else {}
 
 
 def _words_of_each(options: argparse.Namespace) -> list[str]:
-    """The options that every one of several processes gets."""
+    """The options for each of several processes."""
     given = {
         "--topic": options.topic,
         "--bootstrap-servers": options.bootstrap_servers,

@@ -26,7 +26,7 @@ PRIORITY_WEIGHTS: Final[Mapping[str, Mapping[str, int]]] = {
 
 @dataclass(frozen=True)
 class Words:
-    """Everything that one language has to say."""
+    """The words of one language."""
 
     templates: Mapping[str, tuple[str, ...]]
     fillers: Mapping[str, tuple[str, ...]]
@@ -98,7 +98,7 @@ ENGLISH: Final = Words(
         " We have a deadline tomorrow.", " Restarting did not help.", " Thanks in advance!",
         " A screenshot is attached.", " Several colleagues see the same.",
         " There is no hurry.", " I am waiting for your answer.", " Otherwise I am very happy.",
-        "\nBest regards", " Your chat told me to write here.",
+        "\nBest regards", " Your chat asked me to write here.",
     ),
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 -- Customers. Safe to run again: `psql -f 030_customers.sql` or `make up`.
 
--- One row per valid customer of the USA.
+-- One row per valid customer in the USA.
 CREATE TABLE IF NOT EXISTS customers_usa (
   customer_id     text PRIMARY KEY,
   first_name      text,
@@ -12,13 +12,13 @@ CREATE TABLE IF NOT EXISTS customers_usa (
   state           text,
   country         text,
   postal_code     text,
-  created_at      timestamptz,  -- null where the file has none
+  created_at      timestamptz,  -- null if the file has none
   kafka_partition int,          -- where the message was: partition,
   kafka_offset    bigint,       -- offset,
-  kafka_timestamp timestamptz   -- and the broker's or producer's time of it
+  kafka_timestamp timestamptz   -- and its timestamp by broker or producer
 );
 
--- One row per message of an incomplete customer, with everything that is wrong with it.
+-- One row per message of an incomplete customer, with all its reasons.
 CREATE TABLE IF NOT EXISTS customers_alerts (
   kafka_topic     text,
   kafka_partition int,
@@ -35,6 +35,6 @@ CREATE TABLE IF NOT EXISTS customers_alerts (
   state           text,
   country         text,
   postal_code     text,
-  created_at      timestamptz,  -- null where it is absent or unreadable
+  created_at      timestamptz,  -- null if absent or unreadable
   PRIMARY KEY (kafka_topic, kafka_partition, kafka_offset)
 );

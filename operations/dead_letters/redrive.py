@@ -23,7 +23,7 @@ from operations.dead_letters.options import DeadLetterRequest
 from operations.dead_letters.reader import PARKED, REDRIVEN, DeadLetter, read_dead_letters
 from operations.dead_letters.redrive_sender import Sender
 from operations.tables import print_table
-from producers.pacing import Pacer, StopRequest
+from producers.pacing import Pacer, ProducerStop
 from settings import Settings
 
 EXIT_FAILED = 1
@@ -68,7 +68,7 @@ def redrive(settings: Settings, request: DeadLetterRequest) -> int:
         JobError: a topic is missing, or the broker stopped answering.
         DeliveryError: the broker did not finish a transaction, or another run took over.
     """
-    tally, stop = Tally(), StopRequest()
+    tally, stop = Tally(), ProducerStop()
     work = _dry_run if request.dry_run else _send
     try:
         with _interruptible(stop):
@@ -82,7 +82,7 @@ def redrive(settings: Settings, request: DeadLetterRequest) -> int:
     return EXIT_FAILED if tally.failed else 0
 
 
-def _send(settings: Settings, request: DeadLetterRequest, tally: Tally, stop: StopRequest) -> None:
+def _send(settings: Settings, request: DeadLetterRequest, tally: Tally, stop: ProducerStop) -> None:
     pacer, reported = Pacer(request.rate), time.monotonic()
     for pipeline in request.pipelines:
         topic = pipeline.topic(settings)
@@ -101,7 +101,7 @@ def _send(settings: Settings, request: DeadLetterRequest, tally: Tally, stop: St
 
 
 def _dry_run(
-    settings: Settings, request: DeadLetterRequest, tally: Tally, stop: StopRequest
+    settings: Settings, request: DeadLetterRequest, tally: Tally, stop: ProducerStop
 ) -> None:
     """Print what would be sent; it takes over no transaction, so other runs are not disturbed."""
     letters: Counter[tuple[str, str]] = Counter()
@@ -120,7 +120,7 @@ def _dry_run(
 
 
 def _waiting(
-    settings: Settings, topic: str, request: DeadLetterRequest, tally: Tally, stop: StopRequest
+    settings: Settings, topic: str, request: DeadLetterRequest, tally: Tally, stop: ProducerStop
 ) -> Iterator[DeadLetter]:
     """The selected dead letters that are waiting; the others are counted."""
     for letter in read_dead_letters(settings, topic):
@@ -137,7 +137,7 @@ def _waiting(
 
 
 def _batches(
-    letters: Iterator[DeadLetter], pacer: Pacer, stop: StopRequest
+    letters: Iterator[DeadLetter], pacer: Pacer, stop: ProducerStop
 ) -> Iterator[list[DeadLetter]]:
     """Dead letters at the requested rate, one batch per transaction; none after a stop."""
     batch: list[DeadLetter] = []
@@ -163,7 +163,7 @@ def _batches(
 
 
 @contextmanager
-def _interruptible(stop: StopRequest) -> Iterator[None]:
+def _interruptible(stop: ProducerStop) -> Iterator[None]:
     """End after the open transaction on Ctrl-C or SIGTERM, at once on a second; both are safe."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:

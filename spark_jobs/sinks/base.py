@@ -1,11 +1,11 @@
-"""What a sink is: it writes micro-batches, and answers what commands ask of its store.
+"""The contract of a sink: it writes micro-batches, and answers commands about its store.
 
 A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
-`sink(pipeline, settings, database)` that gives a `Sink`, or None where the pipeline has nothing
-for it. Commands loop over the sinks (`registry.py`) and know none by name.
+`sink(pipeline, settings, database)` that returns a `Sink`, or None if the pipeline writes nothing
+to it. Commands loop over the sinks (`registry.py`) and know none by name.
 """
 
-# ruff: noqa: B027 - what a sink leaves out has a meaning
+# ruff: noqa: B027 - a method that a sink leaves out has a meaning
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class StoredTable:
-    """A table, or a set of files, as `make verify` reads it.
+    """A table or file set, as `make verify` reads it.
 
     Attributes:
-        name: As the pipeline declares it.
+        name: Its name in the pipeline's declaration.
         key: The column that identifies a row.
-        read: All its rows with the stored columns, under the names that the records have. By
-            `batch_id` (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`,
-            rows of an unfinished batch are left aside; without these columns every row is judged.
-        place: As messages name it.
-        nul: What the store has for U+0000, if it cannot hold that.
+        read: All its rows with the stored columns, under the records' names. By `batch_id`
+            (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`, rows of an
+            unfinished batch are left out; without these columns every row is compared.
+        place: Its name in messages.
+        nul: What the store has instead of U+0000, if it cannot hold that.
     """
 
     name: str
@@ -57,11 +57,11 @@ class StoredTable:
 
 @dataclass(frozen=True)
 class Totals:
-    """Small tables over all records, each replaced whole by every batch.
+    """Small tables over all records, which every batch replaces.
 
     Attributes:
-        last_batch: The last batch that they hold, None before the first.
-        tables: Name, place as messages name it, and rows of each.
+        last_batch: The last batch that they include, None before the first.
+        tables: Name, name in messages, and rows of each.
     """
 
     last_batch: int | None
@@ -69,23 +69,23 @@ class Totals:
 
 
 class Sink(ABC):
-    """One store that receives what each micro-batch of a pipeline has for it.
+    """One store to which a pipeline's micro-batches are written.
 
-    `check` and `write_batch` must be written. The others answer commands; each says what it means
-    that a sink has none.
+    A sink must define `check` and `write_batch`. The other methods answer commands; each states
+    what it means if a sink does not define it.
 
     Attributes:
-        name: As `SINKS` lists it.
-        store: As messages name it.
+        name: Its name in `SINKS`.
+        store: Its name in messages.
         collections: Aggregates that it adds to, which verification compares with the records. A
-            sink with some is written after all records and dead letters.
-        is_source: Whether its tables hold all of each record, with the coordinates of its message:
+            sink that has any is written after all records and dead letters.
+        is_source: Whether its tables have all of each record, with the coordinates of its message:
             `make verify` and `rebuild` then start from them.
-        takes_parts: Whether a replay may write any part of a batch. Others know a batch by its
-            number and get it whole.
+        takes_parts: Whether a replay may write any part of a batch. Other sinks identify a batch
+            by its number and need all of it.
         may_repeat: Whether a repeated batch may leave messages twice, which readers count once.
-        fault_point: The crash tests' point before it is written; `before-` and its name if absent.
-        unreadable: What to do where Spark cannot read its rows.
+        fault_point: The crash tests' point before it is written; by default `before-` and its name.
+        unreadable: What to do if Spark cannot read its rows.
     """
 
     name: str
@@ -95,11 +95,11 @@ class Sink(ABC):
     takes_parts: bool = False
     may_repeat: bool = False
     fault_point: str = ""
-    unreadable: str = "See that the store is up and its tables are as the sink made them"
+    unreadable: str = "Check that the store is up and its tables are as the sink made them"
 
     @abstractmethod
     def check(self) -> None:
-        """Prove that the store can be written to. Called before a job starts, and by doctor.
+        """Check that the store can be written to. Called before a job starts, and by doctor.
 
         Raises:
             SinkUnavailable: it cannot be reached within the time that the sink states.
@@ -117,56 +117,56 @@ class Sink(ABC):
         """
 
     def prepare(self) -> None:
-        """Create what is missing, harmless to repeat (`make up`). None: nothing to create."""
+        """Create what is missing (`make up`); may be repeated. Undefined: nothing to create."""
 
     def answer(self) -> None:
-        """See that the store answers, before a command begins. None: not looked at before.
+        """Check that the store answers before a command begins. Undefined: not checked.
 
         Raises:
             SinkError: it does not.
         """
 
     def count(self) -> Mapping[str, int | None]:
-        """Rows of each place, None where only Spark can tell. None: `make status` lists none."""
+        """Rows by name, None if only Spark can count. Undefined: `make status` lists none."""
         return {}
 
     def has_data(self) -> str | None:
-        """What it holds of the pipeline, in words; a job without a ledger must not add to it.
+        """Describes the pipeline's data in it, to which a job without a ledger must not add.
 
-        None: as `count` says.
+        None: it has no data. Undefined: judged by `count`.
         """
         rows = 0 if self.may_repeat else sum(number or 0 for number in self.count().values())
         return f"{self.store} holds records ({rows} rows)" if rows else None
 
     def holds_any_of(self, ranges: Mapping[int, tuple[int, int]]) -> bool:
-        """Whether it holds a row of a message in offset ranges. None: taken to hold none."""
+        """Whether it has a row from a message in offset ranges. Undefined: assumed to have none."""
         return False
 
     def rows(self) -> Iterable[StoredTable]:
-        """What `make verify` compares with the records, row by row, and `make show` shows.
+        """The tables that `make verify` compares with the records, and `make show` shows.
 
-        None: the places of `count` are listed, and not judged.
+        Undefined: the names in `count` are listed but not compared.
         """
         return ()
 
     def totals(self) -> Totals | None:
-        """What verification compares with groups of the records. None: it keeps no totals."""
+        """The totals that verification compares with the records. Undefined: it keeps none."""
         return None
 
     def notes(self) -> Iterable[str]:
-        """What a user should know of how it is stored. None: nothing."""
+        """Remarks for the user about how data is stored. Undefined: none."""
         return ()
 
     def elsewhere(self) -> str | None:
-        """That nothing of the pipeline is where settings say, in words. None: it cannot tell."""
+        """Explains that the settings name a place without the pipeline's data; None: no finding."""
         return None
 
     def describe(self) -> str | None:
-        """What a reset deletes and where that is. None: nothing, it has no `delete`."""
+        """What a reset deletes, and where. Undefined: nothing, as it has no `delete`."""
         return None
 
     def delete(self) -> None:
-        """Delete all that is stored of the pipeline, harmless to repeat (`make reset`).
+        """Delete the pipeline's data (`make reset`); may be repeated.
 
-        None: it stays, and is written over.
+        Undefined: the data stays and is overwritten.
         """

@@ -79,7 +79,7 @@ class CassandraSink(Sink):
     unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
-        """See that every table is there; fails within ten seconds when the store is away."""
+        """Check that every table exists; fails within ten seconds if the store is down."""
         with self._session() as session:
             missing = [_place(t) for t in self.tables if not _is_there(session, t)]
         if missing:
@@ -104,7 +104,7 @@ class CassandraSink(Sink):
             return {_place(t): count_rows(session, t.keyspace, t.name) for t in self.tables}
 
     def has_data(self) -> str | None:
-        """How many rows the fullest table holds; counting ends at `COUNTED_ROWS`."""
+        """Number of rows in the largest table; counting stops at `COUNTED_ROWS`."""
         with self._session() as session:
             rows = max(_count_rows(session, table, COUNTED_ROWS) for table in self.tables)
         number = f"{rows} or more" if rows == COUNTED_ROWS else str(rows)
@@ -186,7 +186,7 @@ def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
 
 
 def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
-    """Rows of a task by partition, in a partition as Cassandra keeps them."""
+    """A task's rows sorted by partition, and within it in Cassandra's order."""
     return rows.sortWithinPartitions(
         *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in _key(table))
     )
@@ -231,7 +231,7 @@ def _is_there(session: Session, table: Table) -> bool:
 
 
 def _coordinates(table: Table) -> str:
-    # Names come from this project's own pipelines, not from input.
+    # The names come from pipelines' declarations, not from input.
     return f"SELECT kafka_partition, kafka_offset FROM {_place(table)}"  # noqa: S608
 
 

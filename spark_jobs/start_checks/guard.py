@@ -196,9 +196,9 @@ class StartCheck:
             sinks = sinks_of(self.pipeline, self.settings, self.ledger.database)
             for held in filter(None, (sink.has_data() for sink in sinks)):
                 yield self._finding(
-                    f"{held}, but there is neither a checkpoint nor a ledger of how they came"
-                    " there. Reading anew would count them twice.",
-                    f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
+                    f"{held}, but there is neither a checkpoint nor a ledger for them. Reading the"
+                    " topic again would count them twice.",
+                    f"restore the checkpoint `{self.checkpoint.path}` and MongoDB's `batches`",
                 )
 
     def _other_age(self, entry: Entry) -> Iterator[str]:
@@ -224,7 +224,7 @@ class StartCheck:
 
     def _replay(self) -> str:
         command = remedies.replay(self.pipeline.topic(self.settings), LEDGER_SINK, self.settings)
-        return f"`{command}` makes ledger and aggregates again from checkpoint and topic"
+        return f"`{command}` rebuilds ledger and aggregates from checkpoint and topic"
 
     def _stored(self) -> str:
         return f"{self.ledger.totals().stored} stored records"
@@ -250,7 +250,7 @@ def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
 def check_code(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
 ) -> list[str]:
-    """Compare the code that runs now with the code that left the checkpoint."""
+    """Compare the running code with the code that wrote the checkpoint."""
     checkpoint, entry = checkpoint_of(settings, pipeline.name), ledger.last()
     planned, committed = checkpoint.last_planned(), checkpoint.last_committed()
     before = recorded(checkpoint)

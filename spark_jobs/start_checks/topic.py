@@ -142,7 +142,7 @@ class BrokerCheck:
             return f"{', '.join(noted['sinks'])} confirmed it"
         sinks = sinks_of(self.pipeline, self.settings, database)
         holding = (sink.store for sink in sinks if sink.holds_any_of(of_batch))
-        return next((f"{store} holds rows of them" for store in holding), None)
+        return next((f"{store} holds rows from them" for store in holding), None)
 
     def _added_partitions(self, accepted: Accepted) -> list[str]:
         known = self.checkpoint.next_offsets()

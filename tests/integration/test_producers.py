@@ -22,7 +22,7 @@ from local_stack.kafka import Kafka
 from producers.delivery import Delivery
 from producers.generate import TicketGenerator
 from producers.messages import Message
-from producers.pacing import StopRequest
+from producers.pacing import ProducerStop
 from runtime.java import find_java
 from settings import Settings
 
@@ -146,7 +146,7 @@ def test_rate_is_steady(settings: Settings, make_topic: Callable[[], str]) -> No
 def test_stop_request_ends_an_endless_delivery(
     settings: Settings, make_topic: Callable[[], str]
 ) -> None:
-    stop, topic = StopRequest(), make_topic()
+    stop, topic = ProducerStop(), make_topic()
     delivery = Delivery(settings, topic, stop=stop)
 
     def endless() -> object:

@@ -66,7 +66,7 @@ def arrow() -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (xlsx(), r"is an Excel workbook \(\.xlsx\), where a CSV is expected\. Make it CSV"),
+        (xlsx(), r"is an Excel workbook \(\.xlsx\), but a CSV is expected\. Convert it to CSV"),
         (zip_of_csv(), "is a ZIP archive"),
         (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504), r"is an old Excel workbook \(\.xls\)"),
         (tar_gz(), "holds in its gzip data a tar archive"),

@@ -53,4 +53,4 @@ def test_every_form_resumes_where_it_was_stopped(
 
     assert [row for part in parts for row in part.rows] == whole.rows
     assert parts[-1].account.endswith("whole file done")
-    assert parts[0].account.partition("; goes on at line ")[2].isdigit()
+    assert parts[0].account.partition("; continues at line ")[2].isdigit()

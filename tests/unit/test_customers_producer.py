@@ -82,7 +82,7 @@ def test_a_new_start_continues_after_the_confirmed_rows_without_a_gap(
     again = list(second.messages(0))
     second.close()
 
-    assert said[-1].endswith("; goes on at line 4")
+    assert said[-1].endswith("; continues at line 4")
     assert again == sent[1:]
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from errors import DeliveryError
 from producers.delivery import Delivery
-from producers.messages import Counts, Message
-from producers.pacing import Pacer, StopRequest
+from producers.messages import Message, SendCounts
+from producers.pacing import Pacer, ProducerStop
 from settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -98,13 +98,13 @@ def test_rate_zero_has_no_limit() -> None:
 
 
 def test_counts_read_as_the_last_line_and_complete_only_when_equal() -> None:
-    assert str(Counts(1000, 1000, 0)) == "sent=1000 delivered=1000 failed=0"
-    assert Counts(3, 3, 0).complete
-    assert not Counts(3, 2, 1).complete
+    assert str(SendCounts(1000, 1000, 0)) == "sent=1000 delivered=1000 failed=0"
+    assert SendCounts(3, 3, 0).complete
+    assert not SendCounts(3, 2, 1).complete
 
 
 def test_sleep_ends_with_a_signal() -> None:
-    stop = StopRequest()
+    stop = ProducerStop()
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
         stop.on_signals()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from producers.faults import PROFILE_FAULTS, TICKET_FAULTS, Fault
+from producers.faults import PROFILE_FAULTS, TICKET_FAULTS, InjectedFault
 from producers.generate import TicketGenerator
 from producers.offline_profiles import offline_profiles
 from schemas.contract import load_contract
@@ -35,14 +35,14 @@ def rng(seed: int) -> Random:
     return Random(seed)
 
 
-def names(faults: tuple[Fault, ...]) -> list[str]:
+def names(faults: tuple[InjectedFault, ...]) -> list[str]:
     return [fault.name for fault in faults]
 
 
 @pytest.mark.parametrize("fault", TICKET_FAULTS, ids=names(TICKET_FAULTS))
 @pytest.mark.parametrize("vocabulary", ["en", "fr"])
 def test_ticket_fault_is_unparseable_or_touches_just_its_fields(
-    fault: Fault, vocabulary: Any
+    fault: InjectedFault, vocabulary: Any
 ) -> None:
     aliases = FRENCH if vocabulary == "fr" else {}
     for seed, message in enumerate(TicketGenerator(9, vocabulary=vocabulary).messages(30)):
@@ -63,7 +63,7 @@ def test_ticket_fault_is_unparseable_or_touches_just_its_fields(
 
 
 @pytest.mark.parametrize("fault", PROFILE_FAULTS, ids=names(PROFILE_FAULTS))
-def test_profile_fault_breaks_the_profile_of_an_adult(fault: Fault) -> None:
+def test_profile_fault_breaks_the_profile_of_an_adult(fault: InjectedFault) -> None:
     for seed, profile in enumerate(islice(offline_profiles(4), 30)):
         _, value = fault.apply(profile, {}, rng(seed))
         if fault.reasons == ("unparseable",):
@@ -76,7 +76,9 @@ def test_profile_fault_breaks_the_profile_of_an_adult(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("faults", [TICKET_FAULTS, PROFILE_FAULTS], ids=["ticket", "profile"])
-def test_fault_names_are_unique_and_reasons_follow_the_contract(faults: tuple[Fault, ...]) -> None:
+def test_fault_names_are_unique_and_reasons_follow_the_contract(
+    faults: tuple[InjectedFault, ...],
+) -> None:
     contract = load_contract("ticket" if faults is TICKET_FAULTS else "profile")
     order = [field.reason_suffix for field in contract.fields if field.required or field.values]
 

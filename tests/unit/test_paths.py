@@ -37,8 +37,8 @@ def test_paths_without_a_scheme_are_of_this_machine(
         ("MILLRACE_HOME", "/data/a,b", "'/data/a,b' contains a comma, at which Spark"),
         ("MILLRACE_HOME", "/data/a:b", "contains a colon, at which Java"),
         ("JARS_PATH", "/data/a:b", "contains a colon, at which Java"),
-        ("OUTPUT_PATH", "/data/${user.home}", "holds `${`, which Hadoop takes for a variable"),
-        ("CHECKPOINT_PATH", "/data/${a}", "holds `${`"),
+        ("OUTPUT_PATH", "/data/${user.home}", "contains `${`, which Hadoop takes for a variable"),
+        ("CHECKPOINT_PATH", "/data/${a}", "contains `${`"),
         ("OUTPUT_PATH", "/data/a\nb", "contains a control character (U+000A)"),
         ("MILLRACE_HOME", "/data/a\tb", "contains a control character (U+0009)"),
         ("OUTPUT_PATH", "/data/\udce9", "contains bytes that are not UTF-8"),
@@ -57,7 +57,7 @@ def test_character_that_cannot_be_handed_on_is_named_at_once(
 def test_quote_is_named_where_hdfs_would_be_below_it() -> None:
     quoted = {"millrace_home": Path("/data/it's")}
 
-    with pytest.raises(SettingsError, match="holds `'`, with which HDFS"):
+    with pytest.raises(SettingsError, match="contains `'`, with which HDFS"):
         load_settings(quoted | {"services": "+hdfs"}, NO_FILE)
     assert load_settings(quoted, NO_FILE).millrace_home == Path("/data/it's")
 

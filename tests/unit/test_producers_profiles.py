@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from producers.offline_profiles import offline_profiles
-from producers.pacing import StopRequest
+from producers.pacing import ProducerStop
 from producers.profiles import profile_messages, profiles_from, without_credentials
 from producers.randomuser import ProfileSourceError
 from settings import Settings
@@ -154,7 +154,7 @@ def test_numbers_arrive_with_the_digits_that_the_api_wrote(
         values = [
             value
             for _, value in profile_messages(
-                profiles_from(settings("api", 3), 5, StopRequest(), server.url),
+                profiles_from(settings("api", 3), 5, ProducerStop(), server.url),
                 seed=1, invalid_ratio=0, duplicate_ratio=0.5,
             )
         ]  # fmt: skip
@@ -176,7 +176,7 @@ def test_profiles_with_fractions_can_be_broken_on_request() -> None:
 @pytest.mark.parametrize(
     ("location", "why"),
     [
-        ({"postcode": 2**70}, "the answer holds a number too large for 64 bits"),
+        ({"postcode": 2**70}, "the answer has a number too large for 64 bits"),
         (
             {"city": "\ud800"},
             "the answer cannot be sent on unchanged: str is not valid UTF-8: surrogates not"
@@ -190,9 +190,9 @@ def test_answer_that_cannot_be_sent_on_makes_auto_fall_back_and_api_end_with_a_m
 ) -> None:
     with randomuser_server() as server:
         server.faults.append(Fault(body=answer_of({**user("s", 0), "location": location})))
-        profiles = list(profiles_from(settings("auto"), 5, StopRequest(), server.url))
+        profiles = list(profiles_from(settings("auto"), 5, ProducerStop(), server.url))
         server.faults.extend([Fault(body=answer_of({**user("s", 0), "location": location}))] * 5)
-        stop = StopRequest()
+        stop = ProducerStop()
         stop.sleep = lambda seconds: None  # type: ignore[method-assign]
         with pytest.raises(ProfileSourceError, match=f"{why}. Try again later, or use"):
             list(profiles_from(settings("api", 1), 5, stop, server.url))
@@ -236,7 +236,7 @@ def test_duplicates_repeat_an_earlier_uuid() -> None:
 
 def test_source_api_gives_the_users_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
     with randomuser_server() as server:
-        profiles = list(profiles_from(settings("api"), 5, StopRequest(), server.url))
+        profiles = list(profiles_from(settings("api"), 5, ProducerStop(), server.url))
 
     assert [p["email"] for p in profiles] == ["jennie.nichols@example.com"] * 7
     assert [request["page"] for request in server.requests] == ["1", "2", "3"]
@@ -246,7 +246,7 @@ def test_source_api_gives_the_users_of_the_api(capsys: pytest.CaptureFixture[str
 
 def test_source_auto_prefers_the_api(capsys: pytest.CaptureFixture[str]) -> None:
     with randomuser_server() as server:
-        profiles = list(profiles_from(settings("auto"), 5, StopRequest(), server.url))
+        profiles = list(profiles_from(settings("auto"), 5, ProducerStop(), server.url))
 
     assert len(profiles) == 7
     assert capsys.readouterr().out == f"profile source: api ({server.url})\n"
@@ -256,7 +256,7 @@ def test_source_auto_falls_back_to_offline_and_says_why(capsys: pytest.CaptureFi
     with socket.create_server(("127.0.0.1", 0)) as closing:
         url = f"http://127.0.0.1:{closing.getsockname()[1]}/"
 
-    profiles = list(profiles_from(settings("auto"), 5, StopRequest(), url))
+    profiles = list(profiles_from(settings("auto"), 5, ProducerStop(), url))
 
     assert len(profiles) == 7
     assert capsys.readouterr().out == "profile source: offline (no connection)\n"
@@ -266,7 +266,7 @@ def test_source_auto_continues_offline_when_the_api_fails_midway(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with randomuser_server() as server:
-        profiles = profiles_from(settings("auto"), 5, StopRequest(), server.url)
+        profiles = profiles_from(settings("auto"), 5, ProducerStop(), server.url)
         first = [next(profiles) for _ in range(3)]
         server.faults.append(Fault(404, body=b""))
         rest = list(profiles)
@@ -280,12 +280,12 @@ def test_source_api_fails_when_the_api_fails() -> None:
     with randomuser_server() as server:
         server.faults.append(Fault(404, body=b""))
         with pytest.raises(ProfileSourceError, match="HTTP 404"):
-            list(profiles_from(settings("api"), 5, StopRequest(), server.url))
+            list(profiles_from(settings("api"), 5, ProducerStop(), server.url))
 
 
 def test_offline_source_asks_no_server(capsys: pytest.CaptureFixture[str]) -> None:
     with randomuser_server() as server:
-        profiles = list(profiles_from(settings("offline"), 5, StopRequest(), server.url))
+        profiles = list(profiles_from(settings("offline"), 5, ProducerStop(), server.url))
 
     assert len(profiles) == 7
     assert server.requests == []

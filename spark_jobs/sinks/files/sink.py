@@ -78,7 +78,7 @@ class FilesSink(Sink):
 
     @property
     def family(self) -> str:
-        """Whose files they are, whichever part of the pipeline writes them."""
+        """The pipeline that the files belong to, whichever part of it writes them."""
         return self.pipeline.family
 
     def check(self) -> None:
@@ -101,9 +101,10 @@ class FilesSink(Sink):
             raise SinkRejected(
                 f"Files of {self.family} under `{self.settings.output_path}` are"
                 f" {', '.join(manifest.formats)}, OUTPUT_FORMAT is"
-                f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to the former; or"
-                f" fill another OUTPUT_PATH and use that, `{self._fill_another()}`; or delete what"
-                f" is stored with `{remedies.reset(self.family, self.settings)}`."
+                f" {','.join(self.settings.output_format)}. Set OUTPUT_FORMAT to"
+                f" {','.join(manifest.formats)}; or fill another OUTPUT_PATH and use that,"
+                f" `{self._fill_another()}`; or delete the stored data with"
+                f" `{remedies.reset(self.family, self.settings)}`."
             )
 
     def _fill_another(self) -> str:
@@ -181,7 +182,7 @@ class FilesSink(Sink):
         }
 
     def has_data(self) -> str | None:
-        """That there are files; of HDFS and S3 only Spark can tell."""
+        """Says that there are files; on HDFS and S3 only Spark can see them."""
         if not has_files(self.settings, self.pipeline):
             return None
         return f"`{self.settings.output_path}` holds files of {self.family}"
@@ -205,7 +206,7 @@ class FilesSink(Sink):
         return Totals(applied_batch(self.settings, self.pipeline), tables) if tables else None
 
     def notes(self) -> Iterator[str]:
-        """That the files have other formats than the setting."""
+        """Notes that the files' formats differ from the setting."""
         if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
             yield f"{differing}; set OUTPUT_FORMAT={formats} for the next job"
