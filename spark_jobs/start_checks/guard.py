@@ -197,7 +197,7 @@ class StartCheck:
             for held in filter(None, (sink.has_data() for sink in sinks)):
                 yield self._finding(
                     f"{held}, but there is neither a checkpoint nor a ledger of how they came"
-                    " there. Reading anew would count them twice.",
+                    " there. Reading again would count them twice.",
                     f"bring the checkpoint `{self.checkpoint.path}` and MongoDB's `batches` back",
                 )
 
