@@ -89,7 +89,7 @@ def test_counts_agree_with_cqlsh_and_mongosh(first_run: str) -> None:
 def test_second_run_with_the_same_seed_stores_nothing_twice(first_run: str) -> None:
     output = make_ok("run", *AMOUNTS)
 
-    assert "up already" in output
+    assert "already up at" in output
     for topic, sent in (("client_tickets", TICKETS), ("users_profiles", PROFILES)):
         before, after = columns_of(first_run, topic), columns_of(output, topic)
         assert int(after[2]) == 2 * sent
