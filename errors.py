@@ -4,10 +4,10 @@ MillraceError
 ├── SettingsError      a setting is missing or wrong
 ├── StackError         a service of the embedded stack cannot be prepared, started or stopped
 ├── ContractError      a schema file breaks its own rules
-├── DeliveryError      a producer could not hand everything to the broker; its source failed
+├── DeliveryError      a producer could not send everything to the broker; its source failed
 │                      (`ProfileSourceError`)
 ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
-└── SinkError          a store is away (`SinkUnavailable`) or refused a write (`SinkRejected`)
+└── SinkError          a store is down (`SinkUnavailable`) or refused a write (`SinkRejected`)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class MillraceError(Exception):
     """Root of all errors that Millrace raises for a user to read: what, why, what to do next.
 
     Attributes:
-        exit_code: With which the `millrace` command ends.
+        exit_code: Exit code of the `millrace` command.
     """
 
     exit_code: int = 1
@@ -32,7 +32,7 @@ class StackError(MillraceError):
 
 
 class EngineMissing(StackError):
-    """STACK asks for something that this machine does not have: another choice is needed."""
+    """STACK needs something that this machine does not have, so the user must choose."""
 
     exit_code = 2
 
@@ -42,11 +42,11 @@ class ContractError(MillraceError):
 
 
 class DeliveryError(MillraceError):
-    """A producer could not hand everything to the broker."""
+    """A producer could not send everything to the broker."""
 
 
 class JobError(MillraceError):
-    """A job must not start, or had to stop, to keep the accounts right."""
+    """A job must not start, or had to stop, so that no record is lost or counted twice."""
 
 
 class SinkError(MillraceError):
@@ -54,8 +54,8 @@ class SinkError(MillraceError):
 
 
 class SinkUnavailable(SinkError):
-    """The store cannot be reached: trying again later can help."""
+    """The store cannot be reached; a later retry can help."""
 
 
 class SinkRejected(SinkError):
-    """The store refused the write: someone has to change something first."""
+    """The store refused the write; a person must change something first."""

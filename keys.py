@@ -1,4 +1,4 @@
-"""The key of the digests: read from settings, or made once for the embedded stack."""
+"""The key of the digests: read from settings, or created once for the embedded stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from settings import Settings
 
 
 def load_pii_hash_key(settings: Settings) -> str | None:
-    """The key of the digests; the embedded stack makes one on first use.
+    """The key of the digests, which the embedded stack creates on first use.
 
     None in mode `sha256`, which needs no key.
 
@@ -36,7 +36,7 @@ def load_pii_hash_key(settings: Settings) -> str | None:
     key = path.read_text(encoding="utf-8").rstrip("\r\n")
     if not key:
         raise SettingsError(
-            f"PII_HASH_KEY: the key file `{path}` is empty. Put the former key into it; if there"
-            " was none yet, delete the file and a new key is made."
+            f"PII_HASH_KEY: the key file `{path}` is empty. Restore the former key in it; if there"
+            " was none, delete the file and a new key is created."
         )
     return key

@@ -1,1 +1,1 @@
-"""Tables of Cassandra: numbered CQL files and the one client that applies and counts them."""
+"""Cassandra's tables: numbered CQL files, and the client that applies and counts them."""

@@ -1,4 +1,4 @@
-"""How Cassandra is reached: login, TLS, consistency, and the words for what does not fit."""
+"""Access to Cassandra: login, TLS, consistency, and advice when a connection fails."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cassandra.query import dict_factory
 from settings import Settings
 
 REQUEST_TIMEOUT_SECONDS: Final = 30.0
-# What OpenSSL says of a certificate whose authority is not among the known ones.
+# OpenSSL's message for a certificate from an unknown authority.
 UNTRUSTED: Final = "certificate verify failed"
 
 
 def profile(settings: Settings) -> ExecutionProfile:
-    """Nodes of the local data centre, those that have a row first, and how many must answer."""
+    """Prefer local nodes that hold the row; the consistency says how many nodes must answer."""
     nearby = DCAwareRoundRobinPolicy(local_dc=settings.cassandra_local_datacenter)
     return ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(nearby),
@@ -30,11 +30,11 @@ def profile(settings: Settings) -> ExecutionProfile:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """How the servers prove who they are; None without TLS."""
+    """The TLS context that checks the servers' certificates; None without TLS."""
     if not settings.cassandra_ssl:
         return None
-    # The named authority alone, and no host names, as the connector does: nodes are known by
-    # addresses that their certificates seldom hold.
+    # Only the named authority and no host names, as in the connector: nodes are known by addresses,
+    # which their certificates seldom contain.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(settings.cassandra_ssl_ca_location)
@@ -42,7 +42,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def login(settings: Settings) -> PlainTextAuthProvider | None:
-    """User and password; None where none are set."""
+    """User and password; None if none are set."""
     if settings.cassandra_username is None or settings.cassandra_password is None:
         return None
     return PlainTextAuthProvider(
@@ -51,7 +51,7 @@ def login(settings: Settings) -> PlainTextAuthProvider | None:
 
 
 def unreachable(settings: Settings, error: Exception, timeout_seconds: float) -> str:
-    """What to say where no session came about, with the settings to correct."""
+    """The message for a failed connection, with the settings to correct."""
     causes = getattr(error, "errors", None)
     reason = "; ".join(str(cause) for cause in causes.values()) if causes else str(error)
     return (
@@ -62,16 +62,16 @@ def unreachable(settings: Settings, error: Exception, timeout_seconds: float) ->
 
 
 def advice(reason: str) -> str:
-    """Which settings to correct, from the driver's own words."""
+    """Which settings to correct, judged by the driver's message."""
     if UNTRUSTED in reason.lower():
         return (
-            "Its certificate is of no authority that this machine knows: set"
-            " CASSANDRA_SSL_CA_LOCATION to the PEM file of the right one."
+            "This machine does not know the authority that issued its certificate: set"
+            " CASSANDRA_SSL_CA_LOCATION to that authority's PEM file."
         )
     if "AuthenticationFailed" in reason or "credentials" in reason:
         return "Correct CASSANDRA_USERNAME and CASSANDRA_PASSWORD."
     return (
         "Start the stack with `make up`, or correct CASSANDRA_CONTACT_POINTS, CASSANDRA_PORT,"
-        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_SSL (whether it wants TLS), CASSANDRA_USERNAME,"
+        " CASSANDRA_LOCAL_DATACENTER, CASSANDRA_SSL (if it requires TLS), CASSANDRA_USERNAME,"
         " CASSANDRA_PASSWORD."
     )

@@ -1,4 +1,4 @@
-"""Talk to Cassandra: connect, create the tables, look at rows; `cql.scan` reads whole tables."""
+"""Cassandra's client: connect, create the tables, show rows; `cql.scan` reads whole tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from errors import SinkRejected, SinkUnavailable
 from settings import Settings
 
 CQL_FOLDER: Final = Path(__file__).resolve().parent
-# Version 5 is what Cassandra 4 and 5 speak; said outright, the driver need not try and warn.
+# Cassandra 4 and 5 speak version 5; naming it keeps the driver from trying others with a warning.
 PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 PROBE_TIMEOUT_SECONDS: Final = 2.0
@@ -36,7 +36,7 @@ TIMESTAMP: Final = "timestamp"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 
-# The driver logs each attempt and refused statement; what matters is in the errors raised here.
+# The driver logs every attempt and refused statement; the errors raised here say what matters.
 DRIVER_LOGGER: Final = logging.getLogger("cassandra")
 
 
@@ -90,12 +90,12 @@ def is_ready(settings: Settings) -> bool:
 
 
 def apply_tables(session: Session, settings: Settings) -> None:
-    """Create the keyspaces, tables and indexes of the numbered files here, where absent.
+    """Create missing keyspaces, tables and indexes from the numbered files in this folder.
 
-    A keyspace that is there is not asked for: some services let no user create one.
+    An existing keyspace is not created again, as some services let no user create one.
 
     Raises:
-        SinkUnavailable: the cluster went away meanwhile.
+        SinkUnavailable: the connection to the cluster was lost.
         SinkRejected: the cluster refused a statement.
     """
     factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
@@ -112,13 +112,13 @@ def select_rows(
     where: Mapping[str, object] | None = None,
     limit: int = 20,
 ) -> list[dict[str, Any]]:
-    """Rows of a table whose columns equal `where`; texts are taken as the column's type.
+    """Rows of a table whose columns equal `where`; text is converted to the column's type.
 
-    Times are UTC without saying so; one that no `datetime` can be is its number of milliseconds
-    since 1970, as text.
+    Times are naive and in UTC; a time outside the range of `datetime` is its number of
+    milliseconds since 1970, as text.
 
     Raises:
-        SinkRejected: the table cannot be asked that way, or a value does not fit its column.
+        SinkRejected: the table cannot be queried like that, or a value does not fit its column.
     """
     where = where or {}
     check_identifiers(keyspace, table, *where)
@@ -144,7 +144,7 @@ def select_rows(
     except (InvalidRequest, Unauthorized) as error:
         raise SinkRejected(
             f"Cassandra refused to read {keyspace}.{table} by {', '.join(where) or 'nothing'}:"
-            f" {error}. Give all columns of the table's partition key; cql/ shows them."
+            f" {error}. Give all columns of the table's partition key, which cql/ shows."
         ) from error
     except (NoHostAvailable, DriverException) as error:
         raise _unanswered(keyspace, table, error) from error
@@ -160,10 +160,10 @@ def _unanswered(keyspace: str, table: str, error: Exception) -> SinkUnavailable:
 def _partitions_of(
     session: Session, keyspace: str, table: str, where: Mapping[str, object]
 ) -> list[dict[str, object]] | None:
-    """The partitions, highest key first, where `where` names a part of the partition key only.
+    """The matching partitions, highest key first, if `where` has only part of the partition key.
 
-    None where Cassandra can answer `where` itself. Reads the keys of all partitions: meant for
-    looking at a table, not for programs.
+    None if Cassandra can answer `where` itself. It reads the keys of all partitions, which suits
+    showing a table but not programs.
     """
     metadata = session.cluster.metadata.keyspaces.get(keyspace)
     key = metadata.tables[table].partition_key if _has(metadata, table) else []
@@ -181,14 +181,14 @@ def _partitions_of(
 
 
 def _columns_of(session: Session, keyspace: str, table: str) -> dict[str, str]:
-    """Columns of a table with their types; none where the driver knows no such table."""
+    """Columns of a table with their types; none if the driver does not know the table."""
     metadata = session.cluster.metadata.keyspaces.get(keyspace)
     columns = metadata.tables[table].columns if _has(metadata, table) else {}
     return {name: column.cql_type for name, column in columns.items()}
 
 
 def _selected(columns: Mapping[str, str]) -> str:
-    """What to select: times as milliseconds, as the driver gives no row with a year above 9999."""
+    """The selection, with times as milliseconds: the driver cannot read a year above 9999."""
     return ", ".join(
         f"toUnixTimestamp({name}) AS {name}" if kind == TIMESTAMP else name
         for name, kind in columns.items()
@@ -196,12 +196,12 @@ def _selected(columns: Mapping[str, str]) -> str:
 
 
 def _as_stored(value: object) -> object:
-    """A value as `_selected` gives it back."""
+    """A value in the form that `_selected` returns."""
     return (value - EPOCH) // timedelta(milliseconds=1) if isinstance(value, datetime) else value
 
 
 def _as_read(row: dict[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    """A row with its times as such."""
+    """A row with milliseconds converted back to times."""
     return {
         name: _time(value) if columns.get(name) == TIMESTAMP and value is not None else value
         for name, value in row.items()
@@ -224,13 +224,13 @@ def _execute(session: Session, statement: str, origin: str) -> None:
         session.execute(statement, timeout=DDL_TIMEOUT_SECONDS)
     except (InvalidRequest, Unauthorized, SyntaxException, ConfigurationException) as error:
         raise SinkRejected(
-            f"Cassandra refused `{statement.splitlines()[0]}` of cql/{origin}: {error}."
+            f"Cassandra refused `{statement.splitlines()[0]}` from cql/{origin}: {error}."
             " The tables need Cassandra 5.0 and a user who may create keyspaces."
         ) from error
     except (NoHostAvailable, DriverException) as error:
         raise SinkUnavailable(
-            f"Cassandra did not finish a statement of cql/{origin}: {error}."
-            " Running the command again is safe."
+            f"Cassandra did not finish a statement from cql/{origin}: {error}."
+            " It is safe to run the command again."
         ) from error
 
 
@@ -246,16 +246,16 @@ def _as_type(value: object, type_name: str, column: str) -> object:
         return int(value) if type_name in {"int", "bigint"} else value
     except ValueError:
         raise SinkRejected(
-            f"`{column}` takes a {type_name}, which the given value is not."
+            f"`{column}` takes a {type_name}, but the given value is not one."
             " Examples: 2026-11-22T14:00:00Z for a timestamp, 7 for an int."
         ) from None
 
 
 def check_identifiers(*names: str) -> None:
-    """Refuse names that cannot stand in a statement as they are.
+    """Refuse names that cannot be used in a statement without quotes.
 
     Raises:
-        SinkRejected: one of them is no plain identifier.
+        SinkRejected: one of them is not a plain identifier.
     """
     for name in names:
         if not IDENTIFIER.match(name):

@@ -1,4 +1,4 @@
-"""Reads whole tables, in parts that no time-out cuts short."""
+"""Reads whole tables in parts that are small enough not to time out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNT_SLICES: Final = 32
 
 
 def count_rows(session: Session, keyspace: str, table: str) -> int:
-    """Exact number of rows; takes a slice of the token ring at a time, so that none times out.
+    """Exact number of rows, counted in slices of the token ring so that no query times out.
 
     Raises:
         SinkRejected: there is no such table.
@@ -38,7 +38,7 @@ def count_rows(session: Session, keyspace: str, table: str) -> int:
 def ids_of_times_beyond(
     session: Session, keyspace: str, table: str, id_column: str, most_ms: int
 ) -> Iterator[str]:
-    """Ids of rows with a time further from 1970 than that many milliseconds; reads every row.
+    """Ids of rows with a time more than `most_ms` milliseconds from 1970; reads every row.
 
     Raises:
         SinkRejected: there is no such table.
@@ -69,7 +69,7 @@ def token_slices(count: int) -> list[tuple[int, int]]:
 
 
 def _table(session: Session, keyspace: str, table: str) -> Any:
-    """What the cluster says of a table at this moment."""
+    """The cluster's current metadata of a table."""
     check_identifiers(keyspace, table)
     try:
         session.cluster.refresh_table_metadata(keyspace, table)

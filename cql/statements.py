@@ -1,4 +1,4 @@
-"""Take CQL files apart into statements."""
+"""Splits CQL files into statements."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-# One token of CQL, as far as a statement's end depends on it: comments, quoted text ('' and ""
-# stand for the quote itself), $$-quoted text, the end of a statement, anything else.
+# The tokens that matter for a statement's end: comments, quoted text ('' and "" are the quote
+# itself), $$-quoted text, the end of a statement, anything else.
 TOKEN: Final = re.compile(
     r"""
       (?P<comment> --[^\n]* | //[^\n]* | /\*.*?(?:\*/|\Z) )
@@ -30,7 +30,7 @@ def split_statements(script: str) -> Iterator[str]:
                 yield statement.strip()
             statement = ""
         elif token["comment"]:
-            # A comment separates words as a blank does.
+            # A comment separates words like a blank.
             statement += "\n"
         else:
             statement += token[0]
@@ -39,9 +39,9 @@ def split_statements(script: str) -> Iterator[str]:
 
 
 def with_replication(statement: str, replication_factor: int, datacenter: str) -> str:
-    """The statement with other copies in its keyspace options, if it has them.
+    """The statement with this replication in its keyspace options, if it has any.
 
-    One copy lies in whichever data centre there is, several in the named one.
+    A single copy may be in any data centre, several copies are in the named one.
     """
     where = "replication_factor" if replication_factor == 1 else datacenter.replace("'", "''")
     return REPLICATION.sub(lambda _: f"'{where}': {replication_factor}", statement)

@@ -1,6 +1,6 @@
-"""The tables of Cassandra: as the numbered files declare them, and where those that are differ.
+"""Cassandra's tables: as the numbered files declare them, and how existing ones differ.
 
-What is there the driver says, from its metadata; nothing is changed.
+Existing tables are read from the driver's metadata; nothing is changed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ COLUMN: Final = re.compile(r"^ +([a-z_]+) +([a-z]+),", re.MULTILINE)
 KEY: Final = re.compile(r"PRIMARY KEY \((?:\(([^)]*)\)|(\w+))(?:, ([^)]*))?\)")
 DESCENDING: Final = re.compile(r"(\w+) DESC")
 INDEX: Final = re.compile(r"CREATE INDEX IF NOT EXISTS (\w+) ON (\w+)\.(\w+)")
-# Keyspace -> the pipeline whose tables it holds.
+# Keyspace -> the pipeline that its tables belong to.
 PIPELINES: Final = {"support": "tickets", "usersprofilespace": "profiles"}
 
 
 @dataclass(frozen=True)
-class Shape:
-    """One table: its columns with their types, its key with the order of each part, its indexes.
+class CassandraShape:
+    """One table's columns with their types, its key with the order of each part, its indexes.
 
-    `key` holds `(column, kind, order)`, kind and order in the words of `system_schema.columns`.
+    `key` holds `(column, kind, order)`; kind and order are values of `system_schema.columns`.
     """
 
     columns: Mapping[str, str]
@@ -44,7 +44,7 @@ class Shape:
 
     @property
     def key_text(self) -> str:
-        """The key for people: `((team, hour), created_at DESC, ticket_id ASC)`."""
+        """The key as text: `((team, hour), created_at DESC, ticket_id ASC)`."""
         partition = ", ".join(name for name, kind, _ in self.key if kind == "partition_key")
         rest = [f"{name} {order.upper()}" for name, kind, order in self.key if kind == "clustering"]
         return f"({', '.join([f'({partition})', *rest])})"
@@ -52,23 +52,23 @@ class Shape:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a table is not as declared; `is_absent` where `make up` would create it."""
+    """A difference from the declaration; `is_absent` if `make up` would create what is missing."""
 
     text: str
     is_absent: bool = False
 
 
 @cache
-def declared() -> dict[str, Shape]:
-    """Every table of the numbered files, by `keyspace.table`."""
-    shapes: dict[str, Shape] = {}
+def declared() -> dict[str, CassandraShape]:
+    """Every table in the numbered files, by `keyspace.table`."""
+    shapes: dict[str, CassandraShape] = {}
     for path in sorted(CQL_FOLDER.glob("[0-9]*.cql")):
         for statement in split_statements(path.read_text(encoding="utf-8")):
             if found := TABLE.match(statement):
                 keyspace, name, body, options = found.groups()
                 key = _key(body, set(DESCENDING.findall(options)))
                 columns = dict(COLUMN.findall(body))
-                shapes[f"{keyspace}.{name}"] = Shape(columns, key, origin=path.name)
+                shapes[f"{keyspace}.{name}"] = CassandraShape(columns, key, origin=path.name)
             elif found := INDEX.match(statement):
                 index, keyspace, name = found.groups()
                 shape = shapes[f"{keyspace}.{name}"]
@@ -77,7 +77,7 @@ def declared() -> dict[str, Shape]:
 
 
 def keyspaces() -> list[str]:
-    """The keyspaces of the numbered files."""
+    """The keyspaces in the numbered files."""
     files = sorted(CQL_FOLDER.glob("[0-9]*.cql"))
     return [name for path in files for name in KEYSPACE.findall(path.read_text(encoding="utf-8"))]
 
@@ -92,8 +92,8 @@ def _key(body: str, descending: set[str]) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def present(session: Session, names: Collection[str]) -> dict[str, Shape]:
-    """Those of the named tables (`keyspace.table`) that there are, as the cluster has them now.
+def present(session: Session, names: Collection[str]) -> dict[str, CassandraShape]:
+    """The named tables (`keyspace.table`) that exist, as the cluster has them now.
 
     Raises:
         SinkUnavailable: the cluster did not answer.
@@ -113,8 +113,8 @@ def present(session: Session, names: Collection[str]) -> dict[str, Shape]:
     }
 
 
-def _shape(table: TableMetadata) -> Shape:
-    return Shape(
+def _shape(table: TableMetadata) -> CassandraShape:
+    return CassandraShape(
         {name: column.cql_type for name, column in table.columns.items()},
         (
             *((part.name, "partition_key", "none") for part in table.partition_key),
@@ -127,24 +127,26 @@ def _shape(table: TableMetadata) -> Shape:
     )
 
 
-def differences(wanted: Mapping[str, Shape], found: Mapping[str, Shape]) -> Iterator[Difference]:
-    """What keeps records from being written or found; columns besides are nobody's business here.
+def differences(
+    wanted: Mapping[str, CassandraShape], found: Mapping[str, CassandraShape]
+) -> Iterator[Difference]:
+    """Differences that keep records from being written or found; extra columns do no harm.
 
-    Missing columns can be added, another type or key cannot: such a table must be made anew.
+    Missing columns can be added, but a different type or key needs the table created again.
     """
     if absent := [name for name in wanted if name not in found]:
-        yield Difference(f"no table {', '.join(absent)}: `make up` creates what is absent", True)
+        yield Difference(f"no table {', '.join(absent)}: `make up` creates what is missing", True)
     for name, shape in wanted.items():
         if there := found.get(name):
             yield from _differences(name, shape, there)
 
 
-def _differences(name: str, wanted: Shape, there: Shape) -> Iterator[Difference]:
+def _differences(name: str, wanted: CassandraShape, there: CassandraShape) -> Iterator[Difference]:
     missing = {c: kind for c, kind in wanted.columns.items() if c not in there.columns}
     if wanted.key != there.key:
         yield Difference(
             f"the key of {name} is {there.key_text}, {_file(wanted)} says {wanted.key_text}:"
-            f" {_anew(name)}"
+            f" {_create_again(name)}"
         )
     elif missing:
         added = ", ".join(f"{column} {kind}" for column, kind in missing.items())
@@ -155,18 +157,18 @@ def _differences(name: str, wanted: Shape, there: Shape) -> Iterator[Difference]
     for column, kind in wanted.columns.items():
         if (other := there.columns.get(column, kind)) != kind:
             yield Difference(
-                f"{name}.{column} is {other}, {_file(wanted)} says {kind}: {_anew(name)}"
+                f"{name}.{column} is {other}, {_file(wanted)} says {kind}: {_create_again(name)}"
             )
     if absent := wanted.indexes - there.indexes:
         yield Difference(f"no index {', '.join(sorted(absent))}: `make up` creates it", True)
 
 
-def _file(shape: Shape) -> str:
+def _file(shape: CassandraShape) -> str:
     return f"cql/{shape.origin}"
 
 
-def _anew(name: str) -> str:
+def _create_again(name: str) -> str:
     keyspace = name.partition(".")[0]
     drop = remedies.cqlsh(f"DROP TABLE {name}")
     reset = remedies.reset(PIPELINES.get(keyspace, keyspace))
-    return f"`{drop} && {reset}` makes it again, and the next job fills it"
+    return f"`{drop} && {reset}` creates it again, and the next job fills it"

@@ -2,5 +2,5 @@
 
 from runtime.surroundings import drop_shadows
 
-# Before anything that PYTHONPATH could hold another of.
+# Before any import that a module on PYTHONPATH could shadow.
 drop_shadows()

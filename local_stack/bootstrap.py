@@ -1,6 +1,6 @@
-"""Make or repair `.venv`: `make` calls this before every command; when all is well it ends at once.
+"""Make or repair `.venv`: `make` runs this before every command; it ends at once if all is well.
 
-It is a script of its own, on the standard library alone, and its syntax is that of Python 3.6: an
+It is a separate script that needs only the standard library and has the syntax of Python 3.6: an
 older or newer `python3` must get far enough to find a supported one or to say what is missing.
 """
 
@@ -18,35 +18,35 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAMP_NAME = "millrace-stamp.json"
-# For the jobs; for the embedded stack too; for tests and linters too.
+# For the jobs; with the embedded stack; with tests and linters. Each includes the one before.
 JOBS_LOCK, LOCK, DEV_LOCK = LOCKS = (
     "requirements.lock",
     "requirements-embedded.lock",
     "requirements-dev.lock",
 )
 # Measured: .venv 0.65 GB, PySpark's build and pip's cache 0.75 GB more; then Java 0.06, jars 0.2
-# (and as much in the Ivy cache), shells 0.4, and room for the services' data.
+# (and as much in the Ivy cache), shells 0.4, and space for the services' data.
 VENV_BYTES = 1400 * 1000 * 1000
 LATER_BYTES = 1100 * 1000 * 1000
-# A virtual environment refuses `:`, setuptools replaces `$x` and `{x}`, the others end a quotation.
+# A virtual environment refuses `:`, setuptools replaces `$x` and `{x}`, the others break quoting.
 UNUSABLE = ':${}"`\\'
 PROGRESS_SECONDS = 10
 FAILURE_LINES = 15
-# Raised when the steps below change, so that older set-ups are done again.
+# Increase it when the steps below change, so that existing set-ups are repeated.
 STEPS_VERSION = 1
 
 
 class BootstrapError(Exception):
-    """The set-up cannot go on; the text says what happened, why, and what to do."""
+    """The set-up cannot continue; the text says what happened, why, and what to do."""
 
 
 def main(arguments: "list[str]") -> int:
     """Set up the virtual environment; `--dev` adds what tests and linters need.
 
     `--jobs-only` leaves out what only the embedded stack starts. `--packages-only` leaves out the
-    project itself: a layer of an image that lasts until the lock file changes.
+    project itself: an image layer that stays valid until the lock file changes.
     """
-    # Packages that are found there would count as installed here, and pip would run with them.
+    # pip would count packages found there as installed here, and run with them.
     for name in ("PYTHONHOME", "PYTHONPATH"):
         os.environ.pop(name, None)
     lock = LOCK
@@ -55,7 +55,7 @@ def main(arguments: "list[str]") -> int:
     elif "--jobs-only" in arguments:
         lock = JOBS_LOCK
     try:
-        # `make` has held Ctrl-C back until it ends in no traceback.
+        # `make` blocks Ctrl-C until it can no longer cause a traceback.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         check_place(ROOT)
         ensure_python()
@@ -68,8 +68,8 @@ def main(arguments: "list[str]") -> int:
         return 1
     except OSError as error:
         sys.stderr.write(
-            f"set-up: {error}. The set-up writes into `{ROOT}` and the temporary folder: see that"
-            " there is room, and that this user may write there; then run the command again.\n"
+            f"set-up: {error}. The set-up writes into `{ROOT}` and the temporary folder: check that"
+            " there is space and that this user may write there; then run the command again.\n"
         )
         return 1
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def supported_versions(pyproject: str) -> "list[tuple[int, int]]":
 
 
 def ensure_python() -> None:
-    """Go on under a supported Python: this one, or one found on PATH.
+    """Continue under a supported Python: this one, or one found on PATH.
 
     Raises:
         BootstrapError: there is none.
@@ -98,20 +98,20 @@ def ensure_python() -> None:
         return
     for version in versions:
         path = shutil.which(f"python{dotted(version)}")
-        # A name alone proves nothing: version managers leave launchers of absent versions.
+        # The name alone proves nothing: version managers keep launchers for absent versions.
         if path and python_version(path) == version:
             say(f"Python {dotted(here)} is not supported; using {path}")
-            os.execv(path, [path, *sys.argv])  # noqa: S606 - no shell is wanted
+            os.execv(path, [path, *sys.argv])  # noqa: S606 - no shell needed
     names = " or ".join(dotted(version) for version in versions)
     raise BootstrapError(
         f"Millrace needs Python {names}, but `{sys.executable}` is {dotted(here)} and PATH has no"
-        " other.\nInstall one (Debian: `apt install python3.11 python3.11-venv`), or name it:"
+        " other.\nInstall one (Debian: `apt install python3.11 python3.11-venv`), or give its path:"
         " `PYTHON=/path/to/python3.11 make …`."
     )
 
 
 def dotted(version: "tuple[int, ...]") -> str:
-    """A version as people write it, such as 3.11."""
+    """A version as text, such as 3.11."""
     return ".".join(str(part) for part in version)
 
 
@@ -127,28 +127,28 @@ def python_version(path: str) -> "tuple[int, int] | None":
 
 
 def check_place(root: str) -> None:
-    """Refuse a folder in whose name pip and virtual environments take characters for their own.
+    """Refuse a folder whose name has characters with a meaning for pip or virtual environments.
 
     Raises:
-        BootstrapError: names them.
+        BootstrapError: names the characters.
     """
     found = sorted({each for each in root if each in UNUSABLE or ord(each) < 32})
     if found:
         raise BootstrapError(
-            f"the checkout's folder {root!a} has {' '.join(map(ascii, found))} in its name,"
-            " with which pip and virtual environments do not work. Move it to another folder."
+            f"the checkout's folder {root!a} has {' '.join(map(ascii, found))} in its name, which"
+            " pip or virtual environments cannot handle. Move it to another folder."
         )
 
 
 def ensure_environment(lock: str, root: str = ROOT) -> None:
-    """Bring `.venv` to at least what the lock file says; a stamp says that it is there already.
+    """Install at least what the lock file says into `.venv`, unless its stamp says it is done.
 
     Raises:
         BootstrapError: no venv module, no space, or pip failed.
     """
     if is_current(root, lock):
         return
-    # The folder itself is the lock: two commands at once must not write the same environment.
+    # The folder itself is the lock, so that only one command at a time writes the environment.
     descriptor = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -159,7 +159,7 @@ def ensure_environment(lock: str, root: str = ROOT) -> None:
 
 
 def is_current(root: str, lock: str) -> bool:
-    """Whether the stamp in `.venv` is of this place and of this lock file, or of a larger one."""
+    """Whether the stamp in `.venv` is for this folder and this lock file or a larger one."""
     try:
         with open(os.path.join(root, ".venv", STAMP_NAME), encoding="utf-8") as file:
             stamp = json.load(file)
@@ -171,7 +171,7 @@ def is_current(root: str, lock: str) -> bool:
 
 
 def fingerprint(root: str, lock: str) -> str:
-    """Hash of all that the environment follows from; scripts in it hold the checkout's path."""
+    """Hash of everything that determines the environment; its scripts contain the folder's path."""
     digest = hashlib.sha256(f"{STEPS_VERSION}\n{root}\n".encode())
     for name in ("pyproject.toml", lock):
         with open(os.path.join(root, name), "rb") as file:
@@ -184,7 +184,7 @@ def _set_up(root: str, lock: str) -> None:
     venv = os.path.join(root, ".venv")
     python = os.path.join(venv, "bin", "python")
     stamp_path = os.path.join(venv, STAMP_NAME)
-    # Until the last step is done nothing may say that it is.
+    # Until the last step is done, nothing may say that it is.
     if os.path.exists(stamp_path):
         os.unlink(stamp_path)
     install_packages(root, lock)
@@ -197,7 +197,7 @@ def _set_up(root: str, lock: str) -> None:
 
 
 def install_packages(root: str, lock: str) -> None:
-    """Make `.venv` if need be and install what the lock file says.
+    """Make `.venv` if necessary and install what the lock file says.
 
     Raises:
         BootstrapError: no venv module, no space, or pip failed.
@@ -209,8 +209,8 @@ def install_packages(root: str, lock: str) -> None:
         check_space(root)
         say(f"making .venv with Python {dotted(sys.version_info[:2])}")
         make_venv(venv)
-    say(f"installing {lock} (the first time: 400 MB to fetch, some minutes)")
-    # PySpark comes as source; its build takes the pinned setuptools instead of fetching any.
+    say(f"installing {lock} (the first time: a download of 400 MB, some minutes)")
+    # PySpark comes as source; its build uses the pinned setuptools instead of downloading one.
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(locked_requirement(_read(lock, root), "setuptools"))
         file.flush()
@@ -219,7 +219,7 @@ def install_packages(root: str, lock: str) -> None:
 
 
 def check_space(root: str) -> None:
-    """Refuse to begin what cannot end.
+    """Refuse to start a set-up for which the disk is too small.
 
     Raises:
         BootstrapError: the disk has too little free space.
@@ -235,13 +235,13 @@ def check_space(root: str) -> None:
 
 
 def make_venv(venv: str) -> None:
-    """Make an empty virtual environment with pip, by `venv` or else by `virtualenv`.
+    """Make an empty virtual environment with pip, with `venv` or else `virtualenv`.
 
     Raises:
         BootstrapError: neither works here.
     """
     ways = []
-    # Debian has `venv` without `ensurepip` until a package is added.
+    # Debian's `venv` has no `ensurepip` until a package is installed.
     if _succeeds([sys.executable, "-c", "import ensurepip, venv"]):
         ways.append([sys.executable, "-m", "venv", "--clear", venv])
     if _succeeds([sys.executable, "-m", "virtualenv", "--version"]):
@@ -265,7 +265,7 @@ def locked_requirement(lock: str, name: str) -> str:
     """One package of a lock file, with its hashes."""
     found = re.search(rf"^{re.escape(name)}==.*\n(?:[ \t]+.*\n?)*", lock, re.MULTILINE)
     if not found:
-        raise BootstrapError(f"the lock file has no `{name}`; `make lock` writes it anew.")
+        raise BootstrapError(f"the lock file has no `{name}`; `make lock` writes it again.")
     return found.group(0)
 
 
@@ -282,19 +282,19 @@ def pip(python: str, arguments: "list[str]", root: str) -> None:
         tail = "\n  ".join(lines[-FAILURE_LINES:])
         raise BootstrapError(
             f"pip could not install the packages (exit code {status}). Its last lines:\n  {tail}\n"
-            "If they tell of connections: check that this machine reaches its package index (proxy:"
-            " HTTPS_PROXY, PIP_INDEX_URL), then run the command again; what has arrived is kept."
+            "If they mention connections, check that this machine reaches its package index (proxy:"
+            " HTTPS_PROXY, PIP_INDEX_URL), then run the command again; downloaded files are kept."
         )
 
 
 def run_showing_progress(
     command: "list[str]", label: str, folder: str = ROOT
 ) -> "tuple[int, list[str]]":
-    """Run a command with its output held back; now and then say what it is at."""
-    # A personal configuration may ask for --user, which no virtual environment allows.
+    """Run a command, collect its output, and report progress now and then."""
+    # A personal configuration may request --user, which virtual environments do not allow.
     environment = dict(os.environ, PIP_USER="0", PYTHONUNBUFFERED="1")
     lines = []  # type: list[str]
-    started = told = time.time()
+    started = reported = time.time()
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -308,14 +308,14 @@ def run_showing_progress(
         for line in process.stdout or ():
             lines.append(line.rstrip())
             now = time.time()
-            if now - told >= PROGRESS_SECONDS and line.strip():
+            if now - reported >= PROGRESS_SECONDS and line.strip():
                 say(f"  {label}, {now - started:.0f} s: {line.strip()[:70]}")
-                told = now
+                reported = now
     return process.returncode, lines
 
 
 def say(text: str) -> None:
-    """One line for the user, at once."""
+    """Show a line to the user at once."""
     sys.stderr.write(f"set-up: {text}\n")
     sys.stderr.flush()
 

@@ -1,4 +1,4 @@
-"""Cassandra: one node, started for a single machine, with storage-attached indexes."""
+"""Cassandra: one node, configured for a single machine, with storage-attached indexes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from runtime.java import Java
 from runtime.versions import pinned
 from settings import Settings
 
-# Batches of several partitions are meant (see spark_jobs/sinks/cassandra.py): Cassandra would warn
-# of nearly each of them, in its log and in its answer. It refuses those over 50 KiB, as before.
+# Batches of several partitions are intended (see spark_jobs/sinks/cassandra.py); by default
+# Cassandra would warn about nearly all of them. It still refuses those over 50 KiB.
 CONFIGURATION: Final = """cluster_name: millrace
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 num_tokens: 1
@@ -44,7 +44,7 @@ batch_size_warn_threshold: 50KiB
 unlogged_batch_across_partitions_warn_threshold: 10000
 """
 
-# Java refuses to start with two, and JAVA_TOOL_OPTIONS may name another one.
+# Java refuses to start with two collectors, and JAVA_TOOL_OPTIONS may name another one.
 COLLECTOR: Final = (
     *("-XX:+IgnoreUnrecognizedVMOptions", "-XX:-UseG1GC", "-XX:-UseSerialGC", "-XX:-UseZGC"),
     *("-XX:-UseShenandoahGC", "-XX:+UseParallelGC"),
@@ -64,7 +64,7 @@ LOGBACK: Final = r"""<configuration>
 </configuration>
 """
 
-# What Cassandra 5.0 reaches inside Java 17 (its own conf/jvm17-server.options).
+# What Cassandra 5.0 uses inside Java 17 (its own conf/jvm17-server.options).
 EXPORTS: Final = (
     *("java.base/jdk.internal.misc", "java.base/jdk.internal.ref", "java.base/sun.nio.ch"),
     *("java.management.rmi/com.sun.jmx.remote.internal.rmi", "java.rmi/sun.rmi.registry"),
@@ -103,12 +103,12 @@ class Cassandra(Service):
 
     @property
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
         return f"Apache Cassandra {pinned('jars', 'cassandra')[0].rpartition(':')[2]}"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Write the configuration."""
-        # A text of JSON is one of YAML.
+        # JSON strings are valid YAML.
         folders = {name: json.dumps(str(self._config(name))) for name in FOLDERS}
         write_whole(self._config("cassandra.yaml"), CONFIGURATION.format(**folders, **ports))
         write_whole(self._config("logback.xml"), LOGBACK)
@@ -127,18 +127,18 @@ class Cassandra(Service):
 
     def _options(self) -> list[str]:
         return [
-            # On one machine throughput counts: G1, made for short pauses of large heaps, took a
-            # quarter more of the processors for the same writes.
+            # On one machine throughput counts: G1, made for short pauses with large heaps, takes a
+            # quarter more processor time for the same writes.
             *("-Xms512m", "-Xmx1g", *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:HeapDumpPath={self.data_path}",
-            # Its JNA and Netty would otherwise unpack libraries into the system's temporary folder.
+            # JNA and Netty would otherwise unpack libraries into the system's temporary folder.
             f"-Djava.io.tmpdir={self._config('tmp', make=True)}",
             f"-Dcassandra.config={self._config('cassandra.yaml').as_uri()}",
             f"-Dcassandra.storagedir={self.data_path}",
             f"-Dlogback.configurationFile={self._config('logback.xml').as_uri()}",
             *("-Dcassandra-foreground=yes", "-Djdk.attach.allowAttachSelf=true"),
-            # A single node has nobody to wait for.
+            # A single node need not wait for others.
             *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
             *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS),
             *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENS),
@@ -154,5 +154,5 @@ class Cassandra(Service):
 
 
 def _quoted(option: str) -> str:
-    """An option as a line of a Java argument file, blanks in paths kept."""
+    """An option quoted for a Java argument file, so that paths may have blanks."""
     return '"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"'

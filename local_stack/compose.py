@@ -16,8 +16,8 @@ from local_stack.secret_files import secrets_folder
 from settings import PROJECT_ROOT, Settings
 
 COMPOSE_FILE: Final = PROJECT_ROOT / "docker" / "compose.yaml"
-# What `up` starts: programs of this machine use them. Spark, producers and jobs as containers have
-# profiles, which docs/deployment.md names.
+# The services that `up` starts for programs on this machine. Spark, producers and jobs run as
+# containers by profile; see docs/deployment.md.
 SERVICES: Final = ("kafka", "console", "cassandra", "mongodb")
 PROBE_SECONDS: Final = 60.0
 
@@ -37,7 +37,7 @@ def up(settings: Settings, report: Report = print) -> None:
 
 
 def down(settings: Settings, report: Report = print) -> None:
-    """Stop the containers, those of all profiles too; their volumes stay.
+    """Stop the containers of all profiles; their volumes stay.
 
     Raises:
         EngineMissing: no Docker, no Compose or no engine.
@@ -62,17 +62,17 @@ def _compose(settings: Settings, *arguments: str, report: Report) -> None:
 
 
 def check_engine() -> None:
-    """See that Compose can be used here.
+    """Check that Compose can be used here.
 
     Raises:
-        EngineMissing: no Docker, no Compose or no engine; has the choices.
+        EngineMissing: no Docker, no Compose or no engine; lists the choices.
     """
     if reason := what_is_missing():
         raise EngineMissing(_no_docker(reason))
 
 
 def what_is_missing(seconds: float = PROBE_SECONDS) -> str | None:
-    """What keeps Compose from being used on this machine; None where nothing does."""
+    """Why Compose cannot be used on this machine; None if it can."""
     docker = shutil.which("docker")
     if docker is None:
         return "there is no `docker` command on PATH"
@@ -115,7 +115,7 @@ def _no_docker(reason: str) -> str:
         f"STACK=docker cannot be used: {reason}. Choices:\n"
         "  - install or start Docker with its Compose plug-in (https://docs.docker.com/engine),"
         " then run the command again\n"
-        "  - STACK=embedded: the same services as processes of this machine, without Docker or"
+        "  - STACK=embedded: the same services as processes on this machine, without Docker or"
         " root\n"
         "  - STACK=external: services that run elsewhere, at the addresses in the settings"
     )

@@ -1,7 +1,7 @@
-"""HDFS: a NameNode and a DataNode, from Hadoop's jars, started where `SERVICES=+hdfs` asks for it.
+"""HDFS: a NameNode and a DataNode from Hadoop's jars, started if `SERVICES=+hdfs` asks for them.
 
-Everything listens on loopback, one copy of each block. Both write their own configuration, the
-same for both and for clients: `MILLRACE_HOME/data/hdfs/core-site.xml`.
+Everything listens on loopback; each block has one copy. Servers and clients share the configuration
+in `MILLRACE_HOME/data/hdfs/core-site.xml`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log4j.appender.stdout.layout.ConversionPattern=%d{ISO8601} %p %m (%c)%n
 
 
 class _HadoopService(Service):
-    """What the two have in common: the class path, a folder of configuration."""
+    """What both servers share: the class path and a folder with the configuration."""
 
     main_class: str
 
@@ -43,7 +43,7 @@ class _HadoopService(Service):
 
     @property
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
         return f"Apache Hadoop {pinned('jars', 'hdfs')[0].rpartition(':')[2]}"
 
     def command(self) -> list[str]:
@@ -55,16 +55,16 @@ class _HadoopService(Service):
             raise StackError(f"{self.name} cannot start without Java; `up` finds one first.")
         scratch = self.data_path / "tmp"
         scratch.mkdir(parents=True, exist_ok=True)
-        # Its configuration, in the folder where it runs.
+        # The working folder has the configuration.
         path = f".:{class_path(self.settings, 'hdfs')}"
         command = [str(self.java.executable), *self.java.options, "-Xmx256m"]
         return [*command, f"-Djava.io.tmpdir={scratch}", "-cp", path, *arguments]
 
     def _place(self, name: str) -> str:
-        """A folder as its configuration has it.
+        """A folder's address for the configuration.
 
-        A DataNode takes `%20` of it for a format. Where this one would have such signs it goes by
-        the folder in which the process runs.
+        A DataNode treats `%20` in it as a format, so a folder whose address has such escapes is
+        named relative to the process's working folder.
         """
         path = self.data_path / name
         is_plain = path.as_uri() == f"file://{path}"
@@ -78,7 +78,7 @@ class _HadoopService(Service):
 
 
 class HdfsNameNode(_HadoopService):
-    """The NameNode: the tree of folders and files, and the port of the clients."""
+    """The NameNode: keeps the tree of folders and files, and has the clients' port."""
 
     name = "hdfs"
     port_setting = "HDFS_PORT"
@@ -100,7 +100,7 @@ class HdfsNameNode(_HadoopService):
                 "dfs.namenode.safemode.extension": "0",
                 "dfs.namenode.datanode.registration.ip-hostname-check": "false",
                 "dfs.replication": "1",
-                # Reachable from this machine only, where any user may stop it anyway.
+                # It is reachable only from this machine.
                 "dfs.permissions.enabled": "false",
             }
         )
@@ -108,13 +108,13 @@ class HdfsNameNode(_HadoopService):
             self._format()
 
     def is_ready(self) -> bool:
-        """Whether the NameNode answers; the DataNode tells when blocks can be written."""
+        """Whether the NameNode answers; the DataNode's check covers writing blocks."""
         return name_node_info(self) is not None
 
     def _format(self) -> None:
         self.run_to_its_end(
             self._java(NAME_NODE, "-format", "-nonInteractive"),
-            "or remove that folder and `hdfs-datanode` next to it, and with them every file on"
+            "or remove that folder and `hdfs-datanode` next to it, which deletes every file on"
             " HDFS, and run the command again.",
         )
 
@@ -145,13 +145,13 @@ class HdfsDataNode(_HadoopService):
         )
 
     def is_ready(self) -> bool:
-        """Whether the NameNode knows it and takes writes."""
+        """Whether the NameNode knows this DataNode and accepts writes."""
         info = name_node_info(HdfsNameNode(self.settings))
         return bool(info and json.loads(info["LiveNodes"]) and not info["Safemode"])
 
 
 def name_node_info(name_node: HdfsNameNode) -> dict[str, Any] | None:
-    """What the NameNode tells of itself, None where it does not answer."""
+    """The NameNode's status, None if it does not answer."""
     port = name_node.record().get("ports", {}).get("web")
     if port is None:
         return None

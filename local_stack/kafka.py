@@ -23,9 +23,10 @@ from settings import Settings
 
 PROBE_TIMEOUT_SECONDS: Final = 2
 
-# message.max.bytes stays Kafka's own (1 MiB): it is only the default of topics, and a dead-letter
-# topic sets its larger max.message.bytes itself. Nothing ages out: Kafka counts by the messages'
-# own time, so old ones could be gone before a job has read them; `make reset TOPICS=1` makes room.
+# message.max.bytes stays at Kafka's default (1 MiB): it is only the topics' default, and a
+# dead-letter topic sets its own larger max.message.bytes. Nothing ages out: Kafka goes by the
+# messages' timestamps, so old ones could be gone before a job reads them. `make reset TOPICS=1`
+# frees space.
 SERVER_PROPERTIES: Final = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -71,14 +72,14 @@ class Kafka(Service):
 
     @property
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
         return f"Apache Kafka {pinned('jars', 'kafka')[0].rpartition(':')[2]}"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Write the configuration; format the data folder once.
 
-        Paths in it are relative to the data folder, where the broker runs: it splits them at commas
-        and takes backslashes away.
+        Paths in it are relative to the data folder, in which the broker runs, because the broker
+        splits paths at commas and removes backslashes.
         """
         write_whole(self._config("server.properties"), SERVER_PROPERTIES.format(**ports))
         write_whole(self._config("log4j.properties"), LOG4J_PROPERTIES)
@@ -91,7 +92,7 @@ class Kafka(Service):
 
     def is_ready(self) -> bool:
         """Whether the broker lists its topics and knows a controller."""
-        # Log level 0: while the broker starts, refused connections are no news.
+        # Log level 0: while the broker starts, refused connections are expected.
         options = self.settings.kafka_client_options() | {"log_level": "0"}
         client = AdminClient({**options, "error_cb": lambda error: None})
         try:
@@ -103,8 +104,8 @@ class Kafka(Service):
         arguments = ("format", "--cluster-id", new_cluster_id(), "--ignore-formatted", "--config")
         self.run_to_its_end(
             self._java("kafka.tools.StorageTool", *arguments, self._config("server.properties")),
-            f"or remove the folder `{self.data_path}`, and with it every topic and message, and run"
-            " the command again.",
+            f"or remove the folder `{self.data_path}`, which deletes every topic and message, and"
+            " run the command again.",
         )
 
     def _java(self, *arguments: str | Path) -> list[str]:
@@ -122,10 +123,10 @@ class Kafka(Service):
 
 
 def new_cluster_id() -> str:
-    """A random cluster id: 22 characters of URL-safe base64, none in front that opens an option.
+    """A random cluster id: 22 characters of URL-safe base64 that do not begin with a dash.
 
-    One random id in 64 begins with a dash; the format command takes it for an option and ends. As
-    Kafka's own `Uuid.randomUuid` does, such an id is drawn again.
+    One random id in 64 begins with a dash, and the format command would take it for an option. Like
+    Kafka's `Uuid.randomUuid`, this draws such an id again.
     """
     while True:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""MongoDB: `mongod` where the machine has one, else SecantusDB, which speaks its wire protocol."""
+"""MongoDB: `mongod` if the machine has one, else SecantusDB, which speaks its wire protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CACHE_SIZE_MB: Final = 256
 class MongoDB(Service):
     """The document store of the embedded stack.
 
-    Writes that ask for `w=majority, journal=true` survive `kill -9`; other writes may not.
+    Writes with `w=majority, journal=true` survive `kill -9`; other writes may not.
     """
 
     name = "mongodb"
@@ -43,29 +43,29 @@ class MongoDB(Service):
 
     @property
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
         if mongod := self._mongod():
             return f"MongoDB {_mongod_version(mongod)}"
         version = installed_version("secantusdb") or "not installed"
         return f"SecantusDB {version} (stand-in for mongod)"
 
     def ensure_installed(self) -> None:
-        """Look for a server of either kind.
+        """Check that a server of either kind is installed.
 
         Raises:
-            StackError: there is none; the text says how one is installed.
+            StackError: there is none; the text says how to install one.
         """
         if not self._mongod() and not _stand_in().exists():
             raise StackError(
                 "There is no `mongod` on PATH, and its stand-in SecantusDB is not installed"
-                f" (`{_stand_in()}`). Remove `.venv`, and the next `make` command makes it again"
-                " with it; where there is no `.venv`, `pip install -e '.[embedded]'` adds it."
+                f" (`{_stand_in()}`). Remove `.venv`, and the next `make` command installs it;"
+                " without a `.venv`, use `pip install -e '.[embedded]'`."
             )
 
     def prepare(self, ports: Mapping[str, int]) -> None:
-        """Make the data folder of the flavour; the two do not read each other's files."""
+        """Make the server's data folder; the two kinds cannot read each other's files."""
         self._store_path().mkdir(parents=True, exist_ok=True)
-        # Without a file of its own the stand-in would look for one in the user's folders.
+        # Without this file the stand-in would look for one in the user's folders.
         write_whole(self.data_path / "secantusd.toml", "")
 
     def command(self) -> list[str]:
@@ -102,8 +102,8 @@ class MongoDB(Service):
         return self.data_path / ("mongod" if self._mongod() else "secantusdb")
 
     def _mongod(self) -> str | None:
-        # A mongod installed later must not hide what the stand-in has stored; removing that
-        # folder frees the choice.
+        # A mongod installed later must not hide what the stand-in stored; after its folder is
+        # removed, mongod is used.
         kept = (self.data_path / "secantusdb").exists() and not (self.data_path / "mongod").exists()
         return None if kept else shutil.which("mongod")
 

@@ -1,7 +1,7 @@
-"""Servers of this state folder that go on after their record or their data was deleted.
+"""Finds servers of this state folder that still run after their record or data was deleted.
 
 Each server has `MILLRACE_SERVICE` in its environment: the user who started it and its data folder.
-So those of another checkout, state folder or user are never taken for this one's.
+So servers of another checkout, state folder or user are never mistaken for this one's.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ MARK: Final = "MILLRACE_SERVICE"
 
 
 def mark(data_path: Path) -> dict[str, str]:
-    """The environment variable by which a server on this data folder is recognised."""
+    """The environment variable that identifies a server on this data folder."""
     return {MARK: f"{os.getuid()}:{data_path}"}
 
 
 def servers_on(folder: Path) -> dict[Path, psutil.Process]:
-    """Data folder -> the live server that this user started on it, for all below `folder`."""
+    """Data folder -> the running server that this user started on it, for all below `folder`."""
     beginning = f"{os.getuid()}:{folder}/"
     found: dict[int, tuple[Path, psutil.Process]] = {}
     for process in psutil.process_iter():
         try:
             marked = process.environ().get(MARK, "")
             path = Path(marked.partition(":")[2])
-            # A folder that was moved, with its server, is no longer the one of that name.
+            # A server whose folder was moved no longer belongs to the folder of that name.
             if marked.startswith(beginning) and Path(process.cwd()).is_relative_to(path):
                 found[process.pid] = path, process
         except (psutil.Error, OSError):
             continue
-    # Some have children, which inherit all of it.
+    # Children inherit the variable; only the parents count.
     return {path: process for path, process in found.values() if process.ppid() not in found}
 
 
 def lost_its_folder(process: psutil.Process, data_path: Path) -> bool:
-    """Whether a server's data was deleted while it ran: the folder, or all that was in it."""
+    """Whether a server's data folder, or everything in it, was deleted while it ran."""
     try:
         if not any(data_path.iterdir()):
             return True

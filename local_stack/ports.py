@@ -1,4 +1,4 @@
-"""Ports of the embedded stack: is one free, who holds it, which may a service use inside."""
+"""Ports of the embedded stack: whether one is free, what holds it, which inner ports to use."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from local_stack.orphans import MARK
 
 LOOPBACK: Final = "127.0.0.1"
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost"})
-# Far enough from the clients' ports, which people set side by side, and below the range from which
-# most systems take the ports of outgoing connections.
+# Far enough from the clients' ports, which people set next to each other, and below the range from
+# which most systems take the ports of outgoing connections.
 INNER_PORT_DISTANCE: Final = 10_000
 HIGHEST_PORT: Final = 65535
 
@@ -22,7 +22,7 @@ HIGHEST_PORT: Final = 65535
 def is_free(port: int) -> bool:
     """Whether a server could listen on the port of the loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections that are still fading away do not count.
+        # As servers do: connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -35,7 +35,7 @@ def ensure_free(service: str, port: int, setting: str) -> None:
     """Refuse a port that something else listens on.
 
     Raises:
-        StackError: names the port, its holder where that can be told, and the setting to change.
+        StackError: names the port, its holder if known, and the setting to change.
     """
     if not is_free(port):
         raise StackError(
@@ -45,7 +45,7 @@ def ensure_free(service: str, port: int, setting: str) -> None:
 
 
 def holder(port: int) -> str:
-    """The process that listens on a port, as far as this user may know."""
+    """The process that listens on a port, as far as this user may see it."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens = connection.status == psutil.CONN_LISTEN
@@ -58,7 +58,7 @@ def holder(port: int) -> str:
 
 
 def _whose(process: psutil.Process) -> str:
-    """The data folder, of a server of another checkout or state folder."""
+    """The data folder, if it is a server of another checkout or state folder."""
     try:
         folder = process.environ().get(MARK, "").partition(":")[2]
     except psutil.Error:
@@ -67,7 +67,7 @@ def _whose(process: psutil.Process) -> str:
 
 
 def free_port_near(client_port: int, remembered: int | None, taken: Collection[int]) -> int:
-    """A port for inner use: the one the service had, one at a fixed distance, or any."""
+    """A port for inner use: the one that the service had, one at a fixed distance, or any."""
     derived = client_port + INNER_PORT_DISTANCE
     if derived > HIGHEST_PORT:
         derived = client_port - INNER_PORT_DISTANCE

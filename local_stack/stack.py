@@ -1,4 +1,4 @@
-"""Start, stop and look at all services, wherever STACK puts them."""
+"""Starts, stops and inspects all services, wherever STACK puts them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXTERNAL_NOTE: Final = "STACK=external: Millrace neither starts nor stops these 
 
 
 def services(settings: Settings, java: Java | None = None, report: Report = print) -> list[Service]:
-    """The services of the embedded stack: the usual ones, then what settings ask for besides."""
+    """The services of the embedded stack: the usual ones, then extra ones that settings ask for."""
     running = servers_on(settings.millrace_home / "data")
     extra: list[Service] = [
         Postgres(settings, report),
@@ -40,7 +40,7 @@ def services(settings: Settings, java: Java | None = None, report: Report = prin
     ]
     return [
         *(Kafka(settings, java), Cassandra(settings, java), MongoDB(settings)),
-        # One that runs is looked after, though the settings no longer ask for it.
+        # A running one is included even if the settings no longer ask for it.
         *(
             each
             for each in extra
@@ -52,11 +52,11 @@ def services(settings: Settings, java: Java | None = None, report: Report = prin
 
 
 def check_start(settings: Settings) -> None:
-    """See that the services can be started, before anything is fetched or started.
+    """Check that the services can be started, before anything is downloaded or started.
 
     Raises:
         EngineMissing: STACK=docker, and there is no engine.
-        StackError: names every port that something else has; or a setting names another machine.
+        StackError: names every port that something else holds; or a setting names another machine.
     """
     if settings.stack == "docker":
         compose.check_engine()
@@ -75,7 +75,7 @@ def left_behind(settings: Settings) -> list[ServiceState]:
 
 
 def up(settings: Settings, report: Report = print) -> None:
-    """Start every service that is not up and wait until each one answers.
+    """Start every service that is not up, and wait until each answers.
 
     Raises:
         StackError: one or more could not be started; the text has a part for each.
@@ -102,7 +102,7 @@ def down(settings: Settings, report: Report = print) -> None:
 
 
 def states(settings: Settings) -> list[ServiceState]:
-    """What is known of each service at this moment; elsewhere, of each that settings need."""
+    """The state of each service; with STACK=external, only of those that settings need."""
     everything = services(settings)
     if settings.stack == "embedded":
         return [service.state() for service in everything]
@@ -130,7 +130,7 @@ def _up_embedded(settings: Settings, report: Report) -> None:
     raise_open_files()
     if fault := too_few_open_files():
         raise StackError(f"The services cannot start: {fault}.")
-    # Everything else is fetched on the way.
+    # Everything else is installed on the way.
     MongoDB(settings).ensure_installed()
     java = find_java(settings, report)
     cancelled = threading.Event()
@@ -139,7 +139,7 @@ def _up_embedded(settings: Settings, report: Report) -> None:
             pool.submit(_bring_up, service, java, report, cancelled)
             for service in services(settings, java, report)
         ]
-        # Jobs need these next; fetched now, they cost no time of their own.
+        # Jobs need these next; downloaded now, they take no extra time.
         tasks.append(pool.submit(ensure_jars, settings, ["spark"], report, java))
         try:
             wait(tasks)
@@ -154,10 +154,10 @@ def _bring_up(service: Service, java: Java, report: Report, cancelled: threading
     started = time.monotonic()
     if service.process() is not None:
         service.wait_ready(cancelled=cancelled)
-        report(f"{service.name}: up already at {service.address}")
+        report(f"{service.name}: already up at {service.address}")
         return
     if service.crashed():
-        report(f"{service.name}: had ended without `make down`. {service.log_excerpt()}")
+        report(f"{service.name}: ended earlier without `make down`. {service.log_excerpt()}")
     group = service.name.partition("-")[0]
     if group in JAR_SERVICES:
         ensure_jars(service.settings, [group], report, java)

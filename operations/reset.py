@@ -132,8 +132,8 @@ def _elsewhere(settings: Settings, parts: Sequence[Pipeline]) -> Iterator[str]:
         for part in parts:
             for sink in sinks_of(part, settings, database):
                 stored = {"pipeline": part.name, "sinks": sink.name}
-                if database[LEDGER].find_one(stored, {"_id": 1}) and (found := sink.elsewhere()):
-                    yield f"{part.name}: {found}. What is elsewhere stays until a reset finds it"
+                if database[LEDGER].find_one(stored, {"_id": 1}) and (missing := sink.elsewhere()):
+                    yield f"{part.name}: {missing}. What is elsewhere stays until a reset finds it"
 
 
 def needs_spark(settings: Settings) -> bool:

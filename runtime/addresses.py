@@ -1,4 +1,4 @@
-"""Addresses of stores: their rules, and their parts that may be shown."""
+"""Addresses of stores: their rules, and the parts that may be shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pymongo.uri_parser import parse_uri
 
 POSTGRES_PORT: Final = 5432
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-# Schemes of places that only Spark reaches, through Hadoop.
+# Schemes of places that Spark reaches through Hadoop.
 HADOOP_SCHEMES: Final = frozenset({"s3a", "hdfs"})
 
 
@@ -26,7 +26,7 @@ def mongo_uri(value: SecretStr) -> SecretStr:
     try:
         mongo_nodes(value)
     except (InvalidURI, ConfigurationError, ValueError):
-        # The driver's own text may quote the address, password included.
+        # The driver's message may quote the address, including the password.
         raise ValueError(
             "not a readable address; expected `mongodb://host:port`, before the host"
             " `user:password@` with `@`, `:`, `/` in them as %40, %3A, %2F"
@@ -39,13 +39,13 @@ def mongo_uri(value: SecretStr) -> SecretStr:
 
 
 def mongo_nodes(uri: SecretStr) -> list[tuple[str, int]]:
-    """Hosts and ports of a `mongodb://` address; none of `mongodb+srv://`, whose DNS has them."""
+    """Hosts and ports of a `mongodb://` address; none for `mongodb+srv://`, as DNS has them."""
     text = uri.get_secret_value()
     return [] if text.startswith("mongodb+srv:") else parse_uri(text)["nodelist"]
 
 
 def mongo_address(uri: SecretStr) -> str:
-    """An address of MongoDB without user, password and options, fit to be shown."""
+    """A MongoDB address without user, password and options, safe to show."""
     scheme, _, rest = uri.get_secret_value().partition("://")
     return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}"
 
@@ -59,31 +59,31 @@ def postgres_dsn(value: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(value.get_secret_value())
         readable = parts.scheme in {"postgresql", "postgres"} and parts.hostname
-        # Reading the port is what finds a wrong one.
+        # Reading the port raises an error for a wrong one.
         readable = readable and parts.port != 0 and parts.path.strip("/")
     except ValueError:
         readable = None
     if not readable:
         raise ValueError(
             "not a readable address; expected `postgresql://user@host:5432/database`, with"
-            " `@`, `:`, `/`, `#`, `?` of a password as %40, %3A, %2F, %23, %3F"
+            " `@`, `:`, `/`, `#`, `?` in a password as %40, %3A, %2F, %23, %3F"
         )
     return value
 
 
 def postgres_port(dsn: SecretStr) -> int:
-    """The port of an address of PostgreSQL."""
+    """The port in a PostgreSQL address."""
     return urlsplit(dsn.get_secret_value()).port or POSTGRES_PORT
 
 
 def postgres_address(dsn: SecretStr) -> str:
-    """An address of PostgreSQL without user, password and options, fit to be shown."""
+    """A PostgreSQL address without user, password and options, safe to show."""
     parts = urlsplit(dsn.get_secret_value())
     return f"{parts.hostname}:{postgres_port(dsn)}{parts.path}"
 
 
 def hadoop_place(value: str) -> str:
-    """A folder as given, or an address on S3 or HDFS without a slash at its end.
+    """A folder as given, or an address on S3 or HDFS without a trailing slash.
 
     Raises:
         ValueError: it is an address of another kind.

@@ -1,4 +1,4 @@
-"""Small things that several parts of the stack do with files: lock, write whole, read the end."""
+"""File operations that several parts share: lock, write atomically, read the last lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TAIL_BYTES = 65536
 
 @contextmanager
 def exclusive(lock_path: Path) -> Iterator[None]:
-    """Hold a lock that other processes and threads respect; it ends with this process."""
+    """Hold a lock against other processes and threads; it ends with this process."""
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     with lock_path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -22,9 +22,9 @@ def exclusive(lock_path: Path) -> Iterator[None]:
 
 
 def takes_lock(file: IO[str]) -> bool:
-    """Take a lock on an open file, for as long as it is open, unless somebody else has it."""
+    """Lock an open file while it is open; returns False if another process holds the lock."""
     try:
-        # The system lets go of it when the process ends, however it ends.
+        # The system releases the lock when the process ends, however it ends.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -33,7 +33,7 @@ def takes_lock(file: IO[str]) -> bool:
 
 @contextmanager
 def whole(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """A file to write into, which is on the disk and has its name only once it is complete."""
+    """A file to write into, which gets its name only once it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
@@ -57,13 +57,13 @@ def sync(path: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Write a file that is either there as a whole or not at all."""
+    """Write a file atomically: it is complete or not there at all."""
     with whole(path, mode) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a text file, without reading a large one whole; none if it is not there."""
+    """The last lines of a text file, without reading all of a large one; none if it is missing."""
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)

@@ -1,6 +1,6 @@
-"""Ctrl-C where no micro-batch is in work: one closing line, then the end, wherever the code stands.
+"""Handles Ctrl-C while no micro-batch runs: one closing line, then the end, at any point.
 
-Little is imported, as it is wanted before the other imports, which take a second.
+It imports little, because it is needed before the other imports, which take a second.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ def end_on_interrupt(
 ) -> None:
     """Let these signals end the process with a closing line and exit code 130 (128 + number).
 
-    What the code does on its way out, it does silently and within `seconds`; a second signal ends
-    that too.
+    Clean-up is silent and limited to `seconds`; a second signal ends it at once.
     """
 
     def handle(number: int, frame: FrameType | None) -> NoReturn:
@@ -40,7 +39,7 @@ def end_on_interrupt(
             closing_line = f"{closing}\n"
         _flush()
         os.write(2, closing_line.encode())
-        # Neither tracebacks of calls that were cut short nor other threads have anything to add.
+        # Silences tracebacks of interrupted calls, and other threads.
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
@@ -53,13 +52,13 @@ def end_on_interrupt(
 
     for number in numbers:
         signal.signal(number, handle)
-    # `make` starts Python with Ctrl-C held back until it is answered here and by no traceback.
+    # `make` starts Python with Ctrl-C blocked until this handler can answer it without a traceback.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 @atexit.register
 def _finish() -> None:
-    """End with the signal's exit code, whatever became of the exception on its way out."""
+    """End with the signal's exit code, whatever happened to the exception."""
     # Registered before all others, so called after them.
     if _asked:
         _end(_asked[0])
@@ -73,7 +72,7 @@ def _flush() -> None:
 
 
 def _end(number: int) -> NoReturn:
-    # Loaded only where there may be a JVM.
+    # Loaded only if there may be a JVM.
     if stopping := sys.modules.get("spark_jobs.session.stopping"):
         stopping.kill_jvm()
     os._exit(128 + number)

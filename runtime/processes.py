@@ -1,4 +1,4 @@
-"""The end of processes and of all that they started."""
+"""Kills processes and everything that they started."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import psutil
 
 
 def kill_family(process: psutil.Process) -> list[psutil.Process]:
-    """`kill -9` of a process and of all that it started, and those processes."""
+    """`kill -9` a process and everything that it started; returns those processes."""
     family, members = [], [process]
-    # Each stands still before its children are listed: it starts no other one meanwhile.
+    # Each is suspended before its children are listed, so that it cannot start more.
     while members:
         member = members.pop()
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Whether somebody takes connections at an address."""
+"""Checks whether a server accepts connections at an address."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ def unreached(
     seconds: float,
     objection: Callable[[socket.socket], str | None] = lambda peer: None,
 ) -> list[str]:
-    """A reason for each address that takes no connection, or where someone else listens.
+    """A reason for each address at which no server, or the wrong one, accepts a connection.
 
     Args:
-        addresses: Hosts and ports, tried one after the other.
-        seconds: For each of them.
-        objection: What is wrong with who listens, to stand after "what listens on …".
+        addresses: Hosts and ports, tried one at a time.
+        seconds: Time-out for each of them.
+        objection: What is wrong with the server, as the rest of a sentence; None if nothing is.
     """
     reasons = []
     for host, port in addresses:
         try:
             with socket.create_connection((host, port), seconds) as peer:
                 if wrong := objection(peer):
-                    reasons.append(f"what listens on {host}:{port} {wrong}")
+                    reasons.append(f"the server at {host}:{port} {wrong}")
         except socket.gaierror:
-            reasons.append(f"`{host}` is no known host name")
+            reasons.append(f"`{host}` is not a known host name")
         except TimeoutError:
             reasons.append(f"no answer from {host}:{port} within {seconds:g} s")
         except OSError as error:

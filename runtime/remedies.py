@@ -1,6 +1,6 @@
-"""Commands that messages offer, so that they work as they are pasted in the project's folder.
+"""Commands for messages, complete so that users can paste them in the project's folder.
 
-Commands that depend on no setting, such as `make up`, stand in the messages themselves.
+Commands that depend on no setting, such as `make up`, are written in the messages themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from settings import ENV_FILE_VARIABLE, EXTRA_SERVICES, PROJECT_ROOT, Settings, 
 
 MILLRACE: Final = ".venv/bin/millrace"
 PYTHON: Final = ".venv/bin/python"
-# What decides on which data and stores a command acts.
+# Settings that decide on which data and stores a command acts.
 DECISIVE: Final = (
     *("stack", "millrace_home", "checkpoint_path", "mongo_database"),
     *("sinks", "output_path", "output_format"),
@@ -30,9 +30,9 @@ DECISIVE: Final = (
 
 
 def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
-    """Brings all that is stored of a topic into a sink that lacks it.
+    """Writes all stored records of a topic into a sink that lacks them.
 
-    Here and below, settings are those of this process's environment where none are given.
+    Here and below, settings default to those of this process's environment.
     """
     settings = settings or load_settings()
     words = _words(settings, MILLRACE, "replay", "--topic", topic, "--sink", sink)
@@ -42,18 +42,18 @@ def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
 
 
 def up(settings: Settings, service: str) -> str:
-    """Starts the services of this stack, one among them that has to be asked for."""
+    """Starts the services of this stack, including an extra one that must be requested."""
     command = _words(settings, "make", "up")
     return command if settings.starts(service) else f"SERVICES=+{service} {command}"
 
 
 def rebuild(settings: Settings | None = None) -> str:
-    """Makes the aggregates again from the records in Cassandra."""
+    """Rebuilds the aggregates from the records in Cassandra."""
     return _words(settings, MILLRACE, "rebuild", "aggregates")
 
 
 def reset(pipeline: str, settings: Settings | None = None) -> str:
-    """Deletes what a pipeline has stored."""
+    """Deletes a pipeline's stored data."""
     return _words(settings, "make", "reset", f"PIPELINE={pipeline}")
 
 
@@ -68,7 +68,7 @@ def show(what: str, settings: Settings | None = None) -> str:
 
 
 def job(pipeline: str, settings: Settings | None = None, *options: str) -> str:
-    """Processes what waits on a pipeline's topic."""
+    """Processes the unread messages of a pipeline's topic."""
     return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now", *options)
 
 
@@ -78,17 +78,16 @@ def run(option: str) -> str:
 
 
 def again(option: str, settings: Settings | None = None) -> str:
-    """The command that runs now, with one option more.
+    """The running command with one more option.
 
-    The option alone where the command is none that could be pasted, as in a driver that
-    spark-submit has started.
+    The option alone if the command cannot be pasted, as in a driver started by spark-submit.
     """
     words = _present_command()
     return _words(settings, *words, *shlex.split(option)) if words else option
 
 
 def with_sinks(settings: Settings, sinks: tuple[str, ...]) -> str | None:
-    """The command that runs now with other sinks, None where it could not be pasted."""
+    """The running command with other sinks, None if it cannot be pasted."""
     if not (words := _present_command()):
         return None
     if any(word.split("=")[0] == "--sinks" for word in words):
@@ -108,18 +107,18 @@ def _present_command() -> list[str]:
 
 
 def cqlsh(statement: str, settings: Settings | None = None) -> str:
-    """Runs a CQL statement; it holds no double quote and no dollar."""
+    """Runs a CQL statement without double quotes and dollar signs."""
     return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
 
 
 def exported(settings: Settings) -> str | None:
-    """Gives a shell what the settings have that a command would not find by itself, if anything."""
+    """Exports the settings that a command in a shell would not find by itself; None if none."""
     given = _given(settings)
     return f"export {_assigned(given)}" if given else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A question that names what was probably meant, with a blank before it; else nothing."""
+    """A question, after a blank, that names a similar word; empty if there is none."""
     by_lower = {each.lower(): each for each in known}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1)
     if not found and len(name) > 2:
@@ -128,7 +127,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _words(settings: Settings | None, *words: str) -> str:
-    """A command line, before it what the settings have that it would not find by itself."""
+    """A command line preceded by the settings that it would not find by itself."""
     given = _assigned(_given(settings or load_settings()))
     return " ".join([*([given] if given else []), *map(shlex.quote, words)])
 
@@ -152,7 +151,7 @@ def _given(settings: Settings) -> dict[str, str]:
 
 
 class _Usual(Settings):
-    """The settings that a command has in a shell where none of them is set."""
+    """The settings of a command in a shell that sets none of them."""
 
     @classmethod
     def settings_customise_sources(

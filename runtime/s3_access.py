@@ -1,4 +1,4 @@
-"""How S3 is reached, under the names that each client has for it."""
+"""Access to S3 under the names that each client uses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from settings import Settings
 
 
 def s3_access(settings: Settings, key: str, secret: str, region: str) -> dict[str, str]:
-    """Credentials and region under a client's names for them; without what is not set."""
+    """Credentials and region under a client's names; values that are not set are left out."""
     hidden = settings.aws_secret_access_key
     named = {
         key: settings.aws_access_key_id,

@@ -1,4 +1,4 @@
-"""Faults that settings have together, or that their files have: a sentence for each."""
+"""Faults between settings or in the files that they name, a sentence for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def unreadable_authority(name: str, path: Path | None) -> list[str]:
-    """A fault where the PEM file that the setting `name` names holds no certificate."""
+    """A fault if the PEM file in the setting `name` has no certificate."""
     if path is None:
         return []
     try:
@@ -22,7 +22,7 @@ def unreadable_authority(name: str, path: Path | None) -> list[str]:
 
 
 def shared_ports(named: Iterable[tuple[str, int]]) -> list[str]:
-    """A fault for each port that several servers of this machine would have."""
+    """A fault for each port that several servers on this machine would use."""
     return [
         f"{', '.join(sorted(names))}: port {port} for {_all(names)}; expected a port for each"
         for port, names in _shared(named)
@@ -30,7 +30,7 @@ def shared_ports(named: Iterable[tuple[str, int]]) -> list[str]:
 
 
 def shared_topics(named: Iterable[tuple[str, str]]) -> list[str]:
-    """A fault for each name that several topics have."""
+    """A fault for each name that several topics share."""
     return [f"{', '.join(names)}: the same topic for {_all(names)}" for _, names in _shared(named)]
 
 

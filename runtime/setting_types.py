@@ -1,4 +1,4 @@
-"""Types of settings: what a value of each kind may be, and the words that refuse another one."""
+"""Types of settings: which values each accepts, and the messages that refuse others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.topic_names import TOPIC_NAME
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
-# Services of the embedded stack that `up` starts only where they are asked for.
+# Services of the embedded stack that `up` starts only on request.
 EXTRA_SERVICES: Final = ("postgres", "hdfs")
 HOST_PORT: Final = re.compile(r"[^\s:,/]+:\d{1,5}")
 MEMORY: Final = re.compile(r"[1-9]\d*[kmgKMG]")
@@ -24,15 +24,15 @@ DATABASE: Final = re.compile(r"""[^/\\. "$*<>:|?]+""")
 WEB: Final = re.compile(r"https?://.*", re.DOTALL)
 CONTROL: Final = re.compile(r"[\0-\x1f\x7f-\x9f]")
 SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-# What ends or changes a path on its way: Spark takes a comma for the end of a folder's name, Java a
-# colon for the end of a class path's, and Hadoop replaces `${…}`.
-COMMA: Final = (",", "holds a comma, at which Spark takes it apart")
-COLON: Final = (":", "holds a colon, at which Java takes it apart")
-VARIABLE: Final = ("${", "holds `${`, which Hadoop takes for a variable")
+# Characters that break a path: Spark splits lists of folders at commas, Java splits class paths at
+# colons, and Hadoop replaces `${…}`.
+COMMA: Final = (",", "contains a comma, at which Spark splits it")
+COLON: Final = (":", "contains a colon, at which Java splits it")
+VARIABLE: Final = ("${", "contains `${`, which Hadoop takes for a variable")
 
 
 def in_project(path: Path) -> Path:
-    """A path made absolute; a relative one lies in the project's folder."""
+    """An absolute path; a relative one is resolved in the project's folder."""
     return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
@@ -43,18 +43,18 @@ def _output_folder(value: str) -> str:
 def _without(*signs: tuple[str, str]) -> AfterValidator:
     def check(path: str | Path) -> str | Path:
         if fault := _unusable_character(str(path), signs):
-            raise ValueError(f"{str(path)!r} {fault}; expected a path without")
+            raise ValueError(f"{str(path)!r} {fault}; expected a path without it")
         return path
 
     return AfterValidator(check)
 
 
 def _unusable_character(path: str, signs: Iterable[tuple[str, str]]) -> str | None:
-    """What of a path cannot be handed on, in words; None where all can."""
+    """Describes what makes a path unusable; None if it is usable."""
     if control := CONTROL.search(path):
-        return f"holds a control character (U+{ord(control[0]):04X})"
+        return f"contains a control character (U+{ord(control[0]):04X})"
     if SURROGATE.search(path):
-        return "holds bytes that are not UTF-8"
+        return "contains bytes that are not UTF-8"
     return next((name for sign, name in signs if sign in path), None)
 
 
@@ -79,7 +79,7 @@ def _in_capitals(value: Any) -> Any:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """Names separated by commas or in a list: in lower case, each once."""
+    """Names from a list or separated by commas, in lower case, each once."""
     parts = value.split(",") if isinstance(value, str) else value
     names = (part.strip().lower() for part in parts)
     return tuple(dict.fromkeys(name for name in names if name))
@@ -95,7 +95,7 @@ def _sinks(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or not set(names) <= {*OUTPUT_FORMATS}:
-        raise ValueError(f"expected one or several of {', '.join(OUTPUT_FORMATS)}")
+        raise ValueError(f"expected one or more of {', '.join(OUTPUT_FORMATS)}")
     return names
 
 
@@ -103,7 +103,7 @@ def _services(names: tuple[str, ...]) -> tuple[str, ...]:
     names = _names(name.removeprefix("+") for name in names)
     if unknown := [name for name in names if name not in EXTRA_SERVICES]:
         valid = ", ".join(f"+{name}" for name in EXTRA_SERVICES)
-        raise ValueError(f"`{', '.join(unknown)}` is no extra service; valid: {valid}")
+        raise ValueError(f"`{', '.join(unknown)}` is not an extra service; valid: {valid}")
     return names
 
 

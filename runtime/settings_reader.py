@@ -1,6 +1,6 @@
-"""Settings from all their sources, all faults in one text.
+"""Reads settings from all their sources and lists all invalid ones in one error.
 
-Precedence: what a command line gives, environment, `.env`, secret files, defaults.
+Precedence: command line, environment, `.env`, secret files, defaults.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pydantic_settings import SettingsError as UnreadableSource
 from errors import SettingsError
 from runtime.setting_types import PROJECT_ROOT, in_project
 
-# Names another file to be read in place of `.env`, as tests that start processes need it.
+# Names a file to read instead of `.env`, which tests that start processes need.
 ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
-# Names a folder of files, each with the value of the setting that it is named after, as Docker and
-# Kubernetes hand secrets to a program.
+# Names a folder of files, each with the value of the setting whose name it has, as Docker and
+# Kubernetes provide secrets.
 SECRETS_VARIABLE: Final = "MILLRACE_SECRETS_DIR"
 
 S = TypeVar("S", bound=BaseSettings)
@@ -36,12 +36,12 @@ def read_settings(
 
     Args:
         model: Fields, types and defaults.
-        conflicts: Faults that show only when several settings are seen together.
-        given: Field -> value that counts before all other sources.
-        env_file: Read in place of `.env`.
+        conflicts: Returns faults that concern several settings together.
+        given: Field -> value that takes precedence over all other sources.
+        env_file: Read instead of `.env`.
 
     Raises:
-        SettingsError: one text that names every fault: the variable, what is wrong, what to do.
+        SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
     chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
     sources: dict[str, Any] = {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
@@ -52,8 +52,8 @@ def read_settings(
         found += _other_conflicts(model, conflicts, error, {**sources, **given})
     except UnreadableSource as error:
         raise SettingsError(
-            f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The files have to be"
-            " plain files in that folder which this user may read."
+            f"{SECRETS_VARIABLE}: {error}: {type(error.__cause__).__name__}. The folder must hold"
+            " only plain files that this user may read."
         ) from None
     else:
         if not (found := conflicts(settings)):
@@ -68,8 +68,8 @@ def _secrets_folder() -> Path | None:
     folder = in_project(Path(named))
     if not folder.is_dir():
         raise SettingsError(
-            f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one whose files have names"
-            " and values of settings, such as `pii_hash_key`, or remove the variable."
+            f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one with a file per setting,"
+            " such as `pii_hash_key`, or remove the variable."
         )
     return folder
 
@@ -80,7 +80,7 @@ def _other_conflicts(
     error: ValidationError,
     arguments: Mapping[str, Any],
 ) -> list[str]:
-    """Conflicts among the settings that have no fault alone; defaults stand for the others."""
+    """Conflicts between the valid settings; the invalid ones are replaced by defaults."""
     named = {str(each["loc"][0]).lower() for each in error.errors() if each["loc"]}
     faulty = named & {*model.model_fields}
     defaults = {name: model.model_fields[name].get_default() for name in faulty}
@@ -103,5 +103,5 @@ def _all_faults(faults: list[str]) -> str:
     return (
         f"{len(faults)} setting(s) cannot be used:\n{lines}\n"
         "Correct them in the environment, in `.env` or on the command line;"
-        " docs/settings.md lists what each one takes."
+        " docs/settings.md lists what each one accepts."
     )

@@ -1,7 +1,6 @@
-"""What a process inherits from whoever starts it, and how results are kept from depending on it.
+"""What a process inherits from its environment, and how results are made independent of it.
 
-The standard library alone, as it is imported before anything that could be another module than the
-one that is meant.
+It needs only the standard library, because it is imported before any module that could be shadowed.
 """
 
 from __future__ import annotations
@@ -15,40 +14,41 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-# Of texts, file names and messages, whatever the user's own is; Java takes its own from options.
+# For text, file names and messages, whatever the user's locale; Java's comes from options.
 LOCALE: Final = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
-# On the command line, where they win over JAVA_TOOL_OPTIONS: in Turkish `TITLE` in lower case is
-# another word.
+# On the command line, where they take precedence over JAVA_TOOL_OPTIONS: lower case differs in
+# Turkish.
 JAVA_LOCALE: Final = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
-# Java takes these options after those of the command line, so that they would win.
+# Java reads these options after those on the command line, so they would take precedence.
 LAST_JAVA_OPTIONS: Final = "_JAVA_OPTIONS"
-# Settings may hold secrets in the environment; a service gets only what a process needs.
+# The environment may contain secrets; a service gets only what a process needs.
 PASSED_ON: Final = (
     *("PATH", "HOME", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
     *("JAVA_TOOL_OPTIONS", "SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-# Of Spark's launchers: they choose another Spark, master, class path or place than the settings do.
+# Variables of Spark's launchers that would override the settings' Spark, master, class path or
+# place.
 LAUNCHER_PREFIXES: Final = ("SPARK_", "PYSPARK_")
 LAUNCHER_VARIABLES: Final = ("MASTER", "DEPLOY_MODE", "CLASSPATH", "HIVE_CONF_DIR")
-# What a cluster may ask of a driver on this machine.
+# Variables that a driver on this machine may need for a cluster.
 OF_CLUSTERS: Final = (
     *("SPARK_CONF_DIR", "SPARK_LOCAL_IP", "SPARK_LOCAL_HOSTNAME", "SPARK_PUBLIC_DNS"),
     "PYSPARK_PYTHON",
 )
 UNDER_SPARK_SUBMIT: Final = "PYSPARK_GATEWAY_PORT"
-# Measured: a driver has up to 510 files open with little to do, Kafka and Cassandra 180 each, which
-# grows with topics and tables.
+# Measured: a nearly idle driver has up to 510 open files, Kafka and Cassandra 180 each, more with
+# more topics and tables.
 LEAST_OPEN_FILES: Final = 1024
-# Folders of PYTHONPATH that were left out, and the names for which.
+# Folders of PYTHONPATH that were dropped -> the names that they shadow.
 SHADOWS: Final[dict[str, list[str]]] = {}
 WANTED_OPEN_FILES: Final = 65_536
 
 
 def drop_shadows() -> None:
-    """Take folders off the search path whose modules would take the place of those that are meant.
+    """Remove folders from the search path whose modules would shadow this project's.
 
-    A PYTHONPATH may hold another `settings` or another `pyspark`. Other folders of it stay.
-    Processes that are started do without the same ones.
+    A PYTHONPATH may have another `settings` or another `pyspark`. Its other folders stay. Child
+    processes run without the dropped folders too.
     """
     given = os.environ.get("PYTHONPATH")
     if not given or UNDER_SPARK_SUBMIT in os.environ:
@@ -61,13 +61,13 @@ def drop_shadows() -> None:
 
 
 def shadowed_by(entry: str) -> list[str]:
-    """Names of modules, of this project and of what it is built on, that a folder holds too."""
+    """Names of modules of this project and its dependencies that a folder also has."""
     own = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
     if not entry or os.path.realpath(entry) in {*map(os.path.realpath, own)}:
         return []
     names = {name for folder in own for name in _modules(folder)} | sys.stdlib_module_names
     found = ((name, PathFinder.find_spec(name, [os.path.abspath(entry)])) for name in names)
-    # A folder without `__init__.py` gives way to a module of that name.
+    # A folder without `__init__.py` does not shadow a module of that name.
     return sorted(name for name, spec in found if spec is not None and spec.origin is not None)
 
 
@@ -80,15 +80,15 @@ def _modules(folder: str) -> Iterable[str]:
 
 
 def service_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server of the embedded stack: no secrets, and a locale of its own."""
+    """The environment of a server of the embedded stack: no secrets, and a fixed locale."""
     return {name: environment[name] for name in PASSED_ON if name in environment} | LOCALE
 
 
 def for_java(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of any other Java that is started.
+    """The environment of any other Java process.
 
-    What the user sets for every Java (a proxy, a trust store) holds, and gives way to the options
-    of the command line.
+    What the user sets for every Java (a proxy, a trust store) applies, but options on the command
+    line take precedence.
     """
     options = [environment.get(name) for name in ("JAVA_TOOL_OPTIONS", LAST_JAVA_OPTIONS)]
     given = {"JAVA_TOOL_OPTIONS": " ".join(filter(None, options))} if any(options) else {}
@@ -101,12 +101,12 @@ def driver_environment(
 ) -> dict[str, str]:
     """The environment of a Spark driver that this process starts.
 
-    Of Spark's own variables only those stay by which a cluster is reached. A `spark-defaults.conf`,
-    `spark-env.sh` or `hive-site.xml` of the user has no say in a driver on this machine.
+    Of Spark's own variables, only those needed to reach a cluster stay. The user's
+    `spark-defaults.conf`, `spark-env.sh` or `hive-site.xml` does not affect a local driver.
 
     Args:
-        environment: That of this process.
-        spark_home: Where the Spark is that starts.
+        environment: This process's environment.
+        spark_home: Folder of the Spark that starts.
         master: SPARK_MASTER.
         settings: Variables that are settings, and stay.
     """
@@ -118,23 +118,23 @@ def driver_environment(
         if name in kept or not is_launcher_variable(name)
     }
     conf = None if is_local else conf_folder(environment)
-    # A folder that is not there holds nothing.
+    # A missing folder has no configuration.
     found["SPARK_CONF_DIR"] = str(conf or spark_home / "no-conf")
     if is_local:
-        # Web pages and block transfers on the loopback interface only; the `python3` of PATH may
-        # be another version or absent.
+        # Web pages and block transfers only on loopback; the `python3` on PATH may be another
+        # version or missing.
         found |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    # Of the small Java that puts the command of the driver's together.
+    # Options of the small Java process that builds the driver's command.
     return found | {"SPARK_HOME": str(spark_home), "SPARK_LAUNCHER_OPTS": " ".join(JAVA_LOCALE)}
 
 
 def is_launcher_variable(name: str) -> bool:
-    """Whether Spark's launchers read a variable of that name."""
+    """Whether Spark's launchers read this variable."""
     return name.startswith(LAUNCHER_PREFIXES) or name in LAUNCHER_VARIABLES
 
 
 def conf_folder(environment: Mapping[str, str]) -> Path | None:
-    """Where Spark's launchers would look for `spark-defaults.conf`, if variables say so."""
+    """The folder in which variables make Spark's launchers look for `spark-defaults.conf`."""
     if folder := environment.get("SPARK_CONF_DIR"):
         return Path(folder)
     home = environment.get("SPARK_HOME")
@@ -142,7 +142,7 @@ def conf_folder(environment: Mapping[str, str]) -> Path | None:
 
 
 def raise_open_files() -> None:
-    """Let this process, and those that it starts, open as many files as the system allows."""
+    """Let this process and its children open as many files as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -150,7 +150,7 @@ def raise_open_files() -> None:
 
 
 def too_few_open_files() -> str | None:
-    """Why servers and drivers would fail, and what to do; None where they may open enough files."""
+    """Why servers and drivers would fail, and what to do; None if they may open enough files."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= LEAST_OPEN_FILES:
         return None

@@ -1,4 +1,4 @@
-"""Names of topics: Kafka's rule for them, and the topic of dead letters that each one has."""
+"""Names of topics: Kafka's rule for them, and the name of each topic's dead-letter topic."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ TOPIC_NAME: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,237}")
 
 
 def dead_letter_topic(topic: str) -> str:
-    """Name of the topic that keeps what `topic` held and no sink could take."""
+    """Name of the topic that keeps the rejected messages of `topic`."""
     return topic + DEAD_LETTER_SUFFIX

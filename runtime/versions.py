@@ -1,4 +1,4 @@
-"""Versions of what pip does not install with the rest: pinned in pyproject.toml, read here."""
+"""Reads from pyproject.toml the pinned versions of what pip does not install with the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _pyproject() -> dict[str, Any]:
 
 
 def pinned_packages(*extras: str) -> dict[str, str]:
-    """Python package -> the one version of it that pyproject.toml pins.
+    """Python package -> the version that pyproject.toml pins.
 
     Args:
         extras: Optional dependencies to add, such as `embedded`.
@@ -32,7 +32,7 @@ def pinned_packages(*extras: str) -> dict[str, str]:
 
 
 def installed_version(name: str) -> str | None:
-    """The version of a Python package that is installed, None where it is not."""
+    """The installed version of a Python package, None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -43,12 +43,12 @@ def pinned(section: str, name: str) -> tuple[str, ...]:
     """Coordinates that `[tool.millrace.<section>]` of pyproject.toml pins under `name`.
 
     Args:
-        section: `jars` (Maven coordinates), `unused` (Maven modules that a group must not bring),
+        section: `jars` (Maven coordinates), `unused` (Maven modules excluded from a group),
             `python` (requirements) or `npm` (packages).
         name: The group or tool, such as `spark`, `java`, `mongosh`.
 
     Raises:
-        StackError: pyproject.toml pins nothing of that name.
+        StackError: pyproject.toml pins nothing with that name.
     """
     try:
         value = _pyproject()["tool"]["millrace"][section][name]

@@ -1,1 +1,1 @@
-"""PostgreSQL: the numbered files that make its tables, and the client that applies them."""
+"""PostgreSQL: the numbered files that create its tables, and the client that applies them."""

@@ -1,7 +1,7 @@
-"""Talk to PostgreSQL: connect, create the tables, and turn the driver's errors into the platform's.
+"""PostgreSQL's client: connect, create the tables, turn driver errors into the platform's.
 
-Fit for a pooler in transaction mode, such as Supabase's: no prepared statements, no state that
-outlives a transaction. `POSTGRES_DSN`'s password appears in no error, log or `repr`.
+It works through a pooler in transaction mode, such as Supabase's: no prepared statements, no state
+that outlives a transaction. `POSTGRES_DSN`'s password appears in no error, log or `repr`.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ SQL_FOLDER: Final = Path(__file__).resolve().parent
 CONNECT_TIMEOUT_SECONDS: Final = 10
 PROBE_TIMEOUT_SECONDS: Final = 2
 PATIENCE_SECONDS: Final = 120.0
-# One `up` at a time: two that create the same table at once would fail.
+# One `up` at a time, as two that create the same table would fail.
 TABLES_LOCK: Final = 7_140_012
-# How long the server lets a transaction of ours work, wait for a lock, or stay idle.
+# How long the server lets a transaction run a statement, wait for a lock, or stay idle.
 TRANSACTION_LIMITS: Final = (
     "SET LOCAL statement_timeout = '10min'; SET LOCAL lock_timeout = '30s';"
     " SET LOCAL idle_in_transaction_session_timeout = '5min'; SET LOCAL timezone = 'UTC'"
 )
-# A peer that vanished without a word is noticed within half a minute.
+# Detects a peer that vanished silently within half a minute.
 KEEP_ALIVE: Final = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-# SQLSTATE classes and codes (PostgreSQL manual, appendix A) that trying again can help: connection
+# SQLSTATE classes and codes (PostgreSQL manual, appendix A) for which a retry can help: connection
 # lost, conflict between transactions, out of resources, shut down or starting, lock not available,
-# statement cancelled, input or output failed, a stand-by that takes no writes, idle for too long.
+# statement cancelled, input or output failed, a read-only stand-by, idle for too long.
 OUTAGE_STATES: Final = re.compile(
     r"08...|40...|53...|57P0[1-5]|55P03|57014|58...|25006|25P03", re.ASCII
 )
-# A server that refuses a connection says why in its text only.
+# A server that refuses a connection gives the reason only in its message.
 REFUSED_LOGIN: Final = re.compile(
     r"authentication|no password supplied|does not exist|pg_hba|SSL|certificate|not found"
     r"|permission denied|not permitted|invalid",
@@ -63,7 +63,7 @@ UNDEFINED_OBJECT: Final = "42"
 
 @dataclass(frozen=True)
 class Login:
-    """What `POSTGRES_DSN` says of where to log in, and as whom."""
+    """The server, database and user in `POSTGRES_DSN`."""
 
     host: str
     port: int
@@ -76,7 +76,7 @@ class Login:
 
     @property
     def jdbc_parameters(self) -> dict[str, str]:
-        """What else of it the JDBC driver has to know; its names are libpq's."""
+        """Further parameters for the JDBC driver, which has libpq's names for them."""
         named = {
             "sslmode": self.sslmode,
             "sslrootcert": self.sslrootcert,
@@ -86,7 +86,7 @@ class Login:
 
 
 def login(settings: Settings) -> Login:
-    """The parts of `POSTGRES_DSN`; outside this machine TLS is wanted unless it says otherwise.
+    """The parts of `POSTGRES_DSN`; for other machines TLS is required unless it says otherwise.
 
     Raises:
         SettingsError: libpq cannot read it.
@@ -115,7 +115,7 @@ def connect(settings: Settings, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS) 
 
     Raises:
         SettingsError: `POSTGRES_DSN` cannot be read.
-        SinkUnavailable: nobody answered in time.
+        SinkUnavailable: the server did not answer in time.
         SinkRejected: the server refused the login or has no such database.
     """
     access = login(settings)
@@ -131,14 +131,14 @@ def connect(settings: Settings, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS) 
 
 @dataclass(frozen=True)
 class Transaction:
-    """One open transaction: ask `cursor`; say `alive` while work goes on without an answer."""
+    """One open transaction: query `cursor`; call `alive` during work without server answers."""
 
     cursor: psycopg.Cursor[TupleRow]
     alive: Callable[[], None]
 
     def execute(self, query: Query, values: Sequence[object] = ()) -> psycopg.Cursor[TupleRow]:
-        """Run a statement; values stand where it has `%s`."""
-        # Without values a text may hold several statements.
+        """Run a statement; values replace its `%s`."""
+        # Without values the text may contain several statements.
         answer = self.cursor.execute(query, values or None)
         self.alive()
         return answer
@@ -148,12 +148,12 @@ class Transaction:
 def transaction(
     settings: Settings, action: str, patience_seconds: float = PATIENCE_SECONDS
 ) -> Iterator[Transaction]:
-    """One transaction with limits of its own: all of it or nothing.
+    """One transaction with time limits: all of it takes effect or nothing.
 
     Args:
-        settings: Where the database is.
+        settings: The database's address.
         action: What it does, for errors: `take batch 7`.
-        patience_seconds: How long it may be silent before the connection is given up.
+        patience_seconds: How long it may be silent before the connection is closed.
 
     Raises:
         SinkError: the server did not confirm the commit.
@@ -179,10 +179,10 @@ def is_ready(settings: Settings) -> bool:
 
 
 def apply_tables(settings: Settings) -> None:
-    """Create the tables of the numbered files here, where absent.
+    """Create missing tables from the numbered files in this folder.
 
     Raises:
-        SinkError: the database is away, or refused a file.
+        SinkError: the database is down, or refused a file.
     """
     for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
         with transaction(settings, f"apply sql/{path.name}") as work:
@@ -193,26 +193,26 @@ def apply_tables(settings: Settings) -> None:
 def store_error(action: str, error: psycopg.Error) -> SinkError:
     """The platform's error for one of the driver's.
 
-    Only the server's first line is told, without what stands between quotes, where a value of a
-    record may be; of missing tables and columns the name is told.
+    It has only the server's first line without anything in quotes, which may be a record's value;
+    names of missing tables and columns are kept.
     """
     state = error.sqlstate
     text = (error.diag.message_primary or str(error)).splitlines()[:1]
     cause = text[0] if text else type(error).__name__
     if not (state or "").startswith(UNDEFINED_OBJECT):
         cause = re.sub(r"'[^']*'|\"[^\"]*\"", "…", cause)[:300]
-    told = f"{cause.rstrip('.')} ({state or type(error).__name__})"
+    reason = f"{cause.rstrip('.')} ({state or type(error).__name__})"
     lost = state is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     if lost or OUTAGE_STATES.fullmatch(state or ""):
         return SinkUnavailable(
-            f"PostgreSQL did not {action}: {told}. Nothing is lost: the transaction is undone and"
-            " the batch is repeated. See that PostgreSQL is up (`make status`,"
+            f"PostgreSQL did not {action}: {reason}. Nothing is lost: the transaction is rolled"
+            " back and the batch is repeated. Check that PostgreSQL is up (`make status`,"
             " `make logs SERVICE=postgres`)."
         )
     return SinkRejected(
-        f"PostgreSQL refused to {action}: {told}. Nothing is lost: the transaction is undone and"
-        " the batch is repeated at the next start. Compare the tables with `sql/` (`make up`"
-        " creates what is missing), and the user's rights."
+        f"PostgreSQL refused to {action}: {reason}. Nothing is lost: the transaction is rolled back"
+        " and the batch is repeated at the next start. Compare the tables with `sql/` (`make up`"
+        " creates what is missing), and check the user's rights."
     )
 
 
@@ -220,7 +220,7 @@ def _parts(settings: Settings) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(settings.postgres_dsn.get_secret_value()))
     except psycopg.Error:
-        # libpq's own text may quote the address, password included.
+        # libpq's message may quote the address, including the password.
         raise SettingsError(
             "POSTGRES_DSN: not a readable address; expected"
             " `postgresql://user:password@host:5432/database?sslmode=require`, with `@`, `:`, `/`"
@@ -230,19 +230,19 @@ def _parts(settings: Settings) -> dict[str, Any]:
 
 def _unreachable(settings: Settings, error: psycopg.Error, timeout_seconds: int) -> SinkError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # The driver tells the address each time, and then what happened.
+    # Each of the driver's lines begins with the address; keep what follows.
     reasons = [re.sub(r".*failed: (?=\S)", "", line) for line in lines]
     reason = re.sub(r"\"[^\"]*\"", "…", "; ".join(dict.fromkeys(reasons)))[:300].rstrip(".")
     place = f"`{settings.postgres_address}`"
     if REFUSED_LOGIN.search(reason):
         return SinkRejected(
             f"PostgreSQL at {place} refused the connection: {reason}. Correct `POSTGRES_DSN`: user,"
-            " password, database, and `sslmode` (`require` wherever the host is not this machine,"
-            " unless the address says otherwise)."
+            " password, database, and `sslmode` (`require` if the host is not this machine, unless"
+            " the address says otherwise)."
         )
     up = remedies.up(settings, "postgres")
     start = "Start it," if settings.stack == "external" else f"Start it with `{up}`,"
     return SinkUnavailable(
         f"Cannot reach PostgreSQL at {place} within {timeout_seconds} s: {reason}. {start} or"
-        " correct `POSTGRES_DSN`; the command can be run again."
+        " correct `POSTGRES_DSN`; then run the command again."
     )

@@ -1,4 +1,4 @@
-"""The tables of PostgreSQL: as the numbered files declare them, as they are, counted, emptied."""
+"""PostgreSQL's tables: declared in the numbered files, compared, counted, shown and emptied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sql.client import SQL_FOLDER, transaction
 TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)^\);", re.DOTALL | re.MULTILINE)
 COLUMN: Final = re.compile(r"^  ([a-z_]+) +([a-z]+(?:\[\])?)( PRIMARY KEY)?", re.MULTILINE)
 KEY: Final = re.compile(r"^  PRIMARY KEY \((.*)\)", re.MULTILINE)
-# Short names of types, and what the server calls them.
+# Short names of types -> the server's names.
 TYPE_NAMES: Final = {"int": "integer", "timestamptz": "timestamp with time zone"}
 AS_THEY_ARE: Final = """
 SELECT attname, format_type(atttypid, NULL), coalesce(attnum = ANY(indkey), false)
@@ -35,7 +35,7 @@ SELECT has_table_privilege(to_regclass(%s), 'SELECT')
 
 
 class InstantOrText(TimestamptzLoader):
-    """Reads times; what no `datetime` can be stays the server's text."""
+    """Reads times; one outside the range of `datetime` stays the server's text."""
 
     def load(self, data: Buffer) -> datetime | str:  # type: ignore[override]
         """The value of a column."""
@@ -46,16 +46,16 @@ class InstantOrText(TimestamptzLoader):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Columns of a table with the server's names of their types, and its primary key."""
+class PostgresShape:
+    """A table's columns with the server's names for their types, and its primary key."""
 
     columns: Mapping[str, str]
     key: frozenset[str]
 
 
 @cache
-def declared() -> dict[str, Shape]:
-    """Every table of the numbered files."""
+def declared() -> dict[str, PostgresShape]:
+    """Every table in the numbered files."""
     shapes = {}
     for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
         for name, body in TABLE.findall(path.read_text(encoding="utf-8")):
@@ -63,20 +63,18 @@ def declared() -> dict[str, Shape]:
             keys = [column for column, _, primary in found if primary]
             keys += [each for group in KEY.findall(body) for each in group.split(", ")]
             columns = {column: TYPE_NAMES.get(kind, kind) for column, kind, _ in found}
-            shapes[name] = Shape(columns, frozenset(keys))
+            shapes[name] = PostgresShape(columns, frozenset(keys))
     return shapes
 
 
 def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
-    """What keeps rows from being written to these tables; nothing where all is as declared.
-
-    Columns that the files do not have are nobody's business here.
+    """Differences that keep rows from being written to these tables; extra columns do no harm.
 
     Raises:
-        SinkError: the database is away or refuses the login.
+        SinkError: the database is down or refuses the login.
     """
     found: list[str] = []
-    with transaction(settings, "tell its tables") as work:
+    with transaction(settings, "list its tables") as work:
         for name in tables:
             rows = work.execute(AS_THEY_ARE, [name]).fetchall()
             wanted = declared()[name]
@@ -98,10 +96,10 @@ def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
 
 
 def count_rows(settings: Settings, table: str) -> int:
-    """Rows of a table, counted one by one.
+    """Exact number of a table's rows.
 
     Raises:
-        SinkError: the database is away, or has no such table.
+        SinkError: the database is down, or has no such table.
     """
     with transaction(settings, f"count the rows of {table}") as work:
         query = SQL("SELECT count(*) FROM {}").format(Identifier(table))
@@ -116,10 +114,10 @@ def select_rows(
 ) -> list[dict[str, Any]]:
     """Rows of a table whose columns equal `where`, latest message first.
 
-    A time that no `datetime` can be is the server's text of it, such as `infinity`.
+    A time outside the range of `datetime` is the server's text, such as `infinity`.
 
     Raises:
-        SinkError: the database is away, has no such table or column, or a value does not fit.
+        SinkError: the database is down, has no such table or column, or a value does not fit.
     """
     where = where or {}
     conditions = [SQL("{} = %s").format(Identifier(column)) for column in where]
@@ -135,10 +133,10 @@ def select_rows(
 
 
 def truncate(settings: Settings, tables: Sequence[str], pipelines: Sequence[str]) -> None:
-    """Empty tables, and forget the batches of the pipelines that filled them, in one transaction.
+    """Empty tables and forget the batches of the pipelines that filled them, in one transaction.
 
     Raises:
-        SinkError: the database is away, or has no such table.
+        SinkError: the database is down, or has no such table.
     """
     with transaction(settings, f"empty {', '.join(tables)}") as work:
         names = SQL(", ").join(map(Identifier, tables))

@@ -1,7 +1,7 @@
-"""Hangs up on a database that stays silent.
+"""Closes the connection to a database that does not answer.
 
-A server that is stopped, or a network that swallows everything after its acknowledgement, would
-keep a client waiting for ever: libpq has no time-out for answers.
+A server that is stopped, or a network that drops everything after acknowledging it, would keep a
+client waiting forever: libpq has no time-out for answers.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LOOK_SECONDS = 0.5
 
 
 class Watch:
-    """Shuts a connection's socket down when nobody says `alive` for so many seconds.
+    """Shuts a connection's socket down if `alive` is not called for `patience_seconds`.
 
-    What waits for an answer then fails as with any lost connection.
+    Code that waits for an answer then fails as with any lost connection.
     """
 
     def __init__(self, descriptor: int, patience_seconds: float) -> None:
         self.patience_seconds = patience_seconds
-        # One of our own: the connection's number may be another file's once it is closed.
+        # A duplicate: once the connection is closed, its descriptor may belong to another file.
         self._socket = socket.socket(fileno=os.dup(descriptor))
         self._done = threading.Event()
         self._last = time.monotonic()
@@ -34,7 +34,7 @@ class Watch:
         self._thread.start()
 
     def alive(self) -> None:
-        """Say that something was sent or answered."""
+        """Note that something was sent or received."""
         self._last = time.monotonic()
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from errors import JobError
 from operations.doctor.check import Fault, Line, Status, line_of
-from runtime.java import PROBE_TIMEOUT_SECONDS, installed_java
+from runtime.java import PROBE_TIMEOUT_SECONDS, present_java
 from runtime.surroundings import (
     LAST_JAVA_OPTIONS,
     LOCALE,
@@ -100,7 +100,7 @@ def java_notes(environment: Mapping[str, str]) -> Iterator[str]:
 def java_faults(environment: Mapping[str, str]) -> Iterator[Fault]:
     """Java options that keep Java from starting."""
     names = [name for name in JAVA_VARIABLES if environment.get(name)]
-    java = installed_java(lambda text: None) if names else None
+    java = present_java(lambda text: None) if names else None
     if java is None:
         return
     outcome = subprocess.run(

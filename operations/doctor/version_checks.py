@@ -13,7 +13,7 @@ from typing import Final
 from local_stack.bootstrap import dotted, supported_versions
 from operations.doctor.check import Fault, Line, line_of
 from runtime.jars import is_complete
-from runtime.java import JAVA_VERSION, installed_java
+from runtime.java import JAVA_VERSION, present_java
 from runtime.versions import installed_version, pinned, pinned_packages
 from settings import PROJECT_ROOT, Settings
 
@@ -54,7 +54,7 @@ def package_faults(wanted: Mapping[str, str], found: Mapping[str, str | None]) -
 def look_at_java(settings: Settings) -> list[Line]:
     """Whether Java is installed; the first use installs it."""
     remarks: list[str] = []
-    java = installed_java(remarks.append)
+    java = present_java(remarks.append)
     if java is None:
         (requirement,) = pinned("python", "java")
         text = f"no Java {JAVA_VERSION}: `make up` installs {requirement} (60 MB)"

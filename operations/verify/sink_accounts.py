@@ -80,5 +80,5 @@ def _notes(reading: SinkReading) -> Iterator[str]:
     wrote = {*entries[-1].sinks} if entries and reading.snapshot.counts.stored else set()
     for sink in reading.sinks:
         yield from sink.notes()
-        if sink.name in wrote and (place := sink.elsewhere()):
-            yield place
+        if sink.name in wrote and (missing := sink.elsewhere()):
+            yield missing

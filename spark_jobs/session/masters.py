@@ -26,7 +26,7 @@ MOST_BYTES: Final = 4096
 NO_FILE: Final = b"/files/millrace-asks-who-is-there"
 # For all addresses together.
 LOOK_SECONDS: Final = 15.0
-NO_MASTER: Final = "is no Spark master"
+NO_MASTER: Final = "is not a Spark master"
 
 
 def refuse_unreachable(settings: Settings) -> None:

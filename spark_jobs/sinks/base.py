@@ -133,7 +133,7 @@ class Sink(ABC):
     def has_data(self) -> str | None:
         """What it holds of the pipeline, in words; a job without a ledger must not add to it.
 
-        None: told by `count`.
+        None: as `count` says.
         """
         rows = 0 if self.may_repeat else sum(number or 0 for number in self.count().values())
         return f"{self.store} holds records ({rows} rows)" if rows else None

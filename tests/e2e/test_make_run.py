@@ -10,34 +10,26 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from operations.pipelines import topic_offsets
 from settings import PROJECT_ROOT, Settings
+from tests.support.make import (
+    FINISH,
+    PUBLIC_OF_PROFILES,
+    PUBLIC_OF_TICKETS,
+    clear_fields,
+    commands_of,
+    lags,
+    make,
+    make_ok,
+    pasted,
+    tickets_read,
+)
 
 TICKETS, PROFILES, CUSTOMERS, SEED = 300, 150, 80, 20261122
 AMOUNTS = (f"TICKETS={TICKETS}", f"PROFILES={PROFILES}", f"CUSTOMERS={CUSTOMERS}", f"SEED={SEED}")
-
-
-def make(*words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run `make` as a user does, with this Python."""
-    return subprocess.run(
-        ["make", *words, f"PYTHON={sys.executable}"],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"PROFILES_SOURCE": "offline"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-
-
-def make_ok(*words: str) -> str:
-    done = make(*words)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +92,7 @@ def test_counts_agree_with_cqlsh_and_mongosh(first_verify: str) -> None:
 def test_second_run_with_the_same_seed_stores_nothing_twice(first_run: str) -> None:
     output = make_ok("run", *AMOUNTS)
 
-    assert "up already" in output
+    assert "already up at" in output
     for pipeline, sent in (("tickets", TICKETS), ("profiles", PROFILES)):
         before, after = columns_of(first_run, pipeline), columns_of(output, pipeline)
         assert int(after[1]) == 2 * sent
@@ -123,12 +115,6 @@ def test_run_over_a_checkpoint_of_other_code_sends_nothing(
     assert "was written by different code" in done.stderr
     assert "The services are up; nothing was sent." in done.stderr
     assert topic_offsets(settings, "client_tickets") == on_topic
-
-
-def lags(output: str, topic: str) -> list[int]:
-    """The lag of each partition of a topic, as `status` shows it."""
-    rows = [line for line in output.splitlines() if line.startswith(f"│ {topic} ")]
-    return [int(row.strip("│").split("│")[-1]) for row in rows]
 
 
 def test_status_names_services_lag_and_rows(first_verify: str, settings: Settings) -> None:
@@ -228,23 +214,6 @@ def test_show_reads_a_partition_and_a_client(first_run: str) -> None:
     assert {row["client_id"] for row in of_client} == {one["client_id"]}
 
 
-def clear_fields(value: Any, path: str = "") -> set[str]:
-    """Dotted names of the values that are shown as they were sent."""
-    if isinstance(value, dict):
-        below = (clear_fields(child, f"{path}.{name}") for name, child in value.items())
-        return set().union(*below)
-    return set() if value == "•••" else {path.removeprefix(".")}
-
-
-PUBLIC_OF_TICKETS = {
-    "ticket_id", "client_id", "created_at", "request_type", "priority", "type", "priorite",
-}  # fmt: skip
-PUBLIC_OF_PROFILES = {
-    "login.uuid", "gender", "nat", "registered.date", "registered.age", "id.name",
-    "location.timezone.offset", "location.timezone.description",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("suffix", ["", "-dead-letter"], ids=["messages", "dead letters"])
 @pytest.mark.parametrize(
     ("topic", "public", "sensitive"),
@@ -276,29 +245,8 @@ def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
     assert "mongodb.profile_metrics" in output
 
 
-def pasted(command: str) -> str:
-    """Run a command as a shell takes it; gives its standard output."""
-    done = subprocess.run(
-        ["/bin/sh", "-c", f"{command}\n"],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"MAKEFLAGS": f"PYTHON={sys.executable}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
-
-
 # Tested by themselves, or without an end.
 NOT_PASTED = ("make verify", "make down", "make logs", "make status", "make pyspark")
-
-
-def commands_of(page: str, heading: str) -> list[str]:
-    section = (PROJECT_ROOT / page).read_text().split(f"\n## {heading}\n")[1]
-    block = section.split("```sh\n")[1].split("```")[0]
-    return [line.split("  # ")[0].strip() for line in block.splitlines()]
 
 
 def test_commands_at_the_end_of_a_run_find_something(first_run: str) -> None:
@@ -323,31 +271,7 @@ def test_commands_of_the_documents_find_something_after_any_run(first_run: str) 
         assert "nothing found" not in pasted(command), command
 
 
-def test_make_alone_lists_the_commands() -> None:
-    output = make_ok()
-
-    for command in (
-        "run",
-        "up",
-        "down",
-        "reset",
-        "stream",
-        "doctor",
-        "status",
-        "logs",
-        "show",
-        "verify",
-        "chaos",
-        "bench",
-        "cqlsh",
-        "mongosh",
-        "test",
-        "lint",
-    ):
-        assert re.search(rf"^make {command} ", output, re.MULTILINE)
-
-
-def test_reset_of_one_pipeline_reads_its_topic_anew(first_verify: str) -> None:
+def test_reset_of_one_pipeline_reads_its_topic_again(first_verify: str) -> None:
     before = columns_of(first_verify, "users_profiles")
     tickets_before = columns_of(first_verify, "client_tickets")
 
@@ -374,15 +298,6 @@ def test_reset_of_one_pipeline_reads_its_topic_anew(first_verify: str) -> None:
     after = make_ok("verify")
     assert columns_of(after, "users_profiles") == before
     assert columns_of(after, "client_tickets") == tickets_before
-
-
-def tickets_read(settings: Settings) -> int:
-    """Tickets that the ledger has confirmed."""
-    from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
-    from spark_jobs.state.ledger import Ledger
-
-    with connect_mongodb(settings) as client:
-        return Ledger(confirmed_database(client, settings), "tickets").totals().read
 
 
 def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings: Settings) -> None:
@@ -424,14 +339,6 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
     make_ok("verify")
 
 
-FINISH = """
-import sys
-from operations.pipelines import PIPELINES
-from spark_jobs.run.command import main
-sys.exit(main(PIPELINES, ["--available-now"]))
-"""
-
-
 def test_spark_submit_runs_the_same_file(first_run: str) -> None:
     submit = str(PROJECT_ROOT / ".venv" / "bin" / "spark-submit")
     job = [str(PROJECT_ROOT / "spark_jobs" / "tickets.py"), "--available-now"]
@@ -451,9 +358,9 @@ def test_spark_submit_runs_the_same_file(first_run: str) -> None:
 
     without = run()
     assert without.returncode == 1
-    told = re.findall(r"Give them to spark-submit: --properties-file (\S+)", without.stdout)
-    assert told
-    done = run("--properties-file", told[0])
+    hint = re.findall(r"Give them to spark-submit: --properties-file (\S+)", without.stdout)
+    assert hint
+    done = run("--properties-file", hint[0])
     assert done.returncode == 0, done.stdout[-3000:]
     assert "query=tickets ended" in done.stdout
 

@@ -15,7 +15,7 @@ from cassandra.cluster import Session
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pydantic import SecretStr
 
-from cql.tables import Shape, declared, differences, present
+from cql.tables import CassandraShape, declared, differences, present
 from operations.doctor import place_checks
 from operations.doctor.broker_checks import look_at_kafka
 from operations.doctor.check import Line, Status, run_checks
@@ -160,7 +160,7 @@ def test_changed_tables_are_reported(settings: Settings, cassandra: Session) -> 
             f"CREATE TABLE {keyspace}.{name} ({body.format(columns=columns)})", timeout=60
         )
     shapes = {
-        f"{keyspace}.{name}": Shape(wanted.columns, wanted.key, origin=wanted.origin)
+        f"{keyspace}.{name}": CassandraShape(wanted.columns, wanted.key, origin=wanted.origin)
         for name in [*tables, "never_made"]
     }
 

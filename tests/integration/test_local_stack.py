@@ -151,7 +151,7 @@ def test_data_survives_kill_and_a_clean_stop(settings: Settings) -> None:
     ] * 3
     report = "\n".join(lines)
     for state in dead:
-        assert f"{state.name}: had ended without `make down`" in report
+        assert f"{state.name}: ended earlier without `make down`" in report
         assert str(state.log_path) in report
     assert read_everywhere(settings) == [["first"]] * 3
 

@@ -40,7 +40,7 @@ DOCUMENT = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
 UP, PRODUCE, JOB, VERIFY = re.findall(
     r"^\.venv/bin/(.+)$", DOCUMENT.split("## Cloud")[1].split("\n## ")[0], re.MULTILINE
 )
-AUTHORITY = "of no authority that this machine knows"
+AUTHORITY = "does not know the authority"
 
 
 @pytest.fixture(scope="module")

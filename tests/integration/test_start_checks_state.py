@@ -57,11 +57,11 @@ def test_other_code_goes_on_between_batches_but_not_within_one(
     run(world, code=True)
 
     assert world.totals() == Counts(read=3, stored=3)
-    assert len({entry.plan for entry in entries(world)}) == 1
+    assert len({entry.code_fingerprint for entry in entries(world)}) == 1
     assert {row["assigned_team"] for row in world.rows("tickets")} == {"Billing"}
     world.send(ticket("D"), partition=0)
     run(other)
-    assert len({entry.plan for entry in entries(world)}) == 2
+    assert len({entry.code_fingerprint for entry in entries(world)}) == 2
 
 
 def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,18 +11,15 @@ import pytest
 from pydantic import SecretStr
 
 from errors import SinkUnavailable
-from local_stack.stack import services
 from operations.doctor.check import Check, Fault, Line, Look, Status, line_of, run_checks
 from operations.doctor.doctor import checks_for, doctor, short_report, verdict
-from operations.doctor.endpoints import Endpoint, absence
 from operations.doctor.machine_checks import (
     clock_faults,
     folder_faults,
     key_faults,
     look_at_key,
-    port_faults,
 )
-from operations.doctor.place_checks import format_faults, hdfs_faults, name_nodes
+from operations.doctor.place_checks import format_faults
 from operations.doctor.version_checks import (
     SparkJars,
     look_at_python,
@@ -33,7 +29,6 @@ from operations.doctor.version_checks import (
 from runtime.versions import pinned_packages
 from settings import Settings, load_settings
 from spark_jobs.session.file_system import LocalFiles
-from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.sinks.files.manifest import Manifest
 from spark_jobs.state.clock import Moment
 
@@ -172,42 +167,6 @@ def test_only_what_settings_call_for_is_checked(
 
     assert present <= names
     assert not absent & names
-
-
-@pytest.mark.parametrize(
-    ("stack", "remedy", "by_itself"),
-    [
-        ("external", "start it, or correct KAFKA_BOOTSTRAP_SERVERS", False),
-        ("docker", "`STACK=docker make up` starts it", True),
-    ],
-)
-def test_endpoint_at_which_nothing_listens_is_named_with_the_fix(
-    stack: str, remedy: str, by_itself: bool
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        endpoint = Endpoint("kafka", "KAFKA_BOOTSTRAP_SERVERS", (("127.0.0.1", port),))
-        settings = load_settings({"stack": stack}, NO_FILE)
-        assert absence(endpoint, settings) is None
-
-    fault = absence(endpoint, settings)
-
-    assert fault is not None
-    assert f"cannot connect to 127.0.0.1:{port} (connection refused)" in fault.text
-    assert remedy in fault.text
-    assert fault.by_itself is by_itself
-
-
-def test_port_that_another_program_has_is_named_with_its_holder(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        settings = load_settings({"cassandra_port": port, "millrace_home": tmp_path}, NO_FILE)
-        cassandra = [each for each in services(settings) if each.name == "cassandra"]
-
-        (fault,) = port_faults(cassandra)
-
-    assert fault.text.startswith(f"{port} of cassandra is taken by process ")
-    assert "set CASSANDRA_PORT to another port" in fault.text
 
 
 SPARK = SparkJars(Path("/spark"), "3.5.7", "2.12", "3.3.4")
@@ -374,29 +333,3 @@ def test_disk_that_is_too_small_is_reported_with_the_space_needed(tmp_path: Path
 
     assert "1000000000.0 GB needed" in fault.text
     assert "set MILLRACE_HOME to a larger disk" in fault.text
-
-
-def test_name_of_a_highly_available_hdfs_leads_to_its_name_nodes(tmp_path: Path) -> None:
-    (tmp_path / "hdfs-site.xml").write_text(
-        "<configuration>"
-        "<property><name>dfs.ha.namenodes.big</name><value>a, b</value></property>"
-        "<property><name>dfs.namenode.rpc-address.big.a</name><value>one:9000</value></property>"
-        "<property><name>dfs.namenode.rpc-address.big.b</name><value>two:9001</value></property>"
-        "</configuration>"
-    )
-
-    options = site_options(tmp_path, "hdfs-site.xml")
-    assert name_nodes("big", options) == (("one", 9000), ("two", 9001))
-    assert name_nodes("host:8021", {}) == (("host", 8021),)
-    assert name_nodes("host", site_options(None, "hdfs-site.xml")) == (("host", 8020),)
-
-
-def test_broken_configuration_of_hdfs_is_a_fault(tmp_path: Path) -> None:
-    (tmp_path / "hdfs-site.xml").write_text("<configuration>")
-    settings = Settings(
-        _env_file=None, output_path="hdfs://big/x", hadoop_conf_dir=tmp_path, stack="external"
-    )
-
-    (fault,) = hdfs_faults(settings)
-
-    assert f"`{tmp_path}/hdfs-site.xml` cannot be read (ParseError): correct it" in fault.text

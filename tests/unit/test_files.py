@@ -63,7 +63,7 @@ def test_snapshot_in_parquet_keeps_its_length_when_its_numbers_change() -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"output_format": "parquet,xml"}, "OUTPUT_FORMAT: expected one or several of parquet"),
+        ({"output_format": "parquet,xml"}, "OUTPUT_FORMAT: expected one or more of parquet"),
         ({"output_path": "s3://bucket/x"}, "OUTPUT_PATH: expected a folder, `s3a://"),
         ({"output_path": "s3a://key:secret@bucket/x"}, "AWS_SECRET_ACCESS_KEY"),
         ({"aws_access_key_id": "k"}, "one is set without the other"),

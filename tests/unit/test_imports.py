@@ -27,6 +27,7 @@ ROOMS = (
     *("operations.reset", "operations.run_summary", "operations.run", "operations.commands"),
     *("operations.options", "operations.cli"),
 )
+LONGEST_LINES = 400
 OUR_OWN = {room.split(".")[0] for room in ROOMS}
 # What a room must not import, though it stands before it.
 WITHOUT: Mapping[str, tuple[str, ...]] = {
@@ -98,6 +99,14 @@ def faults(module: str, names: set[str]) -> list[str]:
 )
 def test_imports_point_one_way(module: str, path: Path) -> None:
     assert faults(module, imported(path.read_text(encoding="utf-8"), module)) == []
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    paths = [path for _, path in modules()] + [*(PROJECT_ROOT / "tests").rglob("*.py")]
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+
+    assert len(lengths) > 300
+    assert {str(path): lines for path, lines in lengths.items() if lines > LONGEST_LINES} == {}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

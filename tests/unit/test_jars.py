@@ -38,7 +38,7 @@ def test_prepared_jars_of_another_version_that_cannot_be_replaced_are_named(
     code = jars.main(["spark"])
 
     assert code == 1
-    assert "does not hold the jars that pyproject.toml pins" in capsys.readouterr().err
+    assert "does not have the jars that pyproject.toml pins" in capsys.readouterr().err
 
 
 def test_jars_of_s3_leave_out_what_spark_has_and_stores_that_are_not_used(
@@ -80,6 +80,6 @@ def test_failure_of_ivy_is_reported_with_its_lines(settings: Settings, tmp_path:
     with pytest.raises(StackError) as caught:
         jars.ensure_jars(settings, ["kafka"], lambda line: None, fake)
 
-    assert "jars of `kafka` could not be fetched" in str(caught.value)
+    assert "jars of `kafka` could not be downloaded" in str(caught.value)
     assert "no route to host" in str(caught.value)
     assert not jars.is_complete(settings, "kafka")

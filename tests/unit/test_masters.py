@@ -131,7 +131,7 @@ def test_every_resource_manager_of_a_highly_available_yarn_is_tried(tmp_path: Pa
 
     assert unreachable(settings("yarn", hadoop_conf_dir=folder)) == [
         f"cannot connect to 127.0.0.1:{free} (connection refused)",
-        "`nowhere.invalid` is no known host name",
+        "`nowhere.invalid` is not a known host name",
     ]
 
 

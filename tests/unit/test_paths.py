@@ -34,14 +34,14 @@ def test_paths_without_a_scheme_are_of_this_machine(
 @pytest.mark.parametrize(
     ("setting", "path", "reason"),
     [
-        ("MILLRACE_HOME", "/data/a,b", "'/data/a,b' holds a comma, at which Spark"),
-        ("MILLRACE_HOME", "/data/a:b", "holds a colon, at which Java"),
-        ("JARS_PATH", "/data/a:b", "holds a colon, at which Java"),
+        ("MILLRACE_HOME", "/data/a,b", "'/data/a,b' contains a comma, at which Spark"),
+        ("MILLRACE_HOME", "/data/a:b", "contains a colon, at which Java"),
+        ("JARS_PATH", "/data/a:b", "contains a colon, at which Java"),
         ("OUTPUT_PATH", "/data/${user.home}", "holds `${`, which Hadoop takes for a variable"),
         ("CHECKPOINT_PATH", "/data/${a}", "holds `${`"),
-        ("OUTPUT_PATH", "/data/a\nb", "holds a control character (U+000A)"),
-        ("MILLRACE_HOME", "/data/a\tb", "holds a control character (U+0009)"),
-        ("OUTPUT_PATH", "/data/\udce9", "holds bytes that are not UTF-8"),
+        ("OUTPUT_PATH", "/data/a\nb", "contains a control character (U+000A)"),
+        ("MILLRACE_HOME", "/data/a\tb", "contains a control character (U+0009)"),
+        ("OUTPUT_PATH", "/data/\udce9", "contains bytes that are not UTF-8"),
     ],
 )
 def test_character_that_cannot_be_handed_on_is_named_at_once(

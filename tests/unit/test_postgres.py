@@ -155,7 +155,7 @@ def test_files_declare_the_tables_of_the_interface() -> None:
         "customers_usa",
         "customers_alerts",
     }
-    assert declared["tickets"] == tables.Shape(
+    assert declared["tickets"] == tables.PostgresShape(
         {
             "ticket_id": "text",
             "client_id": "text",

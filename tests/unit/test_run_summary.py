@@ -106,6 +106,6 @@ def test_reasons_as_many_as_the_dead_letters_need_no_explanation(
 
 
 def test_a_hint_that_fits_is_on_one_line_and_a_longer_one_on_two() -> None:
-    assert hints.hint_line("make status", "services") == f"  {'make status':40}  # services"
+    assert hints.hint_line("make status", "services") == f"  {'make status':44}  # services"
     long = "make show WHAT=tickets_by_team TEAM=Billing HOUR=2026-11-28T04:00:00Z"
     assert hints.hint_line(long, "a partition") == f"  # a partition\n  {long}"

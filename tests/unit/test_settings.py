@@ -203,7 +203,7 @@ def test_secret_that_is_no_file_of_the_folder_is_an_error_that_keeps_it(
     (folder / "pii_hash_key").symlink_to(tmp_path / "elsewhere")
     monkeypatch.setenv(SECRETS_VARIABLE, str(folder))
 
-    with pytest.raises(SettingsError, match="plain files in that folder") as caught:
+    with pytest.raises(SettingsError, match="only plain files that this user may read") as caught:
         load_settings(env_file=NO_FILE)
     assert "pii_hash_key" in str(caught.value)
     assert "hush" not in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cql.tables import Difference, Shape, declared, differences
+from cql.tables import CassandraShape, Difference, declared, differences
 from operations.doctor.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
 from operations.doctor.store_checks import (
     collection_faults,
@@ -121,7 +121,7 @@ def test_tables_are_read_from_the_files_with_types_key_and_order() -> None:
         "usersprofilespace.users_profiles",
         "usersprofilespace.profiles_by_nationality",
     ]
-    assert tables["support.tickets"] == Shape(
+    assert tables["support.tickets"] == CassandraShape(
         {
             "ticket_id": "text",
             "client_id": "text",
@@ -142,14 +142,14 @@ def test_tables_are_read_from_the_files_with_types_key_and_order() -> None:
     assert len(tables["usersprofilespace.profiles_by_nationality"].columns) == 17
 
 
-ROW = Shape(
+ROW = CassandraShape(
     {"id": "text", "at": "timestamp", "note": "text"},
     (("id", "partition_key", "none"), ("at", "clustering", "desc")),
     frozenset({"by_note"}),
     "010_x.cql",
 )
 RESET = (
-    '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=k` makes it again, and the next job'
+    '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=k` creates it again, and the next job'
     " fills it"
 )
 
@@ -196,7 +196,7 @@ RESET = (
     ],
 )
 def test_table_that_differs_is_distinguished_from_an_absent_one(
-    there: dict[str, Shape], expected: list[Difference]
+    there: dict[str, CassandraShape], expected: list[Difference]
 ) -> None:
     assert list(differences({"k.t": ROW}, there)) == expected
 

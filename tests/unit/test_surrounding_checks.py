@@ -80,7 +80,7 @@ def test_doctor_names_what_is_inherited_and_what_becomes_of_it(
     }.items():
         monkeypatch.setenv(name, value)
     java = Java(Path("/"), Path("/bin/true"), 17)
-    monkeypatch.setattr(surrounding_checks, "installed_java", lambda report: java)
+    monkeypatch.setattr(surrounding_checks, "present_java", lambda report: java)
     monkeypatch.setitem(surroundings.SHADOWS, "/opt/other", ["pyspark", "settings"])
 
     lines = look_at_environment(Settings(_env_file=None))
@@ -104,7 +104,7 @@ def test_doctor_asks_for_a_fix_where_no_java_would_start(monkeypatch: pytest.Mon
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:NoSuchOption=1")
     # As a Java that refuses an option.
     java = Java(Path("/"), Path("/bin/false"), 17)
-    monkeypatch.setattr(surrounding_checks, "installed_java", lambda report: java)
+    monkeypatch.setattr(surrounding_checks, "present_java", lambda report: java)
 
     (line,) = [each for each in look_at_environment(Settings(_env_file=None))
                if each.status is Status.FIX]  # fmt: skip

@@ -206,9 +206,9 @@ class FilesSink(Sink):
 
     def notes(self) -> Iterator[str]:
         """That the files have other formats than the setting."""
-        if told := other_formats(self.settings, self.pipeline):
+        if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
-            yield f"{told}; set OUTPUT_FORMAT={formats} for the next job"
+            yield f"{differing}; set OUTPUT_FORMAT={formats} for the next job"
 
     def elsewhere(self) -> str | None:
         """That OUTPUT_PATH has no manifest."""
