@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from operations import hints, run_summary, tables
-from operations.verify.account import Account
+from operations.verify.account import Account, StoreCount
 from operations.verify.report import print_accounts
 from runtime import remedies
 from settings import Settings
@@ -84,6 +84,23 @@ def test_summary_of_a_run_that_differs_shows_first_what_differs(summary: Any) ->
     assert "… and 3 more, which `make verify` lists." in lines
     assert "NOT everything is accounted for: `make verify` shows every table." in lines
     assert len(lines) <= HEIGHT + 4
+
+
+def test_tables_of_verify_fit_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tables, "console", lambda: Console(width=WIDTH, highlight=False))
+    place = "usersprofilespace.profiles_by_nationality"
+    store = StoreCount("Cassandra", place, "rows", 999_901, 999_901, 999_900, "the number of rows")
+    profiles = Account("profiles", "users_profiles", 500, OTHERS[0].counts, [store])
+
+    print_accounts([profiles, *OTHERS])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    (row,) = [line for line in lines if place in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == ["Cassandra", place, "999901", "999901", "999900", "DIFFERS"]
 
 
 def test_reasons_that_are_more_than_the_dead_letters_are_explained(
