@@ -162,7 +162,7 @@ RESET = (
             {"k.t": replace(ROW, columns={**ROW.columns, "more": "int"})}, [], id="one-more"
         ),
         pytest.param(
-            {}, [Difference("no table k.t: `make up` creates what is absent", True)], id="absent"
+            {}, [Difference("no table k.t: `make up` creates what is missing", True)], id="absent"
         ),
         pytest.param(
             {"k.t": replace(ROW, columns={"id": "text", "at": "timestamp"})},
