@@ -10,7 +10,7 @@ from operations.verify.account import Account
 from runtime import remedies
 from settings import Settings
 
-COMMAND_WIDTH, LINE_WIDTH = 40, 80
+COMMAND_WIDTH, LINE_WIDTH = 44, 80
 Hint = tuple[str, str]
 
 
@@ -19,7 +19,7 @@ def next_steps(settings: Settings, accounts: Sequence[Account]) -> str:
     hints = [
         *_of_stores(settings, accounts),
         ("make show", "lists everything to look at"),
-        ("make verify", "checks again, shows every table"),
+        ("make verify", "checks again, shows all tables"),
         ("make status", "services, lag, rows, jobs"),
         ("make down", "stops the services, keeps data"),
     ]

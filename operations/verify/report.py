@@ -11,10 +11,13 @@ from runtime import remedies
 
 
 def print_accounts(accounts: Sequence[Account]) -> None:
-    """Per topic where its messages went; per store what it holds against the ledger."""
+    """Where each topic's messages went, and what each store holds compared with the ledger.
+
+    Of a store: its rows, documents or messages, the records they stand for, the ledger's number.
+    """
     print_table(
-        "Topics: read = stored + dead-lettered + filtered + duplicates",
-        ("topic", "on topic", "read", "stored", "dead-lettered", "filtered", "duplicates", ""),
+        "Topics: read = stored + dead letters + filtered + duplicates",
+        ("topic", "on topic", "read", "stored", "dead letters", "filtered", "duplicates", ""),
         [
             (
                 a.topic,
@@ -24,7 +27,7 @@ def print_accounts(accounts: Sequence[Account]) -> None:
                 a.counts.dead_lettered,
                 a.counts.filtered,
                 a.counts.duplicates,
-                "balanced" if a.balanced else "NOT BALANCED",
+                "balanced" if a.balanced else "DIFFERS",
             )
             for a in accounts
         ],
@@ -40,13 +43,12 @@ def print_accounts(accounts: Sequence[Account]) -> None:
             _explain_reasons(account)
     print_table(
         "Stores",
-        ("store", "where", "holds", "", "adds up to", "ledger", ""),
+        ("store", "where", "holds", "sum", "ledger", ""),
         [
             (
                 s.store,
                 s.place,
                 s.found,
-                s.unit,
                 s.sum_found,
                 s.sum_expected,
                 "ok" if s.agrees else "DIFFERS",

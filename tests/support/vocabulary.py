@@ -1,7 +1,7 @@
 """Words that Millrace does without: `python -m tests.support.vocabulary` names each that is left.
 
 `make lint` runs it; files and folders as arguments narrow it. Add a word to `AVOIDED`, or a folder
-or suffix to `CHECKED`, to widen it.
+or suffix to `DOCUMENTS` or `CODE`, to widen it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ AVOIDED: Final = {
 }
 # They list the words.
 EXEMPT: Final = ("tests/support/vocabulary.py", "tests/unit/test_pages.py")
-CHECKED: Final = ("*.md", "docs/**/*.md", "NOTICE", ".env.example", ".pre-commit-config.yaml")
+DOCUMENTS: Final = ("*.md", "docs/**/*.md", "NOTICE", ".env.example", ".pre-commit-config.yaml")
+CODE: Final = ("Makefile", "*.py", "[a-z]*/**/*.py", "[a-z]*/**/*.java")
 # Names are not prose: inline code, targets of links, a string of one word.
 _NOT_PROSE: Final = re.compile(r"`[^`\n]*`|\]\([^)]*\)|\"[^\"\s]*\"")
 _WORDS: Final = {
@@ -45,8 +46,8 @@ _WORDS: Final = {
 
 
 def documents() -> list[Path]:
-    """The files whose words count."""
-    return _found(CHECKED)
+    """The files that people read."""
+    return _found(DOCUMENTS)
 
 
 def _found(globs: Iterable[str]) -> list[Path]:
@@ -68,7 +69,7 @@ def main() -> int:
     """Print each word that is left; gives the exit code."""
     found = 0
     places = [f"{place}/**/*.py" if Path(place).is_dir() else place for place in sys.argv[1:]]
-    for path in _found(places) if places else documents():
+    for path in _found(places or (*DOCUMENTS, *CODE)):
         for line, word, say in sorted(avoidable(path.read_text())):
             place = f"{path.relative_to(PROJECT_ROOT)}:{line}"
             sys.stdout.write(f"{place}: `{word}`: say {say}\n")

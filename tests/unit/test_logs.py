@@ -27,7 +27,10 @@ def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
 
 @pytest.mark.parametrize(
     ("stack", "where"),
-    [("docker", "docker compose -f docker/compose.yaml logs --follow kafka"), ("external", "runs")],
+    [
+        ("docker", "docker compose -f docker/compose.yaml logs --follow kafka"),
+        ("external", "its log is elsewhere"),
+    ],
 )
 def test_log_of_a_service_that_runs_elsewhere_is_located(
     tmp_path: Path, stack: str, where: str

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from operations import hints, run_summary, tables
-from operations.verify.account import Account
+from operations.verify.account import Account, StoreCount
 from operations.verify.report import print_accounts
 from runtime import remedies
 from settings import Settings
@@ -86,6 +86,23 @@ def test_summary_of_a_run_that_differs_shows_first_what_differs(summary: Any) ->
     assert len(lines) <= HEIGHT + 4
 
 
+def test_tables_of_verify_fit_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tables, "console", lambda: Console(width=WIDTH, highlight=False))
+    place = "usersprofilespace.profiles_by_nationality"
+    store = StoreCount("Cassandra", place, "rows", 99_901, 99_901, 99_900, "the number of rows")
+    profiles = Account("profiles", "users_profiles", 500, OTHERS[0].counts, [store])
+
+    print_accounts([profiles, *OTHERS])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    (row,) = [line for line in lines if place in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == ["Cassandra", place, "99901", "99901", "99900", "DIFFERS"]
+
+
 def test_reasons_that_are_more_than_the_dead_letters_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -106,6 +123,6 @@ def test_reasons_as_many_as_the_dead_letters_need_no_explanation(
 
 
 def test_a_hint_that_fits_is_on_one_line_and_a_longer_one_on_two() -> None:
-    assert hints.hint_line("make status", "services") == f"  {'make status':40}  # services"
+    assert hints.hint_line("make status", "services") == f"  {'make status':44}  # services"
     long = "make show WHAT=tickets_by_team TEAM=Billing HOUR=2026-11-28T04:00:00Z"
     assert hints.hint_line(long, "a partition") == f"  # a partition\n  {long}"
