@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo.database import Database
 
-from errors import MillraceError
+from errors import MillraceError, SinkUnavailable
 from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
 from operations.pipelines import PIPELINES, present_parts, topic_offsets
@@ -45,15 +45,10 @@ def show_status(settings: Settings) -> int:
     )
     _print_jobs(settings)
     up = {state.name for state in states if state.running}
-    needed_by_all = {"kafka", "mongodb"}
-    of_sinks = {state.name for state in states} & {*settings.sinks}
     faults = [
         fault
-        for needed, part in (
-            (needed_by_all, _print_topics),
-            (needed_by_all | of_sinks, _print_stores),
-        )
-        if needed <= up and (fault := _attempt(part, settings))
+        for part in (_print_topics, _print_stores)
+        if {"kafka", "mongodb"} <= up and (fault := _attempt(part, settings))
     ]
     for fault in faults:
         sys.stdout.write(f"{fault}\n")
@@ -127,13 +122,24 @@ def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, 
 
 
 def _print_stores(settings: Settings) -> None:
+    """Print what each store holds.
+
+    Raises:
+        SinkUnavailable: some stores do not answer; the others are printed.
+    """
     found: dict[str, dict[str, int | None]] = {}
     notes: list[str] = []
+    faults: dict[str, str] = {}
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
         for sink in (s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)):
-            found.setdefault(sink.store, {}).update(sink.count())
-            notes += sink.notes()
+            if sink.store in faults:
+                continue
+            try:
+                found.setdefault(sink.store, {}).update(sink.count())
+                notes += sink.notes()
+            except MillraceError as error:
+                faults[sink.store] = str(error)
         for topic in (pipeline.topic(settings) for pipeline in PIPELINES):
             number = database[SUMMARIES].count_documents({"source_topic": topic})
             found.setdefault("dead letters", {})[dead_letter_topic(topic)] = number
@@ -142,3 +148,5 @@ def _print_stores(settings: Settings) -> None:
     if any(number is None for *_, number in rows):
         notes.append("Rows of files on HDFS and S3 are counted by `make verify`, with Spark")
     sys.stdout.write("".join(f"{note}.\n" for note in notes))
+    if faults:
+        raise SinkUnavailable("\n".join(faults.values()))

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from errors import SinkRejected
 from operations import reset
@@ -29,6 +30,7 @@ from runtime.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.tickets import TICKETS
+from tests.conftest import free_ports
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
@@ -114,6 +116,21 @@ def test_status_and_show_have_the_rows_and_doctor_a_line(
     assert str(look()) == (
         f"fix  sqlite       `{file_of(world)}` is missing. `make up` creates it."
     )
+
+
+def test_status_has_the_rows_of_the_other_stores_when_one_is_down(
+    stack_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (port,) = free_ports(1)
+    dsn = SecretStr(f"postgresql://x@127.0.0.1:{port}/x")
+    sinks = ("postgres", "mongodb")
+
+    code = show_status(stack_settings.model_copy(update={"sinks": sinks, "postgres_dsn": dsn}))
+
+    shown = capsys.readouterr().out
+    assert code == 1
+    assert re.search(r"│ MongoDB +│ \w+\.ticket_metrics +│ +\d+ │", shown)
+    assert f"Cannot reach PostgreSQL at `127.0.0.1:{port}/x`" in shown
 
 
 def test_verify_finds_what_differs_and_replay_writes_it_again(
