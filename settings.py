@@ -2,7 +2,7 @@
 
 Precedence: command-line options, environment, `.env`, secret files, defaults. Names are the
 upper-case forms of the fields of `Settings`; the table in docs/settings.md lists them all.
-runtime/setting_types.py has the rules for values of each type.
+runtime/config/types.py has the rules for values of each type.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-import runtime.setting_types as kinds
-from runtime.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
-from runtime.setting_conflicts import shared_ports, shared_topics, unreadable_authority
-from runtime.setting_types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
-from runtime.settings_reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
-from runtime.sink_modules import has_files
+import runtime.config.types as kinds
+from runtime.config.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
+from runtime.config.conflicts import shared_ports, shared_topics, unreadable_authority
+from runtime.config.reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.config.sink_modules import has_files
+from runtime.config.types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 
 # What other modules import from here; some of it is defined next to the rules that need it.
 __all__ = [

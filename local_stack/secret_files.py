@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from runtime.addresses import POSTGRES_PORT, postgres_port
+from runtime.config.addresses import POSTGRES_PORT, postgres_port
 from runtime.files import write_whole
 from settings import Settings
 

@@ -17,10 +17,10 @@ from local_stack.mongodb import MongoDB
 from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
+from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.files import exclusive
 from runtime.jars import ensure_jars
 from runtime.java import Java, find_java
-from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.surroundings import raise_open_files, too_few_open_files
 from settings import Settings
 

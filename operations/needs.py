@@ -42,8 +42,8 @@ def _all(settings: Settings, options: Namespace) -> Iterable[str]:
 def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
     """The store of a name that `show` takes; none for files and unknown names."""
     from operations.pipelines import PIPELINES
-    from runtime.sink_modules import SINK_MODULES
-    from runtime.topic_names import DEAD_LETTER_SUFFIX
+    from runtime.config.sink_modules import SINK_MODULES
+    from runtime.config.topic_names import DEAD_LETTER_SUFFIX
 
     store, _, name = options.what.rpartition(".")
     topics = {*settings.customers_output_topics, *(p.topic(settings) for p in PIPELINES)}

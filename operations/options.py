@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from operations import commands
 from operations.tables import FORMATS
-from runtime.sink_modules import SINK_MODULES, keeps_ledger
+from runtime.config.sink_modules import SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.run.job_options import add_job_options
 from spark_jobs.state.acceptance import add_acceptance

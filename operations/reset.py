@@ -11,8 +11,8 @@ from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
 from runtime import remedies
-from runtime.sink_modules import SINK_MODULES
-from runtime.topic_names import dead_letter_topic
+from runtime.config.sink_modules import SINK_MODULES
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import locked

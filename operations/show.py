@@ -23,8 +23,8 @@ from operations.spark_session import repair_session
 from operations.tables import print_records
 from operations.verify.spark_errors import explained_errors
 from runtime import remedies
-from runtime.sink_modules import SINK_MODULES
-from runtime.topic_names import dead_letter_topic
+from runtime.config.sink_modules import SINK_MODULES
+from runtime.config.topic_names import dead_letter_topic
 from schemas.contract import Contract
 from settings import Settings
 from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS

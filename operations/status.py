@@ -12,7 +12,7 @@ from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
 from operations.pipelines import PIPELINES, present_parts, topic_offsets
 from operations.tables import print_table
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import running_job
@@ -20,6 +20,9 @@ from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.ledger import Document, Ledger
+
+# Offsets and the ledger are theirs.
+NEEDED_SERVICES = frozenset({"kafka", "mongodb"})
 
 
 def show_status(settings: Settings) -> int:
@@ -48,7 +51,7 @@ def show_status(settings: Settings) -> int:
     faults = [
         fault
         for part in (_print_topics, _print_stores)
-        if {"kafka", "mongodb"} <= up and (fault := _attempt(part, settings))
+        if NEEDED_SERVICES <= up and (fault := _attempt(part, settings))
     ]
     for fault in faults:
         sys.stdout.write(f"{fault}\n")

@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Composed
 
 from errors import SettingsError, SinkError, SinkRejected, SinkUnavailable
 from runtime import remedies
-from runtime.addresses import LOOPBACK_HOSTS, POSTGRES_PORT
+from runtime.config.addresses import LOOPBACK_HOSTS, POSTGRES_PORT
 from settings import Settings
 from sql.watch import watched
 

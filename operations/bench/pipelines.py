@@ -25,7 +25,7 @@ from cql.client import close, connect
 from errors import MillraceError
 from local_stack import stack
 from operations.bench.topics import Topics
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.aggregates import BatchSummary
 from spark_jobs.pipeline import Pipeline

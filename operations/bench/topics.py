@@ -18,7 +18,7 @@ from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.offline_profiles import offline_profiles
 from producers.profiles import profile_messages
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.kafka import OffsetRanges

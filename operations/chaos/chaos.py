@@ -24,9 +24,9 @@ from operations.prepare import prepare_stores
 from operations.producing import Producer
 from operations.tables import print_table, say
 from operations.verify.account import Account
+from runtime.config.sink_modules import SINK_MODULES
 from runtime.jars import ensure_jars
 from runtime.java import find_java
-from runtime.sink_modules import SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.session import build_session

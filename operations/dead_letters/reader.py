@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from operations.pipelines import read_topic
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.sources.broker import existing_topics
 from spark_jobs.sources.topics import redriven_topic

@@ -13,8 +13,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from operations.doctor.check import Fault, Line, line_of, not_yet
 from operations.doctor.endpoints import CONNECT_SECONDS, absence, how_to_start, kafka_endpoint
 from runtime import remedies
+from runtime.config.topic_names import dead_letter_topic
 from runtime.reachable import unreached
-from runtime.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,

@@ -7,7 +7,7 @@ from typing import Final
 
 from local_stack.stack import services
 from operations.doctor.check import Fault
-from runtime.addresses import mongo_nodes
+from runtime.config.addresses import mongo_nodes
 from runtime.reachable import Address, unreached
 from settings import Settings
 from sql.client import login

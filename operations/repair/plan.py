@@ -10,7 +10,7 @@ from errors import JobError
 from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
 from operations.repair.range import Ranges, ReplayRequest, wanted_ranges
 from runtime import remedies
-from runtime.sink_modules import LEDGER_SINK
+from runtime.config.sink_modules import LEDGER_SINK
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink

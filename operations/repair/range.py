@@ -18,7 +18,7 @@ from confluent_kafka.admin import OffsetSpec
 from errors import JobError
 from operations.pipelines import PIPELINES
 from runtime import remedies
-from runtime.sink_modules import LEDGER_SINK, SINK_MODULES, keeps_ledger
+from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sources.broker import kafka_admin

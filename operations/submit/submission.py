@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from errors import JobError
 from operations.masking import MASK
 from operations.shipping import archive_path
-from runtime.addresses import LOOPBACK_HOSTS
+from runtime.config.addresses import LOOPBACK_HOSTS
 from runtime.java import Java, java_environment
 from runtime.surroundings import for_java
 from settings import PROJECT_ROOT, Settings

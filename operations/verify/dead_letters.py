@@ -22,7 +22,7 @@ from operations.pipelines import topic_offsets
 from operations.verify.arrivals import is_within, readable_ranges
 from operations.verify.differences import named, shortened
 from operations.verify.snapshot import LedgerSnapshot
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES

@@ -1,8 +1,8 @@
 """The contract of a sink: it writes micro-batches, and answers commands about its store.
 
-A sink is a module of this package, named in `runtime.sink_modules.SINK_MODULES`, with a function
-`sink(pipeline, settings, database)` that returns a `Sink`, or None if the pipeline writes nothing
-to it. Commands loop over the sinks (`registry.py`) and know none by name.
+A sink is a module of this package, named in `runtime.config.sink_modules.SINK_MODULES`, with a
+function `sink(pipeline, settings, database)` that returns a `Sink`, or None if the pipeline writes
+nothing to it. Commands loop over the sinks (`registry.py`) and know none by name.
 """
 
 # ruff: noqa: B027 - a method that a sink leaves out has a meaning

@@ -22,7 +22,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document

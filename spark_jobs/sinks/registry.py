@@ -8,7 +8,7 @@ from importlib import import_module
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink

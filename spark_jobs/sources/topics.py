@@ -23,7 +23,7 @@ from confluent_kafka.admin import (
 )
 
 from errors import JobError, SinkUnavailable
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime import remedies
-from runtime.sink_modules import LEDGER_SINK, SINK_MODULES
+from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.registry import sink_names, sinks_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from runtime import remedies
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES

@@ -26,7 +26,7 @@ from operations.show import RowFilter, show
 from operations.status import show_status
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.tickets import TICKETS

@@ -10,7 +10,7 @@ import pytest
 from errors import JobError
 from operations.pipelines import read_topic
 from operations.verify.accounts import take_accounts
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.state import fault_points as faults
 from spark_jobs.state.ledger import Counts

@@ -19,7 +19,7 @@ from operations.dead_letters.dead_letters import run_dead_letters
 from operations.dead_letters.reader import read_dead_letters
 from operations.options import build_parser
 from operations.show import RowFilter, show
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 
 from errors import SinkRejected, SinkUnavailable
 from operations.pipelines import PIPELINES, read_topic
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
 from spark_jobs.customers import CUSTOMERS

@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from spark_jobs.run import batch_writer
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.tickets import TICKETS

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from cql.statements import split_statements
 from operations.pipelines import read_topic
-from runtime.topic_names import dead_letter_topic
+from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, run_pipelines

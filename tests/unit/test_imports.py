@@ -15,9 +15,8 @@ DECLARATIONS = ("spark_jobs.tickets", "spark_jobs.profiles", "spark_jobs.custome
 # A room is a package, or one module that has a place of its own. Each may import those that stand
 # before it; `WITHOUT` says which of them it must not.
 ROOMS = (
-    *("errors", "runtime.topic_names", "runtime.sink_modules", "runtime.addresses"),
-    *("runtime.setting_types", "runtime.setting_conflicts", "runtime.settings_reader"),
-    *("settings", "keys", "runtime", "schemas", "cql", "sql", "producers", "local_stack"),
+    *("errors", "runtime.config", "settings", "keys", "runtime", "schemas", "cql", "sql"),
+    *("producers", "local_stack"),
     *("spark_jobs.transforms", "spark_jobs.aggregates", "spark_jobs.targets"),
     *("spark_jobs.pipeline", "spark_jobs.session", "spark_jobs.sources", "spark_jobs.state"),
     *("spark_jobs.sinks", "spark_jobs.start_checks", "spark_jobs.run", *DECLARATIONS),

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from operations.pipelines import PIPELINES
-from runtime.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.registry import kinds_of
 from tests.unit.test_imports import modules
 
 NAMES = {kind.name for kind in kinds_of(PIPELINES, Settings(sinks=tuple(SINK_MODULES)))}
 # Where sinks are written, and where they are listed.
-AT_HOME = ("spark_jobs.sinks", "runtime.sink_modules")
+AT_HOME = ("spark_jobs.sinks", "runtime.config.sink_modules")
 
 
 def comparisons(source: str) -> list[int]:

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from runtime.addresses import file_or_object, hadoop_place, mongo_uri, postgres_dsn
-from runtime.sink_modules import SINK_MODULES
-from runtime.topic_names import TOPIC_NAME
+from runtime.config.addresses import file_or_object, hadoop_place, mongo_uri, postgres_dsn
+from runtime.config.sink_modules import SINK_MODULES
+from runtime.config.topic_names import TOPIC_NAME
 
-PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
 # Services of the embedded stack that `up` starts only on request.
 EXTRA_SERVICES: Final = ("postgres", "hdfs")

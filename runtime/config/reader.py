@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSource
 
 from errors import SettingsError
-from runtime.setting_types import PROJECT_ROOT, in_project
+from runtime.config.types import PROJECT_ROOT, in_project
 
 # Names a file to read instead of `.env`, which tests that start processes need.
 ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
