@@ -271,9 +271,10 @@ def test_commands_of_the_documents_find_something_after_any_run(first_run: str) 
         assert "nothing found" not in pasted(command), command
 
 
-def test_reset_of_one_pipeline_reads_its_topic_again(first_verify: str) -> None:
-    before = columns_of(first_verify, "users_profiles")
-    tickets_before = columns_of(first_verify, "client_tickets")
+def test_reset_of_one_pipeline_reads_its_topic_again(first_run: str) -> None:
+    verified = make_ok("verify")
+    before = columns_of(verified, "users_profiles")
+    tickets_before = columns_of(verified, "client_tickets")
 
     unclear = make("reset", "PIPELINE=profiles", "YES=0")
     assert unclear.returncode != 0
@@ -283,8 +284,9 @@ def test_reset_of_one_pipeline_reads_its_topic_again(first_verify: str) -> None:
     )
     waiting = make("verify")
     assert waiting.returncode != 0
-    assert "profiles: 300 messages wait on the topic" in waiting.stdout
-    assert sum(lags(make_ok("status"), "users_profiles")) == 2 * PROFILES
+    sent = int(before[2])
+    assert f"profiles: {sent} messages wait on the topic" in waiting.stdout
+    assert sum(lags(make_ok("status"), "users_profiles")) == sent >= PROFILES
     done = subprocess.run(
         [sys.executable, "-m", "spark_jobs.profiles", "--available-now"],
         cwd=PROJECT_ROOT,

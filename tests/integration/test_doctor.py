@@ -85,7 +85,7 @@ def test_doctor_creates_nothing(settings: Settings, tmp_path: Path) -> None:
     lines = by_name(run_checks(checks_for(elsewhere), elsewhere))
 
     name = elsewhere.tickets_topic
-    assert f"absent: {name}, {name}-dead-letter: `make up` creates them" in lines["topics"].text
+    assert f"missing: {name}, {name}-dead-letter: `make up` creates them" in lines["topics"].text
     assert lines["topics"].by_itself
     assert lines["collections"].text == "`batches` has no index: `make up` creates it"
     assert existing_topics(settings) == before

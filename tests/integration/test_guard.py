@@ -128,7 +128,7 @@ def test_dropped_sink_is_reported_as_dropped(make_world: MakeWorld) -> None:
         world.process(sinks=("mongodb",))
 
     refusal = str(dropped.value)
-    assert "cassandra would be dropped: what is there of the 1 stored records stays" in refusal
+    assert "cassandra would be dropped: they keep what they hold of the 1 stored records" in refusal
     assert "set SINKS to `mongodb,cassandra` again" in refusal
     assert "would lack" not in refusal
     assert "replay" not in refusal

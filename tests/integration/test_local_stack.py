@@ -84,9 +84,9 @@ def test_up_again_starts_no_second_process(settings: Settings) -> None:
 
     assert [state.pid for state in stack.states(settings)] == before
     assert sorted(line.split(" at ")[0] for line in lines) == [
-        "cassandra: up already",
-        "kafka: up already",
-        "mongodb: up already",
+        "cassandra: already up",
+        "kafka: already up",
+        "mongodb: already up",
     ]
 
 

@@ -40,7 +40,7 @@ DOCUMENT = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
 UP, PRODUCE, JOB, VERIFY = re.findall(
     r"^\.venv/bin/(.+)$", DOCUMENT.split("## Cloud")[1].split("\n## ")[0], re.MULTILINE
 )
-AUTHORITY = "does not know the authority"
+AUTHORITY = "does not know the authority that issued its certificate"
 
 
 @pytest.fixture(scope="module")

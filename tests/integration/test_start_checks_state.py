@@ -92,7 +92,7 @@ def test_all_findings_are_listed_together_and_each_prevents_the_start(
         run(world, changes={"sinks": ("mongodb",)})
 
     text = str(refused.value)
-    assert "cassandra would be dropped: what is there of the 2 stored records stays" in text
+    assert "cassandra would be dropped: they keep what they hold of the 2 stored records" in text
     assert "made with the key `12345678`" in text
     assert "1 messages of the topic" in text
     assert text.count("Pipeline tickets: ") == 3
