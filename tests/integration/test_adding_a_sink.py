@@ -150,7 +150,7 @@ def test_verify_finds_what_differs_and_replay_writes_it_again(
         f"SQLite tickets: `B` is missing; {source} has it",
     ]
 
-    assert replay_here() == {"batches, written or found there": 1}
+    assert replay_here() == {"batches, written or already there": 1}
 
     assert stored(world) == EXPECTED
     assert account_of(world).balanced
