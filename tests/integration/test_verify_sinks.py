@@ -177,14 +177,13 @@ def test_files_are_judged_in_the_formats_that_are_stored(
     assert account.faults == []
     found = {store.place: store.found for store in account.stores if store.store == "files"}
     assert {place: found[place] for place in places} == dict.fromkeys(places, 2)
-    assert account.notes == [
-        f"{differs} {setting[0]}; set OUTPUT_FORMAT={formats} for the next job"
-    ]
+    note = f"{differs} {setting[0]}; set OUTPUT_FORMAT={formats} for the next job"
+    assert account.notes == [note]
     capsys.readouterr()
     place = {"output_path": settings.output_path, "output_format": setting, "sinks": ("files",)}
     show_status(stack_settings.model_copy(update=place))
     printed = capsys.readouterr().out
-    assert f"{differs} {setting[0]}." in printed
+    assert f"{note}.\n" in printed
     assert [place in printed for place in places] == [True] * len(places)
 
     compact_pipeline(world.spark, settings, world.database, world.pipeline)
