@@ -109,7 +109,7 @@ def _see_stores(wider: Settings, settings: Settings) -> None:
             sink.answer()
         except MillraceError as error:
             is_named = sink.name in settings.sinks
-            why = "" if is_named else f" Batches of before went to {sink.name} too."
+            why = "" if is_named else f" Earlier batches went to {sink.name} too."
             leaving = remedies.again(f"--leave {sink.name}", settings)
             raise type(error)(
                 f"Nothing was deleted.{why} {error} Or delete everything else: `{leaving}`."

@@ -156,7 +156,7 @@ class Confirmations:
         try:
             found = self.database[CONFIRMATIONS].find_one(self._key())
         except PyMongoError as error:
-            raise sink_error("MongoDB", "read the confirmations", error) from error
+            raise sink_error("MongoDB", "return the confirmations", error) from error
         return frozenset(found["sinks"]) if found else frozenset()
 
     def add(self, sink: str) -> None:

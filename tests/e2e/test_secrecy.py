@@ -38,7 +38,7 @@ KEY_SPELLINGS: list[str | bytes] = [TEST_KEY, *hmac_pads(TEST_KEY)]
 # printf 'millrace-key-id:a key for tests only' | sha256sum
 KEY_ID = "fa362f9c"
 # What a batch needs first of MongoDB, before any sink is written.
-OUTAGE = "MongoDB did not tell the confirmations"
+OUTAGE = "MongoDB did not return the confirmations"
 
 
 class Person:

@@ -165,5 +165,5 @@ def test_an_object_that_is_not_there_is_named(s3: str) -> None:
     put(s3, "other.csv", b"")
     settings = Settings(**{name.lower(): value for name, value in s3_settings(s3).items()})  # type: ignore[arg-type]
 
-    with pytest.raises(SourceError, match=r"S3 did not give `s3://imports/none\.csv`: 404"):
+    with pytest.raises(SourceError, match=r"S3 did not return `s3://imports/none\.csv`: 404"):
         open_source(settings, "s3://imports/none.csv")
