@@ -27,7 +27,7 @@ from runtime.config.sink_modules import SINK_MODULES
 from runtime.config.topic_names import dead_letter_topic
 from schemas.contract import Contract
 from settings import Settings
-from spark_jobs.aggregates import PROFILE_COLLECTIONS, TICKET_COLLECTIONS
+from spark_jobs.aggregates import Aggregate
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink, StoredTable
@@ -57,9 +57,8 @@ OPTIONS = {
     "client_id": "CLIENT=",
     "nationality": "NATIONALITY=",
 }
-# Internals of the aggregates: the last applied batch and the sketch.
-HIDDEN_FIELDS = ("applied", "clients_sketch")
-LABELS = TICKET_COLLECTIONS | PROFILE_COLLECTIONS
+# An internal field of aggregates: the last applied batch.
+APPLIED = "applied"
 NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 Record = dict[str, Any]
 
@@ -286,8 +285,9 @@ def _rows_by_spark(sink: Sink) -> dict[str, Place]:
     return {f"{sink.name}.{table.name}": place(table) for table in sink.rows()}
 
 
-def _documents_of(collection: str, what: str) -> Place:
-    columns = [label] if (label := LABELS.get(collection)) in OPTIONS else []
+def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None) -> Place:
+    columns = [d.field for d in aggregate.dimensions if d.field in OPTIONS] if aggregate else []
+    hidden = {APPLIED, *(aggregate.sketches.values() if aggregate else ())}
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(f"mongodb.{collection}", columns)
@@ -296,7 +296,7 @@ def _documents_of(collection: str, what: str) -> Place:
             database = confirmed_database(client, settings)
             cursor = database[collection].find(dict(wanted.where)).sort("_id", 1)
             return [
-                {name: value for name, value in document.items() if name not in HIDDEN_FIELDS}
+                {name: value for name, value in document.items() if name not in hidden}
                 for document in cursor.limit(wanted.limit)
             ]
 
@@ -317,8 +317,7 @@ def _file_sets(pipeline: Pipeline) -> dict[str, Place]:
 
 
 def _aggregates(pipeline: Pipeline) -> dict[str, Place]:
-    what = "aggregate"
-    return {f"mongodb.{name}": _documents_of(name, what) for name in pipeline.collections}
+    return {f"mongodb.{a.name}": _documents_of(a.name, "aggregate", a) for a in pipeline.aggregates}
 
 
 SHOWN: Mapping[type[Sink], Callable[[Pipeline], dict[str, Place]]] = {

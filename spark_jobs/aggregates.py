@@ -1,156 +1,224 @@
-"""Turns a micro-batch's summary rows into its counts and its changes to documents."""
+"""What a pipeline counts: aggregates, declared by dimensions and measures.
+
+    Aggregate(
+        "orders_by_country",
+        by=(day("created_at"), "country"),
+        measures={"count": count(), "revenue": total("amount"), "buyers": distinct("customer_id")},
+        where="status = 'paid'",
+    )
+
+Each is a MongoDB collection of that name with one document per combination of its dimensions.
+Conditions are Spark SQL on the columns of stored records.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Final, Literal
 
-import datasketches
+# In place of a dimension's absent value.
+UNKNOWN: Final = "unknown"
+# `_id` of the one document of an aggregate without dimensions.
+WHOLE: Final = "all"
+# 2^14 registers: exact up to about 1,000 values, standard error 0.8 % beyond (Apache DataSketches,
+# 1.04 / sqrt(2^lgK)).
+SKETCH_LG_K: Final = 14
 
-from spark_jobs.transforms.outcomes import STORED
-from spark_jobs.transforms.summarise import CLIENT_SKETCH_LG_K
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one micro-batch adds to one MongoDB document."""
-
-    collection: str
-    document_id: str
-    labels: dict[str, str]
-    increments: dict[str, int]
-    client_sketch: bytes | None = None
+Bands = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
-class BatchSummary:
-    """Counts of one micro-batch after deduplication, and its changes to the aggregates."""
+class Dimension:
+    """What documents are grouped by.
 
-    outcomes: Counter[str]
-    reasons: Counter[str]
-    changes: list[Change] = field(default_factory=list)
+    Attributes:
+        column: The column of the record.
+        field: Its name in documents.
+        unit: A UTC day (`YYYY-MM-DD`) or hour (`YYYY-MM-DDTHH`) of a timestamp, a `band` of a
+            number, or the `value` itself.
+        bands: Name and lowest number of each band, highest first.
+    """
+
+    column: str
+    field: str
+    unit: Literal["value", "day", "hour", "band"] = "value"
+    bands: Bands = ()
+
+
+def day(column: str) -> Dimension:
+    """The UTC day of a timestamp, as field `day`."""
+    return Dimension(column, "day", "day")
+
+
+def hour(column: str) -> Dimension:
+    """The UTC hour of a timestamp, as field `hour`."""
+    return Dimension(column, "hour", "hour")
+
+
+def band(column: str, bands: Bands) -> Dimension:
+    """The band that a number lies in, as field `<column>_band`."""
+    return Dimension(column, f"{column}_band", "band", bands)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A number that a document stores and that merges with that of another batch."""
+
+    kind: Literal["count", "sum", "min", "max", "sketch"]
+    column: str | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is computed over the records of a document.
+
+    Attributes:
+        kind: The function.
+        column: Its column; None: the record itself.
+        where: Which records it covers, as an SQL condition; None: all of the document.
+        parts: Fields that hold an average's sum and count, or the sketch of distinct values;
+            empty: the measure's name with `_sum`, `_count` or `_sketch`.
+    """
+
+    kind: Literal["count", "total", "minimum", "maximum", "average", "distinct"]
+    column: str | None = None
+    where: str | None = None
+    parts: tuple[str, ...] = ()
+
+
+def count(where: str | None = None) -> Measure:
+    """Number of records."""
+    return Measure("count", where=where)
+
+
+def total(column: str, where: str | None = None) -> Measure:
+    """Exact sum of integers or decimals, or a sum of doubles; 0 without values."""
+    return Measure("total", column, where)
+
+
+def minimum(column: str, where: str | None = None) -> Measure:
+    """The lowest number, instant, date or text; null without values."""
+    return Measure("minimum", column, where)
+
+
+def maximum(column: str, where: str | None = None) -> Measure:
+    """The highest number, instant, date or text; null without values."""
+    return Measure("maximum", column, where)
+
+
+def average(column: str, where: str | None = None, parts: tuple[str, ...] = ()) -> Measure:
+    """Mean of the values that are not null; null without values.
+
+    `parts` names the fields of its sum and count, which may be other measures.
+    """
+    return Measure("average", column, where, parts)
+
+
+def distinct(column: str, where: str | None = None, parts: tuple[str, ...] = ()) -> Measure:
+    """Number of distinct values that are not null, estimated (standard error 0.8 %).
+
+    `parts` names the field of the sketch.
+    """
+    return Measure("distinct", column, where, parts)
+
+
+KINDS: Final[Mapping[str, tuple[Literal["count", "sum", "min", "max", "sketch"], ...]]] = {
+    "count": ("count",),
+    "total": ("sum",),
+    "minimum": ("min",),
+    "maximum": ("max",),
+    "average": ("sum", "count"),
+    "distinct": ("sketch",),
+}
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One collection of documents.
+
+    Attributes:
+        name: The collection.
+        by: Its dimensions: a column, or `day`, `hour` or `band` of one; empty: one document.
+        measures: Field -> what it holds.
+        where: Which records count, as an SQL condition; None: all.
+    """
+
+    name: str
+    by: tuple[str | Dimension, ...] = ()
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    where: str | None = None
 
     @property
-    def stored(self) -> int:
-        """Number of records that go to the sinks."""
-        return sum(self.outcomes[outcome] for outcome in STORED)
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """Its dimensions, in the order of `_id`."""
+        return tuple(Dimension(d, d) if isinstance(d, str) else d for d in self.by)
+
+    @property
+    def rows(self) -> Part:
+        """The number of records of a document; without any there is no document."""
+        return Part("count", where=_all_of(self.where))
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What is stored of the measures: field -> how it is computed."""
+        found: dict[str, Part] = {}
+        for name, measure in self.measures.items():
+            where = _all_of(self.where, measure.where)
+            for part_field, kind in zip(
+                part_fields(name, measure), KINDS[measure.kind], strict=True
+            ):
+                # Parts of an average that are measures of their own are computed as these say.
+                if part_field == name or part_field not in self.measures:
+                    found.setdefault(part_field, Part(kind, measure.column, where))
+        return found
+
+    @property
+    def sketches(self) -> dict[str, str]:
+        """Field of each estimate -> field of its sketch."""
+        return {n: part_fields(n, m)[0] for n, m in self.measures.items() if m.kind == "distinct"}
+
+    @property
+    def quotients(self) -> dict[str, tuple[str, str]]:
+        """Field of each average -> fields of its sum and count."""
+        found = ((n, part_fields(n, m)) for n, m in self.measures.items() if m.kind == "average")
+        return {name: (fields[0], fields[1]) for name, fields in found}
+
+    @property
+    def record_count(self) -> str | None:
+        """The measure that counts every stored record once; None if there is none."""
+        counted = (name for name, measure in self.measures.items() if measure == count())
+        return next(counted, None) if self.where is None else None
+
+    def over(self, by: str | None) -> Aggregate:
+        """The same measures over one of its dimensions, or over none."""
+        kept = tuple(d for d in self.dimensions if d.field == by)
+        return Aggregate(self.name, kept, self.measures, self.where)
 
 
-TICKET_COLLECTIONS = {
-    "tickets_by_team": "assigned_team",
-    "tickets_by_type": "request_type",
-    "tickets_by_priority": "priority",
-}
-PROFILE_COLLECTIONS = {
-    "profiles_by_nationality": "nationality",
-    "profiles_by_gender": "gender",
-    "profiles_by_age_band": "age_band",
-    "profiles_by_domain": "domain_name",
-}
-REQUEST_TYPES = ("billing", "technical", "account", "general")
-TICKET_METRICS = (
-    "total_tickets",
-    *(f"{request_type}_count" for request_type in REQUEST_TYPES),
-    "critical_priority_count",
-)
+def _all_of(*conditions: str | None) -> str | None:
+    return " AND ".join(f"({condition})" for condition in conditions if condition) or None
 
 
-def roll_up_tickets(rows: Iterable[Row]) -> BatchSummary:
-    """Counts and changes from the rows of `summarise_tickets`."""
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    by_value: Counter[tuple[str, str, str]] = Counter()
-    metrics: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    sketches: defaultdict[str, list[bytes]] = defaultdict(list)
-    for row in rows:
-        records = int(row["records"])
-        outcomes[row["outcome"]] += records
-        for reason in row["reasons"]:
-            reasons[reason] += records
-        if row["outcome"] != "valid":
-            continue
-        day = row["day"]
-        for collection, column in TICKET_COLLECTIONS.items():
-            by_value[collection, day, row[column]] += records
-        metrics[day]["total_tickets"] += records
-        metrics[day][f"{row['request_type']}_count"] += records
-        metrics[day]["critical_priority_count"] += records * (row["priority"] == "critical")
-        sketches[day].append(bytes(row["clients"]))
-    changes = [
-        Change(
-            collection,
-            f"{day}|{value}",
-            {"day": day, TICKET_COLLECTIONS[collection]: value},
-            {"count": count},
-        )
-        for (collection, day, value), count in sorted(by_value.items())
-    ]
-    changes += [
-        Change(
-            "ticket_metrics",
-            day,
-            {"day": day},
-            {name: metrics[day][name] for name in TICKET_METRICS},
-            merge_sketches(sketches[day]),
-        )
-        for day in sorted(metrics)
-    ]
-    return BatchSummary(outcomes, reasons, changes)
+def part_fields(name: str, measure: Measure) -> tuple[str, ...]:
+    """Names of the fields that store a measure's parts."""
+    defaults = {"average": (f"{name}_sum", f"{name}_count"), "distinct": (f"{name}_sketch",)}
+    return measure.parts or defaults.get(measure.kind, (name,))
 
 
-def roll_up_profiles(rows: Iterable[Row]) -> BatchSummary:
-    """Counts and changes from the rows of `summarise_profiles`."""
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    age_sum = 0
-    counts: dict[tuple[str, str], int] = {}
-    for row in rows:
-        dimension, value, records = row["dimension"], row["value"], int(row["records"])
-        if dimension == "outcome":
-            outcomes[value] += records
-            age_sum += int(row["age_sum"] or 0) if value == "valid" else 0
-        elif dimension == "reason":
-            reasons[value] += records
-        else:
-            counts[dimension, value] = records
-    changes = [
-        Change(collection, value, {dimension: value}, {"count": records})
-        for collection, dimension in PROFILE_COLLECTIONS.items()
-        for (name, value), records in sorted(counts.items())
-        if name == dimension
-    ]
-    if outcomes["valid"]:
-        totals = {"total_profiles": outcomes["valid"], "age_sum": age_sum}
-        changes.append(Change("profile_metrics", "all", {}, totals))
-    return BatchSummary(outcomes, reasons, changes)
+def all_parts(aggregates: Iterable[Aggregate]) -> tuple[Part, ...]:
+    """All that a summary computes, each once; the number of records is the first."""
+    each = chain.from_iterable((a.rows, *a.parts.values()) for a in aggregates)
+    return tuple(dict.fromkeys((Part("count"), *each)))
 
 
-def roll_up_customers(rows: Iterable[Row]) -> BatchSummary:
-    """Counts from the rows of `summarise_customers`; no document changes."""
-    outcomes: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for row in rows:
-        outcomes[row["outcome"]] += int(row["records"])
-        for reason in row["reasons"]:
-            reasons[reason] += int(row["records"])
-    return BatchSummary(outcomes, reasons)
+def all_dimensions(aggregates: Iterable[Aggregate]) -> tuple[Dimension, ...]:
+    """All that records are grouped by, each once."""
+    return tuple(dict.fromkeys(d for a in aggregates for d in a.dimensions))
 
 
-def merge_sketches(sketches: Iterable[bytes | None]) -> bytes:
-    """One HyperLogLog sketch of all values in the given sketches."""
-    union = datasketches.hll_union(CLIENT_SKETCH_LG_K)
-    for sketch in sketches:
-        if sketch is not None:
-            union.update(datasketches.hll_sketch.deserialize(sketch))
-    result = union.get_result(datasketches.tgt_hll_type.HLL_8)
-    return bytes(result.serialize_compact())
-
-
-def estimate(sketch: bytes) -> int:
-    """Estimated number of distinct values in a sketch, rounded."""
-    distinct: float = datasketches.hll_sketch.deserialize(sketch).get_estimate()
-    return round(distinct)
+def all_groupings(aggregates: Iterable[Aggregate]) -> tuple[tuple[Dimension, ...], ...]:
+    """The combinations of dimensions, each once."""
+    return tuple(dict.fromkeys(a.dimensions for a in aggregates))

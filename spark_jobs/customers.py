@@ -17,13 +17,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType, TimestampType
 
 from settings import Settings
-from spark_jobs.aggregates import roll_up_customers
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
 from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable
 from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
-from spark_jobs.transforms.summarise import summarise_customers
 
 # Columns as readers of the files see them.
 FILE_SCHEMA = StructType(
@@ -61,10 +59,7 @@ CUSTOMERS = Pipeline(
         SqlTable("customers_alerts", _select_alerts, key=ALERT_KEY),
     ),
     classify=_classify,
-    summarise=summarise_customers,
-    roll_up=roll_up_customers,
     hash_key_id=lambda settings: None,
-    collections=(),
     file_sets=(
         FileSet("customers_usa", _select_usa, FILE_SCHEMA),
         FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA),

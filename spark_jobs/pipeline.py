@@ -9,8 +9,10 @@ from itertools import combinations
 from pyspark.sql import DataFrame
 
 from settings import Settings
-from spark_jobs.aggregates import BatchSummary, Row
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.changes import BatchSummary, Row, roll_up
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
+from spark_jobs.transforms.summarise import summarise
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,8 @@ class Pipeline:
     topic: Callable[[Settings], str]
     tables: tuple[Table, ...]
     classify: Callable[[DataFrame, Settings], DataFrame]
-    summarise: Callable[[DataFrame], DataFrame]
-    roll_up: Callable[[Iterable[Row]], BatchSummary]
     hash_key_id: Callable[[Settings], str | None]
-    collections: tuple[str, ...]
+    aggregates: tuple[Aggregate, ...] = ()
     file_sets: tuple[FileSet, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
     always: tuple[str, ...] = ()
@@ -40,6 +40,19 @@ class Pipeline:
     def family(self) -> str:
         """The name of the whole pipeline, also for a part that feeds only some of its sinks."""
         return self.name.partition("-")[0]
+
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The collections of its aggregates."""
+        return tuple(aggregate.name for aggregate in self.aggregates)
+
+    def summarise(self, classified: DataFrame) -> DataFrame:
+        """The rows of `transforms.summarise` for its aggregates."""
+        return summarise(classified, self.aggregates)
+
+    def roll_up(self, rows: Iterable[Row]) -> BatchSummary:
+        """Counts and changes from the rows of `summarise`."""
+        return roll_up(rows, self.aggregates)
 
     def feeding(self, sinks: tuple[str, ...]) -> Pipeline:
         """The part of the pipeline that feeds only these of its separable sinks."""

@@ -16,13 +16,14 @@ from pyspark.sql import functions as F
 
 from keys import load_pii_hash_key
 from settings import Settings
-from spark_jobs.aggregates import PROFILE_COLLECTIONS, BatchSummary, roll_up_profiles
+from spark_jobs.aggregates import Aggregate, average, band, count, total
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
 from spark_jobs.targets import LINEAGE, SqlTable, Table
+from spark_jobs.transforms.age import AGE_BANDS
 from spark_jobs.transforms.profiles import SHARDS, classify_profiles
 from spark_jobs.transforms.pseudonymise import Digests
-from spark_jobs.transforms.summarise import summarise_profiles
 
 KEYSPACE = "usersprofilespace"
 COLUMNS = (
@@ -40,6 +41,22 @@ COLUMNS = (
     "nationality",
     "hash_key_id",
     *LINEAGE,
+)
+
+BY_NATIONALITY = Aggregate("profiles_by_nationality", ("nationality",), {"count": count()})
+AGGREGATES = (
+    BY_NATIONALITY,
+    Aggregate("profiles_by_gender", ("gender",), {"count": count()}),
+    Aggregate("profiles_by_age_band", (band("age", AGE_BANDS),), {"count": count()}),
+    Aggregate("profiles_by_domain", ("domain_name",), {"count": count()}),
+    Aggregate(
+        "profile_metrics",
+        measures={
+            "total_profiles": count(),
+            "age_sum": total("age"),
+            "average_age": average("age", parts=("age_sum", "total_profiles")),
+        },
+    ),
 )
 
 
@@ -67,7 +84,7 @@ def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
 
 def _shards_of_nations(summary: BatchSummary) -> int:
     """Most partitions of `profiles_by_nationality` in a batch: each shard of each nationality."""
-    nations = sum(change.collection == "profiles_by_nationality" for change in summary.changes)
+    nations = sum(change.collection == BY_NATIONALITY.name for change in summary.changes)
     return nations * SHARDS
 
 
@@ -82,10 +99,8 @@ PROFILES = Pipeline(
     ),
     sql_tables=(SqlTable("users_profiles", _select_profiles, key=("identifiant",)),),
     classify=_classify,
-    summarise=summarise_profiles,
-    roll_up=roll_up_profiles,
     hash_key_id=_hash_key_id,
-    collections=(*PROFILE_COLLECTIONS, "profile_metrics"),
+    aggregates=AGGREGATES,
 )
 
 if __name__ == "__main__":

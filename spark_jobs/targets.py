@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.changes import BatchSummary
 
 # Where on its topic a record came from, and when: columns of every table of records.
 PLACE = ("kafka_partition", "kafka_offset")
@@ -62,12 +63,12 @@ class Snapshot:
 
     Attributes:
         name: Its folder under `OUTPUT_PATH`.
-        collection: The collection whose changes it adds up, over all days.
-        columns: Its columns in order; the first is the text that `by` names, the others numbers.
-        by: The label by which it is grouped; None for one row.
+        aggregate: The aggregate whose documents it adds up, over all days.
+        columns: Its columns in order: the dimension that `by` names, if any, and measures.
+        by: The dimension by which it is grouped; None for one row.
     """
 
     name: str
-    collection: str
+    aggregate: Aggregate
     columns: tuple[str, ...]
     by: str | None = None

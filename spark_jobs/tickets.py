@@ -16,17 +16,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from settings import Settings
-from spark_jobs.aggregates import (
-    TICKET_COLLECTIONS,
-    TICKET_METRICS,
-    BatchSummary,
-    roll_up_tickets,
-)
+from spark_jobs.aggregates import Aggregate, count, day, distinct
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
 from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table
 from spark_jobs.transforms.routing import TEAMS
-from spark_jobs.transforms.summarise import summarise_tickets
 from spark_jobs.transforms.tickets import classify_tickets
 
 KEYSPACE = "support"
@@ -54,6 +49,24 @@ FILE_SCHEMA = (
 )
 URGENT = ("high", "critical")
 
+DAY = day("created_at")
+BY_TEAM = Aggregate("tickets_by_team", (DAY, "assigned_team"), {"count": count()})
+BY_TYPE = Aggregate("tickets_by_type", (DAY, "request_type"), {"count": count()})
+BY_PRIORITY = Aggregate("tickets_by_priority", (DAY, "priority"), {"count": count()})
+METRICS = Aggregate(
+    "ticket_metrics",
+    (DAY,),
+    {
+        "total_tickets": count(),
+        **{
+            f"{request_type}_count": count(f"request_type = '{request_type}'")
+            for request_type in TEAMS
+        },
+        "critical_priority_count": count("priority = 'critical'"),
+        "unique_clients": distinct("client_id", parts=("clients_sketch",)),
+    },
+)
+
 
 def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
     return classify_tickets(messages)
@@ -77,7 +90,7 @@ def _select_urgent_for_files(records: DataFrame) -> DataFrame:
 
 def _team_hours(summary: BatchSummary) -> int:
     """Most partitions of `tickets_by_team` in a batch: each hour of its days for each team."""
-    days = sum(change.collection == "ticket_metrics" for change in summary.changes)
+    days = sum(change.collection == METRICS.name for change in summary.changes)
     return days * 24 * len(TEAMS)
 
 
@@ -90,18 +103,16 @@ TICKETS = Pipeline(
     ),
     sql_tables=(SqlTable("tickets", _select_tickets, key=("ticket_id",)),),
     classify=_classify,
-    summarise=summarise_tickets,
-    roll_up=roll_up_tickets,
     hash_key_id=lambda settings: None,
-    collections=(*TICKET_COLLECTIONS, "ticket_metrics"),
+    aggregates=(BY_TEAM, BY_TYPE, BY_PRIORITY, METRICS),
     file_sets=(
         FileSet("tickets_with_assignment", _select_for_files, FILE_SCHEMA, "created_at"),
         FileSet("high_priority_tickets", _select_urgent_for_files, FILE_SCHEMA, "created_at"),
     ),
     snapshots=(
-        Snapshot("metrics", "ticket_metrics", (*TICKET_METRICS, "unique_clients")),
-        Snapshot("tickets_by_type", "tickets_by_type", ("request_type", "count"), "request_type"),
-        Snapshot("tickets_by_priority", "tickets_by_priority", ("priority", "count"), "priority"),
+        Snapshot("metrics", METRICS, tuple(METRICS.measures)),
+        Snapshot("tickets_by_type", BY_TYPE, ("request_type", "count"), "request_type"),
+        Snapshot("tickets_by_priority", BY_PRIORITY, ("priority", "count"), "priority"),
     ),
 )
 

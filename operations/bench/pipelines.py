@@ -27,7 +27,7 @@ from local_stack import stack
 from operations.bench.topics import Topics
 from runtime.config.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.run.batch_writer import BatchWriter

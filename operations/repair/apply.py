@@ -21,7 +21,7 @@ from operations.repair.plan import ReplayPlan
 from operations.verify.on_spark import KEPT, batch_session
 from operations.verify.spark_errors import explained_errors
 from settings import Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates

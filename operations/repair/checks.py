@@ -11,7 +11,8 @@ from errors import JobError
 from operations.repair.batches import ReplayBatch
 from operations.repair.plan import ReplayPlan
 from runtime import remedies
-from spark_jobs.aggregates import Change
+from spark_jobs.changes import Change
+from spark_jobs.sinks.mongodb import from_bson
 from spark_jobs.state.ledger import Document
 from spark_jobs.transforms.outcomes import FILTERED, REJECTED, STORED
 
@@ -72,10 +73,11 @@ def refuse_gaps(database: Database[Document], plan: ReplayPlan, changes: Iterabl
     lacking = []
     for change in changes:
         wanted = {"_id": change.document_id}
-        document = database[change.collection].find_one(wanted, {"clients_sketch": 0}) or {}
+        hidden = dict.fromkeys(change.aggregate.sketches.values(), 0)
+        document = from_bson(database[change.collection].find_one(wanted, hidden) or {})
         applied = document.get("applied", {}).get(plan.query_id, -1)
-        held = {name: document.get(name, 0) for name in change.increments}
-        if applied < first and held != change.increments:
+        held = {name: document.get(name, 0) for name in change.exact}
+        if applied < first and held != change.exact:
             lacking.append(f"{change.collection} `{change.document_id}`")
     if lacking:
         raise JobError(

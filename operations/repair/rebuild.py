@@ -38,7 +38,6 @@ from spark_jobs.sinks.mongodb import (
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger, forget_confirmations
-from spark_jobs.transforms.age import age_band
 from spark_jobs.transforms.outcomes import VALID, no_reasons
 
 
@@ -151,12 +150,10 @@ def as_classified(rows: DataFrame) -> DataFrame:
     """Rows of a pipeline's first table, turned back into classified records.
 
     Columns in: the table's.
-    Columns out: the same; `outcome` string, `reasons` array<string>; `age_band` string where there
-        is an `age`.
+    Columns out: the same; `outcome` string, `reasons` array<string>.
     Grain: one stored record.
     """
-    derived = [age_band(F.col("age")).alias("age_band")] if "age" in rows.columns else []
-    return rows.select("*", F.lit(VALID).alias("outcome"), no_reasons().alias("reasons"), *derived)
+    return rows.select("*", F.lit(VALID).alias("outcome"), no_reasons().alias("reasons"))
 
 
 def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Sink:

@@ -31,7 +31,7 @@ from operations.verify.coverage import accepted_losses, coverage_faults, origin_
 from operations.verify.dead_letters import DeadLetterAccount
 from operations.verify.differences import differences, excesses
 from operations.verify.expected import expected_records
-from operations.verify.expected_aggregates import GROUPINGS
+from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading
@@ -49,7 +49,6 @@ from spark_jobs.state.ledger import Counts
 
 Document = dict[str, Any]
 Offsets = dict[int, tuple[int, int]]
-TOTAL_FIELDS = {"ticket_metrics": "total_tickets", "profile_metrics": "total_profiles"}
 
 
 def take_accounts(
@@ -94,7 +93,7 @@ class _Accountant:
         self.topic = pipeline.topic(settings)
         sinks = sinks_of(pipeline, settings, database)
         self.source = next((sink for sink in sinks if sink.is_source), None)
-        collections = [name for sink in sinks for name in sink.collections]
+        aggregates = pipeline.aggregates if any(sink.collections for sink in sinks) else ()
         self.copies = [s for s in sinks if s is not self.source and not s.collections]
         self.is_running = running_job(pipeline, settings) is not None
         # Only a job changes the stores; with an external stack it may run on another machine.
@@ -102,7 +101,7 @@ class _Accountant:
         seconds = SETTLE_SECONDS if may_move else 0
         # Before the ledger: messages that expire while a job reads on are not lost.
         first = {p: low for p, (low, _) in topic_offsets(settings, self.topic).items()}
-        self.snapshot: LedgerSnapshot = take_snapshot(database, pipeline.name, collections, seconds)
+        self.snapshot: LedgerSnapshot = take_snapshot(database, pipeline.name, aggregates, seconds)
         # After the ledger: it never names what the broker does not have.
         self.state = topic_state(settings, self.topic)
         self.offsets: Offsets = {
@@ -150,14 +149,14 @@ class _Accountant:
     def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
+        tables = [*source.rows()]
         try:
-            tables = [*source.rows()]
             reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)
             return kept.enter_context(reading)
         except (Py4JError, PySparkException) as error:
             if OVERFLOW not in str(error):
                 raise
-            self.faults += unreadable_rows(self.settings, self.pipeline)
+            self.faults += unreadable_rows(self.settings, self.pipeline, tables[0].key)
             if not self.faults:
                 raise
             return None
@@ -251,14 +250,14 @@ class _Accountant:
         """Add up the collections and compare them with the stored rows."""
         snapshot = self.snapshot
         at_most = self.counts.stored + (self._waiting() if snapshot.later else 0)
-        for name, settled in snapshot.settled.items():
-            documents = settled + snapshot.unfinished[name]
-            total = _total(documents, TOTAL_FIELDS.get(name, "count"))
+        counting = {a.name: a.record_count for a in self.pipeline.aggregates if a.record_count}
+        for name, field in counting.items() if snapshot.settled else ():
+            documents = snapshot.settled[name] + snapshot.unfinished[name]
             self.stores.append(
                 StoreCount(
                     *("MongoDB", f"{self.database.name}.{name}", "documents", len(documents)),
-                    *(total, self.counts.stored),
-                    f"the sum of `{TOTAL_FIELDS.get(name, 'count')}`",
+                    *(_total(documents, field), self.counts.stored),
+                    f"the sum of `{field}`",
                     at_most,
                 )
             )
@@ -267,9 +266,11 @@ class _Accountant:
         if contents is not None:
             least = contents.expected_aggregates(confirmed_only=True)
             most = contents.expected_aggregates(confirmed_only=False) if snapshot.later else least
+            falls = contents.falls() if snapshot.later else {}
         elif records is not None:
-            least = GROUPINGS[self.pipeline.name].group(records)
+            least = expected_aggregates(records, self.pipeline.aggregates)
             most = {} if snapshot.later else least
+            falls = {}
         faults = []
         for name, settled in snapshot.settled.items():
             place, unfinished = f"MongoDB {self.database.name}.{name}", snapshot.unfinished[name]
@@ -277,7 +278,9 @@ class _Accountant:
             expected = {key: group for key, group in least[name].items() if key not in ahead}
             faults += differences(place, source, expected, settled)
             if most:
-                faults += excesses(place, source, least[name], most[name], unfinished)
+                faults += excesses(
+                    *(place, source, least[name], most[name], unfinished), falls.get(name, {})
+                )
         return faults
 
     def _unfinished(self) -> None:

@@ -16,9 +16,15 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.verify.expected_aggregates import GROUPINGS, UNKNOWN, ExpectedAggregates
+from operations.verify.expected_aggregates import (
+    ExpectedAggregates,
+    columns_of,
+    expected_aggregates,
+    negative_sums,
+)
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
+from spark_jobs.aggregates import UNKNOWN
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import StoredTable
 from spark_jobs.state.offset_ranges import Ranges
@@ -32,6 +38,8 @@ DERIVED: Final = {
     "shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)",
 }
 PARTS: Final = ("rows", "high", "low")
+# Columns of prints, whatever else they have.
+PRINTED: Final = ("id", "kafka_partition", "kafka_offset", "is_confirmed", "hash")
 LOW_HALF: Final = 2**32 - 1
 
 
@@ -40,6 +48,7 @@ class Contents:
     """The tables of a pipeline, and how many rows of confirmed batches each holds.
 
     Attributes:
+        id_column: The column that identifies a record.
         tables: Table -> its rows with the columns that all share, and `is_confirmed`.
         prints: Table -> `id`, coordinates, `is_confirmed`, hash; the first table's also has the
             columns that it is grouped by, and is cached.
@@ -50,6 +59,7 @@ class Contents:
     """
 
     pipeline: Pipeline
+    id_column: str
     tables: dict[str, DataFrame]
     prints: dict[str, DataFrame]
     rows: dict[str, int] = field(default_factory=dict)
@@ -64,9 +74,24 @@ class Contents:
 
     def expected_aggregates(self, *, confirmed_only: bool) -> ExpectedAggregates:
         """The GROUP BY over the rows of the first table."""
+        rows = self._rows(confirmed_only=confirmed_only)
+        return expected_aggregates(rows, self.pipeline.aggregates)
+
+    def falls(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Collection -> `_id` -> total -> what negative values of unconfirmed rows add up to."""
+        unconfirmed = self.prints[self.source].filter("NOT is_confirmed")
+        sums = negative_sums(unconfirmed, self.pipeline.aggregates)
+        return {
+            collection: {
+                name: {k: f.value for k, f in document.items() if f.kind == "total"}
+                for name, document in documents.items()
+            }
+            for collection, documents in sums.items()
+        }
+
+    def _rows(self, *, confirmed_only: bool) -> DataFrame:
         rows = self.prints[self.source]
-        chosen = rows.filter("is_confirmed") if confirmed_only else rows
-        return GROUPINGS[self.pipeline.name].group(chosen)
+        return rows.filter("is_confirmed") if confirmed_only else rows
 
 
 @contextmanager
@@ -89,13 +114,13 @@ def read_contents(
     """
     read = {table.place: table.read(spark) for table in stored}
     tables = _with_shared_columns(read, is_confirmed(until, offsets))
-    grouping = GROUPINGS[pipeline.name]
-    prints = {place: _prints(rows, grouping.id_column, ()) for place, rows in tables.items()}
-    source = next(iter(tables))
-    prints[source] = _prints(tables[source], grouping.id_column, grouping.columns).persist(KEPT)
+    id_column, source = stored[0].key, next(iter(tables))
+    prints = {place: _prints(rows, id_column, []) for place, rows in tables.items()}
+    read_by = columns_of(pipeline.aggregates, tables[source].columns)
+    prints[source] = _prints(tables[source], id_column, read_by).persist(KEPT)
     blocks = _blocks(prints).persist(KEPT)
     try:
-        contents = Contents(pipeline, tables, prints)
+        contents = Contents(pipeline, id_column, tables, prints)
         _count(contents, blocks)
         _compare(contents, blocks)
         yield contents
@@ -134,7 +159,7 @@ def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
     return F.coalesce(F.col("kafka_offset") < end, F.lit(True))
 
 
-def _prints(rows: DataFrame, id_column: str, others: tuple[str, ...]) -> DataFrame:
+def _prints(rows: DataFrame, id_column: str, others: list[str]) -> DataFrame:
     columns = [name for name in rows.columns if name != "is_confirmed"]
     # The hash skips nulls: without their positions, a value in the wrong column would not show.
     hashed = F.xxhash64(*columns, *(F.isnull(name) for name in columns))
@@ -144,7 +169,7 @@ def _prints(rows: DataFrame, id_column: str, others: tuple[str, ...]) -> DataFra
         "kafka_offset",
         "is_confirmed",
         hashed.alias("hash"),
-        *others,
+        *(name for name in others if name not in PRINTED),
     )
 
 
@@ -218,8 +243,9 @@ def _compare(contents: Contents, blocks: DataFrame) -> None:
         if number:
             pairs = judged.filter(differs[place]).select("kafka_partition", "block")
             left, right = (_rows_of(contents.tables[name], pairs) for name in (source, place))
-            id_column = GROUPINGS[contents.pipeline.name].id_column
-            contents.faults += row_faults(f"Cassandra {place}", source, left, right, id_column)
+            contents.faults += row_faults(
+                f"Cassandra {place}", source, left, right, contents.id_column
+            )
 
 
 def _rows_of(rows: DataFrame, blocks: DataFrame) -> DataFrame:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Final
 
 from pyspark.sql import DataFrame
@@ -10,12 +15,23 @@ from pyspark.sql import DataFrame
 Document = dict[str, Any]
 
 MOST_NAMED: Final = 20
-# Every other number must agree exactly. The sketch of 2^14 registers has a standard error of 0.8 %;
-# an average is a quotient of two whole numbers, rounded once.
-TOLERANCES: Final[dict[str, Callable[[float], float]]] = {
-    "unique_clients": lambda exact: max(2.0, 0.03 * exact),
-    "average_age": lambda exact: 1e-6,
-}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a field must hold, where that is more than one number that must agree exactly.
+
+    Attributes:
+        value: The number, instant, text or null.
+        kind: `label`, `total`, `minimum`, `maximum`, `average` or `estimate`.
+        tolerance: How far a number may lie from it.
+        parts: The fields of sum and count whose quotient an average is.
+    """
+
+    value: Any
+    kind: str
+    tolerance: float = 0.0
+    parts: tuple[str, str] | None = None
 
 
 def differences(
@@ -40,10 +56,14 @@ def differences(
         faults += [
             f"{place}: `{name}`: {_difference(column, document.get(column), value, source)}"
             for column, value in group.items()
-            if not _agrees(column, document.get(column), value)
+            if not _agrees(document.get(column), value)
         ]
     for name, group in sorted(missing.items()):
-        numbers = ", ".join(f"{n} {_text(v)}" for n, v in group.items() if not isinstance(v, str))
+        numbers = ", ".join(
+            f"{n} {_text(figure.value)}"
+            for n, figure in ((n, _figure(v)) for n, v in group.items())
+            if figure.kind != "label"
+        )
         faults.append(f"{place}: `{name}` is missing; the rows of {source} give {numbers}")
     return shortened(place, faults)
 
@@ -54,6 +74,7 @@ def excesses(
     least: Mapping[str, Document],
     most: Mapping[str, Document],
     found: Iterable[Document],
+    falls: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> list[str]:
     """Where documents of an unfinished batch lie outside the bounds that the rows set.
 
@@ -63,6 +84,7 @@ def excesses(
         least: `_id` -> fields by the rows of confirmed batches.
         most: `_id` -> fields by all rows that there are.
         found: The documents that include the unfinished batch.
+        falls: `_id` -> total -> what the negative values of further rows add up to.
     """
     faults = []
     for document in found:
@@ -71,18 +93,34 @@ def excesses(
         if group is None:
             faults.append(f"{place}: `{name}` is there, but no row of {source} belongs to it")
             continue
-        for column, high in group.items():
-            value = document.get(column)
-            low = high if isinstance(high, str) else least.get(name, {}).get(column, 0)
-            if column == "average_age":
-                # An average may move either way, so it is checked against its parts.
-                low = high = _quotient(document)
-            if not _is_between(column, value, low, high):
+        fallen = falls.get(name, {})
+        for column, expected in group.items():
+            value, most_here = document.get(column), _figure(expected)
+            least_here = least.get(name, {}).get(column)
+            low, high = _bounds(most_here, least_here, document, fallen.get(column, 0))
+            if not _is_between(value, low, high, most_here.tolerance):
                 faults.append(
                     f"{place}: `{name}`: `{column}` is {_text(value)}; with an unfinished batch,"
                     f" the rows of {source} give {_text(low)} to {_text(high)}"
                 )
     return shortened(place, faults)
+
+
+def _bounds(most: Figure, least: Any, document: Document, fall: Any) -> tuple[Any, Any]:
+    """Between which values a field lies that may or may not include further rows."""
+    before = _figure(least).value if least is not None else None
+    match most.kind:
+        case "label":
+            return most.value, most.value
+        case "average":
+            # It may move either way, so it is checked against its parts.
+            average = _quotient(document, most.parts) if most.parts else most.value
+            return average, average
+        case "minimum":
+            return most.value, before
+        case "maximum":
+            return before, most.value
+    return (before or 0) + fall, most.value - fall
 
 
 def shortened(place: str, faults: list[str]) -> list[str]:
@@ -101,40 +139,72 @@ def _rest(place: str, total: int) -> list[str]:
     return [f"{place}: … and {total - MOST_NAMED} more"] if total > MOST_NAMED else []
 
 
-def _quotient(document: Document) -> Any:
-    total: Any = document.get("total_profiles")
-    age_sum: Any = document.get("age_sum")
+def _quotient(document: Document, parts: tuple[str, str]) -> Any:
+    total, number = (document.get(name) for name in parts)
     # `differences` names parts that are not numbers.
-    return age_sum / total if _is_number(total) and _is_number(age_sum) and total else 0.0
+    return total / number if _is_number(total) and _is_number(number) and number else None
 
 
-def _agrees(column: str, found: Any, expected: Any) -> bool:
-    return _is_between(column, found, expected, expected)
+def _figure(expected: Any) -> Figure:
+    if isinstance(expected, Figure):
+        return expected
+    return Figure(expected, "label" if isinstance(expected, str) else "total")
 
 
-def _is_between(column: str, found: Any, low: Any, high: Any) -> bool:
-    if isinstance(high, str) or not _is_number(found):
-        return isinstance(high, str) and bool(found == high)
-    tolerance = TOLERANCES[column](high) if column in TOLERANCES else 0
-    # NaN is never within bounds.
-    return bool(low - tolerance <= found <= high + tolerance)
+def _agrees(found: Any, expected: Any) -> bool:
+    figure = _figure(expected)
+    if figure.value is None:
+        return found is None
+    return _is_between(found, figure.value, figure.value, figure.tolerance)
+
+
+def _is_between(found: Any, low: Any, high: Any, tolerance: float) -> bool:
+    """Whether a value lies within bounds; a bound of null is none, where the other one is given."""
+    bounds = [bound for bound in (low, high) if bound is not None]
+    if not bounds:
+        return found is None
+    if not _is_number(bounds[0]):
+        same_type = isinstance(found, type(bounds[0]))
+        return same_type and (low is None or low <= found) and (high is None or found <= high)
+    # Fractions, as decimals and doubles cannot be compared otherwise. NaN is never within bounds.
+    if not _is_number(found) or not math.isfinite(found):
+        return False
+    within = Fraction(tolerance)
+    return (low is None or Fraction(low) - within <= Fraction(found)) and (
+        high is None or Fraction(found) <= Fraction(high) + within
+    )
 
 
 def _difference(column: str, found: Any, expected: Any, source: str) -> str:
-    by = f" ({_text(found - expected, '+')})" if _is_number(found) and _is_number(expected) else ""
-    words = f"`{column}` is {_text(found)}, by the rows of {source} it is {_text(expected)}{by}"
-    if column == "unique_clients":
-        words += f"; an estimate may differ by {TOLERANCES[column](expected):g}"
+    figure = _figure(expected)
+    both = _is_number(found) and _is_number(figure.value)
+    by = f" ({_text(_minus(found, figure.value), '+')})" if both else ""
+    words = f"`{column}` is {_text(found)}, by the rows of {source} it is {_text(figure.value)}{by}"
+    if figure.kind == "estimate":
+        words += f"; an estimate may differ by {figure.tolerance:g}"
     return words
 
 
+def _minus(found: Any, expected: Any) -> Any:
+    if isinstance(found, Decimal) or isinstance(expected, Decimal):
+        return Decimal(found) - Decimal(expected)
+    return found - expected
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _text(value: object, sign: str = "") -> str:
-    if isinstance(value, float):
-        return f"{value:{sign}.6f}"
-    return (
-        f"{value:{sign}d}" if isinstance(value, int) else "absent" if value is None else str(value)
-    )
+    match value:
+        case None:
+            return "absent"
+        case bool():
+            return str(value)
+        case int():
+            return f"{value:{sign}d}"
+        case float():
+            return f"{value:{sign}.6f}"
+        case Decimal():
+            return f"{value:{sign}f}"
+    return str(value)

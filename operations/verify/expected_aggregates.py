@@ -1,137 +1,194 @@
 """What the aggregates must hold: the GROUP BY over the stored rows, on Spark.
 
-Independent of `spark_jobs.aggregates` and `spark_jobs.transforms.summarise`, which make the
-documents, so that a fault there shows here. The driver collects one row per document, never the
-stored rows.
+Driven by the declarations, but independent of `spark_jobs.changes` and
+`spark_jobs.transforms.summarise`, which make the documents, so that a fault there shows here: one
+plain GROUP BY for each aggregate, with exact numbers of distinct values. The driver collects one
+row per document, never the stored rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
 from typing import Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from spark_jobs.aggregates import PROFILE_COLLECTIONS, REQUEST_TYPES, TICKET_COLLECTIONS
-from spark_jobs.transforms.age import AGE_BANDS
+from operations.verify.differences import Document, Figure
+from spark_jobs.aggregates import UNKNOWN, WHOLE, Aggregate, Dimension, Measure, part_fields
 
-Document = dict[str, Any]
-Row = Mapping[str, Any]
 ExpectedAggregates = dict[str, dict[str, Document]]
 """Collection -> `_id` -> the fields that its document must have."""
 
-UNKNOWN: Final = "unknown"
-TICKET_LABELS: Final = tuple(TICKET_COLLECTIONS.values())
+INTEGERS: Final = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DIVISION: Final = Context(prec=34)
+# Of doubles, sums and averages may differ by this share of the sum of all magnitudes: it depends on
+# the order in which they are added.
+RELATIVE: Final = 1e-9
+# 3 % of an estimate are more than three of its standard errors (0.8 %).
+ESTIMATED: Final = 0.03
+FEW: Final = 2.0
+Types = Mapping[str, T.DataType]
 
 
-def group_tickets(tickets: DataFrame) -> ExpectedAggregates:
-    """What the collections of tickets must hold.
+def expected_aggregates(rows: DataFrame, aggregates: Iterable[Aggregate]) -> ExpectedAggregates:
+    """What the collections must hold.
 
-    Columns in: `created_at`, `assigned_team`, `request_type`, `priority`, `client_id`.
+    Columns in: those that the aggregates name.
     """
-    by_day = tickets.select(
-        F.coalesce(F.to_date("created_at").cast("string"), F.lit(UNKNOWN)).alias("day"),
-        *(F.coalesce(F.col(name), F.lit(UNKNOWN)).alias(name) for name in TICKET_LABELS),
-        "client_id",
-    )
-    counts = by_day.groupBy("day", *TICKET_LABELS).agg(F.count(F.lit(1)).alias("rows"))
-    clients = by_day.groupBy("day").agg(F.count_distinct("client_id").alias("clients"))
-    return ticket_documents(
-        (row.asDict() for row in counts.collect()),
-        {row.day: row.clients for row in clients.collect()},
-    )
+    return {aggregate.name: expected_documents(rows, aggregate) for aggregate in aggregates}
 
 
-def ticket_documents(counts: Iterable[Row], clients: Mapping[str, int]) -> ExpectedAggregates:
-    """Documents of all collections of tickets.
-
-    Args:
-        counts: Number of `rows` of each combination of `day`, team, type and priority.
-        clients: Day -> number of its distinct clients.
-    """
-    found: ExpectedAggregates = {name: {} for name in (*TICKET_COLLECTIONS, "ticket_metrics")}
-    metrics = found["ticket_metrics"]
-    for row in counts:
-        day, rows = row["day"], row["rows"]
-        for collection, column in TICKET_COLLECTIONS.items():
-            group = {"day": day, column: row[column], "count": 0}
-            found[collection].setdefault(f"{day}|{row[column]}", group)["count"] += rows
-        numbers = metrics.setdefault(day, _empty_metrics(day, clients[day]))
-        numbers["total_tickets"] += rows
-        numbers["critical_priority_count"] += rows if row["priority"] == "critical" else 0
-        if row["request_type"] in REQUEST_TYPES:
-            numbers[f"{row['request_type']}_count"] += rows
+def negative_sums(rows: DataFrame, aggregates: Iterable[Aggregate]) -> ExpectedAggregates:
+    """The totals of negative values alone, which tell how far further rows lower a total."""
+    found: ExpectedAggregates = {}
+    for each in aggregates:
+        totals = {name: m for name, m in each.measures.items() if m.kind == "total"}
+        if totals:
+            columns = [str(m.column) for m in totals.values()]
+            lowered = {name: F.least(F.col(name), F.lit(0)) for name in columns}
+            own = replace(each, measures=totals)
+            found[each.name] = expected_documents(rows.withColumns(lowered), own)
     return found
 
 
-def _empty_metrics(day: str, clients: int) -> Document:
-    names = ("total_tickets", *(f"{t}_count" for t in REQUEST_TYPES), "critical_priority_count")
-    return {"day": day} | dict.fromkeys(names, 0) | {"unique_clients": clients}
+def columns_of(aggregates: Sequence[Aggregate], present: Iterable[str]) -> list[str]:
+    """Those of the present columns that the aggregates may read.
 
-
-def group_profiles(profiles: DataFrame) -> ExpectedAggregates:
-    """What the collections of profiles must hold.
-
-    Columns in: `nationality`, `gender`, `domain_name`, `age`.
+    Conditions are SQL: a column counts as read if its name occurs in one.
     """
-    values = profiles.select(
-        "nationality", "gender", "domain_name", F.col("age").cast("string").alias("age")
-    ).unpivot([], ["nationality", "gender", "domain_name", "age"], "dimension", "value")
-    counts = values.groupBy("dimension", "value").agg(F.count(F.lit(1)).alias("rows"))
-    return profile_documents(row.asDict() for row in counts.collect())
+    measures = [m for a in aggregates for m in a.measures.values()]
+    named = {d.column for a in aggregates for d in a.dimensions} | {m.column for m in measures}
+    wheres = [a.where for a in aggregates] + [m.where for m in measures]
+    conditions = " ".join(filter(None, wheres))
+    return [name for name in present if name in named or name in conditions]
 
 
-def profile_documents(counts: Iterable[Row]) -> ExpectedAggregates:
-    """Documents of all collections of profiles.
-
-    Args:
-        counts: Number of `rows` of each `value` of each `dimension` (`nationality`, `gender`,
-            `domain_name`, `age`); a value may be null.
-    """
-    by_value: dict[str, Counter[str]] = {name: Counter() for name in PROFILE_COLLECTIONS.values()}
-    total = age_sum = 0
-    for row in counts:
-        name, value, rows = row["dimension"], row["value"], row["rows"]
-        if name == "age":
-            age = None if value is None else int(value)
-            total += rows
-            age_sum += rows * (age or 0)
-            name, value = "age_band", _age_band(age)
-        by_value[name][UNKNOWN if value is None else value] += rows
-    found: ExpectedAggregates = {
-        collection: {value: {column: value, "count": n} for value, n in by_value[column].items()}
-        for collection, column in PROFILE_COLLECTIONS.items()
-    }
-    totals = {"total_profiles": total, "age_sum": age_sum, "average_age": age_sum / max(total, 1)}
-    return found | {"profile_metrics": {"all": totals} if total else {}}
+def expected_documents(rows: DataFrame, aggregate: Aggregate) -> dict[str, Document]:
+    """What the documents of one aggregate must hold, by `_id`."""
+    types = {field.name: field.dataType for field in rows.schema}
+    chosen = rows.filter(aggregate.where) if aggregate.where else rows
+    keys = [_key(d, types).alias(f"key_{n}") for n, d in enumerate(aggregate.dimensions)]
+    numbers = [
+        column.alias(f"{part}_{n}")
+        for n, measure in enumerate(aggregate.measures.values())
+        for part, column in _columns(measure, types).items()
+    ]
+    groups = chosen.groupBy(*keys).agg(F.count(F.lit(1)).alias("rows"), *numbers)
+    found = {}
+    for row in groups.filter("rows > 0").collect():
+        labels = {d.field: _label(d, row[f"key_{n}"]) for n, d in enumerate(aggregate.dimensions)}
+        document = {k: v if isinstance(v, str) else Figure(v, "label") for k, v in labels.items()}
+        found[_name(list(labels.values()))] = document | _measures(aggregate, row)
+    return found
 
 
-def _age_band(age: int | None) -> str:
-    bands = (band for band, lowest in AGE_BANDS if age is not None and age >= lowest)
-    return next(bands, UNKNOWN)
+def _key(dimension: Dimension, types: Types) -> Column:
+    column = F.col(dimension.column)
+    if dimension.unit == "day":
+        column = F.to_date(column)
+    elif dimension.unit == "hour":
+        column = F.date_format(column, "yyyy-MM-dd'T'HH")
+    elif dimension.unit == "band":
+        lowest = F.array(*(F.lit(low) for _, low in dimension.bands))
+        return F.array_max(F.filter(lowest, lambda low: low <= column))
+    elif isinstance(types[dimension.column], (*INTEGERS, T.BooleanType)):
+        return column
+    return F.coalesce(column.cast("string"), F.lit(UNKNOWN))
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """How a pipeline's rows are identified and grouped.
-
-    Attributes:
-        id_column: The record's own id.
-        columns: What the grouping reads.
-        group: Rows -> what the collections must hold.
-    """
-
-    id_column: str
-    columns: tuple[str, ...]
-    group: Callable[[DataFrame], ExpectedAggregates]
+def _label(dimension: Dimension, key: Any) -> Any:
+    if dimension.unit == "band":
+        return next((name for name, low in dimension.bands if low == key), UNKNOWN)
+    return UNKNOWN if key is None else key
 
 
-GROUPINGS: Final = {
-    "tickets": Grouping("ticket_id", ("created_at", *TICKET_LABELS, "client_id"), group_tickets),
-    "profiles": Grouping(
-        "identifiant", ("nationality", "gender", "domain_name", "age"), group_profiles
-    ),
-}
+def _name(labels: Sequence[Any]) -> str:
+    if len(labels) < 2:
+        return _text(labels[0]) if labels else WHOLE
+    return "|".join(_text(v).replace("\\", "\\\\").replace("|", "\\|") for v in labels)
+
+
+def _text(label: Any) -> str:
+    return ("false", "true")[label] if isinstance(label, bool) else str(label)
+
+
+def _columns(measure: Measure, types: Types) -> dict[str, Column]:
+    """The columns that a measure is computed from, by what they hold."""
+    if measure.column is None:
+        return {"count": F.count_if(F.expr(measure.where or "true"))}
+    kind, value = types[measure.column], F.col(measure.column)
+    if measure.where:
+        value = F.expr(f"CASE WHEN {measure.where} THEN `{measure.column}` END")
+    match measure.kind:
+        case "minimum" | "maximum":
+            if isinstance(kind, T.TimestampType):
+                value = F.unix_micros(value)
+                return {"instant": F.min(value) if measure.kind == "minimum" else F.max(value)}
+            value = value.cast("string") if isinstance(kind, T.DateType) else value
+            return {"value": F.min(value) if measure.kind == "minimum" else F.max(value)}
+        case "distinct":
+            return {"distinct": F.count_distinct(value)}
+    number = value.cast("decimal(38,0)") if isinstance(kind, INTEGERS) else value
+    if isinstance(kind, T.DecimalType):
+        number = value.cast(T.DecimalType(38, kind.scale))
+    found = {"sum": F.sum(number), "number": F.count(value)}
+    if not isinstance(kind, (T.DecimalType, *INTEGERS)):
+        found["size"] = F.sum(F.abs(value))
+    return found
+
+
+def _measures(aggregate: Aggregate, row: Any) -> Document:
+    """The fields of a document's measures, and of the parts of its averages."""
+    fields: Document = {}
+    sizes: dict[str, float] = {}
+    for n, (name, measure) in enumerate(aggregate.measures.items()):
+        found = {part: row[f"{part}_{n}"] for part in PARTS if f"{part}_{n}" in row}
+        match measure.kind:
+            case "count":
+                fields[name] = found["count"]
+            case "distinct":
+                exact = found["distinct"]
+                fields[name] = Figure(exact, "estimate", max(FEW, ESTIMATED * exact))
+            case "minimum" | "maximum":
+                fields[name] = Figure(_extreme(found), measure.kind)
+            case "total":
+                fields[name] = _sum(found)
+            case "average":
+                total, number = part_fields(name, measure)
+                fields.setdefault(total, _sum(found))
+                fields.setdefault(number, found["number"])
+                sizes[name] = found.get("size") or 0.0
+    for name, parts in aggregate.quotients.items():
+        fields[name] = _average(fields[parts[0]].value, fields[parts[1]], sizes[name], parts)
+    return fields
+
+
+PARTS: Final = ("count", "sum", "number", "size", "value", "instant", "distinct")
+
+
+def _extreme(found: Mapping[str, Any]) -> Any:
+    if "value" in found:
+        return found["value"]
+    micros = found["instant"]
+    return None if micros is None else EPOCH + timedelta(microseconds=micros)
+
+
+def _sum(found: Mapping[str, Any]) -> Figure:
+    value = found["sum"] or 0
+    is_whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    value = int(value) if is_whole else value
+    return Figure(value, "total", RELATIVE * (found.get("size") or 0.0))
+
+
+def _average(total: Any, number: int, size: float, parts: tuple[str, str]) -> Figure:
+    if not number:
+        return Figure(None, "average", parts=parts)
+    is_decimal = isinstance(total, Decimal)
+    value = DIVISION.divide(total, Decimal(number)) if is_decimal else total / number
+    return Figure(value, "average", RELATIVE * max(size / number, abs(float(value))), parts)

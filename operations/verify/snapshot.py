@@ -16,12 +16,12 @@ from typing import Any, Final
 from pymongo.database import Database
 
 from operations.verify.coverage import read_until
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.sinks.mongodb import from_bson
 from spark_jobs.state.ledger import Counts, Document, Entry, Ledger
 
 SETTLE_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.5
-# The sketch is large, and the document holds its estimate as well.
-HIDDEN: Final = {"clients_sketch": 0}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LedgerSnapshot:
 def take_snapshot(
     database: Database[Document],
     pipeline: str,
-    collections: Sequence[str],
+    aggregates: Sequence[Aggregate],
     settle_seconds: float = SETTLE_SECONDS,
 ) -> LedgerSnapshot:
     """Read the ledger, then the aggregates, and repeat until both name the same batch.
@@ -67,7 +67,7 @@ def take_snapshot(
     deadline = time.monotonic() + settle_seconds
     while True:
         last = ledger.last()
-        documents = {name: list(database[name].find({}, HIDDEN)) for name in collections}
+        documents = {each.name: _documents(database, each) for each in aggregates}
         later = sorted({b for found in documents.values() for d in found for b in _later(d, last)})
         if not later or time.monotonic() > deadline:
             break
@@ -91,6 +91,12 @@ def take_snapshot(
     # The ledger may have grown since the documents were read.
     entries = [entry for entry in ledger.entries() if entry.batch_id <= confirmed]
     return LedgerSnapshot(entries, parts[False], parts[True], tuple(later), faults)
+
+
+def _documents(database: Database[Document], aggregate: Aggregate) -> list[Document]:
+    """All documents, without sketches: those are large, and their estimates are there as well."""
+    hidden = dict.fromkeys(aggregate.sketches.values(), 0)
+    return [from_bson(document) for document in database[aggregate.name].find({}, hidden)]
 
 
 def _later(document: Document, last: Entry | None) -> Iterator[int]:

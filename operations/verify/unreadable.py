@@ -8,7 +8,6 @@ from typing import Final
 from cql.client import close, connect
 from cql.scan import ids_of_times_beyond
 from operations.verify.differences import MOST_NAMED, shortened
-from operations.verify.expected_aggregates import GROUPINGS
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 
@@ -16,13 +15,13 @@ from spark_jobs.pipeline import Pipeline
 MOST_MILLISECONDS: Final = (2**63 - 1) // 1000
 
 
-def unreadable_rows(settings: Settings, pipeline: Pipeline) -> list[str]:
+def unreadable_rows(settings: Settings, pipeline: Pipeline, id_column: str) -> list[str]:
     """The rows of the pipeline's tables whose time is beyond Spark's range, as text.
 
     Raises:
         SinkError: Cassandra did not answer.
     """
-    id_column, faults = GROUPINGS[pipeline.name].id_column, []
+    faults: list[str] = []
     session = connect(settings)
     try:
         for table in pipeline.tables:

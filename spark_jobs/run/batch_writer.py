@@ -22,7 +22,7 @@ from pyspark.storagelevel import StorageLevel
 from errors import JobError, MillraceError
 from runtime import remedies
 from settings import Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.dead_letters import send_dead_letters, store_summaries

@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from cql.scan import count_rows
 from cql.tables import declared
 from errors import SinkRejected
 from settings import Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch

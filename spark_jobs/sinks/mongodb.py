@@ -16,9 +16,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from bson.codec_options import DatetimeConversion
+from bson.decimal128 import Decimal128
 from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -27,7 +29,7 @@ from pymongo.write_concern import WriteConcern
 
 from errors import SinkRejected
 from settings import Settings
-from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.changes import Change, derived, merged
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.driver_errors import explained_mongodb
@@ -36,6 +38,7 @@ from spark_jobs.state.store_errors import sink_error
 
 Document = dict[str, Any]
 DUPLICATE_KEY = 11000
+MIN, MAX = -(2**63), 2**63 - 1  # of BSON's integers
 CONFIRMED = WriteConcern(w="majority", j=True)
 # Documents per bulk write: large enough to save round trips, small enough for the embedded MongoDB.
 BULK_SIZE = 500
@@ -127,6 +130,12 @@ class MongoAggregates(Sink):
                     self._apply_part(collection, part, batch_id, now or datetime.now(UTC))
             except PyMongoError as error:
                 raise sink_error("MongoDB", f"take batch {batch_id} into {name}", error) from error
+            except ArithmeticError as error:
+                raise SinkRejected(
+                    f"MongoDB: a sum in {name} needs more than 34 digits, the most that Decimal128"
+                    " holds. Nothing is lost: the batch is repeated at the next start. Limit the"
+                    " numbers in the contract, or declare them as `number`."
+                ) from error
 
     def replace_collections(
         self, names: Sequence[str], changes: Iterable[Change], batch_id: int
@@ -156,24 +165,24 @@ class MongoAggregates(Sink):
     def _apply_part(
         self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
     ) -> None:
-        derived = any(change.client_sketch or "age_sum" in change.increments for change in part)
-        if derived:
-            updates = self._derived_updates(collection, part, batch_id, now)
-        else:
+        only_counts = all(change.only_counts for change in part)
+        if only_counts:
             updates = [self._plain_update(change, batch_id, now) for change in part]
+        else:
+            updates = self._computed_updates(collection, part, batch_id, now)
         if updates:
-            _write(collection, updates, applied_before={DUPLICATE_KEY} if not derived else set())
+            _write(collection, updates, applied_before={DUPLICATE_KEY} if only_counts else set())
 
     def _plain_update(self, change: Change, batch_id: int, now: datetime) -> UpdateOne:
         guard = {
             "_id": change.document_id,
             f"applied.{self.query_id}": {"$not": {"$gte": batch_id}},
         }
-        update = {"$inc": change.increments, "$set": self._labels(change, batch_id, now)}
+        update = {"$inc": change.values, "$set": self._labels(change, batch_id, now)}
         # A document that has the batch does not match; the upsert then fails on its `_id`.
         return UpdateOne(guard, update, upsert=True)
 
-    def _derived_updates(
+    def _computed_updates(
         self, collection: Collection[Document], part: list[Change], batch_id: int, now: datetime
     ) -> list[UpdateOne]:
         """Updates of values that no increment yields: read, compute, then compare and set."""
@@ -185,11 +194,12 @@ class MongoAggregates(Sink):
             applied = before.get("applied", {}).get(self.query_id)
             if applied is not None and applied >= batch_id:
                 continue
-            values = self._labels(change, batch_id, now) | _derived_values(change, before)
+            parts = merged(change.aggregate, from_bson(before), change.values)
+            measures = to_bson(parts | derived(change.aggregate, parts))
+            values = self._labels(change, batch_id, now) | measures
             guard: Document = {"_id": change.document_id}
             guard[f"applied.{self.query_id}"] = {"$exists": False} if applied is None else applied
-            update = {"$inc": change.increments, "$set": values}
-            updates.append(UpdateOne(guard, update, upsert=True))
+            updates.append(UpdateOne(guard, {"$set": values}, upsert=True))
         return updates
 
     def _labels(self, change: Change, batch_id: int, now: datetime) -> Document:
@@ -202,16 +212,24 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     return MongoAggregates(database, collections=collections) if collections else None
 
 
-def _derived_values(change: Change, before: Document) -> Document:
-    values: Document = {}
-    if change.client_sketch is not None:
-        sketch = merge_sketches([before.get("clients_sketch"), change.client_sketch])
-        values |= {"clients_sketch": sketch, "unique_clients": estimate(sketch)}
-    if "age_sum" in change.increments:
-        total = before.get("total_profiles", 0) + change.increments["total_profiles"]
-        age_sum = before.get("age_sum", 0) + change.increments["age_sum"]
-        values["average_age"] = age_sum / total
-    return values
+def to_bson(values: Document) -> Document:
+    """Values as MongoDB stores them: decimals, and integers beyond 64 bits, as Decimal128."""
+    return {
+        name: Decimal128(Decimal(value)) if _needs_decimal(value) else value
+        for name, value in values.items()
+    }
+
+
+def from_bson(document: Document) -> Document:
+    """A document with numbers that Python can add up; the reverse of `to_bson`."""
+    return {
+        name: value.to_decimal() if isinstance(value, Decimal128) else value
+        for name, value in document.items()
+    }
+
+
+def _needs_decimal(value: Any) -> bool:
+    return isinstance(value, Decimal) or (isinstance(value, int) and not MIN <= value <= MAX)
 
 
 def _write(

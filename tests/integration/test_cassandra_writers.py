@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from errors import SinkRejected
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink

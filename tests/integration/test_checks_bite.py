@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 from pyspark.sql import DataFrame
 
 from operations.verify.accounts import take_accounts
-from spark_jobs.aggregates import Change
+from spark_jobs.changes import Change
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.run.batch_writer import BatchWriter
 from spark_jobs.sinks.mongodb import MongoAggregates
@@ -31,7 +31,7 @@ def test_aggregates_without_their_guard_are_found_doubled(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unguarded(self: Any, change: Change, batch_id: int, now: Any) -> UpdateOne:
-        update = {"$inc": change.increments, "$set": self._labels(change, batch_id, now)}
+        update = {"$inc": change.values, "$set": self._labels(change, batch_id, now)}
         return UpdateOne({"_id": change.document_id}, update, upsert=True)
 
     monkeypatch.setattr(MongoAggregates, "_plain_update", unguarded)

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame
 
-from spark_jobs.aggregates import roll_up_customers
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.transforms.customers import classify_customers
-from spark_jobs.transforms.summarise import summarise_customers
 from tests.support.builders import customer
 
 Frame = Callable[..., DataFrame]
@@ -222,8 +221,8 @@ def test_an_id_that_looks_like_coordinates_is_not_taken_for_the_alert_there(fram
 def test_counts_are_by_outcome_and_reasons_those_of_dead_letters_alone(frame: Frame) -> None:
     records = [customer(), customer(country="UK"), customer(email="x"), {}, "[]", "{", "x"]
 
-    rows = summarise_customers(classify_customers(frame(records))).collect()
-    summary = roll_up_customers(row.asDict() for row in rows)
+    rows = CUSTOMERS.summarise(classify_customers(frame(records))).collect()
+    summary = CUSTOMERS.roll_up(row.asDict() for row in rows)
 
     assert summary.outcomes == {"valid": 1, "filtered": 1, "alert": 2, "rejected": 3}
     assert summary.reasons == {"unparseable": 3}

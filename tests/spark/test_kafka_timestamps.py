@@ -10,11 +10,10 @@ import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from spark_jobs.aggregates import roll_up_customers
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.sinks.dead_letters import select_dead_letters
 from spark_jobs.transforms.customers import classify_customers
 from spark_jobs.transforms.profiles import classify_profiles
-from spark_jobs.transforms.summarise import summarise_customers
 from spark_jobs.transforms.tickets import classify_tickets
 from tests.spark.test_profiles import KEYED
 from tests.support.builders import customer, payload, profile, ticket
@@ -80,7 +79,7 @@ def test_dead_letter_keeps_the_number_as_it_came(frame: Frame, number: int) -> N
 def test_customers_count_such_a_message_as_dead_letter_not_as_alert(frame: Frame) -> None:
     classified = classify_customers(frame([customer(email=...), customer()], at=-1))
 
-    summary = roll_up_customers(row.asDict() for row in summarise_customers(classified).collect())
+    summary = CUSTOMERS.roll_up(row.asDict() for row in CUSTOMERS.summarise(classified).collect())
 
     assert (summary.stored, summary.outcomes["rejected"]) == (0, 2)
     assert summary.reasons == {"invalid_kafka_timestamp": 2}

@@ -19,7 +19,8 @@ from pyspark.sql import types as T
 from operations.pipelines import PIPELINES
 from operations.repair.compact import days_to_merge, merge
 from settings import OUTPUT_FORMATS, Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.base import Batch
@@ -163,7 +164,7 @@ def test_other_readers_get_the_same_texts_from_csv_and_json(
 
 @pytest.mark.parametrize("form", OUTPUT_FORMATS)
 def test_snapshot_gives_every_text_of_its_groups_back(tmp_path: Path, form: str) -> None:
-    snapshot = Snapshot("by_text", "by_text", ("text", "count"), "text")
+    snapshot = Snapshot("by_text", Aggregate("by_text", ("text",)), ("text", "count"), "text")
     settings = Settings(output_path=str(tmp_path), output_format=(form,))
     texts = [None, *dict.fromkeys([*HARD_TEXTS, *random_texts(300, SEED)])]
     rows = [{"text": text, "count": number} for number, text in enumerate(texts)]

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from settings import Settings
-from spark_jobs.aggregates import BatchSummary
+from spark_jobs.changes import BatchSummary
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.targets import SqlTable

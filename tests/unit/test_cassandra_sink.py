@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from spark_jobs.aggregates import BatchSummary, Change
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.changes import BatchSummary, Change
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.cassandra import connector_options
 from spark_jobs.targets import Table
@@ -17,7 +18,7 @@ BY_NATIONALITY = PROFILES.tables[1]
 
 
 def summary(stored: int, collection: str, documents: int) -> BatchSummary:
-    changes = [Change(collection, str(n), {}, {}) for n in range(documents)]
+    changes = [Change(collection, str(n), {}, {}, Aggregate(collection)) for n in range(documents)]
     return BatchSummary(Counter(valid=stored, rejected=9), Counter(), changes)
 
 

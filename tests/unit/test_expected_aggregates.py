@@ -1,110 +1,17 @@
-"""Verification by content, its pure part: groups of rows, differences of documents."""
+"""Verification by content, its pure part: differences of documents."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from operations.verify.differences import differences, excesses
-from operations.verify.expected_aggregates import profile_documents, ticket_documents
+from operations.verify.differences import Figure, differences, excesses
 
 PLACE, SOURCE = "MongoDB m.tickets_by_team", "support.tickets"
-
-
-def combination(rows: int, day: str = "2026-11-22", **changes: str) -> dict[str, Any]:
-    labels = {"assigned_team": "Billing", "request_type": "billing", "priority": "low"}
-    return {"day": day, "rows": rows} | labels | changes
-
-
-def test_tickets_are_grouped_by_utc_day_and_value() -> None:
-    documents = ticket_documents(
-        [
-            combination(1),
-            combination(1, priority="critical"),
-            combination(1, request_type="account", assigned_team="Account Management"),
-            combination(1, day="2026-11-23"),
-        ],
-        {"2026-11-22": 2, "2026-11-23": 1},
-    )
-
-    assert documents["tickets_by_team"] == {
-        "2026-11-22|Billing": {"day": "2026-11-22", "assigned_team": "Billing", "count": 2},
-        "2026-11-22|Account Management": {
-            "day": "2026-11-22",
-            "assigned_team": "Account Management",
-            "count": 1,
-        },
-        "2026-11-23|Billing": {"day": "2026-11-23", "assigned_team": "Billing", "count": 1},
-    }
-    assert {name: d["count"] for name, d in documents["tickets_by_type"].items()} == {
-        "2026-11-22|billing": 2,
-        "2026-11-22|account": 1,
-        "2026-11-23|billing": 1,
-    }
-    assert {name: d["count"] for name, d in documents["tickets_by_priority"].items()} == {
-        "2026-11-22|low": 2,
-        "2026-11-22|critical": 1,
-        "2026-11-23|low": 1,
-    }
-    assert documents["ticket_metrics"]["2026-11-22"] == {
-        "day": "2026-11-22",
-        "total_tickets": 3,
-        "billing_count": 2,
-        "technical_count": 0,
-        "account_count": 1,
-        "general_count": 0,
-        "critical_priority_count": 1,
-        "unique_clients": 2,
-    }
-    assert documents["ticket_metrics"]["2026-11-23"]["unique_clients"] == 1
-
-
-def test_profiles_are_grouped_by_every_dimension_with_unknown_for_absent() -> None:
-    counts = [
-        ("nationality", "FR", 2),
-        ("nationality", None, 1),
-        ("nationality", "unknown", 1),
-        ("gender", "female", 3),
-        ("gender", None, 1),
-        ("domain_name", "example.com", 3),
-        ("domain_name", None, 1),
-        ("age", "14", 1),
-        ("age", "17", 1),
-        ("age", "65", 1),
-        ("age", "24", 1),
-    ]
-
-    documents = profile_documents(
-        {"dimension": dimension, "value": value, "rows": rows} for dimension, value, rows in counts
-    )
-
-    assert documents == {
-        "profiles_by_nationality": {
-            "FR": {"nationality": "FR", "count": 2},
-            "unknown": {"nationality": "unknown", "count": 2},
-        },
-        "profiles_by_gender": {
-            "female": {"gender": "female", "count": 3},
-            "unknown": {"gender": "unknown", "count": 1},
-        },
-        "profiles_by_age_band": {
-            "14-17": {"age_band": "14-17", "count": 2},
-            "18-24": {"age_band": "18-24", "count": 1},
-            "65+": {"age_band": "65+", "count": 1},
-        },
-        "profiles_by_domain": {
-            "example.com": {"domain_name": "example.com", "count": 3},
-            "unknown": {"domain_name": "unknown", "count": 1},
-        },
-        "profile_metrics": {"all": {"total_profiles": 4, "age_sum": 120, "average_age": 30.0}},
-    }
-
-
-def test_without_rows_no_documents_are_expected() -> None:
-    assert not any(ticket_documents([], {}).values())
-    assert not any(profile_documents([]).values())
 
 
 def test_shift_from_one_group_to_another_is_named_though_the_sum_agrees() -> None:
@@ -126,33 +33,66 @@ def test_missing_and_extra_documents_are_named() -> None:
     ]
 
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("column", "exact", "found", "agrees"),
+    ("exact", "found", "agrees"),
     [
-        ("count", 5, 5, True),
-        ("count", 5, 5.0, True),
-        ("count", 5, 6, False),
-        ("count", 5, "5", False),
-        ("count", 5, None, False),
-        ("count", 1, True, False),
-        ("count", 5, math.nan, False),
-        ("day", "2026-11-22", "2026-11-22", True),
-        ("day", "2026-11-22", "2026-11-23", False),
-        ("unique_clients", 10, 12, True),
-        ("unique_clients", 10, 13, False),
-        ("unique_clients", 10, 7, False),
-        ("unique_clients", 1000, 1030, True),
-        ("unique_clients", 1000, 1031, False),
-        ("average_age", 30.5, 30.5000009, True),
-        ("average_age", 30.5, 30.5000011, False),
+        (5, 5, True),
+        (5, 5.0, True),
+        (5, 6, False),
+        (5, "5", False),
+        (5, None, False),
+        (1, True, False),
+        (5, math.nan, False),
+        (5, math.inf, False),
+        ("2026-11-22", "2026-11-22", True),
+        ("2026-11-22", "2026-11-23", False),
+        (Figure(7, "label"), 7, True),
+        (Figure(True, "label"), True, True),
+        (Figure(True, "label"), 1, False),
+        (Figure(2**70, "total"), Decimal(2**70), True),
+        (Figure(2**70, "total"), Decimal(2**70 + 1), False),
+        (Figure(Decimal("0.30"), "total"), Decimal("0.3"), True),
+        (Figure(Decimal("0.3"), "total"), 0.3, False),
+        (Figure(0.3, "total", 1e-9), 0.30000000000000004, True),
+        (Figure(0.3, "total", 1e-9), 0.3000001, False),
+        (Figure(None, "minimum"), None, True),
+        (Figure(None, "minimum"), 0, False),
+        (Figure("a", "minimum"), "b", False),
+        (Figure(NOON, "maximum"), NOON, True),
+        (Figure(NOON, "maximum"), "2026-11-22T12:00:00Z", False),
+        (Figure(10, "estimate", 2.0), 12, True),
+        (Figure(10, "estimate", 2.0), 13, False),
+        (Figure(10, "estimate", 2.0), 7, False),
+        (Figure(30.5, "average", 1e-6), 30.5000009, True),
+        (Figure(30.5, "average", 1e-6), 30.5000011, False),
     ],
 )
-def test_numbers_agree_exactly_or_within_their_tolerance(
-    column: str, exact: Any, found: Any, agrees: bool
+def test_values_agree_exactly_or_within_their_tolerance(
+    exact: Any, found: Any, agrees: bool
 ) -> None:
-    faults = differences(PLACE, SOURCE, {"x": {column: exact}}, [{"_id": "x", column: found}])
+    faults = differences(PLACE, SOURCE, {"x": {"field": exact}}, [{"_id": "x", "field": found}])
 
     assert (faults == []) is agrees
+
+
+def test_difference_of_an_estimate_says_how_far_it_may_differ() -> None:
+    expected = {"x": {"clients": Figure(100, "estimate", 3.0)}}
+
+    assert differences(PLACE, SOURCE, expected, [{"_id": "x", "clients": 104}]) == [
+        f"{PLACE}: `x`: `clients` is 104, by the rows of {SOURCE} it is 100 (+4);"
+        " an estimate may differ by 3"
+    ]
+
+
+def test_difference_between_decimals_is_shown_exactly() -> None:
+    expected = {"x": {"revenue": Figure(Decimal("20.10"), "total")}}
+
+    assert differences(PLACE, SOURCE, expected, [{"_id": "x", "revenue": Decimal("20.15")}]) == [
+        f"{PLACE}: `x`: `revenue` is 20.15, by the rows of {SOURCE} it is 20.10 (+0.05)"
+    ]
 
 
 def test_at_most_twenty_differences_of_a_place_are_named() -> None:
@@ -163,10 +103,14 @@ def test_at_most_twenty_differences_of_a_place_are_named() -> None:
     assert faults[20] == f"{PLACE}: … and 3 more"
 
 
-LEAST = {"d": {"day": "d", "total_tickets": 5, "unique_clients": 4}}
+def about(clients: int) -> Figure:
+    return Figure(clients, "estimate", 2.0)
+
+
+LEAST = {"d": {"day": "d", "total_tickets": 5, "unique_clients": about(4)}}
 MOST = {
-    "d": {"day": "d", "total_tickets": 9, "unique_clients": 6},
-    "e": {"day": "e", "total_tickets": 2, "unique_clients": 1},
+    "d": {"day": "d", "total_tickets": 9, "unique_clients": about(6)},
+    "e": {"day": "e", "total_tickets": 2, "unique_clients": about(1)},
 }
 
 
@@ -197,8 +141,52 @@ def test_document_of_an_unfinished_batch_lies_between_its_bounds(
 def test_average_of_an_unfinished_batch_is_the_quotient_of_its_parts(
     age_sum: int, average: float, agrees: bool
 ) -> None:
-    least = {"all": {"total_profiles": 1, "age_sum": 40, "average_age": 40.0}}
-    most = {"all": {"total_profiles": 3, "age_sum": 120, "average_age": 40.0}}
+    parts = ("age_sum", "total_profiles")
+    least = {
+        "all": {
+            "total_profiles": 1,
+            "age_sum": Figure(40, "total"),
+            "average_age": Figure(40.0, "average", 1e-6, parts),
+        }
+    }
+    most = {
+        "all": {
+            "total_profiles": 3,
+            "age_sum": Figure(120, "total"),
+            "average_age": Figure(40.0, "average", 1e-6, parts),
+        }
+    }
     document = {"_id": "all", "total_profiles": 2, "age_sum": age_sum, "average_age": average}
 
     assert (excesses(PLACE, SOURCE, least, most, [document]) == []) is agrees
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most", "fall", "found", "agrees"),
+    [
+        # Further rows: -30 and +10.
+        ("total", 100, 80, -30, 70, True),
+        ("total", 100, 80, -30, 110, True),
+        ("total", 100, 80, -30, 69, False),
+        ("total", 100, 80, -30, 111, False),
+        ("total", Decimal("1.50"), Decimal("2.50"), 0, Decimal("2.51"), False),
+        ("minimum", 5, 3, 0, 4, True),
+        ("minimum", 5, 3, 0, 6, False),
+        ("minimum", 5, 3, 0, 2, False),
+        ("minimum", None, 3, 0, 9, True),
+        ("maximum", "b", "d", 0, "c", True),
+        ("maximum", "b", "d", 0, "e", False),
+        ("label", True, True, 0, True, True),
+        ("label", -7, -7, 0, -7, True),
+        ("label", -7, -7, 0, -8, False),
+    ],
+)
+def test_field_of_an_unfinished_batch_lies_between_its_bounds(
+    field: str, least: Any, most: Any, fall: Any, found: Any, agrees: bool
+) -> None:
+    bounds = ({"x": {"value": Figure(value, field)}} for value in (least, most))
+    document = {"_id": "x", "value": found}
+
+    faults = excesses(PLACE, SOURCE, *bounds, [document], {"x": {"value": fall}})
+
+    assert (faults == []) is agrees

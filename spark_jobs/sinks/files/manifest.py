@@ -15,7 +15,7 @@ from typing import Any, Final
 from errors import SinkRejected
 from runtime import remedies
 from settings import Settings
-from spark_jobs.aggregates import Change, estimate, merge_sketches
+from spark_jobs.changes import Change, derived, merged
 from spark_jobs.session.file_system import STATE, FileSystem, ReadableFiles
 from spark_jobs.targets import Snapshot
 
@@ -33,7 +33,7 @@ class Manifest:
         applied: Query id -> the batches that the snapshots hold, as inclusive ranges.
         last: Query id, batch id and files of the batch that was written last.
         totals: Snapshot -> value of its group -> column -> number.
-        sketches: Snapshot -> HyperLogLog sketch of the clients.
+        sketches: Snapshot, as `_sketch_key` names it -> HyperLogLog sketch of distinct values.
     """
 
     pipeline: str
@@ -56,28 +56,31 @@ class Manifest:
         for snapshot in snapshots:
             groups = self.totals.setdefault(snapshot.name, {})
             for change in changes:
-                if change.collection == snapshot.collection:
+                if change.collection == snapshot.aggregate.name:
                     self._add(snapshot, groups, change)
         self.applied[query_id] = with_batch(self.applied.get(query_id, []), batch_id)
 
     def _add(self, snapshot: Snapshot, groups: dict[str, dict[str, int]], change: Change) -> None:
         key = change.labels[snapshot.by] if snapshot.by else WHOLE
-        numbers = groups.setdefault(key, {})
-        for name, number in change.increments.items():
-            numbers[name] = numbers.get(name, 0) + number
-        if change.client_sketch is not None:
-            known = self.sketches.get(snapshot.name)
-            self.sketches[snapshot.name] = merge_sketches([known, change.client_sketch])
+        before = groups.get(key, {}) | self._sketches_of(snapshot, key)
+        numbers = merged(snapshot.aggregate, before, change.values)
+        for name in snapshot.aggregate.sketches.values():
+            self.sketches[_sketch_key(snapshot, key, name)] = numbers.pop(name)
+        groups[key] = numbers
+
+    def _sketches_of(self, snapshot: Snapshot, key: str) -> dict[str, Any]:
+        names = {n: _sketch_key(snapshot, key, n) for n in snapshot.aggregate.sketches.values()}
+        return {name: self.sketches[k] for name, k in names.items() if k in self.sketches}
 
     def rows(self, snapshot: Snapshot) -> list[dict[str, Any]]:
         """The rows of a snapshot, by the value of its group."""
         groups = self.totals.get(snapshot.name, {})
         rows: list[dict[str, Any]] = []
         for key, numbers in sorted(groups.items()):
-            row: dict[str, Any] = {snapshot.by: key, **numbers} if snapshot.by else dict(numbers)
-            if snapshot.name in self.sketches:
-                row["unique_clients"] = estimate(self.sketches[snapshot.name])
-            rows.append(row)
+            measures = numbers | derived(
+                snapshot.aggregate, numbers | self._sketches_of(snapshot, key)
+            )
+            rows.append({snapshot.by: key, **measures} if snapshot.by else measures)
         return rows
 
     def save(self, system: FileSystem) -> None:
@@ -96,6 +99,13 @@ class Manifest:
             "sketches": {k: base64.b64encode(v).decode() for k, v in self.sketches.items()},
         }
         return json.dumps(document, indent=1)
+
+
+def _sketch_key(snapshot: Snapshot, key: str, field_name: str) -> str:
+    """The snapshot's name for its only sketch; otherwise with the group and the field."""
+    if snapshot.by is None and len(snapshot.aggregate.sketches) == 1:
+        return snapshot.name
+    return json.dumps([snapshot.name, key, field_name])
 
 
 def manifest_path(pipeline: str) -> str:
