@@ -1,0 +1,449 @@
+"""The summary of a micro-batch, for any aggregates, and verification's own GROUP BY."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from operations.verify.differences import differences
+from operations.verify.expected_aggregates import columns_of, expected_aggregates, negative_sums
+from spark_jobs.aggregates import (
+    Aggregate,
+    Measure,
+    average,
+    count,
+    day,
+    distinct,
+    hour,
+    maximum,
+    minimum,
+    total,
+)
+from spark_jobs.changes import BatchSummary, derived, roll_up
+from spark_jobs.tickets import TICKETS
+from spark_jobs.transforms.summarise import summarise
+from spark_jobs.transforms.tickets import classify_tickets
+from tests.support.builders import ticket
+
+SCHEMA = (
+    "outcome string, reasons array<string>, at timestamp, on date, country string, site int,"
+    " is_open boolean, units int, big bigint, amount decimal(12,2), long decimal(24,4),"
+    " level double, customer string"
+)
+NULLS = dict.fromkeys(
+    ("at", "on", "country", "site", "is_open", "units", "big", "amount", "long", "level")
+)
+Documents = dict[str, dict[str, Any]]
+Rows = Callable[..., DataFrame]
+
+
+@pytest.fixture
+def rows(spark: SparkSession) -> Rows:
+    """A frame of records; a column that is not given is null."""
+
+    def build(*records: dict[str, Any]) -> DataFrame:
+        defaults = {"outcome": "valid", "reasons": [], **NULLS, "customer": None}
+        return spark.createDataFrame([tuple((defaults | r).values()) for r in records], SCHEMA)
+
+    return build
+
+
+@pytest.fixture(params=["UTC", "America/New_York"])
+def session_zone(request: pytest.FixtureRequest, spark: SparkSession) -> Iterator[str]:
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", request.param)
+    yield request.param
+    spark.conf.set("spark.sql.session.timeZone", str(before))
+
+
+def summary_of(records: DataFrame, *aggregates: Aggregate) -> BatchSummary:
+    collected = summarise(records, aggregates).collect()
+    return roll_up((row.asDict() for row in collected), aggregates)
+
+
+def documents(records: DataFrame, *aggregates: Aggregate) -> dict[str, Documents]:
+    """Collection -> `_id` -> fields that users see, after one batch."""
+    found: dict[str, Documents] = {aggregate.name: {} for aggregate in aggregates}
+    for change in summary_of(records, *aggregates).changes:
+        hidden = {*change.aggregate.sketches.values()}
+        stored = {k: v for k, v in change.values.items() if k not in hidden}
+        measures = derived(change.aggregate, change.values)
+        found[change.collection][change.document_id] = change.labels | stored | measures
+    return found
+
+
+def whole(measures: dict[str, Measure], where: str | None = None) -> Aggregate:
+    return Aggregate("whole", (), measures, where)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def measured(records: DataFrame, measure: Measure) -> Any:
+    (document,) = documents(records, whole({"value": measure}))["whole"].values()
+    (expected,) = expected_aggregates(records, [whole({"value": measure})])["whole"].values()
+    assert differences("", "", {"all": expected}, [document | {"_id": "all"}]) == []
+    return document["value"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "value"),
+    [
+        (count(), 4),
+        (count("units > 0"), 1),
+        (count("units IS NULL"), 1),
+        (total("units"), 2_147_483_647 - 5 + 0),
+        (total("big"), 3 * (2**63 - 1)),
+        (total("amount"), Decimal("-9999999989.98")),
+        (total("long"), Decimal("199999999999999999999.9998")),
+        (total("amount", "units < 0"), Decimal("10.01")),
+        (total("units", "country = 'nowhere'"), 0),
+        (minimum("units"), -5),
+        (maximum("units"), 2_147_483_647),
+        (minimum("amount"), Decimal("-9999999999.99")),
+        (maximum("amount"), Decimal("10.01")),
+        (minimum("level"), -0.5),
+        (maximum("level"), 1e300),
+        (minimum("country"), "DE"),
+        (maximum("country"), "été"),
+        (minimum("on"), "1900-01-01"),
+        (maximum("on"), "2026-11-22"),
+        (minimum("at"), at("1900-01-01T00:00:00Z")),
+        (maximum("at"), at("2026-11-22T23:59:59.999Z")),
+        (minimum("units", "country = 'nowhere'"), None),
+        (maximum("at", "country = 'nowhere'"), None),
+        (average("big"), float(2**63 - 1)),
+        (average("amount"), Decimal("-3333333329.993333333333333333333333")),
+        (average("amount", "units = -5"), Decimal("10.01")),
+        (average("level", "level < 1"), 0.0),
+        (average("units", "country = 'nowhere'"), None),
+        (distinct("country"), 3),
+        (distinct("units"), 3),
+        (distinct("amount"), 2),
+        (distinct("is_open"), 2),
+        (distinct("at"), 2),
+        (distinct("country", "units > 0"), 1),
+        (distinct("country", "country = 'nowhere'"), 0),
+    ],
+)
+def test_measure_is_computed_over_values_that_are_not_null(
+    rows: Rows, session_zone: str, measure: Measure, value: Any
+) -> None:
+    largest, nearly = 2**63 - 1, Decimal("99999999999999999999.9999")
+    records = rows(
+        {
+            **{"units": 2_147_483_647, "big": largest, "amount": None, "long": nearly},
+            **{"level": 0.5, "country": "FR", "is_open": True},
+            **{"at": at("2026-11-22T23:59:59.999Z"), "on": date(2026, 11, 22)},
+        },
+        {
+            **{"units": -5, "big": largest, "amount": Decimal("10.01"), "long": nearly},
+            **{"level": -0.5, "country": "été", "is_open": False},
+            **{"at": at("1900-01-01T00:00:00Z"), "on": date(1900, 1, 1)},
+        },
+        {"units": 0, "big": largest, "amount": Decimal("-9999999999.99"), "country": "DE"},
+        {"amount": Decimal("0.00"), "level": 1e300},
+    )
+    found = measured(records, measure)
+
+    if isinstance(value, Decimal) and measure.kind == "average":
+        assert abs(found - value) < Decimal("1e-20")
+    else:
+        assert found == value
+        assert type(found) is type(value)
+
+
+def test_records_are_grouped_by_utc_day_and_hour_whatever_the_session_says(
+    rows: Rows, session_zone: str
+) -> None:
+    times = (
+        "2026-11-22T00:00:00Z",
+        "2026-11-22T23:59:59.999Z",
+        "2026-11-23T00:00:00Z",
+        "2026-11-22T23:30:00-05:00",
+        "1969-12-31T23:59:59.999Z",
+        "9999-12-31T23:59:59.999Z",
+    )
+    records = rows(*({"at": at(time)} for time in times), {})
+    by_day = Aggregate("by_day", (day("at"),), {"count": count()})
+    by_hour = Aggregate("by_hour", (hour("at"),), {"count": count()})
+
+    found = documents(records, by_day, by_hour)
+
+    assert {name: d["count"] for name, d in found["by_day"].items()} == {
+        "1969-12-31": 1,
+        "2026-11-22": 2,
+        "2026-11-23": 2,
+        "9999-12-31": 1,
+        "unknown": 1,
+    }
+    assert {name: d["count"] for name, d in found["by_hour"].items()} == {
+        "1969-12-31T23": 1,
+        "2026-11-22T00": 1,
+        "2026-11-22T23": 1,
+        "2026-11-23T00": 1,
+        "2026-11-23T04": 1,
+        "9999-12-31T23": 1,
+        "unknown": 1,
+    }
+    assert found["by_hour"]["2026-11-22T00"]["hour"] == "2026-11-22T00"
+
+
+def test_dimensions_keep_integers_and_booleans_and_turn_all_else_into_text(rows: Rows) -> None:
+    records = rows(
+        {"site": -1, "is_open": True, "amount": Decimal("1.50"), "on": date(2026, 1, 2)},
+        {"country": "unknown"},
+        {},
+    )
+    names = ("site", "is_open", "amount", "on", "country")
+    aggregates = [Aggregate(name, (name,), {"count": count()}) for name in names]
+
+    found = documents(records, *aggregates)
+
+    assert found == {
+        "site": {
+            "-1": {"site": -1, "count": 1},
+            "unknown": {"site": "unknown", "count": 2},
+        },
+        "is_open": {
+            "true": {"is_open": True, "count": 1},
+            "unknown": {"is_open": "unknown", "count": 2},
+        },
+        "amount": {
+            "1.50": {"amount": "1.50", "count": 1},
+            "unknown": {"amount": "unknown", "count": 2},
+        },
+        "on": {
+            "2026-01-02": {"on": "2026-01-02", "count": 1},
+            "unknown": {"on": "unknown", "count": 2},
+        },
+        "country": {"unknown": {"country": "unknown", "count": 3}},
+    }
+
+
+def test_records_that_are_not_valid_count_by_outcome_and_reason_alone(rows: Rows) -> None:
+    records = rows(
+        {"country": "FR", "units": 1},
+        {"outcome": "rejected", "reasons": ["missing_id", "invalid_at"], "units": 10},
+        {"outcome": "rejected", "reasons": ["missing_id"], "units": 100},
+        {"outcome": "filtered", "country": "FR", "units": 1000},
+        # Alerts are stored with their reasons.
+        {"outcome": "alert", "reasons": ["missing_name"], "country": "FR", "units": 10_000},
+    )
+    units = Aggregate("units", ("country",), {"count": count(), "units": total("units")})
+
+    summary = summary_of(records, units)
+
+    assert summary.outcomes == {"valid": 1, "rejected": 2, "filtered": 1, "alert": 1}
+    assert summary.reasons == {"missing_id": 2, "invalid_at": 1}
+    assert [(c.document_id, c.values) for c in summary.changes] == [
+        ("FR", {"count": 1, "units": 1})
+    ]
+
+
+def test_pipeline_without_aggregates_has_outcomes_and_reasons(rows: Rows) -> None:
+    records = rows({}, {}, {"outcome": "rejected", "reasons": ["missing_id"]})
+
+    summary = summary_of(records)
+
+    assert (summary.outcomes, summary.reasons) == ({"valid": 2, "rejected": 1}, {"missing_id": 1})
+    assert summary.changes == []
+
+
+def test_empty_batch_has_neither_counts_nor_changes(rows: Rows) -> None:
+    summary = summary_of(rows(), whole({"count": count(), "clients": distinct("customer")}))
+
+    assert (summary.stored, summary.changes) == (0, [])
+
+
+def test_aggregate_with_a_condition_has_no_document_for_a_group_without_such_records(
+    rows: Rows,
+) -> None:
+    records = rows(
+        {"country": "FR", "units": 5}, {"country": "FR", "units": 6}, {"country": "DE", "units": 1}
+    )
+    large = Aggregate("large", ("country",), {"count": count("units > 5")}, "units >= 5 OR false")
+    every = Aggregate("every", ("country",), {"count": count("units > 5")})
+
+    assert documents(records, large, every) == {
+        "large": {"FR": {"country": "FR", "count": 1}},
+        "every": {"FR": {"country": "FR", "count": 1}, "DE": {"country": "DE", "count": 0}},
+    }
+    assert expected_aggregates(records, [large, every]) == documents(records, large, every)
+
+
+def test_texts_that_hold_the_separator_do_not_share_a_document(rows: Rows) -> None:
+    records = rows(
+        {"country": "a|b", "customer": "c"},
+        {"country": "a", "customer": "b|c"},
+        {"country": "a\\", "customer": "b"},
+    )
+    pairs = Aggregate("pairs", ("country", "customer"), {"count": count()})
+
+    assert {*documents(records, pairs)["pairs"]} == {"a\\|b|c", "a|b\\|c", "a\\\\|b"}
+    assert expected_aggregates(records, [pairs]) == documents(records, pairs)
+
+
+@pytest.mark.parametrize("column", ["country", "is_open", "at"])
+def test_sum_of_what_is_no_number_is_refused(rows: Rows, column: str) -> None:
+    with pytest.raises(ValueError, match=f"`{column}` has type .* only numbers"):
+        summarise(rows(), [whole({"sum": total(column)})])
+
+
+def test_all_aggregates_of_a_batch_are_computed_in_one_spark_job(
+    rows: Rows, spark: SparkSession
+) -> None:
+    records = rows({"country": "FR"}, {"country": "DE"}).persist()
+    records.count()
+    aggregates = [
+        Aggregate("a", (day("at"), "country"), {"n": count(), "clients": distinct("customer")}),
+        Aggregate("b", ("site",), {"units": total("units")}),
+        Aggregate("c", (), {"mean": average("level")}),
+    ]
+    spark.sparkContext.setJobGroup("one-summary", "one summary")
+    try:
+        summarise(records, aggregates).collect()
+        jobs = spark.sparkContext.statusTracker().getJobIdsForGroup("one-summary")
+    finally:
+        spark.sparkContext.setLocalProperty("spark.jobGroup.id", "")
+        records.unpersist()
+
+    # With adaptive execution Spark runs each stage of shuffle writes as a job of its own.
+    assert len(jobs) <= 3
+
+
+def random_record(chance: random.Random) -> dict[str, Any]:
+    def maybe(value: Any) -> Any:
+        return None if chance.random() < 0.2 else value
+
+    moment = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(milliseconds=chance.randrange(10**9))
+    return {
+        "at": maybe(moment),
+        "on": maybe(moment.date()),
+        "country": maybe(chance.choice(["FR", "DE", "a|b", "", "unknown", "été"])),
+        "site": maybe(chance.randrange(-2, 3)),
+        "is_open": maybe(chance.random() < 0.5),
+        "units": maybe(chance.randrange(-(2**31), 2**31)),
+        "big": maybe(chance.randrange(-(2**63), 2**63)),
+        "amount": maybe(Decimal(chance.randrange(-(10**12), 10**12)).scaleb(-2)),
+        "long": maybe(Decimal(chance.randrange(-(10**24), 10**24)).scaleb(-4)),
+        "level": maybe(chance.uniform(-1e9, 1e9)),
+        "customer": maybe(f"C{chance.randrange(40)}"),
+    }
+
+
+def every_measure(column: str, where: str | None = None) -> dict[str, Measure]:
+    return {
+        f"{column}_total": total(column, where),
+        f"{column}_min": minimum(column, where),
+        f"{column}_max": maximum(column, where),
+        f"{column}_mean": average(column, where),
+        f"{column}_distinct": distinct(column, where),
+    }
+
+
+NUMBERS = {
+    "count": count(),
+    "count_open": count("is_open"),
+    **every_measure("units"),
+    **every_measure("big", "site > 0"),
+    **every_measure("amount"),
+    **every_measure("long", "country <> 'FR'"),
+    **every_measure("level"),
+}
+TYPICAL = (
+    whole(NUMBERS),
+    Aggregate("by_day", (day("at"),), NUMBERS),
+    Aggregate("by_hour", (hour("at"), "is_open"), {"count": count(), "last": maximum("at")}),
+    Aggregate("by_country", ("country", "site"), NUMBERS, "units > 0 OR site = 1"),
+    Aggregate("by_date", ("on", "country"), {"first": minimum("customer"), "n": count()}),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_summary_equals_the_group_by_that_verification_computes(rows: Rows, seed: int) -> None:
+    chance = random.Random(seed)
+    records = rows(*(random_record(chance) for _ in range(400))).persist()
+
+    found = documents(records, *TYPICAL)
+    expected = expected_aggregates(records, TYPICAL)
+
+    for name, by_id in expected.items():
+        stored = [document | {"_id": key} for key, document in found[name].items()]
+        assert len(stored) > 0
+        assert differences(name, "the records", by_id, stored) == []
+    records.unpersist()
+
+
+def test_negative_sums_tell_how_far_rows_lower_a_total(rows: Rows) -> None:
+    records = rows(
+        {"country": "FR", "units": 5}, {"country": "FR", "units": -3}, {"country": "DE", "units": 2}
+    )
+    units = Aggregate("units", ("country",), {"n": count(), "units": total("units")})
+    counts = Aggregate("counts", ("country",), {"n": count()})
+
+    found = negative_sums(records, [units, counts])
+
+    assert {key: d["units"].value for key, d in found["units"].items()} == {"FR": -3, "DE": 0}
+    assert "counts" not in found
+
+
+def test_columns_that_aggregates_read_are_found_in_conditions_too() -> None:
+    aggregate = Aggregate(
+        "a", (day("at"), "country"), {"n": count("level > 1"), "sum": total("units")}, "site = 1"
+    )
+    present = ["at", "on", "country", "site", "units", "level", "customer"]
+
+    assert columns_of([aggregate], present) == ["at", "country", "site", "units", "level"]
+
+
+def ticket_at(number: int, created_at: str, kind: str, priority: str) -> dict[str, Any]:
+    fields = {"created_at": created_at, "request_type": kind, "priority": priority}
+    return ticket(ticket_id=f"T-{number}", client_id=f"C{number % 2}", **fields)
+
+
+def test_tickets_have_the_documents_of_their_collections(
+    frame: Callable[[Sequence[Any]], DataFrame],
+) -> None:
+    records = [
+        ticket_at(1, "2026-11-21T23:59:59.999Z", "billing", "low"),
+        ticket_at(2, "2026-11-22T00:00:00Z", "billing", "critical"),
+        ticket_at(3, "2026-11-22T00:00:00Z", "technical", "low"),
+        ticket_at(4, "2026-11-22T01:00:00+01:00", "billing", "low"),
+        "no JSON",
+    ]
+
+    found = documents(classify_tickets(frame(records)), *TICKETS.aggregates)
+
+    assert {name: d["count"] for name, d in found["tickets_by_team"].items()} == {
+        "2026-11-21|Billing": 1,
+        "2026-11-22|Billing": 2,
+        "2026-11-22|Technical Support": 1,
+    }
+    assert found["tickets_by_type"]["2026-11-22|billing"] == {
+        "day": "2026-11-22",
+        "request_type": "billing",
+        "count": 2,
+    }
+    assert {name: d["count"] for name, d in found["tickets_by_priority"].items()} == {
+        "2026-11-21|low": 1,
+        "2026-11-22|critical": 1,
+        "2026-11-22|low": 2,
+    }
+    assert found["ticket_metrics"]["2026-11-22"] == {
+        "day": "2026-11-22",
+        "total_tickets": 3,
+        "billing_count": 2,
+        "technical_count": 1,
+        "account_count": 0,
+        "general_count": 0,
+        "critical_priority_count": 1,
+        "unique_clients": 2,
+    }
