@@ -19,7 +19,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType, Ti
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable
+from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable, Takes
 from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 
@@ -35,6 +35,7 @@ ALERT_SCHEMA = (
     .add("kafka_offset", "long")
 )
 ALERT_KEY = ("kafka_topic", *PLACE)
+COMPLETE, INCOMPLETE = Takes(VALID), Takes(ALERT)
 
 
 def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
@@ -55,14 +56,14 @@ CUSTOMERS = Pipeline(
     topic=lambda settings: settings.customers_topic,
     tables=(),
     sql_tables=(
-        SqlTable("customers_usa", _select_usa, key=("customer_id",)),
-        SqlTable("customers_alerts", _select_alerts, key=ALERT_KEY),
+        SqlTable("customers_usa", _select_usa, ("customer_id",), COMPLETE),
+        SqlTable("customers_alerts", _select_alerts, ALERT_KEY, INCOMPLETE),
     ),
     classify=_classify,
     hash_key_id=lambda settings: None,
     file_sets=(
-        FileSet("customers_usa", _select_usa, FILE_SCHEMA),
-        FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA),
+        FileSet("customers_usa", _select_usa, FILE_SCHEMA, takes=COMPLETE),
+        FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA, takes=INCOMPLETE),
     ),
     always=("spark_jobs.sinks.topics",),
     separable=("files", "postgres"),

@@ -46,6 +46,11 @@ class Pipeline:
         """The collections of its aggregates."""
         return tuple(aggregate.name for aggregate in self.aggregates)
 
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """Key column of a table -> its value where the record has null."""
+        return {column: text for t in self.tables for column, text in t.stand_ins.items()}
+
     def summarise(self, classified: DataFrame) -> DataFrame:
         """The rows of `transforms.summarise` for its aggregates."""
         return summarise(classified, self.aggregates)

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from keys import load_pii_hash_key
 from settings import Settings
-from spark_jobs.aggregates import Aggregate, average, band, count, total
+from spark_jobs.aggregates import UNKNOWN, Aggregate, average, band, count, total
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
@@ -79,7 +79,7 @@ def _select_profiles(records: DataFrame) -> DataFrame:
 
 def _select_profiles_by_nationality(records: DataFrame) -> DataFrame:
     by_nationality = records.select(*COLUMNS, "shard")
-    return by_nationality.withColumn("nationality", F.coalesce("nationality", F.lit("unknown")))
+    return by_nationality.withColumn("nationality", F.coalesce("nationality", F.lit(UNKNOWN)))
 
 
 def _shards_of_nations(summary: BatchSummary) -> int:
@@ -94,7 +94,10 @@ PROFILES = Pipeline(
     tables=(
         Table(KEYSPACE, "users_profiles", _select_profiles),
         Table(
-            KEYSPACE, "profiles_by_nationality", _select_profiles_by_nationality, _shards_of_nations
+            *(KEYSPACE, "profiles_by_nationality"),
+            *(_select_profiles_by_nationality, _shards_of_nations),
+            derived={"shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)"},
+            stand_ins={"nationality": UNKNOWN},
         ),
     ),
     sql_tables=(SqlTable("users_profiles", _select_profiles, key=("identifiant",)),),

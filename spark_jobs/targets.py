@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -17,27 +18,52 @@ LINEAGE = (*PLACE, "kafka_timestamp")
 
 
 @dataclass(frozen=True)
+class Takes:
+    """Which stored records belong in a target; `make verify` compares with these.
+
+    Attributes:
+        outcome: Only records with this outcome; None: all.
+        where: Only records that meet this SQL condition; None: all.
+    """
+
+    outcome: str | None = None
+    where: str | None = None
+
+
+EVERYTHING: Final = Takes()
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of a pipeline and the projection onto its columns.
 
     Attributes:
         partitions: The most partitions that a batch's rows can have, computed from its summary;
             None if every row has its own.
+        derived: Column of this table alone -> SQL that gives it from the columns of all tables.
+        stand_ins: Key column -> its value where the record has null.
     """
 
     keyspace: str
     name: str
     rows: Callable[[DataFrame], DataFrame]
     partitions: Callable[[BatchSummary], int] | None = None
+    derived: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SqlTable:
-    """One table of a pipeline, the projection onto its columns, and its primary key."""
+    """One table of a pipeline, the projection onto its columns, and its primary key.
+
+    Attributes:
+        takes: Which stored records its rows are.
+    """
 
     name: str
     rows: Callable[[DataFrame], DataFrame]
     key: tuple[str, ...]
+    takes: Takes = EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -49,12 +75,14 @@ class FileSet:
         rows: Turns a batch's stored records into the set's rows.
         schema: Its columns as readers see them, without the day.
         day_column: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
+        takes: Which stored records its rows are.
     """
 
     name: str
     rows: Callable[[DataFrame], DataFrame]
     schema: StructType
     day_column: str | None = None
+    takes: Takes = EVERYTHING
 
 
 @dataclass(frozen=True)

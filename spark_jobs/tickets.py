@@ -20,7 +20,7 @@ from spark_jobs.aggregates import Aggregate, count, day, distinct
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table
+from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table, Takes
 from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.tickets import classify_tickets
 
@@ -99,7 +99,10 @@ TICKETS = Pipeline(
     topic=lambda settings: settings.tickets_topic,
     tables=(
         Table(KEYSPACE, "tickets", _select_tickets),
-        Table(KEYSPACE, "tickets_by_team", _select_tickets_by_team, _team_hours),
+        Table(
+            *(KEYSPACE, "tickets_by_team", _select_tickets_by_team, _team_hours),
+            derived={"created_hour": "date_trunc('HOUR', created_at)"},
+        ),
     ),
     sql_tables=(SqlTable("tickets", _select_tickets, key=("ticket_id",)),),
     classify=_classify,
@@ -107,7 +110,10 @@ TICKETS = Pipeline(
     aggregates=(BY_TEAM, BY_TYPE, BY_PRIORITY, METRICS),
     file_sets=(
         FileSet("tickets_with_assignment", _select_for_files, FILE_SCHEMA, "created_at"),
-        FileSet("high_priority_tickets", _select_urgent_for_files, FILE_SCHEMA, "created_at"),
+        FileSet(
+            *("high_priority_tickets", _select_urgent_for_files, FILE_SCHEMA, "created_at"),
+            Takes(where="priority IN ('high', 'critical')"),
+        ),
     ),
     snapshots=(
         Snapshot("metrics", METRICS, tuple(METRICS.measures)),

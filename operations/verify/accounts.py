@@ -31,7 +31,7 @@ from operations.verify.coverage import accepted_losses, coverage_faults, origin_
 from operations.verify.dead_letters import DeadLetterAccount
 from operations.verify.differences import differences, excesses
 from operations.verify.expected import expected_records
-from operations.verify.expected_aggregates import expected_aggregates
+from operations.verify.expected_aggregates import ExpectedAggregates, expected_aggregates
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading
@@ -248,40 +248,42 @@ class _Accountant:
         self, contents: Contents | None, records: DataFrame | None, source: str
     ) -> list[str]:
         """Add up the collections and compare them with the stored rows."""
-        snapshot = self.snapshot
+        snapshot, aggregates = self.snapshot, self.pipeline.aggregates
+        counting = {a.name: a.record_count for a in aggregates if a.record_count}
         at_most = self.counts.stored + (self._waiting() if snapshot.later else 0)
-        counting = {a.name: a.record_count for a in self.pipeline.aggregates if a.record_count}
-        for name, field in counting.items() if snapshot.settled else ():
-            documents = snapshot.settled[name] + snapshot.unfinished[name]
-            self.stores.append(
-                StoreCount(
-                    *("MongoDB", f"{self.database.name}.{name}", "documents", len(documents)),
-                    *(_total(documents, field), self.counts.stored),
-                    f"the sum of `{field}`",
-                    at_most,
-                )
-            )
+        for name in snapshot.settled:
+            if field := counting.get(name):
+                found = _total(snapshot.documents(name), field)
+                self._collection(name, found, self.counts.stored, f"the sum of `{field}`", at_most)
         if not snapshot.settled or (contents is None and records is None):
             return []
+        falls: ExpectedAggregates = {}
         if contents is not None:
             least = contents.expected_aggregates(confirmed_only=True)
             most = contents.expected_aggregates(confirmed_only=False) if snapshot.later else least
             falls = contents.falls() if snapshot.later else {}
         elif records is not None:
-            least = expected_aggregates(records, self.pipeline.aggregates)
+            least = expected_aggregates(records, aggregates)
             most = {} if snapshot.later else least
-            falls = {}
         faults = []
         for name, settled in snapshot.settled.items():
+            if name not in counting:
+                found, bound = len(snapshot.documents(name)), len(most.get(name, ()))
+                numbers = (found, len(least[name]))
+                self._collection(name, *numbers, "the number of documents", bound or found)
             place, unfinished = f"MongoDB {self.database.name}.{name}", snapshot.unfinished[name]
             ahead = {document["_id"] for document in unfinished}
             expected = {key: group for key, group in least[name].items() if key not in ahead}
             faults += differences(place, source, expected, settled)
             if most:
-                faults += excesses(
-                    *(place, source, least[name], most[name], unfinished), falls.get(name, {})
-                )
+                fallen = falls.get(name, {})
+                faults += excesses(place, source, least[name], most[name], unfinished, fallen)
         return faults
+
+    def _collection(self, name: str, found: int, expected: int, what: str, at_most: int) -> None:
+        place, documents = f"{self.database.name}.{name}", len(self.snapshot.documents(name))
+        numbers = (documents, found, expected)
+        self.stores.append(StoreCount("MongoDB", place, "documents", *numbers, what, at_most))
 
     def _unfinished(self) -> None:
         if self.snapshot.later:

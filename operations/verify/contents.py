@@ -24,19 +24,11 @@ from operations.verify.expected_aggregates import (
 )
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
-from spark_jobs.aggregates import UNKNOWN
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import StoredTable
 from spark_jobs.state.offset_ranges import Ranges
 
 BLOCK_OFFSETS: Final = 1000
-# A key column cannot be null, so one table has this value where the other has null.
-STAND_INS: Final = {"nationality": UNKNOWN}
-# Key columns that only one table has, derived from columns that every table has.
-DERIVED: Final = {
-    "created_hour": "date_trunc('HOUR', created_at)",
-    "shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)",
-}
 PARTS: Final = ("rows", "high", "low")
 # Columns of prints, whatever else they have.
 PRINTED: Final = ("id", "kafka_partition", "kafka_offset", "is_confirmed", "hash")
@@ -77,7 +69,7 @@ class Contents:
         rows = self._rows(confirmed_only=confirmed_only)
         return expected_aggregates(rows, self.pipeline.aggregates)
 
-    def falls(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def falls(self) -> ExpectedAggregates:
         """Collection -> `_id` -> total -> what negative values of unconfirmed rows add up to."""
         unconfirmed = self.prints[self.source].filter("NOT is_confirmed")
         sums = negative_sums(unconfirmed, self.pipeline.aggregates)
@@ -113,7 +105,7 @@ def read_contents(
             confirmed offsets belong to an unfinished batch and are not compared.
     """
     read = {table.place: table.read(spark) for table in stored}
-    tables = _with_shared_columns(read, is_confirmed(until, offsets))
+    tables = _with_shared_columns(read, pipeline, is_confirmed(until, offsets))
     id_column, source = stored[0].key, next(iter(tables))
     prints = {place: _prints(rows, id_column, []) for place, rows in tables.items()}
     read_by = columns_of(pipeline.aggregates, tables[source].columns)
@@ -130,19 +122,22 @@ def read_contents(
 
 
 def _with_shared_columns(
-    read: Mapping[str, DataFrame], is_confirmed: Column
+    read: Mapping[str, DataFrame], pipeline: Pipeline, is_confirmed: Column
 ) -> dict[str, DataFrame]:
+    """The tables with the same columns, and the same values where a key cannot be null."""
+    derived = {name: sql for t in pipeline.tables for name, sql in t.derived.items()}
+    stand_ins = pipeline.stand_ins
     every = {name for rows in read.values() for name in rows.columns}
     whole = {
         place: rows.withColumns(
-            {name: F.expr(DERIVED[name]) for name in every & {*DERIVED} - {*rows.columns}}
+            {name: F.expr(derived[name]) for name in every & {*derived} - {*rows.columns}}
         )
         for place, rows in read.items()
     }
     columns = sorted(set.intersection(*({*rows.columns} for rows in whole.values())))
     values = [
-        F.coalesce(F.col(name), F.lit(STAND_INS[name])).alias(name)
-        if name in STAND_INS
+        F.coalesce(F.col(name), F.lit(stand_ins[name])).alias(name)
+        if name in stand_ins
         else F.col(name)
         for name in columns
     ]

@@ -1,7 +1,7 @@
 """What sinks with copies of the records hold, read on Spark.
 
-Which records belong where is stated here again, independently of the code that writes them, so
-that a fault in that code shows.
+Which records belong where is declared, and applied here again, independently of the code that
+writes them, so that a fault in that code shows.
 """
 
 from __future__ import annotations
@@ -22,28 +22,31 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.state.ledger import Counts
 from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.targets import Takes
+from spark_jobs.transforms.outcomes import ALERT
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which of a pipeline's stored records belong in a place, and which column identifies a row.
+    """Which of a pipeline's stored records belong in a place."""
 
-    `records` is an SQL condition. `share` names the number in the ledger that must match: all
-    `stored` records, the `alerts`, or the `others`; None if the ledger has no such number.
-    """
+    takes: Takes
 
-    id_column: str
-    records: str = "true"
-    share: str | None = "stored"
+    @property
+    def records(self) -> Column:
+        """Whether a stored record belongs there."""
+        outcome = F.lit(True)
+        if self.takes.outcome:
+            outcome = F.col("outcome") == self.takes.outcome
+        return outcome & F.expr(self.takes.where or "true")
 
     def booked(self, counts: Counts) -> int | None:
-        """The ledger's number of these records."""
-        shares = {
-            "stored": counts.stored,
-            "alerts": counts.alerts,
-            "others": counts.stored - counts.alerts,
-        }
-        return shares[self.share] if self.share else None
+        """The ledger's number of these records; None if it has none."""
+        if self.takes.where:
+            return None
+        if self.takes.outcome is None:
+            return counts.stored
+        return counts.alerts if self.takes.outcome == ALERT else counts.stored - counts.alerts
 
 
 @dataclass(frozen=True)
@@ -66,38 +69,30 @@ class SinkReading:
 # An alert has no id of its own, so its place on the topic serves as one.
 PLACE: Final = "record_id"
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
-WANTED: Final = {
-    "tickets": Wanted("ticket_id"),
-    "users_profiles": Wanted("identifiant"),
-    "tickets_with_assignment": Wanted("ticket_id"),
-    "high_priority_tickets": Wanted("ticket_id", "priority IN ('high', 'critical')", None),
-    "customers_usa": Wanted("customer_id", "outcome = 'valid'", "others"),
-    "customers_alerts": Wanted(PLACE, "outcome = 'alert'", "alerts"),
-}
 
 
 def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
     """Every table and set of files of the sinks."""
     for sink in reading.sinks:
         for table in sink.rows():
-            # By default all records belong there.
-            wanted = WANTED.get(table.name, Wanted(table.key))
+            wanted = Wanted(table.takes)
             with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
                 rows = table.read(reading.spark)
-            if wanted.id_column == PLACE:
+            id_column = PLACE if table.takes.outcome == ALERT else table.key
+            if id_column == PLACE:
                 rows = rows.withColumn(PLACE, F.concat_ws("/", *COORDINATES))
             rows = rows.withColumn("is_confirmed", _is_confirmed(rows.columns, reading))
-            records = F.expr(wanted.records)
             yield (
                 wanted,
                 StoredRows(
                     sink.store,
                     table.place,
-                    wanted.id_column,
+                    id_column,
                     rows,
-                    records,
+                    wanted.records,
                     nul=table.nul,
                     unreadable=sink.unreadable,
+                    stand_ins=reading.pipeline.stand_ins,
                 ),
             )
 

@@ -42,6 +42,10 @@ class LedgerSnapshot:
     later: tuple[int, ...]
     faults: list[str]
 
+    def documents(self, collection: str) -> list[Document]:
+        """All documents of a collection."""
+        return self.settled[collection] + self.unfinished[collection]
+
     @property
     def counts(self) -> Counts:
         """Where the messages of all confirmed batches went."""

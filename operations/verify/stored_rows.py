@@ -7,14 +7,14 @@ shuffle of ids and hashes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from operations.verify.contents import STAND_INS
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 
@@ -37,6 +37,7 @@ class StoredRows:
         unit: What a row is called.
         nul: The store's replacement for U+0000, if it cannot hold that.
         unreadable: What to do where Spark cannot read it.
+        stand_ins: Column -> its value in some places where others have null.
     """
 
     store: str
@@ -47,6 +48,7 @@ class StoredRows:
     unit: str = "rows"
     nul: str = NUL
     unreadable: str = ""
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,12 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
         return Compared(found.rows, found.confirmed, None, [])
     columns = sorted({*stored.rows.columns} & {*records.columns} - {stored.id_column})
     names = [stored.id_column, *columns]
-    left = records.filter(stored.wanted).select(*_normal(records.select(*names), stored.nul))
-    right = stored.rows.select(*_normal(stored.rows.select(*names), NUL), "is_confirmed")
+    given, shown = (
+        _normal(rows.select(*names), nul, stored.stand_ins)
+        for rows, nul in ((records, stored.nul), (stored.rows, NUL))
+    )
+    left = records.filter(stored.wanted).select(*given)
+    right = stored.rows.select(*shown, "is_confirmed")
     judged = right.filter("is_confirmed").drop("is_confirmed")
     buckets = _buckets(left, judged, stored.id_column).persist(KEPT)
     try:
@@ -99,13 +105,13 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
     return Compared(right.count(), confirmed, wanted, faults)
 
 
-def _normal(rows: DataFrame, nul: str) -> list[Column]:
+def _normal(rows: DataFrame, nul: str, stand_ins: Mapping[str, str]) -> list[Column]:
     """Columns converted to what every store can hold."""
     found = []
     for name, kind in rows.dtypes:
         column = F.translate(name, NUL, nul) if kind == "string" else F.col(name)
-        if name in STAND_INS:
-            column = F.coalesce(column, F.lit(STAND_INS[name]))
+        if name in stand_ins:
+            column = F.coalesce(column, F.lit(stand_ins[name]))
         found.append(column.alias(name))
     return found
 

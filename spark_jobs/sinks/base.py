@@ -17,6 +17,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.changes import BatchSummary
+from spark_jobs.targets import EVERYTHING, Takes
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class StoredTable:
             unfinished batch are left out; without these columns every row is compared.
         place: Its name in messages.
         nul: What the store has instead of U+0000, if it cannot hold that.
+        takes: Which stored records belong in it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class StoredTable:
     read: Callable[[SparkSession], DataFrame]
     place: str
     nul: str = "\x00"
+    takes: Takes = EVERYTHING
 
 
 @dataclass(frozen=True)

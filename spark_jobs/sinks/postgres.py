@@ -110,7 +110,7 @@ class PostgresSink(Sink):
         """Every table, read over JDBC."""
         for t in self.tables:
             read = partial(read_rows, settings=self.settings, table=t)
-            yield StoredTable(t.name, t.key[0], read, t.name, REPLACEMENT)
+            yield StoredTable(t.name, t.key[0], read, t.name, REPLACEMENT, t.takes)
 
     def describe(self) -> str:
         """Where the rows are."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
 from spark_jobs.session.jvm_classes import remember_lookups
 from tests.support.builders import messages
+from tests.support.summaries import records_of
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,9 @@ def frame(spark: SparkSession) -> Callable[..., DataFrame]:
         return spark.createDataFrame(messages(records, **options), MESSAGE_SCHEMA)
 
     return build
+
+
+@pytest.fixture
+def rows(spark: SparkSession) -> Callable[..., DataFrame]:
+    """Build a frame of classified records of every type, one per dictionary."""
+    return partial(records_of, spark)

@@ -1,10 +1,9 @@
-"""The summary of a micro-batch, for any aggregates, and verification's own GROUP BY."""
+"""The summary of a micro-batch, for any aggregates."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from operations.verify.differences import differences
-from operations.verify.expected_aggregates import columns_of, expected_aggregates, negative_sums
+from operations.verify.expected_aggregates import expected_aggregates
 from spark_jobs.aggregates import (
     Aggregate,
     Measure,
@@ -25,33 +24,13 @@ from spark_jobs.aggregates import (
     minimum,
     total,
 )
-from spark_jobs.changes import BatchSummary, derived, roll_up
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.summarise import summarise
 from spark_jobs.transforms.tickets import classify_tickets
 from tests.support.builders import ticket
+from tests.support.summaries import documents, summary_of, whole
 
-SCHEMA = (
-    "outcome string, reasons array<string>, at timestamp, on date, country string, site int,"
-    " is_open boolean, units int, big bigint, amount decimal(12,2), long decimal(24,4),"
-    " level double, customer string"
-)
-NULLS = dict.fromkeys(
-    ("at", "on", "country", "site", "is_open", "units", "big", "amount", "long", "level")
-)
-Documents = dict[str, dict[str, Any]]
 Rows = Callable[..., DataFrame]
-
-
-@pytest.fixture
-def rows(spark: SparkSession) -> Rows:
-    """A frame of records; a column that is not given is null."""
-
-    def build(*records: dict[str, Any]) -> DataFrame:
-        defaults = {"outcome": "valid", "reasons": [], **NULLS, "customer": None}
-        return spark.createDataFrame([tuple((defaults | r).values()) for r in records], SCHEMA)
-
-    return build
 
 
 @pytest.fixture(params=["UTC", "America/New_York"])
@@ -60,26 +39,6 @@ def session_zone(request: pytest.FixtureRequest, spark: SparkSession) -> Iterato
     spark.conf.set("spark.sql.session.timeZone", request.param)
     yield request.param
     spark.conf.set("spark.sql.session.timeZone", str(before))
-
-
-def summary_of(records: DataFrame, *aggregates: Aggregate) -> BatchSummary:
-    collected = summarise(records, aggregates).collect()
-    return roll_up((row.asDict() for row in collected), aggregates)
-
-
-def documents(records: DataFrame, *aggregates: Aggregate) -> dict[str, Documents]:
-    """Collection -> `_id` -> fields that users see, after one batch."""
-    found: dict[str, Documents] = {aggregate.name: {} for aggregate in aggregates}
-    for change in summary_of(records, *aggregates).changes:
-        hidden = {*change.aggregate.sketches.values()}
-        stored = {k: v for k, v in change.values.items() if k not in hidden}
-        measures = derived(change.aggregate, change.values)
-        found[change.collection][change.document_id] = change.labels | stored | measures
-    return found
-
-
-def whole(measures: dict[str, Measure], where: str | None = None) -> Aggregate:
-    return Aggregate("whole", (), measures, where)
 
 
 def at(text: str) -> datetime:
@@ -317,91 +276,6 @@ def test_all_aggregates_of_a_batch_are_computed_in_one_spark_job(
 
     # With adaptive execution Spark runs each stage of shuffle writes as a job of its own.
     assert len(jobs) <= 3
-
-
-def random_record(chance: random.Random) -> dict[str, Any]:
-    def maybe(value: Any) -> Any:
-        return None if chance.random() < 0.2 else value
-
-    moment = datetime(2026, 11, 20, tzinfo=UTC) + timedelta(milliseconds=chance.randrange(10**9))
-    return {
-        "at": maybe(moment),
-        "on": maybe(moment.date()),
-        "country": maybe(chance.choice(["FR", "DE", "a|b", "", "unknown", "été"])),
-        "site": maybe(chance.randrange(-2, 3)),
-        "is_open": maybe(chance.random() < 0.5),
-        "units": maybe(chance.randrange(-(2**31), 2**31)),
-        "big": maybe(chance.randrange(-(2**63), 2**63)),
-        "amount": maybe(Decimal(chance.randrange(-(10**12), 10**12)).scaleb(-2)),
-        "long": maybe(Decimal(chance.randrange(-(10**24), 10**24)).scaleb(-4)),
-        "level": maybe(chance.uniform(-1e9, 1e9)),
-        "customer": maybe(f"C{chance.randrange(40)}"),
-    }
-
-
-def every_measure(column: str, where: str | None = None) -> dict[str, Measure]:
-    return {
-        f"{column}_total": total(column, where),
-        f"{column}_min": minimum(column, where),
-        f"{column}_max": maximum(column, where),
-        f"{column}_mean": average(column, where),
-        f"{column}_distinct": distinct(column, where),
-    }
-
-
-NUMBERS = {
-    "count": count(),
-    "count_open": count("is_open"),
-    **every_measure("units"),
-    **every_measure("big", "site > 0"),
-    **every_measure("amount"),
-    **every_measure("long", "country <> 'FR'"),
-    **every_measure("level"),
-}
-TYPICAL = (
-    whole(NUMBERS),
-    Aggregate("by_day", (day("at"),), NUMBERS),
-    Aggregate("by_hour", (hour("at"), "is_open"), {"count": count(), "last": maximum("at")}),
-    Aggregate("by_country", ("country", "site"), NUMBERS, "units > 0 OR site = 1"),
-    Aggregate("by_date", ("on", "country"), {"first": minimum("customer"), "n": count()}),
-)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_summary_equals_the_group_by_that_verification_computes(rows: Rows, seed: int) -> None:
-    chance = random.Random(seed)
-    records = rows(*(random_record(chance) for _ in range(400))).persist()
-
-    found = documents(records, *TYPICAL)
-    expected = expected_aggregates(records, TYPICAL)
-
-    for name, by_id in expected.items():
-        stored = [document | {"_id": key} for key, document in found[name].items()]
-        assert len(stored) > 0
-        assert differences(name, "the records", by_id, stored) == []
-    records.unpersist()
-
-
-def test_negative_sums_tell_how_far_rows_lower_a_total(rows: Rows) -> None:
-    records = rows(
-        {"country": "FR", "units": 5}, {"country": "FR", "units": -3}, {"country": "DE", "units": 2}
-    )
-    units = Aggregate("units", ("country",), {"n": count(), "units": total("units")})
-    counts = Aggregate("counts", ("country",), {"n": count()})
-
-    found = negative_sums(records, [units, counts])
-
-    assert {key: d["units"].value for key, d in found["units"].items()} == {"FR": -3, "DE": 0}
-    assert "counts" not in found
-
-
-def test_columns_that_aggregates_read_are_found_in_conditions_too() -> None:
-    aggregate = Aggregate(
-        "a", (day("at"), "country"), {"n": count("level > 1"), "sum": total("units")}, "site = 1"
-    )
-    present = ["at", "on", "country", "site", "units", "level", "customer"]
-
-    assert columns_of([aggregate], present) == ["at", "country", "site", "units", "level"]
 
 
 def ticket_at(number: int, created_at: str, kind: str, priority: str) -> dict[str, Any]:

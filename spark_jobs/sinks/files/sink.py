@@ -193,7 +193,8 @@ class FilesSink(Sink):
         for each in self.pipeline.file_sets:
             for form in found.output_format:
                 read = partial(read_set, settings=found, file_set=each, form=form)
-                yield StoredTable(each.name, each.schema[0].name, read, f"{each.name} ({form})")
+                place, key = f"{each.name} ({form})", each.schema[0].name
+                yield StoredTable(each.name, key, read, place, takes=each.takes)
 
     def totals(self) -> Totals | None:
         """The snapshots in each format that is there."""
