@@ -13,6 +13,8 @@ Conditions are Spark SQL on the columns of stored records.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -25,6 +27,11 @@ WHOLE: Final = "all"
 # 2^14 registers: exact up to about 1,000 values, standard error 0.8 % beyond (Apache DataSketches,
 # 1.04 / sqrt(2^lgK)).
 SKETCH_LG_K: Final = 14
+
+# Names of fields and collections that the platform uses itself.
+RESERVED: Final = frozenset({"_id", "applied", "updated_at"})
+COLLECTIONS: Final = frozenset({"batches", "dead_letters", "suppressions"})
+FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 
 Bands = tuple[tuple[str, int], ...]
 
@@ -148,7 +155,7 @@ class Aggregate:
 
     name: str
     by: tuple[str | Dimension, ...] = ()
-    measures: Mapping[str, Measure] = field(default_factory=dict)
+    measures: Mapping[str, Measure] = field(default_factory=dict, hash=False)
     where: str | None = None
 
     @property
@@ -191,6 +198,33 @@ class Aggregate:
         """The measure that counts every stored record once; None if there is none."""
         counted = (name for name, measure in self.measures.items() if measure == count())
         return next(counted, None) if self.where is None else None
+
+    def faults(self) -> list[str]:
+        """What is wrong with the declaration, each as a sentence; columns and SQL are not read."""
+        fields = [d.field for d in self.dimensions]
+        # Parts of an average may be measures, and then are no fields of their own.
+        fields += [*self.measures, *(self.parts.keys() - self.measures.keys())]
+        averaged = {f for n in self.quotients.values() for f in n}
+        wrong = [
+            f"part `{f}` of an average is a {m.kind}; it must be a total and a count"
+            for f, m in self.measures.items()
+            if f in averaged and m.kind not in {"total", "count"}
+        ]
+        wrong += [f"field `{f}` is declared {n} times" for f, n in Counter(fields).items() if n > 1]
+        wrong += [
+            f"field `{f}` cannot be used: {', '.join(sorted(RESERVED))} are the platform's own, and"
+            " a name has letters, digits and underscores"
+            for f in dict.fromkeys(fields)
+            if f in RESERVED or not FIELD_NAME.fullmatch(f)
+        ]
+        if self.name in COLLECTIONS or not FIELD_NAME.fullmatch(self.name):
+            wrong.append(
+                f"the name cannot be used: {', '.join(sorted(COLLECTIONS))} are the platform's"
+                " own, and a name has letters, digits and underscores"
+            )
+        if not self.measures:
+            wrong.append("it has no measure, such as `count()`")
+        return [f"aggregate `{self.name}`: {sentence}" for sentence in wrong]
 
     def over(self, by: str | None) -> Aggregate:
         """The same measures over one of its dimensions, or over none."""

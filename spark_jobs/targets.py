@@ -48,8 +48,8 @@ class Table:
     name: str
     rows: Callable[[DataFrame], DataFrame]
     partitions: Callable[[BatchSummary], int] | None = None
-    derived: Mapping[str, str] = field(default_factory=dict)
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict, hash=False)
+    stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

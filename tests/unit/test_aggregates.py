@@ -349,3 +349,37 @@ def test_sketches_merge_to_the_number_of_distinct_clients() -> None:
     clients = Aggregate("a", (), {"clients": distinct("client_id")})
     after = merged(clients, {"clients_sketch": two}, {"clients_sketch": sketch("C4")})
     assert derived(clients, after) == {"clients": 4}
+
+
+@pytest.mark.parametrize("aggregate", [*TICKETS.aggregates, *PROFILES.aggregates, PAID_ORDERS])
+def test_declaration_without_faults_has_none(aggregate: Aggregate) -> None:
+    assert aggregate.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "faults"),
+    [
+        (Aggregate("a"), ["it has no measure"]),
+        (Aggregate("batches", (), {"n": count()}), ["the name cannot be used"]),
+        (Aggregate("a.b", (), {"n": count()}), ["the name cannot be used"]),
+        (Aggregate("a", ("applied",), {"n": count()}), ["field `applied` cannot be used"]),
+        (Aggregate("a", (), {"$n": count(), "_id": count()}), ["field `$n`", "field `_id`"]),
+        (Aggregate("a", ("n",), {"n": count()}), ["field `n` is declared 2 times"]),
+        (Aggregate("a", (day("x"), day("y")), {"n": count()}), ["field `day` is declared 2 times"]),
+        (
+            Aggregate("a", ("mean_sum",), {"mean": average("x")}),
+            ["field `mean_sum` is declared 2 times"],
+        ),
+        (
+            Aggregate("a", (), {"low": minimum("x"), "mean": average("x", parts=("low", "n"))}),
+            ["part `low` of an average is a minimum"],
+        ),
+        (Aggregate("batches", ("_id",)), ["field `_id`", "the name", "it has no measure"]),
+    ],
+)
+def test_faults_of_a_declaration_are_all_named(aggregate: Aggregate, faults: list[str]) -> None:
+    found = aggregate.faults()
+
+    assert len(found) == len(faults)
+    for sentence, beginning in zip(found, faults, strict=True):
+        assert sentence.startswith(f"aggregate `{aggregate.name}`: {beginning}")
