@@ -10,6 +10,8 @@ import base64
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from errors import SinkRejected
@@ -21,6 +23,9 @@ from spark_jobs.targets import Snapshot
 
 VERSION: Final = 1
 WHOLE: Final = ""
+# Tags of values that JSON lacks.
+DECIMAL: Final = "$decimal"
+INSTANT: Final = "$instant"
 Ranges = list[tuple[int, int]]
 
 
@@ -32,7 +37,7 @@ class Manifest:
         formats: Formats of all sets.
         applied: Query id -> the batches that the snapshots hold, as inclusive ranges.
         last: Query id, batch id and files of the batch that was written last.
-        totals: Snapshot -> value of its group -> column -> number.
+        totals: Snapshot -> value of its group -> column -> value.
         sketches: Snapshot, as `_sketch_key` names it -> HyperLogLog sketch of distinct values.
     """
 
@@ -40,7 +45,7 @@ class Manifest:
     formats: tuple[str, ...]
     applied: dict[str, Ranges] = field(default_factory=dict)
     last: tuple[str, int, tuple[str, ...]] | None = None
-    totals: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    totals: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     sketches: dict[str, bytes] = field(default_factory=dict)
 
     def has(self, query_id: str, batch_id: int) -> bool:
@@ -60,7 +65,7 @@ class Manifest:
                     self._add(snapshot, groups, change)
         self.applied[query_id] = with_batch(self.applied.get(query_id, []), batch_id)
 
-    def _add(self, snapshot: Snapshot, groups: dict[str, dict[str, int]], change: Change) -> None:
+    def _add(self, snapshot: Snapshot, groups: dict[str, dict[str, Any]], change: Change) -> None:
         key = change.labels[snapshot.by] if snapshot.by else WHOLE
         before = groups.get(key, {}) | self._sketches_of(snapshot, key)
         numbers = merged(snapshot.aggregate, before, change.values)
@@ -98,7 +103,7 @@ class Manifest:
             "totals": self.totals,
             "sketches": {k: base64.b64encode(v).decode() for k, v in self.sketches.items()},
         }
-        return json.dumps(document, indent=1)
+        return json.dumps(document, indent=1, default=_tagged)
 
 
 def _sketch_key(snapshot: Snapshot, key: str, field_name: str) -> str:
@@ -106,6 +111,24 @@ def _sketch_key(snapshot: Snapshot, key: str, field_name: str) -> str:
     if snapshot.by is None and len(snapshot.aggregate.sketches) == 1:
         return snapshot.name
     return json.dumps([snapshot.name, key, field_name])
+
+
+def _tagged(value: object) -> dict[str, str]:
+    """A value that JSON lacks, with its type."""
+    if isinstance(value, Decimal):
+        return {DECIMAL: str(value)}
+    if isinstance(value, datetime):
+        return {INSTANT: value.isoformat()}
+    raise TypeError(f"a manifest cannot hold {type(value).__name__}")
+
+
+def _untagged(found: dict[str, Any]) -> Any:
+    match [*found.items()]:
+        case [(tag, str(text))] if tag == DECIMAL:
+            return Decimal(text)
+        case [(tag, str(text))] if tag == INSTANT:
+            return datetime.fromisoformat(text)
+    return found
 
 
 def manifest_path(pipeline: str) -> str:
@@ -133,7 +156,7 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
     if content is None:
         return None
     try:
-        document = json.loads(content)
+        document = json.loads(content, object_hook=_untagged)
         last = document["last"]
         return Manifest(
             pipeline=document["pipeline"],
@@ -143,7 +166,7 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
             totals=document["totals"],
             sketches={k: base64.b64decode(v) for k, v in document["sketches"].items()},
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, InvalidOperation) as error:
         raise SinkRejected(
             f"Files: `{system.url(manifest_path(pipeline))}` cannot be read"
             f" ({type(error).__name__}): something else changed it. Restore it, or start from"
