@@ -222,10 +222,14 @@ def to_bson(values: Document) -> Document:
 
 def from_bson(document: Document) -> Document:
     """A document with numbers that Python can add up; the reverse of `to_bson`."""
-    return {
-        name: value.to_decimal() if isinstance(value, Decimal128) else value
-        for name, value in document.items()
-    }
+    return {name: _from_decimal(value) for name, value in document.items()}
+
+
+def _from_decimal(value: Any) -> Any:
+    if not isinstance(value, Decimal128):
+        return value
+    number = value.to_decimal()
+    return int(number) if number.as_tuple().exponent == 0 else number
 
 
 def _needs_decimal(value: Any) -> bool:

@@ -29,8 +29,3 @@ def age_years(birth: Column, as_of: Column) -> Column:
     """
     birthday, today = (F.month(d) * 100 + F.dayofmonth(d) for d in (birth, as_of))
     return F.year(as_of) - F.year(birth) - (today < birthday).cast("int")
-
-
-def age_band(age: Column) -> Column:
-    """Return the band of an age above 13; null for any other."""
-    return F.coalesce(*(F.when(age >= lowest, F.lit(band)) for band, lowest in AGE_BANDS))

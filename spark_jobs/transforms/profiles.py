@@ -5,7 +5,7 @@ Columns out: `record_id`, `outcome` (`valid`, `rejected` or `filtered`), `reason
              (both only when rejected), the message's coordinates, `redrives`, then, null unless
              valid: `identifiant` (lower case), `title`, `gender`, `full_name`, `username`, `email`,
              `domain_name`, `phone`, `full_address`, `age`, `inscription`, `nationality`,
-             `hash_key_id`, `shard` (0-15, first hex digit of the id), `age_band`
+             `hash_key_id`, `shard` (0-15, first hex digit of the id)
 Grain:       one row per message, nothing dropped, nothing added
 Nulls:       a blank field counts as absent, and so does a `nat` longer than its `maxLength`, as
              Cassandra limits partition keys; `email`, `phone` and `full_address` are digests, null
@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from schemas.contract import FieldContract, load_contract
 from schemas.spark import record_schema
 from spark_jobs.transforms import outcomes
-from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_band, age_years
+from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_years
 from spark_jobs.transforms.parse import is_json_string, text_or_number, with_record
 from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
@@ -92,7 +92,6 @@ def _columns(digests: Digests) -> dict[str, Column]:
         "nationality": F.col("nat"),
         "hash_key_id": F.lit(digests.key_id),
         "shard": shard.cast("int"),
-        "age_band": age_band(F.col("age")),
     }
 
 

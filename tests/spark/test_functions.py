@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from schemas.contract import load_contract
 from spark_jobs.transforms import timestamps
-from spark_jobs.transforms.age import age_band, age_years
+from spark_jobs.transforms.age import age_years
 from spark_jobs.transforms.pseudonymise import (
     joined_address,
     normalised_address,
@@ -163,29 +163,6 @@ def test_a_year_is_full_on_the_birthday(spark: SparkSession) -> None:
     ]
 
     assert answers(spark, age_years, table, "date") == table
-
-
-def test_bands_meet_without_gap(spark: SparkSession) -> None:
-    table = [
-        (None, None),
-        (13, None),
-        (14, "14-17"),
-        (17, "14-17"),
-        (18, "18-24"),
-        (24, "18-24"),
-        (25, "25-34"),
-        (34, "25-34"),
-        (35, "35-44"),
-        (44, "35-44"),
-        (45, "45-54"),
-        (54, "45-54"),
-        (55, "55-64"),
-        (64, "55-64"),
-        (65, "65+"),
-        (126, "65+"),
-    ]
-
-    assert answers(spark, age_band, table, "int") == table
 
 
 def test_every_request_type_has_its_team(spark: SparkSession) -> None:

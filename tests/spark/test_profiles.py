@@ -49,7 +49,6 @@ def test_a_valid_profile_becomes_a_record(frame: Frame) -> None:
             "nationality": "FR",
             "hash_key_id": hashlib.sha256(b"millrace-key-id:a key of tests").hexdigest()[:8],
             "shard": 10,
-            "age_band": "35-44",
         }
         == row.asDict()
     )
@@ -82,7 +81,6 @@ def test_the_columns_are_these_in_this_order(frame: Frame) -> None:
         ("nationality", "string"),
         ("hash_key_id", "string"),
         ("shard", "int"),
-        ("age_band", "string"),
     ]
 
     for digests in (KEYED, Digests.sha256()):
@@ -226,7 +224,7 @@ def test_minors_are_filtered_out_whatever_other_faults_they_have(frame: Frame) -
         "valid",
         "rejected",
     ]
-    assert (rows[0].age, rows[0].age_band) == (14, "14-17")
+    assert rows[0].age == 14
     filtered = rows[1:5]
     assert all(row.reasons == [] and row.key is None and row.value is None for row in filtered)
     assert all(value is None for row in filtered for value in row[11:])

@@ -16,6 +16,7 @@ from spark_jobs.aggregates import (
     Aggregate,
     Measure,
     average,
+    band,
     count,
     day,
     distinct,
@@ -25,6 +26,7 @@ from spark_jobs.aggregates import (
     total,
 )
 from spark_jobs.tickets import TICKETS
+from spark_jobs.transforms.age import AGE_BANDS
 from spark_jobs.transforms.summarise import summarise
 from spark_jobs.transforms.tickets import classify_tickets
 from tests.support.builders import ticket
@@ -185,6 +187,29 @@ def test_dimensions_keep_integers_and_booleans_and_turn_all_else_into_text(rows:
         },
         "country": {"unknown": {"country": "unknown", "count": 3}},
     }
+
+
+def test_bands_of_ages_meet_without_gap(rows: Rows) -> None:
+    expected = {
+        "unknown": {None, -1, 13},
+        "14-17": {14, 17},
+        "18-24": {18, 24},
+        "25-34": {25, 34},
+        "35-44": {35, 44},
+        "45-54": {45, 54},
+        "55-64": {55, 64},
+        "65+": {65, 126},
+    }
+    records = rows(*({"units": age} for ages in expected.values() for age in ages))
+    by_band = Aggregate("by_band", (band("units", AGE_BANDS),), {"count": count()})
+
+    found = documents(records, by_band)
+
+    assert {name: d["count"] for name, d in found["by_band"].items()} == {
+        name: len(ages) for name, ages in expected.items()
+    }
+    assert found["by_band"]["65+"] == {"units_band": "65+", "count": 2}
+    assert expected_aggregates(records, [by_band]) == found
 
 
 def test_records_that_are_not_valid_count_by_outcome_and_reason_alone(rows: Rows) -> None:

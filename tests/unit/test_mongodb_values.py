@@ -39,7 +39,9 @@ REVENUE = Aggregate(
 )
 def test_value_is_stored_exactly_and_comes_back(value: Any, stored: Any) -> None:
     assert to_bson({"v": value}) == {"v": stored}
-    assert from_bson({"v": stored}) == {"v": value}
+    back = from_bson({"v": stored})
+    assert back == {"v": value}
+    assert type(back["v"]) is type(value)
 
 
 class FakeCollection:
