@@ -20,6 +20,7 @@ from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, run_pipelines
+from spark_jobs.run.locks import locked
 from spark_jobs.session.stopping import StopRequest
 from spark_jobs.state.ledger import Counts, Ledger
 from sql import client as sql_client
@@ -69,14 +70,9 @@ class World:
     def process(self, **changes: Any) -> None:
         """Run the job until what is on the topic is processed."""
         settings = self.settings.model_copy(update=changes)
-        run_pipelines(
-            self.spark,
-            [self.pipeline],
-            settings,
-            RunOptions(available_now=True),
-            StopRequest(),
-            print,
-        )
+        options = RunOptions(available_now=True)
+        with locked([self.pipeline], settings):
+            run_pipelines(self.spark, [self.pipeline], settings, options, StopRequest(), print)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return list(self.session.execute(f"SELECT * FROM {self.keyspace}.{table}"))
