@@ -25,6 +25,7 @@ from spark_jobs.session.stopping import StopRequest
 from spark_jobs.state.ledger import Counts, Ledger
 from sql import client as sql_client
 
+UNTIL_THE_END = RunOptions(available_now=True)
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""
 
@@ -67,10 +68,9 @@ class World:
         assert producer.flush(30) == 0
         assert not failures
 
-    def process(self, **changes: Any) -> None:
-        """Run the job until what is on the topic is processed."""
+    def process(self, options: RunOptions = UNTIL_THE_END, **changes: Any) -> None:
+        """Run the job until what is on the topic is processed, under its lock."""
         settings = self.settings.model_copy(update=changes)
-        options = RunOptions(available_now=True)
         with locked([self.pipeline], settings):
             run_pipelines(self.spark, [self.pipeline], settings, options, StopRequest(), print)
 
