@@ -1,7 +1,7 @@
 r"""Contracts of topics: of a built-in pipeline in `schemas/`, or of a user's in its own folder.
 
 The files are JSON Schema 2020-12 and describe a record in canonical form. Types: `string`,
-`integer` (64 bits), `number`, `boolean`, `array` of those, `object`; `null` may stand beside one,
+`integer` (64 bits), `number`, `boolean`, `array` of those, `object`; `null` may be listed as well,
 and `["string", "number"]` reads a number as text. `schemas/types.py` has the formats and says what
 each type becomes in each store. Keywords of JSON Schema: `enum` (case and outer white space are
 ignored), `pattern` (for the whole text), `minLength`, `maxLength`, `minimum`, `maximum`,

@@ -96,5 +96,5 @@ TYPES: Final[dict[Kind, StoredAs]] = {
     ),
     "date": StoredAs("date", "date", "date", "string", "date32[day]", "`2026-11-22`"),
     "uuid": StoredAs("string", "uuid", "uuid", "string", "string", "lower case"),
-    "email": StoredAs("string", "text", "text", "string", "string", "trimmed"),
+    "email": _TEXT,
 }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import astuple
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_type
 
 from errors import ContractError
 from schemas.contract import Contract, load_contract, read_contract
-from schemas.types import FORMATS
+from schemas.types import FORMATS, TYPES
+from settings import PROJECT_ROOT
 
 PUBLIC = {"x-sensitivity": "public"}
 ORDER: dict[str, Any] = {
@@ -287,3 +291,48 @@ def test_a_file_that_is_no_contract_is_refused(tmp_path: Path, text: str, fault:
 def test_a_contract_that_is_not_there_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match=r"Cannot read the orders contract .*absent.json"):
         read_contract(tmp_path / "absent.json", "orders")
+
+
+PAGE = (PROJECT_ROOT / "docs/your-own-pipeline.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_types_of_every_store() -> None:
+    table = PAGE.partition("### Types in every store")[2].partition("###")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("|")
+    ]
+
+    assert rows[0][1:] == ["Spark", "Cassandra", "PostgreSQL", "MongoDB", "Parquet", "CSV and JSON"]
+    assert rows[2:] == [
+        [kind, *(f"`{name}`" for name in astuple(stored)[:-1]), stored.text]
+        for kind, stored in TYPES.items()
+    ]
+
+
+def test_the_contract_on_the_page_is_one(tmp_path: Path) -> None:
+    contract = read(tmp_path, PAGE.partition("```json\n")[2].partition("```")[0])
+
+    assert [field.column for field in contract.fields] == [
+        *("order_id", "amount", "quantity", "created_at", "tags", "customer_email")
+    ]
+
+
+def test_parquet_files_have_the_types_that_the_table_says() -> None:
+    spark_types = {
+        "string": T.StringType(),
+        "bigint": T.LongType(),
+        "double": T.DoubleType(),
+        "boolean": T.BooleanType(),
+        "decimal(12,2)": T.DecimalType(12, 2),
+        "timestamp": T.TimestampType(),
+        "date": T.DateType(),
+    }
+
+    for kind, stored in TYPES.items():
+        exact = stored.with_digits(12, 2)
+        assert spark_types[exact.spark].simpleString() == exact.spark
+        assert str(to_arrow_type(spark_types[exact.spark])).replace(" ", "") == (
+            exact.parquet.replace(" ", "")
+        ), kind
