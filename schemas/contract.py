@@ -53,7 +53,7 @@ ContractName = Literal["ticket", "profile", "customer"]
 # Not a path, as the code may be in an archive.
 SCHEMA_FOLDER: Final = resources.files("schemas")
 OBJECT_KEYWORDS: Final = frozenset(
-    ("$schema", "$id", "title", "description", "type", "required", "properties")
+    ("$schema", "$id", "$comment", "title", "description", "type", "required", "properties")
 )
 # Reason codes are made of names, and a header lists them with commas.
 FIELD_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, cast, get_args
@@ -27,7 +28,7 @@ WHITE_SPACE: Final = (
 )
 # Keywords of an array's elements; everything else belongs to the array's field.
 ITEM_KEYWORDS: Final = frozenset(
-    "type format enum pattern minLength maxLength minimum maximum"
+    "$comment type format enum pattern minLength maxLength minimum maximum"
     " x-trim x-synonyms x-coerce x-epoch x-precision x-scale".split()
 )
 CHOICES: Final[Mapping[str, Any]] = {
@@ -52,6 +53,7 @@ class Keywords(BaseModel):
 
     type: str | list[str]
     x_sensitivity: Sensitivity
+    comment: str | None = Field(None, alias="$comment")
     title: str | None = None
     description: str | None = None
     examples: list[Any] | None = None
@@ -135,7 +137,9 @@ def read_items(items: Mapping[str, Any] | None) -> tuple[Keywords, list[str]]:
 
 def _fault(keyword: str, kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        return f"unknown keyword `{keyword}`"
+        known = [in_file(name) for name in Keywords.model_fields]
+        near = difflib.get_close_matches(keyword, known, 1)
+        return f"unknown keyword `{keyword}`" + (f"; did you mean `{near[0]}`?" if near else "")
     if keyword in CHOICES:
         return f"`{keyword}` is not one of {', '.join(get_args(CHOICES[keyword]))}"
     if keyword == "type":

@@ -188,6 +188,7 @@ def test_a_format_has_the_form_that_the_built_in_contracts_use() -> None:
         ("properties/quantity/x-event-time", True, "`x-event-time` needs the format"),
         ("properties/quantity/x-sensitivity", "hashed", "`hashed` needs a text"),
         ("properties/quantity/x-normalise", "text", "`x-normalise` is only for `hashed`"),
+        ("properties/quantity/minumum", 1, "`minumum`; did you mean `minimum`?"),
         ("properties/quantity/exclusiveMinimum", 0, "unknown keyword `exclusiveMinimum`"),
         ("properties/order_id/x-id", "yes", "`order_id`: `x-id`: "),
         ("properties/order_id/x-id", ..., "no field has `x-id`"),
@@ -235,6 +236,14 @@ def test_a_contract_that_breaks_a_rule_is_refused_with_its_place(
         read(tmp_path, document)
     assert fault in str(caught.value)
     assert f"Correct `{tmp_path}/contract.schema.json`" in str(caught.value)
+
+
+def test_comments_and_descriptions_change_nothing(tmp_path: Path) -> None:
+    document = changed("properties/customer/$comment", "nested in every sample")
+    document["properties"]["quantity"] |= {"$comment": "9 of 10 lines", "description": "pieces"}
+    document["properties"]["tags"]["items"]["$comment"] = "free text"
+
+    assert read(tmp_path, document) == read(tmp_path, ORDER)
 
 
 def test_more_than_one_event_time_is_refused(tmp_path: Path) -> None:
