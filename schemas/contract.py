@@ -21,7 +21,7 @@ ignored), `pattern` (for the whole text), `minLength`, `maxLength`, `minimum`, `
     x-epoch         the integer is an instant in `seconds`, `milliseconds` or `microseconds`
     x-precision     digits of a decimal in all
     x-scale         digits of a decimal after its point
-    x-id            the field is the record's id, or part of it
+    x-id            the field is the record's id, or part of it; a text has 255 characters at most
     x-event-time    when the record happened; at most a day after the message's Kafka timestamp
 
 No Spark here: producers import this module.
@@ -44,7 +44,7 @@ from errors import ContractError
 from schemas.fields import Contract, FieldContract, ObjectContract
 from schemas.keywords import WHITE_SPACE, Keywords, read_items, read_keywords
 from schemas.rules import rule_faults
-from schemas.types import FORMATS
+from schemas.types import FORMATS, LONGEST_ID
 
 __all__ = ["WHITE_SPACE", "Contract", "FieldContract", "load_contract", "read_contract"]
 
@@ -197,6 +197,8 @@ def _field(
     faults += [f"`{name}`: {fault}" for fault in found]
     if "type" in leaf and not any(fault.startswith("`type`") for fault in found):
         faults += [f"`{name}`: {fault}" for fault in rule_faults(keywords, anchor is not None)]
+    if keywords.x_id and not required:
+        faults.append(f"`{name}`: `x-id` needs a required field; list it and its parents")
     items = None
     if "array" in keywords.types:
         items = _from_keywords(name, read_items(keywords.items)[0])
@@ -213,6 +215,7 @@ def _from_keywords(
     within: str | None = None,
 ) -> FieldContract:
     minimum, maximum = keywords.bounds
+    longest = LONGEST_ID if keywords.x_id and not keywords.enum else None
     kind = keywords.kind or "string"
     text_format = FORMATS.get(kind) if "string" in keywords.types and kind != "decimal" else None
     return FieldContract(
@@ -227,7 +230,7 @@ def _from_keywords(
         other_names=tuple(keywords.x_other_names),
         pattern=_without_anchors(keywords.pattern) or text_format,
         min_length=keywords.min_length,
-        max_length=keywords.max_length,
+        max_length=longest if keywords.max_length is None else keywords.max_length,
         format=keywords.format,
         kind=kind,
         items=items,

@@ -17,13 +17,18 @@ from schemas.keywords import (
     in_file,
     read_items,
 )
-from schemas.types import FORMATS, GREATEST_INTEGER, LEAST_INTEGER, MOST_DIGITS, Kind
+from schemas.types import FORMATS, GREATEST_INTEGER, LEAST_INTEGER, LONGEST_ID, MOST_DIGITS, Kind
 
 TEXT_KINDS: Final = ("string", "uuid", "email")
 
 
 def rule_faults(field: Keywords, required: bool) -> Iterator[str]:
-    """Yield what does not fit together in a field whose single keywords are correct."""
+    """Yield what does not fit together in a field whose single keywords are correct.
+
+    Args:
+        field: The keywords.
+        required: Whether the object around it lists the field in `required`.
+    """
     is_array, kind = "array" in field.types, field.kind
     if is_array:
         yield from _array_faults(field)
@@ -69,8 +74,8 @@ def _role_faults(field: Keywords, kind: Kind, required: bool, is_array: bool) ->
         yield "`x-id` needs a string, an integer, a timestamp, a date or a uuid"
     if field.x_id and field.x_sensitivity == "hashed":
         yield "`x-id` cannot be `hashed`: ids are stored in the ledger as they are"
-    if field.x_id and not required:
-        yield "`x-id` needs a required field; list it, and its parents, in `required`"
+    if field.x_id and (field.max_length or 0) > LONGEST_ID:
+        yield f"`maxLength` of an `x-id` is at most {LONGEST_ID}, as stores limit keys"
     if field.x_event_time and (is_array or kind not in ("timestamp", "date")):
         yield "`x-event-time` needs the format `timestamp` or `date`, or `x-epoch`"
     if (field.x_id or field.x_event_time) and not field.x_column:
@@ -134,14 +139,15 @@ def _bound_faults(field: Keywords, kind: Kind) -> Iterator[str]:
     bounds = [bound for bound in (low, high) if bound is not None]
     if not bounds:
         return
-    if kind not in ("integer", "number", "decimal"):
+    if kind not in ("integer", "number", "decimal") and not field.x_epoch:
         yield "`minimum` and `maximum` are only for numbers"
     if low is not None and high is not None and low > high:
         yield "`minimum` is greater than `maximum`"
-    if kind != "number" and any(abs(bound) > GREATEST_INTEGER + 1 for bound in bounds):
-        yield "`minimum` and `maximum` are at most 64 bits"
-    if kind != "number" and any(decimal_digits(bound)[1] > MOST_DIGITS // 2 for bound in bounds):
-        yield f"`minimum` and `maximum` have at most {MOST_DIGITS // 2} digits after the point"
+    is_integer = kind == "integer" or field.x_epoch
+    if is_integer and any(not LEAST_INTEGER <= bound <= GREATEST_INTEGER for bound in bounds):
+        yield "`minimum` and `maximum` of an integer are at most 64 bits"
+    if kind == "decimal" and any(_type_fault(field, kind, bound) for bound in bounds):
+        yield "`minimum` and `maximum` have more digits than `x-precision` and `x-scale` allow"
 
 
 def _enum_faults(field: Keywords, kind: Kind) -> Iterator[str]:

@@ -16,6 +16,8 @@ Kind = Literal[
 
 LEAST_INTEGER: Final = -(2**63)
 GREATEST_INTEGER: Final = 2**63 - 1
+# Characters of a text that is an id: PostgreSQL's index takes some 2,700 bytes.
+LONGEST_ID: Final = 255
 # The most digits of Spark's decimals.
 MOST_DIGITS: Final = 38
 # The end of year 9999, exclusive, in seconds since 1970.

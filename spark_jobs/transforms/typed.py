@@ -19,7 +19,7 @@ ignored; `true` and `false` in any case.
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import reduce
 from operator import and_
 from typing import Final
@@ -34,7 +34,6 @@ from schemas.types import (
     FORMATS,
     GREATEST_INTEGER,
     LEAST_INTEGER,
-    MOST_DIGITS,
     NUMBER,
 )
 from spark_jobs.transforms import timestamps
@@ -141,7 +140,7 @@ def _integer(field: FieldContract, sent: Column) -> Column:
 
 def _epoch(field: FieldContract, sent: Column) -> Column:
     unit = EPOCH_UNITS[field.epoch or "seconds"]
-    count = _integer(field, sent)
+    count = _within(field, _integer(field, sent))
     is_in_range = count.between(F.lit(0), F.lit(EPOCH_END * unit - 1))
     at = F.timestamp_micros(F.when(is_in_range, count) * F.lit(MICROSECONDS // unit))
     return timestamps.cut_to_milliseconds(at)
@@ -155,15 +154,17 @@ def _boolean(field: FieldContract, sent: Column) -> Column:
 
 
 def _within(field: FieldContract, value: Column) -> Column:
-    bounds = [
-        compare(_bound(field, bound))
-        for compare, bound in ((value.__ge__, field.minimum), (value.__le__, field.maximum))
-        if bound is not None
-    ]
-    return F.when(reduce(and_, bounds), value) if bounds else value
+    rules = []
+    if field.minimum is not None:
+        rules.append(value >= _bound(field, field.minimum, ROUND_CEILING))
+    if field.maximum is not None:
+        rules.append(value <= _bound(field, field.maximum, ROUND_FLOOR))
+    return F.when(reduce(and_, rules), value) if rules else value
 
 
-def _bound(field: FieldContract, bound: Decimal) -> Column:
+def _bound(field: FieldContract, bound: Decimal, rounding: str) -> Column:
     if field.kind == "number":
         return F.lit(float(bound))
-    return F.lit(format(bound, "f")).cast(f"decimal({MOST_DIGITS},{MOST_DIGITS // 2})")
+    if field.kind == "decimal":
+        return F.lit(format(bound, "f")).cast(field.stored_as.spark)
+    return F.lit(int(bound.to_integral_value(rounding)))

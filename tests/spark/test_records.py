@@ -102,6 +102,8 @@ def test_every_fault_has_its_reason(frame: Frame) -> None:
         (None, ["unparseable"]),
         ("{}", ["missing_shop", "missing_number", "missing_customer_name", "missing_note"]),
         (order(shop=" ", number=None), ["missing_shop", "missing_number"]),
+        (order(shop="x" * 255), []),
+        (order(shop="x" * 256), ["invalid_shop"]),
         (order(shop=5, number="1"), ["invalid_shop", "invalid_number"]),
         (order(customer="Ada"), ["invalid_customer", "missing_customer_name"]),
         (order(customer=[ORDER["customer"]]), ["invalid_customer", "missing_customer_name"]),

@@ -89,6 +89,9 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
         ({"type": "integer", "minimum": -1, "maximum": 3}, sent, value)
         for sent, value in (("-1", -1), ("3", 3), ("-2", INVALID), ("4", INVALID))
     ),
+    ({"type": "integer", "minimum": 0.5, "maximum": 1.5}, "1", 1),
+    ({"type": "integer", "minimum": 0.5, "maximum": 1.5}, "0", INVALID),
+    ({"type": "integer", "minimum": 0.5, "maximum": 1.5}, "2", INVALID),
     ({"type": "integer", "enum": [1, 2]}, "2", 2),
     ({"type": "integer", "enum": [1, 2]}, "3", INVALID),
     *(
@@ -178,6 +181,8 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
             ("seconds", '"0"', INVALID),
         )
     ),
+    ({"type": "integer", "x-epoch": "seconds", "minimum": 10}, "10", at(1970, 1, 1, 0, 0, 10)),
+    ({"type": "integer", "x-epoch": "seconds", "minimum": 10}, "9", INVALID),
     *(
         ({"type": "string", "format": "date"}, sent, value)
         for sent, value in (

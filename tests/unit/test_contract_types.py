@@ -133,6 +133,12 @@ def test_a_field_of_an_optional_object_is_required_only_with_it(tmp_path: Path) 
     }
 
 
+def test_an_id_is_short_enough_for_a_key_of_every_store(tmp_path: Path) -> None:
+    assert read(tmp_path, ORDER).field("order_id").max_length == 255
+    shorter = changed("properties/order_id/maxLength", 20)
+    assert read(tmp_path, shorter).field("order_id").max_length == 20
+
+
 def test_numbers_of_a_contract_are_exact(tmp_path: Path) -> None:
     amount = read(tmp_path, ORDER).field("amount")
 
@@ -174,7 +180,7 @@ def test_a_format_has_the_form_that_the_built_in_contracts_use() -> None:
         ("properties/quantity/x-sensitivity", ..., "`quantity`: `x-sensitivity` is not one of"),
         ("properties/quantity/minimum", "1", "`quantity`: `minimum`: "),
         ("properties/quantity/minimum", True, "`quantity`: `minimum`: "),
-        ("properties/quantity/maximum", 2**64, "`minimum` and `maximum` are at most 64 bits"),
+        ("properties/quantity/maximum", 2**64, "of an integer are at most 64 bits"),
         ("properties/quantity/default", "1", "`default` is not an integer of 64 bits"),
         ("properties/quantity/default", 2**63, "`default` is not an integer of 64 bits"),
         ("properties/quantity/default", None, "`default` is null; leave it out"),
@@ -203,6 +209,10 @@ def test_a_format_has_the_form_that_the_built_in_contracts_use() -> None:
         ("properties/amount/x-scale", 13, "`x-scale` is greater than `x-precision`"),
         ("properties/amount/x-precision", 39, "`amount`: `x-precision`: "),
         ("properties/amount/type", "boolean", "`decimal` needs the type `string`, `number`"),
+        ("properties/amount/minimum", 0.001, "have more digits than `x-precision`"),
+        ("properties/amount/maximum", 1e11, "have more digits than `x-precision`"),
+        ("properties/order_id/maxLength", 256, "`maxLength` of an `x-id` is at most 255"),
+        ("properties/customer/properties/address/properties/city/x-id", True, "`x-id` needs a req"),
         ("properties/amount/maximum", 0, "`minimum` is greater than `maximum`"),
         ("properties/amount/x-id", True, "`x-id` needs a string, an integer"),
         ("properties/currency/enum", ["EUR", "eur"], "differ only in case"),
