@@ -72,7 +72,9 @@ def opened(place: Path | str) -> Iterator[tuple[BinaryIO, bytes]]:
         head = stream.peek(HEAD_BYTES)
         if head.startswith(GZIP):
             unpacked = closing.enter_context(gzip.GzipFile(fileobj=stream))
-            stream = closing.enter_context(io.BufferedReader(unpacked, HEAD_BYTES))
+            stream = closing.enter_context(
+                io.BufferedReader(cast("io.RawIOBase", unpacked), HEAD_BYTES)
+            )
             head = stream.peek(HEAD_BYTES)
         yield cast("BinaryIO", stream), head
 
