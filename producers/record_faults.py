@@ -64,7 +64,7 @@ def contract_faults(contract: Contract) -> dict[str, list[RecordFault]]:
     found["unparseable"].append(RecordFault("unparseable", UNPARSEABLE, _unparseable))
     for each in contract.objects:
         missing = _missing_with(contract, each)
-        if each.required:
+        if missing:
             fault = _put(each.name, (ABSENT, None))
             found["missing"].append(RecordFault("missing", missing, fault))
         own = f"missing_{_suffix(each)}"
@@ -105,9 +105,15 @@ def _missing_with(contract: Contract, gone: ObjectContract) -> tuple[str, ...]:
             inside = [f for f in fields if f.required and f.name.startswith(f"{each.name}.")]
             if each.required and not inside:
                 found.append(f"missing_{_suffix(each)}")
-        if field is not None and field.required:
+        if field is not None and (field.required or _is_required_outside(field, gone)):
             found.append(f"missing_{field.reason_suffix}")
     return tuple(found)
+
+
+def _is_required_outside(field: FieldContract, gone: ObjectContract) -> bool:
+    """Return whether an object around the one that is gone makes the field required."""
+    within = field.required_within
+    return within is not None and gone.name.startswith(f"{within}.")
 
 
 def _put(name: str, values: Sequence[Any]) -> Callable[[Record, Random], bytes]:
@@ -136,7 +142,9 @@ def _bad_values(field: FieldContract) -> dict[str, list[Any]]:
     """Return values that are certainly invalid, by the kind of their fault."""
     if field.items is not None:
         inside = _bad_values(field.items)
-        wrapped = {kind: [[value] for value in values] for kind, values in inside.items()}
+        wrapped: dict[str, list[Any]] = {
+            kind: [[value] for value in values] for kind, values in inside.items()
+        }
         wrapped["wrong type"] += ["text", {"a": 1}, [None]]
         return wrapped
     return {

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count as numbers
 from itertools import islice
 from random import Random
 from typing import Any, Final
 
 import orjson
 
+from producers.faults import UNPARSEABLE
 from producers.messages import Message
-from producers.record_faults import contract_faults
+from producers.record_faults import RecordFault, contract_faults
 from producers.record_ids import RecordIds
 from producers.record_keys import message_key
 from producers.record_values import value_maker
@@ -62,9 +64,10 @@ class RecordGenerator:
         self._contract, self._count = contract, count
         self._rng = Random(seed)  # noqa: S311 - test data, not secrets
         self._ratios = (invalid_ratio, duplicate_ratio)
-        self._ids = RecordIds(contract, seed, now, count)
+        ids = RecordIds(contract, seed, now, count)
         if not duplicate_ratio:
-            self._ids.require(count)
+            ids.require(count)
+        self._ids_left = iter(ids)
         self._makers = {
             field.name: value_maker(field, now)
             for field in contract.fields
@@ -83,12 +86,13 @@ class RecordGenerator:
     def _messages(self) -> Iterator[Message]:
         rng, (invalid, duplicate) = self._rng, self._ratios
         earlier = deque[tuple[dict[str, Any], Message]](maxlen=MEMORY)
-        ids, number = iter(self._ids), 0
+        ids, faulty = self._ids_left, self.faulty()
         while True:
             draw = rng.random()
             if draw < invalid:
-                yield self._faulty(next(ids), number)
-                number += 1
+                fault, message = next(faulty)
+                self.made[f"invalid: {fault.kind}"] += 1
+                yield message
             elif draw < invalid + duplicate and earlier:
                 self.made["duplicate"] += 1
                 old_id, old = rng.choice(earlier)
@@ -100,19 +104,22 @@ class RecordGenerator:
                 earlier.append((new_id, message))
                 yield message
 
-    def _faulty(self, record_id: dict[str, Any], number: int) -> Message:
-        """Return a message with the fault whose turn it is."""
-        kinds = [*self._faults]
-        turn, place = divmod(number, len(kinds))
-        faults = self._faults[kinds[place]]
-        fault = faults[turn % len(faults)]
-        self.made[f"invalid: {fault.kind}"] += 1
-        record = self._record(record_id, full=True)
-        key = message_key(self._contract.id_fields, record)
-        value = fault.spoil(record, self._rng)
-        if fault.kind != "unparseable":
-            key = message_key(self._contract.id_fields, record)
-        return Message(key, value)
+    def faulty(self) -> Iterator[tuple[RecordFault, Message]]:
+        """Yield endless records that break the contract: each kind of fault in turn, then again.
+
+        Raises:
+            DeliveryError: No further id or value can be made.
+        """
+        kinds, id_fields = [*self._faults.values()], self._contract.id_fields
+        for number in numbers():
+            turn, place = divmod(number, len(kinds))
+            fault = kinds[place][turn % len(kinds[place])]
+            record = self._record(next(self._ids_left), full=True)
+            key = message_key(id_fields, record)
+            value = fault.spoil(record, self._rng)
+            # Of a text that is not JSON the key is what it was meant to be.
+            is_readable = fault.reasons != UNPARSEABLE
+            yield fault, Message(message_key(id_fields, record) if is_readable else key, value)
 
     def _message(self, record: dict[str, Any]) -> Message:
         return Message(message_key(self._contract.id_fields, record), orjson.dumps(record))

@@ -50,7 +50,9 @@ def explained(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(place: Path | str) -> Iterator[tuple[BinaryIO, bytes]]:
+def opened(
+    place: Path | str, standard_input: BinaryIO | None = None
+) -> Iterator[tuple[BinaryIO, bytes]]:
     """Open a file, or standard input for `-`; gives its unpacked bytes and a look at the first.
 
     Raises:
