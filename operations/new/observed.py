@@ -25,12 +25,12 @@ class Observed:
     Attributes:
         path: Names of the objects around it, then its own, as sent.
         values: One per record, None where it is absent, null or blank.
-        parents: In how many records the object around it is there.
+        around: In how many records each object around it is there, from the record itself inwards.
     """
 
     path: Path
     values: Sequence[Any]
-    parents: int
+    around: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -50,7 +50,7 @@ class Observed:
     @property
     def is_there_with_parent(self) -> bool:
         """Whether every record with the object around it has a value."""
-        return len(self.filled) == self.parents
+        return len(self.filled) == self.around[-1]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def observe(records: Sequence[dict[str, Any]]) -> tuple[list[Observed], list[Lef
     """Return the fields in the order in which they appear first, and what is left out."""
     fields: list[Observed] = []
     left: list[LeftOut] = []
-    for found in _fields((), records):
+    for found in _fields((), records, ()):
         (fields if isinstance(found, Observed) else left).append(found)  # type: ignore[arg-type]
     if len(fields) > MOST_FIELDS:
         kept = sorted(fields, key=lambda field: -len(field.filled))[:MOST_FIELDS]
@@ -75,13 +75,18 @@ def observe(records: Sequence[dict[str, Any]]) -> tuple[list[Observed], list[Lef
     return fields, left
 
 
-def _fields(path: Path, objects: Sequence[Any]) -> Iterator[Observed | LeftOut]:
+def _fields(
+    path: Path, objects: Sequence[Any], outside: tuple[int, ...]
+) -> Iterator[Observed | LeftOut]:
     """Yield what the objects hold, one per record, None where there is none."""
     present = [each for each in objects if isinstance(each, dict)]
+    around = (*outside, len(present))
     names = list(dict.fromkeys(name for each in present for name in each))
     if path and _is_map(names, present):
         yield LeftOut(".".join(path), f"an object of {len(names)} different names: a map")
         return
+    if not names:
+        yield LeftOut(".".join(path), "an object without any field")
     for name in names:
         own = (*path, name)
         values = [_filled(each.get(name)) if isinstance(each, dict) else None for each in objects]
@@ -92,11 +97,11 @@ def _fields(path: Path, objects: Sequence[Any]) -> Iterator[Observed | LeftOut]:
         elif "." in name:
             yield LeftOut(".".join(own), "its name has a dot, which means an object around it")
         elif are_objects == {True} and len(own) < DEEPEST:
-            yield from _fields(own, values)
+            yield from _fields(own, values, around)
         elif True in are_objects:
             yield LeftOut(".".join(own), "an object in some records and something else in others")
         else:
-            yield Observed(own, values, len(present))
+            yield Observed(own, values, around)
 
 
 def _is_map(names: list[str], present: list[dict[str, Any]]) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any, Final
 
-from errors import MillraceError
-from operations.new.infer import UNITS, Guess
+from errors import PipelineError
+from operations.new.guess import Guess
 from operations.new.observed import Observed
 from operations.new.personal import Personal
+from operations.new.texts import instant
 from operations.new.words import (
     ENTITIES,
     FIRST_TIMES,
@@ -23,7 +24,7 @@ from operations.new.words import (
     words_of,
 )
 from runtime.remedies import nearest
-from schemas.types import LONGEST_ID, Kind
+from schemas.types import EPOCH_UNITS, LONGEST_ID, Kind
 
 ID_KINDS: Final[frozenset[Kind]] = frozenset(("string", "integer", "timestamp", "date", "uuid"))
 TIME_KINDS: Final[frozenset[Kind]] = frozenset(("timestamp", "date"))
@@ -82,28 +83,34 @@ def _time_order(field: Field) -> tuple[bool, bool, int, bool, int]:
 
 
 def _latest(field: Field) -> datetime:
-    unit = field.guess.keywords.get("x-epoch")
-    latest = datetime.min.replace(tzinfo=UTC)
-    for value in field.observed.filled:
-        if unit:
-            at = datetime.fromtimestamp(int(value) / UNITS[unit], UTC)
-        else:
-            at = datetime.fromisoformat(str(value).strip().upper())
-        latest = max(latest, at if at.tzinfo else at.replace(tzinfo=UTC))
-    return latest
+    return max(_instant(field, value) for value in field.observed.filled)
+
+
+def _instant(field: Field, value: Any) -> datetime:
+    if unit := field.guess.keywords.get("x-epoch"):
+        milliseconds = int(value) * 1_000 // EPOCH_UNITS[unit]
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
+    text = str(value).strip()
+    at = (
+        datetime.fromisoformat(f"{text}T00:00:00Z")
+        if len(text) == len("YYYY-MM-DD")
+        else instant(text)
+    )
+    # No store keeps more.
+    return at.replace(microsecond=at.microsecond // 1_000 * 1_000)
 
 
 def with_asked_id(fields: Sequence[Field], asked: Sequence[str]) -> list[Field]:
     """Mark the fields that `--id` names.
 
     Raises:
-        MillraceError: A name is not a field, or a field cannot be part of an id; all of them.
+        PipelineError: A name is not a field, or a field cannot be part of an id; all of them.
     """
     by_name = {field.name: field for field in fields}
     faults = [fault for name in asked if (fault := _fault(name, by_name))]
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults)
-        raise MillraceError(f"`--id` cannot be used:\n{lines}")
+        raise PipelineError(f"`--id` cannot be used:\n{lines}")
     marked = [_as_id(f, "named by --id") if f.name in asked else f for f in fields]
     return marked
 
@@ -134,7 +141,7 @@ def with_likely_id(
     Records that are equal as a whole are copies of one, and count once.
 
     Raises:
-        MillraceError: Nothing in the sample does; says what to do.
+        PipelineError: Nothing in the sample does; says what to do.
     """
     places = _without_copies(records)
     able = [field for field in fields if _can_identify(field)]
@@ -146,7 +153,7 @@ def with_likely_id(
     elif pairs:
         chosen = pairs[0]
     else:
-        raise MillraceError(_no_id(able, places))
+        raise PipelineError(_no_id(able, places))
     many = len(records)
     why = f"{'part of ' if len(chosen) > 1 else ''}the id: " + (
         f"no other record of {many} has it" if len(places) > 1 else "only its name says so"
@@ -235,8 +242,10 @@ def _keys(fields: Sequence[Field], places: Sequence[int]) -> Iterator[tuple[str,
 
 
 def _key(field: Field, value: Any) -> str:
+    if field.guess.kind in TIME_KINDS:
+        return _instant(field, value).isoformat()
     text = str(value).strip() if "x-trim" in field.guess.keywords else str(value)
-    return text.lower() if field.guess.kind == "uuid" else text
+    return text.lower() if field.guess.kind == "uuid" or field.guess.keywords.get("enum") else text
 
 
 def _no_id(able: Sequence[Field], places: Sequence[int]) -> str:

@@ -27,6 +27,8 @@ ENTITIES: Final = frozenset(
     "sensor device station machine meter vehicle host probe gateway server node capteur gerat"
     " maschine dispositivo estacion".split()
 )
+# Places on the earth: their average says nothing.
+PLACES: Final = frozenset("lat latitude lon lng long longitude breite lange x y z".split())
 MONEY: Final = frozenset(
     "amount price total subtotal cost balance fee fees tax vat revenue salary fare tip toll"
     " discount payment credit debit sum net gross montant prix cout solde frais taxe betrag"
