@@ -37,6 +37,21 @@ def job(settings: Settings, options: argparse.Namespace) -> int:
     return run_with([pipeline_named(options.pipeline, settings)], options)
 
 
+def send(settings: Settings, options: argparse.Namespace) -> int:
+    """Records of a file to a pipeline's topic."""
+    from operations.feeding import send
+
+    return send(settings, options.name, options.file, options.rate)
+
+
+def generate(settings: Settings, options: argparse.Namespace) -> int:
+    """Records made from a contract to a pipeline's topic."""
+    from operations.feeding import generate
+
+    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate")
+    return generate(settings, options.name, {name: getattr(options, name) for name in names})
+
+
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
     from operations.run import stream

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -62,6 +63,11 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("job", commands.job, "run one pipeline's job")
     sub.add_argument("pipeline", help="its name")
     add_job_options(sub)
+    sub = add("send", commands.send, "send the records of a file to a pipeline's topic")
+    sub.add_argument("name", help="the pipeline")
+    sub.add_argument("file", help="JSON Lines, JSON array, CSV, Parquet; `-`: standard input")
+    sub.add_argument("--rate", type=_number(), default=0.0, help="records per second")
+    _add_generate(add("generate", commands.generate, "send records made from a contract"))
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
@@ -103,6 +109,16 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("mongosh", commands.mongosh, "open a Mongo shell on the running MongoDB")
     sub.add_argument("--eval", metavar="EXPRESSION", help="run one expression instead")
     return parser
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the pipeline")
+    parser.add_argument("--count", type=_amount, required=True, help="records; 0 = without end")
+    parser.add_argument("--seed", type=int, help="the same seed makes the same (default: random)")
+    shares = {"--invalid-ratio": "break the contract", "--duplicate-ratio": "repeat an earlier id"}
+    for name, text in shares.items():
+        parser.add_argument(name, type=_number(1.0), help=f"share of records that {text}, 0 to 1")
+    parser.add_argument("--rate", type=_number(), help="records per second (default: unlimited)")
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -193,6 +209,20 @@ def _at_least_one(text: str) -> int:
     if not number:
         raise argparse.ArgumentTypeError(f"expected 1 or more, not `{text}`")
     return number
+
+
+def _number(most: float = sys.float_info.max) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most:
+            limit = "0 or more" if most > 1 else "0 to 1"
+            raise argparse.ArgumentTypeError(f"expected a number, {limit}, not `{text}`")
+        return value
+
+    return read
 
 
 def _amount(text: str) -> int:

@@ -19,7 +19,8 @@ from typing import Any, Final
 import orjson
 
 from producers.faults import SPOILS, UNPARSEABLE
-from producers.record_values import accepts, decimal_text
+from producers.record_texts import accepts
+from producers.record_values import decimal_text
 from schemas.fields import Contract, FieldContract, ObjectContract
 from schemas.types import EPOCH_END, EPOCH_UNITS
 

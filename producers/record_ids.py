@@ -15,17 +15,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from errors import DeliveryError
-from producers.record_values import (
+from producers.record_limits import cannot_make, epoch_window, whole_range
+from producers.record_texts import (
     WINDOW,
     accepts,
-    cannot_make,
-    epoch_window,
     pattern_texts,
     text_pattern,
     timestamp_style,
     timestamp_text,
     uuid_pattern,
-    whole_range,
 )
 from schemas.fields import Contract, FieldContract
 from schemas.types import EPOCH_UNITS
