@@ -59,6 +59,14 @@ def stream(settings: Settings, options: argparse.Namespace) -> int:
     return stream(settings, accepted(options))
 
 
+def new(settings: Settings, options: argparse.Namespace) -> int:
+    """A pipeline's folder from a sample of its records."""
+    from operations.new.new import new
+
+    ids = [name.strip() for name in (options.id or "").split(",") if name.strip()]
+    return new(settings, options.name, options.origin, ids)
+
+
 def up(settings: Settings, options: argparse.Namespace) -> int:
     """Start and prepare the services."""
     from local_stack import stack

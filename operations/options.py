@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("file", help="JSON Lines, JSON array, CSV, Parquet; `-`: standard input")
     sub.add_argument("--rate", type=_number(), default=0.0, help="records per second")
     _add_generate(add("generate", commands.generate, "send records made from a contract"))
+    _add_new(add("new", commands.new, "write a pipeline's folder from a sample of its records"))
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
@@ -132,6 +133,20 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         help="extra Spark configuration; may be repeated",
     )
     add_job_options(parser)
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="of the pipeline, its folder, keyspace and topic")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        metavar="FILE|topic:TOPIC",
+        required=True,
+        help="JSON Lines, a JSON array, CSV, Parquet, or a topic of the broker",
+    )
+    parser.add_argument(
+        "--id", metavar="FIELD,...", help="fields that identify a record (default: the likeliest)"
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

@@ -52,7 +52,7 @@ def explained(name: str) -> Iterator[None]:
 
 @contextmanager
 def opened(
-    place: Path | str, standard_input: BinaryIO | None = None
+    place: Path | str, standard_input: io.RawIOBase | None = None
 ) -> Iterator[tuple[BinaryIO, bytes]]:
     """Open a file, or standard input for `-`; gives its unpacked bytes and a look at the first.
 
@@ -63,7 +63,8 @@ def opened(
     with explained(name), ExitStack() as closing:
         if str(place) == STANDARD_INPUT:
             # What is there at once, so that a pipe may go on for long.
-            raw = cast("io.RawIOBase", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+            usual = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+            raw = standard_input or cast("io.RawIOBase", usual)
         else:
             path = Path(place).expanduser()
             if not path.is_file() and not path.is_fifo():

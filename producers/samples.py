@@ -7,9 +7,9 @@ ending of the name only where the content leaves it open. A file is never read a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from producers.sample_bytes import SampleError, kind_of, name_of, opened
 from producers.sample_csv import csv_records
@@ -19,7 +19,7 @@ __all__ = ["SampleError", "sample_records"]
 
 
 def sample_records(
-    path: Path | str, standard_input: BinaryIO | None = None
+    path: Path | str, standard_input: io.RawIOBase | None = None
 ) -> Iterator[tuple[str, bytes]]:
     """Yield each record's place (`line 7`, `record 7`, `row 7`) and the value of its message.
 

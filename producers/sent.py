@@ -9,7 +9,7 @@ import select
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final
 
 import orjson
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(error)
         say(str(SendCounts()))
         return 1
-    records = _Records(target, options.file)
+    records = FileRecords(target, options.file)
     count = "" if is_waiting else f", {total} records"
     code = deliver(
         settings,
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code or int(records.withheld > 0)
 
 
-class _Records:
+class FileRecords:
     """The records of a file as messages."""
 
     def __init__(self, target: NamedInput, place: str) -> None:
@@ -75,7 +75,9 @@ class _Records:
 
     def messages(self, settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         """Yield a message for each record, until the end or a stop request."""
-        stream = _standard_input(stop) if self._place == STANDARD_INPUT else None
+        stream = None
+        if self._place == STANDARD_INPUT:
+            stream = _Waiting(standard_input_descriptor(), stop)
         for _, value in sample_records(self._place, stream):
             # What a stop has cut off is no whole record.
             if stop:
@@ -94,8 +96,8 @@ class _Records:
         if not self.withheld:
             return []
         return [
-            f"not sent: {self.withheld} records that are not JSON objects. The contract has fields"
-            " that must never reach Kafka, and they cannot be removed from these."
+            f"not sent: {self.withheld} record(s) that are not JSON objects, as the contract has"
+            " fields that must never reach Kafka and that cannot be removed from them"
         ]
 
 
@@ -106,14 +108,14 @@ def _read(value: bytes) -> Any:
         return None
 
 
-def _standard_input(stop: ProducerStop) -> BinaryIO:
-    """Return standard input, which ends at a stop request even while it waits for more.
+def standard_input_descriptor() -> int:
+    """Return the descriptor of standard input.
 
     Raises:
         SampleError: It is closed.
     """
     try:
-        return cast("BinaryIO", _Waiting(sys.__stdin__.fileno(), stop))  # type: ignore[union-attr]
+        return sys.stdin.fileno()
     except (AttributeError, ValueError, OSError) as error:
         raise SampleError(
             "Standard input is closed. Give a file, or pass records on with `|` or `<`."

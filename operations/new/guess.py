@@ -15,7 +15,7 @@ MOST_CHOICES: Final = 20
 LEAST_REPEATS: Final = 3
 LONGEST_CHOICE: Final = 40
 # Generous, as the sample does not have the longest text there will be.
-LENGTHS: Final = (16, 32, 64, 128, 255, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
+LENGTHS: Final = (64, 128, 255, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def with_event_time(fields: Sequence[Field], now: datetime) -> list[Field]:
     A value in the future rules a field out, as the platform refuses such event times.
     """
     able = [field for field in fields if field.guess.kind in TIME_KINDS and not field.personal]
-    able = [f for f in able if not f.guess.is_array and _latest(f) <= now]
+    able = [f for f in able if not f.guess.is_array and max(instants(f)) <= now]
     able = [f for f in able if not has_any(f.words, LATER_TIMES)]
     if not able:
         return [*fields]
@@ -82,8 +82,9 @@ def _time_order(field: Field) -> tuple[bool, bool, int, bool, int]:
     )
 
 
-def _latest(field: Field) -> datetime:
-    return max(_instant(field, value) for value in field.observed.filled)
+def instants(field: Field) -> list[datetime]:
+    """When each record happened, in UTC and in milliseconds; a date is its midnight."""
+    return [_instant(field, value) for value in field.observed.filled]
 
 
 def _instant(field: Field, value: Any) -> datetime:

@@ -108,14 +108,15 @@ MEMBERS: Final[dict[str, Any]] = {
 def rich_contract(name: str) -> Contract:
     """One of the three; every field is public and feeds a column unless it says otherwise."""
     documents = {"orders": ORDERS, "readings": READINGS, "members": MEMBERS}
-    return contract_from(name, _completed(documents[name]), stands_alone=True)
+    return contract_from(name, completed(documents[name]), stands_alone=True)
 
 
-def _completed(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def completed(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The document with the keywords that every field needs."""
     if "properties" not in node:
         column = {"x-column": prefix.rstrip("_").lower(), "x-sensitivity": "public"}
         return {name: value for name, value in (column | node).items() if value is not None}
     children = {
-        name: _completed(child, f"{prefix}{name}_") for name, child in node["properties"].items()
+        name: completed(child, f"{prefix}{name}_") for name, child in node["properties"].items()
     }
     return node | {"properties": children}

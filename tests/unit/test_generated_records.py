@@ -169,7 +169,7 @@ def test_too_few_ids_are_reported_before_anything_is_made() -> None:
         ({"type": "integer", "minimum": 0.5, "maximum": 1.5}, 1, 1),
         ({"type": "integer"}, 0, 1000),
         ({"type": "number", "minimum": -0.5, "maximum": 0.5}, Decimal("-0.5"), Decimal("0.5")),
-        ({"type": "number", "minimum": 1e300, "maximum": 2e300}, Decimal("1e300"), Decimal("2e300")),
+        ({"type": "number", "minimum": 1e300, "maximum": 2e300}, 10**300, 2 * 10**300),
         ({"type": "number", "minimum": 7, "maximum": 7}, 7, 7),
         ({"type": "number", "format": "decimal", "x-precision": 4, "x-scale": 4},
          Decimal("0"), Decimal("0.9999")),
