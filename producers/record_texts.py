@@ -7,14 +7,14 @@ allow that, any text that they allow.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
 from producers.pattern_texts import NoText, PatternTexts
 from producers.record_limits import cannot_make
-from producers.record_words import MakeText, email, familiar_text, sentence
+from producers.record_words import MakeText, email, familiar_texts, sentence, word
 from schemas.contract import WHITE_SPACE
 from schemas.fields import FieldContract
 from schemas.types import FORMATS
@@ -58,19 +58,21 @@ def text_maker(field: FieldContract, now: datetime) -> Make:
         return _accepted(field, lambda rng: (today - _ago(field, rng)).date().isoformat())
     if field.kind == "uuid":
         return _accepted(field, pattern_texts(field, uuid_pattern(field)).any)
-    make, is_known = (email, True) if field.kind == "email" else familiar_text(field)
-    if _is_bound(field):
-        make = _bound_maker(field, make if is_known or field.pattern is None else None)
+    ways = [email] if field.kind == "email" else familiar_texts(field)
+    if not _is_bound(field):
+        make = ways[0] if ways else word
+    else:
+        make = _bound_maker(field, ways or ([word] if field.pattern is None else []))
     return make if {*field.types} <= {"string", "null"} else _text_or_number(field, make)
 
 
-def _bound_maker(field: FieldContract, usual: MakeText | None) -> MakeText:
-    """Return how texts are made that pattern and lengths allow: the usual ones if they do."""
+def _bound_maker(field: FieldContract, ways: Sequence[MakeText]) -> MakeText:
+    """Return how texts are made that pattern and lengths allow: in the first way that they do."""
     by_pattern = _accepted(field, pattern_texts(field, text_pattern(field)).any)
 
     def make(rng: Random) -> str:
-        text = _fitted(field, usual(rng), rng) if usual else ""
-        return text if accepts(field, text) else by_pattern(rng)
+        texts = (_fitted(field, way(rng), rng) for way in ways)
+        return next((text for text in texts if accepts(field, text)), "") or by_pattern(rng)
 
     return make
 

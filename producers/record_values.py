@@ -7,6 +7,7 @@ names the field, never a value that the contract would reject.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -19,8 +20,10 @@ from producers.record_limits import cannot_make, epoch_window, whole_range
 from producers.record_texts import WINDOW, Make, text_maker
 from schemas.fields import FieldContract
 
-# Numbers reach so far from the one bound that a contract has, or from 0.
+# Numbers reach so far from the one bound that a contract has, or from 0, a few of them farther.
 SPAN: Final = 1000
+FAR_SPAN: Final = 100_000
+FAR_SHARE: Final = 0.03
 LARGEST_ARRAY: Final = 3
 # Shares of values that stand for the canonical one in another way.
 SYNONYM_SHARE: Final = 0.15
@@ -53,8 +56,7 @@ def _scalar_maker(field: FieldContract, now: datetime) -> Make:
         first, last = epoch_window(field, now, WINDOW)
         return lambda rng: rng.randint(first, last)
     if field.kind == "integer":
-        low, high = whole_range(field, SPAN)
-        return lambda rng: rng.randint(low, high)
+        return _whole_maker(field)
     if field.kind == "number":
         return _number_maker(field)
     if field.kind == "decimal":
@@ -70,11 +72,16 @@ def _choice(field: FieldContract, rng: Random) -> Any:
     return rng.choice(others) if others and rng.random() < SYNONYM_SHARE else value
 
 
+def _whole_maker(field: FieldContract, scale: int = 0) -> Callable[[Random], int]:
+    near, far = (whole_range(field, span * 10**scale, scale) for span in (SPAN, FAR_SPAN))
+    return lambda rng: rng.randint(*(far if rng.random() < FAR_SHARE else near))
+
+
 def _decimal_maker(field: FieldContract) -> Make:
-    low, high = whole_range(field, SPAN * 10**field.scale, field.scale)
+    whole = _whole_maker(field, field.scale)
 
     def make(rng: Random) -> Any:
-        text = decimal_text(rng.randint(low, high), field.scale)
+        text = decimal_text(whole(rng), field.scale)
         if "string" not in field.types or ("number" in field.types and rng.random() < 0.5):
             return orjson.Fragment(text)
         return text
@@ -91,20 +98,25 @@ def decimal_text(number: int, scale: int) -> str:
 
 
 def _number_maker(field: FieldContract) -> Make:
-    low, high = field.minimum, field.maximum
-    if low is None:
-        low = Decimal(0) if high is None or high >= 0 else high - SPAN
-    if high is None:
-        high = low + SPAN
-    least, greatest = float(low), float(high)
-    if not (math.isfinite(least) and math.isfinite(greatest) and least <= greatest):
-        raise cannot_make(field)
-    span = greatest / 2 - least / 2
-    places = max(2, 4 - math.floor(math.log10(span))) if span else 2
+    near, far = (_number_range(field, span) for span in (SPAN, FAR_SPAN))
 
     def make(rng: Random) -> float:
-        part = rng.random()
+        least, greatest = far if rng.random() < FAR_SHARE else near
+        span, part = greatest / 2 - least / 2, rng.random()
+        places = max(2, 4 - math.floor(math.log10(span))) if span else 2
         exact = least * (1 - part) + greatest * part
         return min(max(round(exact, places), least), greatest)
 
     return make
+
+
+def _number_range(field: FieldContract, span: int) -> tuple[float, float]:
+    low, high = field.minimum, field.maximum
+    if low is None:
+        low = Decimal(0) if high is None or high >= 0 else high - span
+    if high is None:
+        high = low + span
+    least, greatest = float(low), float(high)
+    if not (math.isfinite(least) and math.isfinite(greatest) and least <= greatest):
+        raise cannot_make(field)
+    return least, greatest

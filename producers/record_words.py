@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
@@ -37,7 +38,8 @@ def _digits(rng: Random, form: str) -> str:
 
 def _plain(text: str) -> str:
     """ASCII letters of a name, for addresses; `x` if it has none."""
-    return re.sub("[^a-z]", "", text.lower()) or "x"
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub("[^a-z]", "", plain.lower()) or "x"
 
 
 def email(rng: Random) -> str:
@@ -66,10 +68,6 @@ def _thing(rng: Random) -> str:
     return f"{rng.choice(COLOURS)} {rng.choice(THINGS)}"
 
 
-def _word(rng: Random) -> str:
-    return f"{rng.choice(COLOURS)}-{rng.choice(THINGS)}"
-
-
 def sentence(rng: Random) -> str:
     """A short sentence."""
     return rng.choice(SENTENCES).format(_thing(rng))
@@ -84,8 +82,14 @@ def _choice(texts: Iterable[str]) -> MakeText:
     return lambda rng: rng.choice(choices)
 
 
+def _code(rng: Random) -> str:
+    """A name for one of a thousand things, so that they come again."""
+    return f"{rng.choice('ABC')}{rng.randrange(1000, 1333)}"
+
+
 # Words of a field's name -> its texts; the first that fits counts.
 FAMILIAR: Final[tuple[tuple[str, MakeText], ...]] = (
+    ("id code number no key ref reference sku", _code),
     ("email mail", email),
     ("phone mobile telephone tel cell fax", _phone),
     ("firstname first forename given", _choice(FIRST)),
@@ -105,18 +109,31 @@ FAMILIAR: Final[tuple[tuple[str, MakeText], ...]] = (
     ("company shop store merchant", lambda rng: f"{rng.choice(LAST)} & {rng.choice(LAST)}"),
     ("name fullname customer person owner", _full_name),
 )
+# The same in short, if pattern or lengths refuse the long form.
+SHORT: Final[tuple[tuple[str, MakeText], ...]] = (
+    ("country nation nationality", _choice(COUNTRIES)),
+    ("lang language locale", _choice(("en", "fr", "de", "es", "nl"))),
+)
 NORMALISED: Final[dict[str, MakeText]] = {"email": email, "phone": _phone, "address": _address}
 
 
-def familiar_text(field: FieldContract) -> tuple[MakeText, bool]:
-    """Return how texts of a field are made, and whether its name or contract says so."""
+def familiar_texts(field: FieldContract) -> list[MakeText]:
+    """Return the ways in which texts of a field are made, the usual one first.
+
+    None if neither its contract nor its name says what it is.
+    """
     if field.normalise in NORMALISED:
-        return NORMALISED[field.normalise], True
+        return [NORMALISED[field.normalise]]
     # `customerName`, `customer_name` and `customer.name` have the same two words.
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field.name)
     words = re.split(r"[._]+", split.lower())
     for mine in (words[-1:], words):
-        for known, make in FAMILIAR:
-            if {*known.split()} & {*mine}:
-                return make, True
-    return _word, False
+        ways = [make for known, make in (*FAMILIAR, *SHORT) if {*known.split()} & {*mine}]
+        if ways:
+            return ways
+    return []
+
+
+def word(rng: Random) -> str:
+    """Two words for whatever has no familiar name."""
+    return f"{rng.choice(COLOURS)}-{rng.choice(THINGS)}"

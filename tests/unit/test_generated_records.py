@@ -167,7 +167,7 @@ def test_too_few_ids_are_reported_before_anything_is_made() -> None:
         ({"type": "integer", "minimum": 2**63 - 3}, 2**63 - 3, 2**63 - 1),
         ({"type": "integer", "maximum": -(2**63) + 2}, -(2**63), -(2**63) + 2),
         ({"type": "integer", "minimum": 0.5, "maximum": 1.5}, 1, 1),
-        ({"type": "integer"}, 0, 1000),
+        ({"type": "integer"}, 0, 100_000),
         ({"type": "number", "minimum": -0.5, "maximum": 0.5}, Decimal("-0.5"), Decimal("0.5")),
         ({"type": "number", "minimum": 1e300, "maximum": 2e300}, 10**300, 2 * 10**300),
         ({"type": "number", "minimum": 7, "maximum": 7}, 7, 7),
@@ -185,12 +185,19 @@ def test_numbers_stay_within_their_bounds(field: dict[str, Any], low: Any, high:
     assert len({*found}) > 1 or low == high
 
 
+def test_a_few_numbers_without_a_maximum_are_much_greater() -> None:
+    for shape in ({"type": "integer", "minimum": 0}, {"type": "number"}):
+        great = sum(value > 1000 for value in values(shape, 1000))
+
+        assert 5 < great < 80
+
+
 def test_decimals_have_all_their_digits_and_are_numbers_or_texts_as_allowed() -> None:
     shape = {"format": "decimal", "x-precision": 38, "x-scale": 20}
     texts = made(contract(x={"type": ["string", "number"], **shape}))
 
     forms = Counter(
-        re.fullmatch(rb'.*"x":("?)[0-9]{1,4}\.[0-9]{20}"?}', value)[1]  # type: ignore[index]
+        re.fullmatch(rb'.*"x":("?)[0-9]{1,6}\.[0-9]{20}"?}', value)[1]  # type: ignore[index]
         for _, value in texts
     )
     assert {*forms} == {b"", b'"'}
