@@ -73,7 +73,7 @@ def filled(
     """Settings of a place where two batches of rows are in all formats."""
     settings = Settings(output_path=str(path), output_format=OUTPUT_FORMATS)
     # As they are: which rows belong into a set is another question.
-    whole = replace(file_set, rows=lambda records: records)
+    whole = replace(file_set, outcome=None, where=None)
     sink = FilesSink(settings, replace(pipeline, file_sets=(whole,), snapshots=()))
     for batch_id, part in enumerate([rows[::2], rows[1::2]]):
         records = spark.createDataFrame(part, file_set.schema)
