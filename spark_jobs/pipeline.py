@@ -51,6 +51,7 @@ class Input:
         usual_count: Records that `make run` sends.
         makes_faults: Whether it takes `--invalid-ratio` and `--duplicate-ratio`.
         ends: Whether it ends by itself, with its file.
+        file_setting: The setting that names its file; None for none.
     """
 
     module: str
@@ -58,6 +59,7 @@ class Input:
     usual_count: int = 1000
     makes_faults: bool = True
     ends: bool = False
+    file_setting: str | None = None
 
     def faults(self, invalid_ratio: float, duplicate_ratio: float) -> list[str]:
         """Options for this share of faults and duplicates."""

@@ -46,8 +46,6 @@ def _names(body: str) -> list[str]:
 
 def _table(keyspace: str, plan: TablePlan) -> str:
     words = [_text(f"{keyspace}.{plan.name}")]
-    if plan.derived:
-        words.append(f"derived={_mapping(plan.derived)}")
     if plan.stand_ins:
         words.append(f"stand_ins={_mapping(plan.stand_ins)}")
     return _call("Table", words)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from operations.new.contract import NamedField
+from operations.new.contract import LONGEST_COLUMN, NamedField
 from operations.new.plan import AggregatePlan, Column, Plan, TablePlan
 from operations.new.roles import TIME_KINDS, instants
-from operations.new.words import IDS, LIKELY_DIMENSIONS, has_any
+from operations.new.words import IDS, LIKELY_DIMENSIONS, has_any, unique
 from schemas.fields import Contract
 
 SHARDS: Final = 16
@@ -52,13 +52,16 @@ def propose(
     time = _time(stored)
     derived = {time.column: time.sql} if time and time.sql else {}
     dimensions = _dimensions(stored)
+    tables = _tables(name, ids, stored, dimensions, time)
+    for table in tables:
+        derived |= table.derived
     return Plan(
         name=name,
         topic=topic,
         columns=_columns(stored, contract, time),
         derived=derived,
         ids=ids,
-        tables=_tables(name, ids, stored, dimensions, time),
+        tables=tables,
         file_day=time.column if time else None,
         aggregates=_aggregates(name, stored, dimensions, time),
         clear=tuple(str(each.column) for each in stored if each.sensitivity == "personal"),
@@ -108,10 +111,8 @@ def _time(fields: Sequence[NamedField]) -> _Time | None:
 
 def _derived_time(fields: Sequence[NamedField], column: str, kind: str, sql: str) -> _Time:
     """A time that falls back on the message's, so that keys and folders are never null."""
-    taken = {each.column for each in fields}
-    name = next(
-        n for n in (f"{column[:40]}_utc", f"{column[:40]}_or_kafka", "event_utc") if n not in taken
-    )
+    suffix = "day" if kind == "date" else "utc"
+    name = unique(f"{column[:40]}_{suffix}", {str(each.column) for each in fields}, LONGEST_COLUMN)
     arrival = "to_date(kafka_timestamp)" if kind == "date" else "kafka_timestamp"
     return _Time(name, kind, f"coalesce({sql}, {arrival})")
 
