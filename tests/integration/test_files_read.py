@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from settings import Settings
-from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.sinks.files.rows import count_set, show_set, snapshot_rows
 from spark_jobs.tickets import TICKETS
@@ -45,11 +45,7 @@ def spark(job_spark: SparkSession) -> SparkSession:
 @pytest.fixture
 def batch(spark: SparkSession) -> MakeBatch:
     """Builds the batch that the job would make of messages."""
-
-    def build(*records: Any) -> Batch:
-        return batch_of(spark, *records)
-
-    return build
+    return partial(batch_of, spark)
 
 
 NASTY = "He said \"no\", then\nleft; 名前 é \\ 'x' \r end"

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +16,6 @@ from pyspark.sql import SparkSession
 
 from errors import SinkRejected
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.files.reading import applied_batch, read_set
 from spark_jobs.sinks.files.rows import snapshot_rows
 from spark_jobs.tickets import TICKETS
@@ -40,11 +39,7 @@ def spark(job_spark: SparkSession) -> SparkSession:
 @pytest.fixture
 def batch(spark: SparkSession) -> MakeBatch:
     """Builds the batch that the job would make of messages."""
-
-    def build(*records: Any) -> Batch:
-        return batch_of(spark, *records)
-
-    return build
+    return partial(batch_of, spark)
 
 
 def test_batch_is_one_file_for_each_set_and_day(settings: Settings, batch: MakeBatch) -> None:

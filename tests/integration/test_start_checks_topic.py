@@ -236,7 +236,7 @@ def test_start_behind_all_messages_can_be_repeated_before_any_comes(make_world: 
     latest = RunOptions(available_now=True, starting_offsets="latest")
 
     for _ in range(2):
-        run_pipelines(world.spark, [world.pipeline], world.settings, latest, StopRequest(), print)
+        world.process(latest)
     world.send(*tickets("C"), partition=0)
     run(world)
 

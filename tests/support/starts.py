@@ -7,8 +7,7 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from errors import JobError
-from spark_jobs.run.job import RunOptions, run_pipelines
-from spark_jobs.session.stopping import StopRequest
+from spark_jobs.run.job import RunOptions
 from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.state.acceptance import Accepted
 from spark_jobs.state.ledger import Entry, Ledger
@@ -21,9 +20,8 @@ def tickets(*names: str) -> list[Message]:
 
 
 def run(world: World, *, changes: dict[str, Any] | None = None, **accepted: bool) -> None:
-    settings = world.settings.model_copy(update=changes or {})
     options = RunOptions(available_now=True, accepted=Accepted(**accepted))
-    run_pipelines(world.spark, [world.pipeline], settings, options, StopRequest(), print)
+    world.process(options, **(changes or {}))
 
 
 def age_out(world: World, before: int, partition: int = 0) -> None:

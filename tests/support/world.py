@@ -20,10 +20,12 @@ from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, run_pipelines
+from spark_jobs.run.locks import locked
 from spark_jobs.session.stopping import StopRequest
 from spark_jobs.state.ledger import Counts, Ledger
 from sql import client as sql_client
 
+UNTIL_THE_END = RunOptions(available_now=True)
 Message = tuple[bytes | None, bytes | None]
 """Key and value."""
 
@@ -66,17 +68,11 @@ class World:
         assert producer.flush(30) == 0
         assert not failures
 
-    def process(self, **changes: Any) -> None:
-        """Run the job until what is on the topic is processed."""
+    def process(self, options: RunOptions = UNTIL_THE_END, **changes: Any) -> None:
+        """Run the job until what is on the topic is processed, under its lock."""
         settings = self.settings.model_copy(update=changes)
-        run_pipelines(
-            self.spark,
-            [self.pipeline],
-            settings,
-            RunOptions(available_now=True),
-            StopRequest(),
-            print,
-        )
+        with locked([self.pipeline], settings):
+            run_pipelines(self.spark, [self.pipeline], settings, options, StopRequest(), print)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         return list(self.session.execute(f"SELECT * FROM {self.keyspace}.{table}"))
