@@ -63,7 +63,7 @@ CUSTOMERS = Pipeline(
     hash_key_id=lambda settings: None,
     file_sets=(
         FileSet("customers_usa", _select_usa, FILE_SCHEMA, takes=COMPLETE),
-        FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA, takes=INCOMPLETE),
+        FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA, None, INCOMPLETE, ALERT_KEY),
     ),
     always=("spark_jobs.sinks.topics",),
     separable=("files", "postgres"),

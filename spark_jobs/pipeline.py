@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Row, roll_up
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
+from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.summarise import summarise
 
 
@@ -21,7 +23,8 @@ class Pipeline:
 
     `always` names modules of sinks that are written whatever `SINKS` says; `separable` are sinks
     that a separate job may feed (`--sinks postgres`), with its own checkpoint and ledger, under
-    the pipeline's name and theirs.
+    the pipeline's name and theirs. `alert` is SQL: stored records that meet it have the outcome
+    `alert`; None: stored rows of its tables are all valid.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Pipeline:
     always: tuple[str, ...] = ()
     separable: tuple[str, ...] = ()
     sql_tables: tuple[SqlTable, ...] = ()
+    alert: str | None = None
 
     @property
     def family(self) -> str:
@@ -51,12 +55,19 @@ class Pipeline:
         """Key column of a table -> its value where the record has null."""
         return {column: text for t in self.tables for column, text in t.stand_ins.items()}
 
+    @property
+    def stored_outcome(self) -> Column:
+        """The outcome of a record in its tables."""
+        if self.alert is None:
+            return F.lit(VALID)
+        return F.when(F.expr(self.alert), F.lit(ALERT)).otherwise(F.lit(VALID))
+
     def summarise(self, classified: DataFrame) -> DataFrame:
         """The rows of `transforms.summarise` for its aggregates."""
         return summarise(classified, self.aggregates)
 
     def roll_up(self, rows: Iterable[Row]) -> BatchSummary:
-        """Counts and changes from the rows of `summarise`."""
+        """Counts and changes from its rows."""
         return roll_up(rows, self.aggregates)
 
     def feeding(self, sinks: tuple[str, ...]) -> Pipeline:

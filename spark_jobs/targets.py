@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +31,19 @@ class Takes:
 
 
 EVERYTHING: Final = Takes()
+
+
+def key_sql(columns: Sequence[str]) -> str:
+    r"""SQL that gives a row's id: the column, or several joined by `|`.
+
+    In the texts of several, `\` and `|` are escaped, so that no two keys are the same.
+    """
+    if len(columns) == 1:
+        return f"`{columns[0]}`"
+    texts = (
+        rf"replace(replace(CAST(`{name}` AS STRING), '\\', '\\\\'), '|', '\\|')" for name in columns
+    )
+    return f"concat_ws('|', {', '.join(texts)})"
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ class FileSet:
         schema: Its columns as readers see them, without the day.
         day_column: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
         takes: Which stored records its rows are.
+        key: The columns that identify a row; empty: the first one.
     """
 
     name: str
@@ -83,6 +97,7 @@ class FileSet:
     schema: StructType
     day_column: str | None = None
     takes: Takes = EVERYTHING
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

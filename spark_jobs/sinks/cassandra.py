@@ -43,7 +43,7 @@ from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, free
 from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import sink_error
-from spark_jobs.targets import Table
+from spark_jobs.targets import Table, key_sql
 
 BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
@@ -114,7 +114,7 @@ class CassandraSink(Sink):
         """Every table, read by token ranges."""
         for t in self.tables:
             read = partial(read_table, keyspace=t.keyspace, table=t.name)
-            yield StoredTable(t.name, _key(t)[-1][0], read, _place(t))
+            yield StoredTable(t.name, key_sql([_key(t)[-1][0]]), read, _place(t))
 
     def describe(self) -> str:
         """Where the rows are."""

@@ -29,7 +29,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
-from spark_jobs.targets import SqlTable
+from spark_jobs.targets import SqlTable, key_sql
 from sql.client import Transaction, apply_tables, connect, login, transaction
 from sql.tables import TYPE_NAMES, count_rows, declared, faults, truncate
 
@@ -110,7 +110,7 @@ class PostgresSink(Sink):
         """Every table, read over JDBC."""
         for t in self.tables:
             read = partial(read_rows, settings=self.settings, table=t)
-            yield StoredTable(t.name, t.key[0], read, t.name, REPLACEMENT, t.takes)
+            yield StoredTable(t.name, key_sql(t.key), read, t.name, REPLACEMENT, t.takes)
 
     def describe(self) -> str:
         """Where the rows are."""

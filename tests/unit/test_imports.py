@@ -18,7 +18,7 @@ ROOMS = (
     *("errors", "runtime.config", "settings", "keys", "runtime", "schemas", "cql", "sql"),
     *("producers", "local_stack"),
     *("spark_jobs.transforms.outcomes", "spark_jobs.aggregates", "spark_jobs.transforms"),
-    *("spark_jobs.changes", "spark_jobs.targets"),
+    *("spark_jobs.changes", "spark_jobs.summaries", "spark_jobs.targets"),
     *("spark_jobs.pipeline", "spark_jobs.session", "spark_jobs.sources", "spark_jobs.state"),
     *("spark_jobs.sinks", "spark_jobs.start_checks", "spark_jobs.run", *DECLARATIONS),
     *("operations", "operations.verify", "operations.doctor", "operations.show"),
