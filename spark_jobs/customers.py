@@ -22,7 +22,8 @@ from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.pseudonymise import Digests
 
-ALERT_COLUMNS = (*FIELDS, "reasons", "kafka_topic", *PLACE)
+ALERT_KEY = ("kafka_topic", *PLACE)
+ALERT_COLUMNS = (*FIELDS, "reasons", *ALERT_KEY)
 # An alert may lack the id.
 KEY = "coalesce(customer_id, '')"
 
@@ -41,7 +42,7 @@ CUSTOMERS = Pipeline(
     sql_tables=(SqlTable("customers_usa", VALID), SqlTable("customers_alerts", ALERT)),
     file_sets=(
         FileSet("customers_usa", outcome=VALID),
-        FileSet("customers_alerts", columns=ALERT_COLUMNS, outcome=ALERT),
+        FileSet("customers_alerts", columns=ALERT_COLUMNS, outcome=ALERT, key=ALERT_KEY),
     ),
     topics=(
         Topic("customers-usa", FIELDS, VALID, key=KEY),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -52,29 +52,50 @@ class NamedField:
         return _as_text(guess, self.field.observed)
 
 
-def named(fields: Sequence[Field]) -> list[NamedField]:
-    """Give each field a name that a contract can have and a column that all stores can have."""
-    suffixes: set[str] = set()
+def named(fields: Sequence[Field], sent: Collection[str] = ()) -> list[NamedField]:
+    """Give each field a name that a contract can have and a column that all stores can have.
+
+    Args:
+        fields: The fields of a sample.
+        sent: Names that messages have on the top level, which no other field may be given.
+    """
+    paths = _able(fields)
+    taken = {_suffix(p[:depth]) for p in paths.values() for depth in range(1, len(p) + 1)}
+    taken |= {name.lower() for name in sent}
     columns: set[str] = set()
     found: list[NamedField] = []
     for field in fields:
-        path = field.observed.path
-        able = all(re.fullmatch(FIELD_NAME, name) for name in path)
-        around = {"_".join(path[:depth]).lower() for depth in range(1, len(path))}
-        suffix = "_".join(path).lower()
-        objects = {_suffix(each.path[:-1]) for each in found if len(each.path) > 1}
-        is_taken = suffix in suffixes | objects or bool(around & suffixes)
-        if not able or is_taken:
-            name = unique(_name(path), suffixes | objects, LONGEST_NAME)
-            path, suffix = (name,), name.lower()
-        suffixes.add(suffix)
-        column = None
+        sent_as, column = None, None
+        if field.observed.path not in paths:
+            name = unique(_name(field.observed.path), taken, LONGEST_NAME)
+            taken.add(name)
+            paths[field.observed.path] = (name,)
+            sent_as = _dotted(field.observed.path)
         if not (field.personal and field.personal.sensitivity == "never"):
             column = _column(field.observed.path, columns)
             columns.add(column)
-        sent_as = field.name if path != field.observed.path else None
-        found.append(NamedField(field, path, sent_as, column))
+        found.append(NamedField(field, paths[field.observed.path], sent_as, column))
     return found
+
+
+def _able(fields: Sequence[Field]) -> dict[Path, Path]:
+    """The paths that a contract can have as they are; reason codes ignore where a name is cut."""
+    owners: dict[str, Path] = {}
+    leaves: set[Path] = set()
+    for field in fields:
+        path = field.observed.path
+        around = [path[:depth] for depth in range(1, len(path))]
+        is_free = _suffix(path) not in owners and all(
+            owners.get(_suffix(each), each) == each and each not in leaves for each in around
+        )
+        if is_free and all(re.fullmatch(FIELD_NAME, name) for name in path):
+            owners |= {_suffix(each): each for each in (*around, path)}
+            leaves.add(path)
+    return {path: path for path in leaves}
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(name.replace(".", r"\.") for name in path)
 
 
 def _suffix(path: Path) -> str:
@@ -82,7 +103,7 @@ def _suffix(path: Path) -> str:
 
 
 def _name(path: Path) -> str:
-    name = snake_case(path)
+    name = snake_case(path)[:LONGEST_NAME]
     return name if re.fullmatch(FIELD_NAME, name) else f"field_{name}"[:LONGEST_NAME]
 
 

@@ -44,12 +44,12 @@ def _faults(settings: Settings, name: str) -> Iterator[str]:
     if name in KEYWORDS or keyword.iskeyword(name):
         yield (
             f"`{name}` is a word of CQL, SQL or Python, and the name becomes a keyspace and a"
-            f" table. Take another, for example `{name}s` or `{name}_records`."
+            f" table. Take another, for example `{name}_records`."
         )
     folder = settings.pipelines_path / name
     if folder.exists() or folder.is_symlink():
         yield f"`{folder}` exists. Take another name, or remove that folder first."
-    owners = {owner for owner, keyspace in _keyspaces(settings) if keyspace == name}
+    owners = {owner for owner, keyspace in _keyspaces(settings) if keyspace == name != owner}
     if owners:
         yield f"The keyspace `{name}` is of {', '.join(sorted(owners))}. Take another name."
     elif name.startswith("system") or name in SYSTEM:

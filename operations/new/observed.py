@@ -94,8 +94,6 @@ def _fields(
         are_objects = {isinstance(value, dict) for value in filled}
         if not filled:
             yield LeftOut(".".join(own), "absent, null or blank in every record")
-        elif "." in name:
-            yield LeftOut(".".join(own), "its name has a dot, which means an object around it")
         elif are_objects == {True} and len(own) < DEEPEST:
             yield from _fields(own, values, around)
         elif True in are_objects:

@@ -86,7 +86,7 @@ def proposal(
         fields.append(Field(each, guess, is_personal))
     fields = with_event_time(fields, now)
     fields = with_asked_id(fields, ids) if ids else with_likely_id(fields, sample.records, name)
-    in_contract = named(fields)
+    in_contract = named(fields, {name for record in sample.records for name in record})
     contract = document(name, in_contract, sample.origin)
     read = contract_from(name, contract, place="contract.schema.json", stands_alone=True)
     plan = propose(name, in_contract, read, topic)

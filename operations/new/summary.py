@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from operations.new.proposal import Proposal
 from operations.new.sample import places
 
 WIDTH: Final = 80
+MOST_LINES: Final = 20
 INDENT: Final = 15
 MOST_LEFT: Final = 4
 FEW_RECORDS: Final = 3
@@ -57,26 +59,31 @@ def summary(folder: Path, made: Proposal, notes: list[str]) -> list[str]:
         ("aggregates", _listed(each.name for each in plan.aggregates)),
         *(("check", note) for note in notes),
     ]
-    lines = [f"{folder}: {len(fields)} fields from {len(made.sample.records)} records"]
-    lines += [f"  {title:<{INDENT - 2}}{text}" for title, text in rows if text]
-    room = 20 - 5
-    if len(lines) > room:
-        lines = [*lines[: room - 1], f"  {'check':<{INDENT - 2}}README.md lists the rest"]
-    lines += ["next:"]
-    lines += [
-        f"  {command:<38}{what}"
-        for command, what in (
-            (f"millrace check {name}", "does everything fit together"),
-            (f"millrace try {name} FILE", "judge records without services"),
-            (f"make run PIPELINE={name}", "from nothing to verified results"),
-            (f"millrace send {name} FILE", "send records of your own"),
-        )
+    head = f"{folder}: {len(fields)} fields from {len(made.sample.records)} records"
+    found = [line for title, text in rows if text for line in _wrapped(title, text)]
+    commands = (
+        (f"millrace check {name}", "does everything fit together"),
+        (f"millrace try {name} FILE", "judge records without services"),
+        (f"make run PIPELINE={name}", "from nothing to verified results"),
+        (f"millrace send {name} FILE", "send records of your own"),
+    )
+    width = max(len(command) for command, _ in commands) + 2
+    after = [
+        "next:",
+        *(f"  {command:<{width}}{what}"[:WIDTH].rstrip() for command, what in commands),
     ]
-    return [_cut(line) for line in lines]
+    room = MOST_LINES - len(after) - 1
+    if len(found) > room:
+        found = [*found[: room - 1], *_wrapped("", "… README.md has the rest")]
+    return [head, *found, *after]
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …"
+def _wrapped(title: str, text: str) -> list[str]:
+    first, rest = f"  {title:<{INDENT - 2}}", " " * INDENT
+    lines = textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, max_lines=2, placeholder=" …"
+    )
+    return lines or [first]
 
 
 def _listed(names: Iterable[str | None]) -> str:
