@@ -59,3 +59,7 @@ class SinkUnavailable(SinkError):
 
 class SinkRejected(SinkError):
     """The store refused the write; a person must change something first."""
+
+
+class PipelineError(MillraceError):
+    """A declaration of a pipeline cannot be used, or there is none of that name."""

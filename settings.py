@@ -7,17 +7,25 @@ runtime/config/types.py has the rules for values of each type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, create_model
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import runtime.config.types as kinds
 from runtime.config.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
 from runtime.config.conflicts import shared_ports, shared_topics, unreadable_authority
-from runtime.config.reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.config.pipeline_folders import pipeline_folders
+from runtime.config.reader import (
+    ENV_FILE_VARIABLE,
+    SECRETS_VARIABLE,
+    read_leniently,
+    read_settings,
+)
 from runtime.config.sink_modules import has_files
 from runtime.config.types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 
@@ -35,12 +43,20 @@ __all__ = [
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 
 
-class Settings(BaseSettings):
-    """All settings, with defaults for the embedded stack on one machine."""
+class PipelinesPlace(BaseSettings):
+    """Where users' pipelines are: it decides which other settings there are (`<NAME>_TOPIC`)."""
 
     model_config = SettingsConfigDict(
         env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    pipelines_path: kinds.PipelinesFolder = Field(
+        Path("pipelines"), description="folder of your own pipelines, each a folder of its name"
+    )
+
+
+class Settings(PipelinesPlace):
+    """All settings, with defaults for the embedded stack on one machine."""
 
     stack: Literal["embedded", "docker", "external"] = Field(
         "embedded", description="where the services are: `embedded`, `docker` or `external`"
@@ -175,6 +191,9 @@ class Settings(BaseSettings):
     )
     customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
+    pipelines: kinds.PipelineNames = Field(
+        (), description="names of the enabled pipelines, with commas; all that exist when absent"
+    )
     pii_hash_key: SecretStr | None = Field(
         None,
         description="key of the digests (secret); the embedded stack creates one when absent",
@@ -260,10 +279,9 @@ class Settings(BaseSettings):
         }
         return {name: port for name, port in ports.items() if port is not None}
 
-    @property
-    def customers_output_topics(self) -> tuple[str, str]:
-        """The topics for customers in the USA and for alerts."""
-        return self.customers_usa_topic, self.customers_alerts_topic
+    def topic_of(self, name: str) -> str | None:
+        """The topic that a setting gives a pipeline or a forward topic; None if there is none."""
+        return getattr(self, f"{re.sub('[^a-z0-9]', '_', name)}_topic", None)
 
     @property
     def checkpoints(self) -> str:
@@ -313,7 +331,20 @@ def load_settings(
         SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    return read_settings(Settings, _conflicts, given, env_file)
+    place = read_leniently(PipelinesPlace, given, env_file)
+    names = pipeline_folders(place.pipelines_path) if place else ()
+    return read_settings(_with_topics(names), _conflicts, given, env_file)
+
+
+@cache
+def _with_topics(names: tuple[str, ...]) -> type[Settings]:
+    """The settings with `<NAME>_TOPIC` for each of a user's pipelines."""
+    topics = {
+        f"{name}_topic": (kinds.TopicName | None, Field(None, description=f"topic of {name}"))
+        for name in names
+        if f"{name}_topic" not in Settings.model_fields
+    }
+    return create_model("Settings", __base__=Settings, **topics) if topics else Settings  # type: ignore[call-overload]
 
 
 def _conflicts(settings: Settings) -> list[str]:
@@ -352,5 +383,5 @@ def _conflicts(settings: Settings) -> list[str]:
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
     if settings.stack != "external":
         faults += shared_ports(settings.ports_here().items())
-    topics = ((name.upper(), value) for name, value in settings if name.endswith("_topic"))
+    topics = ((n.upper(), value) for n, value in settings if n.endswith("_topic") and value)
     return faults + shared_topics(topics)

@@ -17,10 +17,24 @@ EXIT_FAILED = 1
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """From nothing to a verified table of results."""
     from operations.run import Amounts, run
+    from spark_jobs.registry import pipelines_of
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
-    amounts = Amounts(options.tickets, options.profiles, options.customers, seed)
-    return run(settings, amounts, accepted(options))
+    if options.pipeline:
+        settings = settings.model_copy(update={"pipelines": (options.pipeline,)})
+    names = (pipeline.name for pipeline in pipelines_of(settings))
+    given = {name: getattr(options, name, None) for name in names}
+    counts = {n: options.count if own is None else own for n, own in given.items()}
+    known = {name: count for name, count in counts.items() if count is not None}
+    return run(settings, Amounts(known, seed), accepted(options))
+
+
+def job(settings: Settings, options: argparse.Namespace) -> int:
+    """One pipeline's job."""
+    from spark_jobs.registry import pipeline_named
+    from spark_jobs.run.command import run_with
+
+    return run_with([pipeline_named(options.pipeline, settings)], options)
 
 
 def stream(settings: Settings, options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from operations import commands
 from operations.tables import FORMATS
+from runtime.config.pipeline_folders import BUILT_IN
 from runtime.config.sink_modules import SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.run.job_options import add_job_options
@@ -52,11 +53,17 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = add("run", commands.run, "from nothing to verified results; services stay up")
-    sub.add_argument("--tickets", type=_amount, default=1000, help="default: %(default)s")
-    sub.add_argument("--profiles", type=_amount, default=500, help="default: %(default)s")
-    sub.add_argument("--customers", type=_amount, default=500, help="default: %(default)s")
+    sub.add_argument("--pipeline", help="only this pipeline (default: all that are enabled)")
+    sub.add_argument(
+        "--count", type=_amount, help="records of each pipeline (500 or 1000)"
+    )
+    for name in BUILT_IN:
+        sub.add_argument(f"--{name}", type=_amount, help=f"records of {name}")
     sub.add_argument("--seed", type=int, help="for the generated input (default: random)")
     add_acceptance(sub)
+    sub = add("job", commands.job, "run one pipeline's job")
+    sub.add_argument("pipeline", help="its name")
+    add_job_options(sub)
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
@@ -101,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pipeline", choices=("tickets", "profiles", "customers"))
+    parser.add_argument("pipeline", help="its name")
     parser.add_argument("--dry-run", action="store_true", help="print the command, secrets masked")
     parser.add_argument(
         "--conf",

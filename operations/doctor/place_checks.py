@@ -11,10 +11,10 @@ from errors import JobError
 from operations.doctor.check import Fault, Line, line_of
 from operations.doctor.endpoints import CONNECT_SECONDS, Endpoint, absence, split_address
 from operations.doctor.machine_checks import folder_faults
-from operations.pipelines import PIPELINES
 from producers.s3 import s3_client
 from runtime.reachable import Address, unreached
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.session.masters import unreachable
 from spark_jobs.sinks.files.rows import as_written, other_formats
@@ -53,7 +53,7 @@ def format_faults(settings: Settings) -> Iterator[Fault]:
     Raises:
         SinkRejected: a manifest was changed from outside.
     """
-    for pipeline in PIPELINES:
+    for pipeline in pipelines_of(settings):
         if difference := other_formats(settings, pipeline):
             formats = ",".join(as_written(settings, pipeline).output_format)
             yield Fault(f"{difference}: set it to {formats}, or set another OUTPUT_PATH")

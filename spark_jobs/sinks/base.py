@@ -41,7 +41,7 @@ class StoredTable:
 
     Attributes:
         name: Its name in the pipeline's declaration.
-        key: The column that identifies a row.
+        key: The column that identifies a row, or SQL over several that do.
         read: All its rows with the stored columns, under the records' names. By `batch_id`
             (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`, rows of an
             unfinished batch are left out; without these columns every row is compared.

@@ -32,7 +32,7 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
     if not system.files(folder):
         return spark.createDataFrame([], StructType([*schema]).add("batch_id", LongType()))
     with_day = StructType([*schema]).add("day", StringType())
-    rows = reader(spark.read, form, with_day if file_set.day_column else schema)
+    rows = reader(spark.read, form, with_day if file_set.day else schema)
     name = F.regexp_extract(F.col("_metadata.file_name"), BATCH_IN_NAME, 1)
     batch_id = F.when(name != "", name.cast("bigint")).alias("batch_id")
     found = rows.load(system.url(folder)).select(*schema.names, batch_id)
