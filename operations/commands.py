@@ -37,6 +37,20 @@ def job(settings: Settings, options: argparse.Namespace) -> int:
     return run_with([pipeline_named(options.pipeline, settings)], options)
 
 
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """All faults of users' pipelines, at once."""
+    from operations.check.check import check
+
+    return check(settings, options.pipeline)
+
+
+def try_records(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the records of a file, without any service."""
+    from operations.trial import try_records
+
+    return try_records(settings, options.pipeline, options.file, options.format)
+
+
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
     from operations.run import stream

@@ -54,9 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = add("run", commands.run, "from nothing to verified results; services stay up")
     sub.add_argument("--pipeline", help="only this pipeline (default: all that are enabled)")
-    sub.add_argument(
-        "--count", type=_amount, help="records of each pipeline (500 or 1000)"
-    )
+    sub.add_argument("--count", type=_amount, help="records of each pipeline (500 or 1000)")
     for name in BUILT_IN:
         sub.add_argument(f"--{name}", type=_amount, help=f"records of {name}")
     sub.add_argument("--seed", type=int, help="for the generated input (default: random)")
@@ -64,6 +62,17 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("job", commands.job, "run one pipeline's job")
     sub.add_argument("pipeline", help="its name")
     add_job_options(sub)
+    sub = add("check", commands.check, "all faults of your own pipelines; needs no service")
+    sub.add_argument("pipeline", nargs="?", help="only this one (default: all that are found)")
+    sub = add("try", commands.try_records, "judge the records of a file; needs no service")
+    sub.description = (
+        "Prints outcome, reasons and columns of each record as a job would judge it if it arrived"
+        " now, then totals. Digests are made with a key that is thrown away, personal data is"
+        " masked. Exit code 0 if all records were read, valid or not."
+    )
+    sub.add_argument("pipeline", help="its name")
+    sub.add_argument("file", help="JSON Lines, JSON array, CSV or Parquet; `-`: standard input")
+    sub.add_argument("--format", choices=("table", "json"), default="table")
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")

@@ -50,27 +50,29 @@ def misplaced_parts(pipeline: Pipeline) -> list[tuple[str, str]]:
 
 
 def _of_pipeline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    for name in ("keep", "alert", "topic"):
+    for name in ("keep", "alert", "reads"):
         yield from _text(name, getattr(pipeline, name))
     if not callable(pipeline.derived):
         yield from _mapping("derived", pipeline.derived)
 
 
 def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
+    # What it was given; its properties may need more than is known yet.
+    given = vars(part)
     for name in NAMES:
-        if not isinstance(getattr(part, name, ""), str):
+        if not isinstance(given.get(name, ""), str):
             yield f"{place}.{name}", "is not a text"
     for name in TEXTS:
-        yield from _text(f"{place}.{name}", getattr(part, name, None))
+        yield from _text(f"{place}.{name}", given.get(name))
     for name in TUPLES:
-        columns = getattr(part, name, ())
+        columns = given.get(name, ())
         if isinstance(columns, str):
             yield f"{place}.{name}", _no_tuple(columns, str)
         elif not all(isinstance(each, str) for each in columns):
             yield f"{place}.{name}", "is not a tuple of names"
     for name in MAPPINGS:
-        yield from _mapping(f"{place}.{name}", getattr(part, name, {}))
-    outcome = getattr(part, "outcome", None)
+        yield from _mapping(f"{place}.{name}", given.get(name, {}))
+    outcome = given.get("outcome")
     if outcome is not None and outcome not in get_args(Outcome):
         yield f"{place}.outcome", f"is not {' or '.join(get_args(Outcome))}"
 
@@ -97,7 +99,9 @@ def _of_aggregate(place: str, aggregate: Aggregate) -> Iterator[tuple[str, str]]
         if not isinstance(measure, Measure):
             call = f"; write `{measure.__name__}(…)`" if callable(measure) else ""
             yield where, f"is {_called(measure)}, not a measure such as `count()`{call}"
-        elif not isinstance(measure.column, str | None) or not isinstance(measure.where, str | None):
+        elif not isinstance(measure.column, str | None) or not isinstance(
+            measure.where, str | None
+        ):
             yield where, "its column and its `where` are texts"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from cassandra.metadata import cql_keywords_reserved
@@ -64,7 +65,7 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
     words = [word.upper() for word in WORDS.findall(statement)]
     head = " ".join(words[:2])
     kind = head.removeprefix("CREATE ").removeprefix("CUSTOM ")
-    created = sum(pair == ("CREATE", "TABLE") for pair in zip(words, words[1:], strict=False))
+    created = sum(pair == ("CREATE", "TABLE") for pair in pairwise(words))
     if words[:1] != ["CREATE"] or kind.split()[-1:] not in (
         ["KEYSPACE"], ["TABLE"], ["INDEX"], ["CUSTOM"]
     ):  # fmt: skip

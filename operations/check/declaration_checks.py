@@ -60,8 +60,8 @@ def known_types(folder: Folder) -> dict[str, str]:
     types |= OF_MESSAGES
     of_tables = {
         column: spark_type(kind)
-        for shape in (*folder.cql.values(), *folder.sql.values())
-        for column, kind in shape.columns.items()
+        for columns in folder.columns_of_tables
+        for column, kind in columns.items()
     }
     types |= {name: of_tables.get(name, "string") for name in folder.derived if name not in types}
     if folder.derives_by_function:
@@ -95,11 +95,11 @@ _TOPIC: Final = "is no name of a topic: letters, digits, `.`, `_` and `-`, 237 c
 
 
 def _topics(declared: Pipeline) -> Iterator[Fault]:
-    if declared.topic is None:
+    if declared.reads is None:
         return
-    if not TOPIC_NAME.fullmatch(declared.topic):
-        yield _fault("topic", f"`{declared.topic}` {_TOPIC}")
-    own = {declared.topic, dead_letter_topic(declared.topic)}
+    if not TOPIC_NAME.fullmatch(declared.reads):
+        yield _fault("reads", f"`{declared.reads}` {_TOPIC}")
+    own = {declared.reads, dead_letter_topic(declared.reads)}
     for each in declared.topics:
         if each.name in own:
             yield _fault("topics", f"`{each.name}` is the pipeline's own input; take another name")
@@ -201,9 +201,7 @@ def _measure(place: str, measure: Measure, types: Mapping[str, str]) -> Iterator
     column = f"`{measure.column}` is of type {kind}"
     if measure.kind in ("total", "average") and not is_number(kind):
         yield _fault(place, f"`{measure.kind}` needs a number, and {column}; take another column")
-    elif kind.startswith("array") or (
-        measure.kind in ("minimum", "maximum") and kind == "boolean"
-    ):
+    elif kind.startswith("array") or (measure.kind in ("minimum", "maximum") and kind == "boolean"):
         yield _fault(place, f"`{measure.kind}` needs a number, instant, date or text, and {column}")
 
 
@@ -259,5 +257,3 @@ def _columns_of_conditions(
         # What is not kept is not stored, so nothing is computed again from it.
         if place != "keep":
             yield place, columns_in(sql, known)
-
-

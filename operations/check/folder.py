@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,11 @@ from pathlib import Path
 from cql import declared as cql
 from errors import ContractError, PipelineError
 from operations.check.fault import CONTRACT, CQL, DECLARATION, SQL, Fault
-from runtime.config.pipeline_folders import PIPELINE_NAME
+from runtime.config.pipeline_folders import BUILT_IN, PIPELINE_NAME
 from schemas.contract import read_contract
 from schemas.fields import Contract, FieldContract
-from spark_jobs.declaration_parts import misplaced_parts
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.registry import BUILT_IN, read_declaration
+from spark_jobs.registry import read_declaration
 from sql import declared as sql
 
 
@@ -59,6 +59,12 @@ class Folder:
         """Derived columns with their SQL; empty if a function adds them."""
         derived = self.declaration.derived if self.declaration else {}
         return {} if callable(derived) else derived
+
+    @property
+    def columns_of_tables(self) -> list[Mapping[str, str]]:
+        """The columns of each table, with the types of its store."""
+        shapes = [shape.columns for shape in self.cql.values()]
+        return shapes + [shape.columns for shape in self.sql.values()]
 
     @property
     def derives_by_function(self) -> bool:
@@ -117,16 +123,13 @@ def _read_declaration(folder: Folder) -> None:
         folder.faults.append(_absent(DECLARATION))
         return
     try:
-        declared = read_declaration(folder.path)
+        folder.declaration = read_declaration(folder.path)
     except PipelineError as error:
         place = f"{folder.name}/{DECLARATION}"
-        where, _, text = str(error).removeprefix(place).partition(": ")
-        folder.faults.append(Fault(DECLARATION, where.removeprefix(", "), text))
-        return
-    misplaced = misplaced_parts(declared)
-    folder.faults += [Fault(DECLARATION, where, text) for where, text in misplaced]
-    if not misplaced:
-        folder.declaration = declared
+        # An exception of the user's own code may have several lines.
+        for line in re.split(rf"\n(?={re.escape(place)})", str(error)):
+            where, _, text = line.removeprefix(place).partition(": ")
+            folder.faults.append(Fault(DECLARATION, where.removeprefix(", "), text))
 
 
 def _text(folder: Folder, name: str, when_absent: Callable[[str], Fault | None]) -> str | None:

@@ -48,12 +48,12 @@ def _of_folder(folder: Folder, settings: Settings) -> Iterator[Place]:
 
 def _of_pipeline(pipeline: Pipeline, settings: Settings, name: str = "") -> Iterator[Place]:
     own = name or pipeline.name
-    source = settings.topic_of(own) or pipeline.topic or own
+    source = settings.topic_of(own) or pipeline.reads or own
     topics = [source, dead_letter_topic(source), *pipeline.forward_topics(settings)]
     yield from (("topic", topic, DECLARATION) for topic in topics)
     if not name:
         yield from (("keyspace", table.keyspace, CQL) for table in pipeline.tables)
         yield from (("SQL table", table.name, SQL) for table in pipeline.sql_tables)
-    sets = (*pipeline.file_sets, *pipeline.snapshots)
-    yield from (("file set", each.name, DECLARATION) for each in sets)
+    yield from (("file set", each.name, DECLARATION) for each in pipeline.file_sets)
+    yield from (("file set", each.name, DECLARATION) for each in pipeline.snapshots)
     yield from (("collection", each, DECLARATION) for each in pipeline.collections)

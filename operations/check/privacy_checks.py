@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from operations.check.fault import CONTRACT, DECLARATION, Fault, note
 from operations.check.folder import Folder
 from operations.check.sql_text import columns_in
+from schemas.fields import Contract
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.targets import Table
 
 # Parts of names of fields that usually hold data about a person.
 TELLING: Final = re.compile(
@@ -37,7 +39,7 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
     declared = folder.declaration
     if declared is None:
         return
-    sources = personal_sources(folder)
+    sources = personal_sources(folder.contract, folder.derived, declared.tables)
     for column, places in _stored(folder, declared, [*sources]).items():
         if column in declared.clear:
             continue
@@ -47,14 +49,14 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
             DECLARATION,
             "clear",
             f"`{column}`{made} is `personal` and would be in clear in {', '.join(places)}; take it"
-            f' out there, set `x-sensitivity` of the field `{field_name}` to `hashed`, or allow it:'
+            f" out there, set `x-sensitivity` of the field `{field_name}` to `hashed`, or allow it:"
             f' `clear=("{column}",)`',
         )
     for column in declared.clear:
         if column in folder.fields and column not in sources:
             sensitivity = folder.fields[column].sensitivity
             yield note(DECLARATION, "clear", f"`{column}` is `{sensitivity}` and needs no entry")
-    if folder.derives_by_function and any(folder.fields[c].sensitivity == "personal" for c in sources):
+    if folder.derives_by_function and sources:
         yield note(
             DECLARATION,
             "derived",
@@ -63,16 +65,15 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
         )
 
 
-def personal_sources(folder: Folder) -> dict[str, str]:
+def personal_sources(
+    contract: Contract, derived: Mapping[str, str], tables: Iterable[Table] = ()
+) -> dict[str, str]:
     """Column that holds personal data in clear -> the contract's column that it comes from."""
     found = {
-        name: name for name, field in folder.fields.items() if field.sensitivity == "personal"
+        f.column: f.column for f in contract.fields if f.sensitivity == "personal" and f.column
     }
-    expressions = dict(folder.derived)
-    if folder.declaration:
-        for table in folder.declaration.tables:
-            expressions |= table.derived
-    for name, sql in expressions.items():
+    expressions = [*derived.items(), *(pair for table in tables for pair in table.derived.items())]
+    for name, sql in expressions:
         # Each may use those before it.
         for source in columns_in(sql, found):
             found.setdefault(name, found[source])

@@ -19,9 +19,7 @@ ALLOWED: Final = re.compile(
     r"|COMMENT\s+ON\b|ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?\w+\s+ENABLE\s+ROW\s+LEVEL\s+SECURITY\b",
     re.IGNORECASE,
 )
-CREATION: Final = re.compile(
-    r"CREATE\s+(?:UNIQUE\s+)?(TABLE|INDEX)\s+(?!IF\b)(\S+)", re.IGNORECASE
-)
+CREATION: Final = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(TABLE|INDEX)\s+(?!IF\b)(\S+)", re.IGNORECASE)
 BODY: Final = re.compile(
     r"CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS\s+([\w.\"]+)\s*\((.*)\)", re.IGNORECASE | re.DOTALL
 )

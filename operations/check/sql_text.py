@@ -16,7 +16,9 @@ _TOKEN: Final = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 # Function -> why a job cannot use it.
-_UNSTABLE: Final = "gives another value when a batch is repeated, so sinks would differ; use a column"
+_UNSTABLE: Final = (
+    "gives another value when a batch is repeated, so sinks would differ; use a column"
+)
 _MANY: Final = "makes several rows of one record"
 REFUSED_CALLS: Final[Mapping[str, str]] = {
     **dict.fromkeys(

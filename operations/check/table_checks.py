@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from cql.declared import CassandraShape
@@ -80,6 +80,20 @@ def _columns(
             yield Fault(
                 file, place, f"`{name}` is {kind}, but its values are {wanted}; write {wanted}"
             )
+
+
+def unfilled(folder: Folder, added: Collection[str]) -> Iterator[Fault]:
+    """Yield columns of tables that nothing fills, once it is known which ones a function adds."""
+    if folder.declaration is None:
+        return
+    tables = [
+        *((CQL, t.place, folder.cql.get(t.place), t.derived) for t in folder.declaration.tables),
+        *((SQL, t.name, folder.sql.get(t.name), {}) for t in folder.declaration.sql_tables),
+    ]
+    for file, place, shape, derived in tables:
+        for name in shape.columns if shape else ():
+            if _wanted(folder, name, file) is None and name not in {*added, *derived}:
+                yield _unknown(folder, file, place, name)
 
 
 def _wanted(folder: Folder, name: str, file: str) -> str | None:
@@ -259,8 +273,7 @@ def _two_types(folder: Folder) -> Iterator[Fault]:
 
 
 def _unstored(folder: Folder) -> Iterator[Fault]:
-    stored = {c for shape in folder.cql.values() for c in shape.columns}
-    stored |= {c for shape in folder.sql.values() for c in shape.columns}
+    stored = {column for columns in folder.columns_of_tables for column in columns}
     if folder.declaration:
         stored |= {c for each in folder.declaration.file_sets for c in each.columns}
         stored |= {c for each in folder.declaration.topics for c in each.columns}
