@@ -44,7 +44,7 @@ DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 
 
 class PipelinesPlace(BaseSettings):
-    """Where users' pipelines are: it decides which other settings there are (`<NAME>_TOPIC`)."""
+    """Which pipelines there are, which decides on other settings (`<NAME>_TOPIC`)."""
 
     model_config = SettingsConfigDict(
         env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
@@ -52,6 +52,9 @@ class PipelinesPlace(BaseSettings):
 
     pipelines_path: kinds.PipelinesFolder = Field(
         Path("pipelines"), description="folder of your own pipelines, each a folder of its name"
+    )
+    pipelines: kinds.PipelineNames = Field(
+        (), description="names of the enabled pipelines, with commas; all that exist when absent"
     )
 
 
@@ -191,9 +194,6 @@ class Settings(PipelinesPlace):
     )
     customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
-    pipelines: kinds.PipelineNames = Field(
-        (), description="names of the enabled pipelines, with commas; all that exist when absent"
-    )
     pii_hash_key: SecretStr | None = Field(
         None,
         description="key of the digests (secret); the embedded stack creates one when absent",
