@@ -27,8 +27,7 @@ from runtime.config.pipeline_folders import BUILT_IN
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import built_in, load_pipeline
-from spark_jobs.start_checks.declaration_change import changes
-from spark_jobs.start_checks.declaration_shape import recorded_shape, shape_of
+from spark_jobs.start_checks.declaration_check import changes_since_last_job
 from spark_jobs.state.checkpoint import checkpoint_of
 
 EXIT_FAILED = 1
@@ -135,12 +134,9 @@ def _report(folders: Sequence[Folder], found: dict[str, list[Fault]], settings: 
 
 def _report_changes(pipeline: Pipeline, settings: Settings) -> bool:
     """Say what changed since the last job; returns whether a job refuses it."""
-    checkpoint = checkpoint_of(settings, pipeline.name)
-    if not checkpoint.can_be_reached:
+    if not checkpoint_of(settings, pipeline.name).can_be_reached:
         say(f"{pipeline.name}: not compared with its last job: only a job reads that checkpoint")
-        return False
-    before = recorded_shape(checkpoint)
-    found = changes(before, shape_of(pipeline)) if before else []
+    found = changes_since_last_job(pipeline, settings)
     for change in found:
         say(f"{pipeline.name}: {change}.")
     if not any(change.kind == "breaking" for change in found):
