@@ -54,7 +54,7 @@ def check(settings: Settings, name: str | None = None) -> int:
         return 0
     everything = [read_folder(path) for path in paths]
     chosen = [folder for folder in everything if name in (None, folder.name)]
-    found = {folder.name: [*_faults(folder, everything, settings)] for folder in chosen}
+    found = {folder.name: [*folder_faults(folder, everything, settings)] for folder in chosen}
     _analyse([folder for folder in chosen if not _fails(found[folder.name])], found, settings)
     return _report(chosen, found, settings)
 
@@ -76,7 +76,7 @@ def _unknown(name: str, paths: Sequence[Path], settings: Settings) -> str:
     )
 
 
-def _faults(folder: Folder, everything: Sequence[Folder], settings: Settings) -> Iterator[Fault]:
+def folder_faults(folder: Folder, everything: Sequence[Folder], settings: Settings) -> Iterator[Fault]:
     """Yield what can be found without Spark, file by file."""
     found = [
         *folder.faults,
