@@ -14,8 +14,7 @@ from runtime.brackets import parts_between_commas
 
 CQL_FOLDER: Final = Path(__file__).resolve().parent
 TABLE: Final = re.compile(
-    r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)\.(\w+)\s*\((.*)\)(?:\s+WITH\s+(.*))?\Z",
-    re.DOTALL | re.IGNORECASE,
+    r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)\.(\w+)\s*\(", re.IGNORECASE
 )
 COLUMN: Final = re.compile(
     r"(\w+)\s+([a-z]+(?:\s*<.*>)?)(\s+static)?(\s+primary\s+key)?\Z", re.IGNORECASE | re.DOTALL
@@ -64,8 +63,9 @@ def shapes_of(script: str, origin: str) -> dict[str, CassandraShape]:
     shapes: dict[str, CassandraShape] = {}
     for statement in split_statements(script):
         if found := TABLE.match(statement):
-            keyspace, name, body, options = found.groups()
-            columns, key = _columns_and_key(body, {*DESCENDING.findall(options or "")})
+            keyspace, name = found.groups()
+            body = statement[found.end() :]
+            columns, key = _columns_and_key(body, {*DESCENDING.findall(statement)})
             shape = CassandraShape(columns, key, origin=origin)
             shapes[f"{keyspace}.{name}".lower()] = shape
         elif found := INDEX.match(statement):
