@@ -121,7 +121,8 @@ def read_declaration(folder: Path) -> Pipeline:
         declared = getattr(_module(path), "PIPELINE", None)
     except (Exception, SystemExit) as error:
         line = _line_of(error, path)
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise PipelineError(f"{place}{line}: {what}. Correct the file.") from error
     if not isinstance(declared, Pipeline):
         raise PipelineError(

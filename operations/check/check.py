@@ -76,7 +76,9 @@ def _unknown(name: str, paths: Sequence[Path], settings: Settings) -> str:
     )
 
 
-def folder_faults(folder: Folder, everything: Sequence[Folder], settings: Settings) -> Iterator[Fault]:
+def folder_faults(
+    folder: Folder, everything: Sequence[Folder], settings: Settings
+) -> Iterator[Fault]:
     """Yield what can be found without Spark, file by file."""
     found = [
         *folder.faults,

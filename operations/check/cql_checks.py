@@ -14,7 +14,7 @@ from cql.declared import COLUMN, INDEX, KEY, TABLE
 from cql.statements import created_keyspace, split_statements
 from operations.check.fault import CQL, Fault
 from operations.check.folder import Folder
-from runtime.brackets import parts_between_commas
+from runtime.brackets import inside_and_after, parts_between_commas
 from schemas.contract import COLUMN_NAME
 
 WORDS: Final = re.compile(r"'(?:[^']|'')*'|\w+")
@@ -63,8 +63,8 @@ def cql_faults(folder: Folder) -> Iterator[Fault]:
 
 def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
     words = [word.upper() for word in WORDS.findall(statement)]
-    head = " ".join(words[:2])
-    kind = head.removeprefix("CREATE ").removeprefix("CUSTOM ")
+    head = " ".join(statement.split()[:2])
+    kind = " ".join(words[:2]).removeprefix("CREATE ").removeprefix("CUSTOM ")
     created = sum(pair == ("CREATE", "TABLE") for pair in pairwise(words))
     if words[:1] != ["CREATE"] or kind.split()[-1:] not in (
         ["KEYSPACE"], ["TABLE"], ["INDEX"], ["CUSTOM"]
@@ -72,7 +72,7 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
         hint = (
             "; change the CREATE TABLE itself, and `millrace check` prints the ALTER TABLE to run"
             if words[:2] == ["ALTER", "TABLE"]
-            else f"; only {ALLOWED} are"
+            else f"; leave it out, as only {ALLOWED}, are"
         )
         yield Fault(CQL, head, f"a statement of this kind is not allowed{hint}")
         return
@@ -120,16 +120,17 @@ def _name(name: str, place: str) -> Iterator[Fault]:
 
 def _table(statement: str) -> Iterator[Fault]:
     found = TABLE.match(statement)
-    if not found:
-        has_dot = re.search(r"EXISTS\s+\w+\s*\(", statement, re.IGNORECASE) is None
-        reason = "check its brackets" if has_dot else "name it `keyspace.table`"
-        yield Fault(CQL, _named(statement), f"this CREATE TABLE cannot be read; {reason}")
+    content = inside_and_after(statement[found.end() :]) if found else None
+    if not found or not content or not re.match(r"\s*(?:WITH\b|\Z)", content[1], re.IGNORECASE):
+        reason = "check its brackets" if found else "expected CREATE TABLE keyspace.table (…)"
+        yield Fault(CQL, _named(statement), f"this statement cannot be read; {reason}")
         return
+    inside, options = content
     place = f"{found[1]}.{found[2]}".lower()
     for name in (found[1], found[2]):
         yield from _name(name.lower(), place)
     columns, keys = [], []
-    for part in parts_between_commas(found[3]):
+    for part in parts_between_commas(inside):
         if key := KEY.match(part):
             keys.append(key)
         elif column := COLUMN.match(part):
@@ -145,7 +146,7 @@ def _table(statement: str) -> Iterator[Fault]:
             yield Fault(
                 CQL, place, f"`{column[1]}` is static: records of a partition would share it"
             )
-    yield from _options(place, found[4] or "", names)
+    yield from _options(place, options, names)
 
 
 def _table_parts(place: str, names: list[str], keys: int) -> Iterator[Fault]:

@@ -34,7 +34,7 @@ def declaration_faults(folder: Folder) -> Iterator[Fault]:
         yield _fault("name", "the name of a pipeline is that of its folder; leave it out")
     if not declared.tables:
         yield _fault("tables", "there is no table; records need at least one, of tables.cql")
-    yield from _names(declared)
+    yield from _names(declared, folder.name)
     yield from _derived_columns(folder)
     yield from _conditions(declared)
     if folder.contract is None:
@@ -42,14 +42,23 @@ def declaration_faults(folder: Folder) -> Iterator[Fault]:
     types = known_types(folder)
     for place, columns in _named_columns(declared):
         yield from _unknown(place, columns, folder, types)
-    for number, aggregate in enumerate(declared.aggregates):
-        yield from _aggregate(f"aggregates[{number}]", aggregate, types)
-    for number, each in enumerate(declared.file_sets):
-        yield from _file_set(f"file_sets[{number}]", each, types)
+    for aggregate in declared.aggregates:
+        yield from _aggregate(_at("aggregates", aggregate.name), aggregate, types)
+    for each in declared.file_sets:
+        yield from _file_set(_at("file_sets", each.name), each, types)
 
 
 def _fault(where: str, text: str) -> Fault:
     return Fault(DECLARATION, where, text)
+
+
+def _at(part: str, name: str) -> str:
+    """The place of a part by its name."""
+    return f'{part}["{name}"]'
+
+
+def _at_measure(aggregate: Aggregate, name: str) -> str:
+    return f"{_at('aggregates', aggregate.name)}.{_at('measures', name)}"
 
 
 def known_types(folder: Folder) -> dict[str, str]:
@@ -69,7 +78,7 @@ def known_types(folder: Folder) -> dict[str, str]:
     return types
 
 
-def _names(declared: Pipeline) -> Iterator[Fault]:
+def _names(declared: Pipeline, name: str) -> Iterator[Fault]:
     for part, names, form, rule in (
         ("tables", [t.place for t in declared.tables], rf"{COLUMN_NAME}\.{COLUMN_NAME}", _TABLE),
         ("sql_tables", [t.name for t in declared.sql_tables], COLUMN_NAME, _LOWER),
@@ -77,15 +86,15 @@ def _names(declared: Pipeline) -> Iterator[Fault]:
         ("topics", [t.name for t in declared.topics], TOPIC_NAME.pattern, _TOPIC),
         ("aggregates", [a.name for a in declared.aggregates], "", ""),
     ):
-        for name, times in Counter(names).items():
+        for each, times in Counter(names).items():
             if times > 1:
-                yield _fault(part, f"`{name}` is declared {times} times; leave one of them")
-            if form and not re.fullmatch(form, name, re.ASCII):
-                yield _fault(part, f"`{name}` {rule}")
-    yield from _topics(declared)
-    for number, aggregate in enumerate(declared.aggregates):
+                yield _fault(part, f"`{each}` is declared {times} times; leave one of them")
+            if form and not re.fullmatch(form, each, re.ASCII):
+                yield _fault(part, f"`{each}` {rule}")
+    yield from _topics(declared, name)
+    for aggregate in declared.aggregates:
         for text in aggregate.faults():
-            yield _fault(f"aggregates[{number}]", text)
+            yield _fault("aggregates", text)
 
 
 _LOWER: Final = "is not lower-case letters, digits and `_`, 48 characters at most"
@@ -94,12 +103,10 @@ _WORD: Final = "is no name of a folder: letters, digits, `_` and `-`, a letter o
 _TOPIC: Final = "is no name of a topic: letters, digits, `.`, `_` and `-`, 237 characters at most"
 
 
-def _topics(declared: Pipeline) -> Iterator[Fault]:
-    if declared.reads is None:
-        return
-    if not TOPIC_NAME.fullmatch(declared.reads):
+def _topics(declared: Pipeline, name: str) -> Iterator[Fault]:
+    if declared.reads is not None and not TOPIC_NAME.fullmatch(declared.reads):
         yield _fault("reads", f"`{declared.reads}` {_TOPIC}")
-    own = {declared.reads, dead_letter_topic(declared.reads)}
+    own = {declared.reads or name, dead_letter_topic(declared.reads or name)}
     for each in declared.topics:
         if each.name in own:
             yield _fault("topics", f"`{each.name}` is the pipeline's own input; take another name")
@@ -107,7 +114,7 @@ def _topics(declared: Pipeline) -> Iterator[Fault]:
 
 def _derived_columns(folder: Folder) -> Iterator[Fault]:
     for name, sql in folder.derived.items():
-        place = f"derived[{name!r}]"
+        place = _at("derived", name)
         if not re.fullmatch(COLUMN_NAME, name):
             yield _fault(place, f"`{name}` {_LOWER}")
         if name in RESERVED_COLUMNS:
@@ -126,13 +133,13 @@ def conditions(declared: Pipeline) -> Iterator[tuple[str, str]]:
         if text := getattr(declared, name):
             yield name, text
     for part in ("sql_tables", "file_sets", "topics", "aggregates"):
-        for number, target in enumerate(getattr(declared, part)):
+        for target in getattr(declared, part):
             if target.where:
-                yield f"{part}[{number}].where", target.where
-    for number, aggregate in enumerate(declared.aggregates):
+                yield f"{_at(part, target.name)}.where", target.where
+    for aggregate in declared.aggregates:
         for name, measure in aggregate.measures.items():
             if measure.where:
-                yield f"aggregates[{number}].measures[{name!r}]", measure.where
+                yield _at_measure(aggregate, name), measure.where
 
 
 def _conditions(declared: Pipeline) -> Iterator[Fault]:
@@ -145,16 +152,15 @@ def _conditions(declared: Pipeline) -> Iterator[Fault]:
 
 def _named_columns(declared: Pipeline) -> Iterator[tuple[str, Iterable[str]]]:
     for part in ("file_sets", "topics"):
-        for number, target in enumerate(getattr(declared, part)):
-            yield f"{part}[{number}].columns", target.columns
-    for number, each in enumerate(declared.file_sets):
-        yield f"file_sets[{number}].day", [each.day] if each.day else []
-    for number, aggregate in enumerate(declared.aggregates):
+        for target in getattr(declared, part):
+            yield f"{_at(part, target.name)}.columns", target.columns
+    for each in declared.file_sets:
+        yield f"{_at('file_sets', each.name)}.day", [each.day] if each.day else []
+    for aggregate in declared.aggregates:
         for dimension in aggregate.dimensions:
-            yield f"aggregates[{number}].by", [dimension.column]
+            yield f"{_at('aggregates', aggregate.name)}.by", [dimension.column]
         for name, measure in aggregate.measures.items():
-            columns = [measure.column] if measure.column else []
-            yield f"aggregates[{number}].measures[{name!r}]", columns
+            yield _at_measure(aggregate, name), [measure.column] if measure.column else []
     yield "clear", declared.clear
 
 
@@ -191,7 +197,7 @@ def _aggregate(place: str, aggregate: Aggregate, types: Mapping[str, str]) -> It
         if kind.startswith("array"):
             yield _fault(f"{place}.by", f"{column}; documents are grouped by single values")
     for name, measure in aggregate.measures.items():
-        yield from _measure(f"{place}.measures[{name!r}]", measure, types)
+        yield from _measure(_at_measure(aggregate, name), measure, types)
 
 
 def _measure(place: str, measure: Measure, types: Mapping[str, str]) -> Iterator[Fault]:

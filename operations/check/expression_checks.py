@@ -22,9 +22,10 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.transforms.pseudonymise import Digests
 
 # What Spark puts around the sentence: the name of the error in front, the query behind.
-ERROR_NAME: Final = re.compile(r"^\[[A-Z_.0-9]+\]\s*")
+ERROR_NAME: Final = re.compile(r"^\s*\[[A-Z_.0-9]+\]\s*")
 QUERY: Final = re.compile(r";?\s*(?:\(?line \d+,? pos \d+\)?;?|\n).*", re.DOTALL)
-SUGGESTED: Final = re.compile(r"Did you mean one of the following\? \[([^\]]*)\]\.?")
+# Advice that is about queries and not about an expression.
+ASIDES: Final = re.compile(r" on search path \[[^\]]*\]| Please, refer to \S+ for a fix")
 
 
 def expression_faults(spark: SparkSession, folder: Folder, pipeline: Pipeline) -> Iterator[Fault]:
@@ -40,20 +41,20 @@ def expression_faults(spark: SparkSession, folder: Folder, pipeline: Pipeline) -
         records = _by_function(folder, pipeline, pipeline.derived, records, faults)
     else:
         for name, sql in pipeline.derived.items():
-            fault = _fault_of(records, sql, f"derived[{name!r}]", types.get(name, "string"))
+            fault = _fault_of(records, sql, f'derived["{name}"]', types.get(name, "string"))
             faults += [fault] if fault else []
             # The next ones may use it even if its own SQL is wrong.
             records = records.withColumn(name, F.lit(None).cast(types.get(name, "string")))
     for place, sql in conditions(pipeline):
         fault = _fault_of(records, sql, place, None)
         faults += [fault] if fault else []
-    for number, topic in enumerate(pipeline.topics):
-        fault = _fault_of(records, topic.key, f"topics[{number}].key", "string")
+    for topic in pipeline.topics:
+        fault = _fault_of(records, topic.key, f'topics["{topic.name}"].key', "string")
         faults += [fault] if fault else []
     for table in pipeline.tables:
         for name, sql in table.derived.items():
             kind = table.declared.columns.get(name, "text")
-            place = f"tables, {table.place}.derived[{name!r}]"
+            place = f'tables["{table.place}"].derived["{name}"]'
             fault = _fault_of(records, sql, place, types.get(name, kind))
             faults += [fault] if fault else []
     yield from faults or _as_a_whole(spark, pipeline)
@@ -77,8 +78,9 @@ def said_plainly(error: PySparkException, columns: list[str]) -> str:
     text = QUERY.sub("", ERROR_NAME.sub("", str(error))).strip()
     if "cannot be resolved" in text and (named := re.search(r"with name `([^`]+)`", text)):
         return f"there is no column `{named[1]}`.{remedies.nearest(named[1], columns)}"
-    text = SUGGESTED.sub(r"Similar: \1.", text)
-    return f"Spark cannot read it: {text}"
+    if "GROUP BY" in text:
+        return "it adds up several records, but a record is judged by itself"
+    return f"Spark cannot read it: {ASIDES.sub('', text)}"
 
 
 def _by_function(

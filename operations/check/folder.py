@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,8 +125,7 @@ def _read_declaration(folder: Folder) -> None:
         folder.declaration = read_declaration(folder.path)
     except PipelineError as error:
         place = f"{folder.name}/{DECLARATION}"
-        # An exception of the user's own code may have several lines.
-        for line in re.split(rf"\n(?={re.escape(place)})", str(error)):
+        for line in str(error).splitlines():
             where, _, text = line.removeprefix(place).partition(": ")
             folder.faults.append(Fault(DECLARATION, where.removeprefix(", "), text))
 

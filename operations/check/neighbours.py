@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from cql.statements import created_keyspace, split_statements
 from operations.check.fault import CQL, DECLARATION, SQL, Fault
 from operations.check.folder import Folder
-from runtime.config.topic_names import dead_letter_topic
+from runtime.config.topic_names import DEAD_LETTER_SUFFIX, dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 
@@ -28,12 +28,19 @@ def neighbour_faults(
             for kind, name, _ in _of_folder(other, settings):
                 taken.setdefault((kind, name), other.name)
     for kind, name, file in dict.fromkeys(_of_folder(folder, settings)):
+        # Its name follows from the topic's.
+        if name.endswith(DEAD_LETTER_SUFFIX) and (kind, _letterless(name)) in taken:
+            continue
         if owner := taken.get((kind, name)):
             yield Fault(
                 file,
                 name,
                 f"the {kind} `{name}` belongs to the pipeline `{owner}`; take another name",
             )
+
+
+def _letterless(topic: str) -> str:
+    return topic.removesuffix(DEAD_LETTER_SUFFIX)
 
 
 def _of_folder(folder: Folder, settings: Settings) -> Iterator[Place]:

@@ -10,9 +10,9 @@ from typing import Final
 from cql.statements import split_statements
 from operations.check.fault import DECLARATION, SQL, Fault
 from operations.check.folder import Folder
-from runtime.brackets import parts_between_commas
+from runtime.brackets import inside_and_after, parts_between_commas
 from schemas.contract import COLUMN_NAME
-from sql.declared import COLUMN, COMMENT, KEY, TABLE, declared
+from sql.declared import COLUMN, COMMENT, KEY, TABLE
 
 ALLOWED: Final = re.compile(
     r"CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS\b|CREATE\s+INDEX\s+(?:CONCURRENTLY\s+)?IF\s+NOT\s+EXISTS\b"
@@ -20,9 +20,7 @@ ALLOWED: Final = re.compile(
     re.IGNORECASE,
 )
 CREATION: Final = re.compile(r"CREATE\s+(?:UNIQUE\s+)?(TABLE|INDEX)\s+(?!IF\b)(\S+)", re.IGNORECASE)
-BODY: Final = re.compile(
-    r"CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS\s+([\w.\"]+)\s*\((.*)\)", re.IGNORECASE | re.DOTALL
-)
+HEAD: Final = re.compile(r"CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS\s+([\w.\"]+)\s*\(", re.IGNORECASE)
 CONSTRAINT: Final = re.compile(
     r"(?:CONSTRAINT\s+\w+\s+)?(UNIQUE|CHECK|FOREIGN\s+KEY|EXCLUDE)\b", re.IGNORECASE
 )
@@ -60,7 +58,7 @@ def sql_faults(folder: Folder) -> Iterator[Fault]:
     for name, times in Counter(names).items():
         if times > 1:
             yield Fault(SQL, name, f"{times} statements create it; leave one of them")
-        if name == OWN or name in declared():
+        if name == OWN:
             yield Fault(SQL, name, "this table is the platform's own; take another name")
     if folder.declaration is None:
         return
@@ -73,11 +71,11 @@ def sql_faults(folder: Folder) -> Iterator[Fault]:
 
 
 def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
-    head = " ".join(statement.split()[:2]).upper()
+    head = " ".join(statement.split()[:2])
     if not ALLOWED.match(statement):
         if found := CREATION.match(statement):
             name = found[2].partition("(")[0]
-            if "UNIQUE" in head:
+            if "UNIQUE" in head.upper():
                 text = "a unique index refuses records that the contract accepts; leave UNIQUE out"
             else:
                 text = "add IF NOT EXISTS, as `make up` runs the file each time"
@@ -86,18 +84,22 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
             yield Fault(
                 SQL,
                 head,
-                "a statement of this kind is not allowed; only CREATE TABLE and CREATE INDEX, each"
-                " with IF NOT EXISTS, COMMENT ON and ENABLE ROW LEVEL SECURITY are",
+                "a statement of this kind is not allowed; leave it out, as only CREATE TABLE and"
+                " CREATE INDEX, each with IF NOT EXISTS, COMMENT ON and ENABLE ROW LEVEL SECURITY"
+                " are",
             )
         return
     if not re.match(r"CREATE\s+TABLE", statement, re.IGNORECASE):
         return
     if len(re.findall(r"\bCREATE\s+TABLE\b", statement, re.IGNORECASE)) > 1:
         yield Fault(SQL, head, "two statements without `;` between them; add it")
-    elif body := BODY.match(statement):
-        yield from _table(body[1], body[2], folder)
+        return
+    found = HEAD.match(statement)
+    content = inside_and_after(statement[found.end() :]) if found else None
+    if found and content:
+        yield from _table(found[1], content[0], folder)
     else:
-        yield Fault(SQL, head, "this CREATE TABLE cannot be read; check its brackets")
+        yield Fault(SQL, head, "this statement cannot be read; check its brackets")
 
 
 def _table(table: str, body: str, folder: Folder) -> Iterator[Fault]:
