@@ -83,7 +83,7 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
     if created > 1 or (created == 1 and kind != "TABLE"):
         yield Fault(CQL, _named(statement), "two statements without `;` between them; add it")
     elif kind == "TABLE":
-        yield from _table(statement)
+        yield from _table(statement, folder)
     elif kind == "KEYSPACE":
         yield from _keyspace(statement)
     else:
@@ -118,7 +118,7 @@ def _name(name: str, place: str) -> Iterator[Fault]:
         yield Fault(CQL, place, f"`{name}` is a reserved word of CQL; take another name")
 
 
-def _table(statement: str) -> Iterator[Fault]:
+def _table(statement: str, folder: Folder) -> Iterator[Fault]:
     found = TABLE.match(statement)
     content = inside_and_after(statement[found.end() :]) if found else None
     if not found or not content or not re.match(r"\s*(?:WITH\b|\Z)", content[1], re.IGNORECASE):
@@ -137,6 +137,7 @@ def _table(statement: str) -> Iterator[Fault]:
             columns.append(column)
             yield from _name(column[1].lower(), place)
         else:
+            folder.half_read.add(place)
             yield Fault(CQL, place, f"`{' '.join(part.split())}` cannot be read: {_why(part)}")
     keys += [column for column in columns if column[4]]
     names = [column[1].lower() for column in columns]

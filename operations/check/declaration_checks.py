@@ -235,7 +235,7 @@ def first_table_faults(folder: Folder) -> Iterator[Fault]:
     if declared is None or not declared.tables:
         return
     first = declared.tables[0].place
-    if first not in folder.cql:
+    if first not in folder.cql or first in folder.half_read:
         return
     known = known_types(folder)
     needed: dict[str, str] = {}

@@ -30,6 +30,7 @@ class Folder:
         sql_text: `tables.sql`, which need not exist.
         sql: The tables of it.
         faults: What cannot be read.
+        half_read: Tables of `tables.cql` that have more columns than could be read.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Folder:
     sql_text: str | None = None
     sql: Mapping[str, sql.PostgresShape] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    half_read: set[str] = field(default_factory=set)
 
     @property
     def fields(self) -> dict[str, FieldContract]:
