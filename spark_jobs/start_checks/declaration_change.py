@@ -82,6 +82,8 @@ def _of_field(name: str, before: Shape, after: Shape) -> Iterator[Change]:
         ("trim", "is trimmed on one side of the change only"),
         ("default", "has another default"),
     ):
+        if part == "normalise" and not (before["hashed"] and after["hashed"]):
+            continue
         if before[part] != after[part] and (before["column"] or after["column"]):
             yield Change("breaking", f"field `{name}` {text}; stored records have former values")
     yield from (_judged(f"field `{name}`", text, wider) for text, wider in _rules(before, after))
