@@ -100,7 +100,8 @@ def _document(name: str, path: Traversable, remedy: str) -> Any:
         )
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError(
-            f"Cannot read the {name} contract `{path}`: {error}. {remedy}"
+            f"Cannot read the {name} contract `{path}`: {error}. {remedy}",
+            [f"it cannot be read: {error}"],
         ) from error
 
 
@@ -146,7 +147,8 @@ def contract_from(
         raise ContractError(
             f"The {name} contract breaks {len({*faults})} rule(s):\n{lines}\n"
             f"Correct `{place or f'schemas/{name}.schema.json'}`;"
-            " schemas/contract.py explains the keywords."
+            " schemas/contract.py explains the keywords.",
+            sorted({*faults}),
         )
     return Contract(name, fields, tuple(objects))
 
