@@ -107,15 +107,10 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 
 def show(settings: Settings, options: argparse.Namespace) -> int:
     """A topic, table or collection."""
-    from operations.show import RowFilter, show
+    from operations.show import FILTERS, RowFilter, show
 
-    given = {
-        "assigned_team": options.team,
-        "created_hour": options.hour,
-        "client_id": options.client,
-        "nationality": options.nationality,
-    }
-    where = {column: value for column, value in given.items() if value}
+    given = {column: getattr(options, name) for name, column in FILTERS.items()}
+    where = {column: value for column, value in given.items() if value} | dict(options.where)
     # Shells may export the terminal's width as COLUMNS, so a number is not a name.
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]

@@ -124,6 +124,14 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
     parser.add_argument("--client", help="tickets of one client")
     parser.add_argument("--nationality", help="partition of profiles_by_nationality")
+    parser.add_argument(
+        "--where",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="rows with this value in a column; may be repeated",
+    )
     parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--columns", default="", help="names with commas, or `all`")
@@ -186,6 +194,13 @@ def _dead_letter_choice() -> argparse.ArgumentParser:
     parser.add_argument("--to-offset", metavar="N", help="last offset, inclusive")
     parser.add_argument("--state", help="waiting, redriven or parked")
     return parser
+
+
+def _condition(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not column or not equals:
+        raise argparse.ArgumentTypeError(f"expected COLUMN=VALUE, not `{text}`")
+    return column, value
 
 
 def _at_least_one(text: str) -> int:

@@ -22,19 +22,19 @@ BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
     """All rows of a set in one format.
 
-    Columns out: the set's columns and `batch_id` bigint.
+    Columns out: the set's columns and `_batch_id` bigint.
     Grain: one row of the set.
-    Nulls: `batch_id` of rows in compacted files.
+    Nulls: `_batch_id` of rows in compacted files.
     """
     system = output_files(settings)
     folder = set_folder(settings, file_set.name, form)
     schema = file_set.schema
     if not system.files(folder):
-        return spark.createDataFrame([], StructType([*schema]).add("batch_id", LongType()))
+        return spark.createDataFrame([], StructType([*schema]).add("_batch_id", LongType()))
     with_day = StructType([*schema]).add("day", StringType())
     rows = reader(spark.read, form, with_day if file_set.day else schema)
     name = F.regexp_extract(F.col("_metadata.file_name"), BATCH_IN_NAME, 1)
-    batch_id = F.when(name != "", name.cast("bigint")).alias("batch_id")
+    batch_id = F.when(name != "", name.cast("bigint")).alias("_batch_id")
     found = rows.load(system.url(folder)).select(*schema.names, batch_id)
     return with_lists(found, schema) if form == "csv" else found
 
