@@ -25,7 +25,7 @@ PARTS: Final[Mapping[str, type]] = {
 }
 # Attributes of parts: texts that must be there, texts that may be, tuples of texts, mappings.
 NAMES: Final = ("place", "name")
-TEXTS: Final = ("where", "day", "key", "by")
+TEXTS: Final = ("where", "day", "by")
 TUPLES: Final = ("columns",)
 MAPPINGS: Final = ("derived", "stand_ins")
 
@@ -62,9 +62,10 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
     for name in NAMES:
         if not isinstance(given.get(name, ""), str):
             yield f"{place}.{name}", "is not a text"
-    for name in TEXTS:
+    is_topic = isinstance(part, Topic)
+    for name in (*TEXTS, "key") if is_topic else TEXTS:
         yield from _text(f"{place}.{name}", given.get(name))
-    for name in TUPLES:
+    for name in TUPLES if is_topic else (*TUPLES, "key"):
         columns = given.get(name, ())
         if isinstance(columns, str):
             yield f"{place}.{name}", _no_tuple(columns, str)
