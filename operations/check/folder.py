@@ -105,7 +105,8 @@ def _absent(name: str) -> Fault:
     return Fault(
         name,
         "",
-        "there is no such file; `.venv/bin/millrace new NAME --from FILE` writes a folder with all of them",
+        "there is no such file; `.venv/bin/millrace new NAME --from FILE` writes a folder with all"
+        " of them",
     )
 
 

@@ -209,7 +209,8 @@ def _new_target(group: str, what: str) -> Change:
 def _rebuild(what: str) -> Change:
     return Change(
         "needs a rebuild",
-        f"{what}; its documents lack the stored records until `.venv/bin/millrace rebuild aggregates`",
+        f"{what}; its documents lack the stored records until"
+        " `.venv/bin/millrace rebuild aggregates`",
     )
 
 
