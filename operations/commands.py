@@ -52,6 +52,20 @@ def generate(settings: Settings, options: argparse.Namespace) -> int:
     return generate(settings, options.name, {name: getattr(options, name) for name in names})
 
 
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """All faults of users' pipelines, at once."""
+    from operations.check.check import check
+
+    return check(settings, options.pipeline)
+
+
+def try_records(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the records of a file, without any service."""
+    from operations.trial import try_records
+
+    return try_records(settings, options.pipeline, options.file, options.format)
+
+
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
     from operations.run import stream

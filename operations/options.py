@@ -69,6 +69,17 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--rate", type=_number(), default=0.0, help="records per second")
     _add_generate(add("generate", commands.generate, "send records made from a contract"))
     _add_new(add("new", commands.new, "write a pipeline's folder from a sample of its records"))
+    sub = add("check", commands.check, "all faults of your own pipelines; needs no service")
+    sub.add_argument("pipeline", nargs="?", help="only this one (default: all that are found)")
+    sub = add("try", commands.try_records, "judge the records of a file; needs no service")
+    sub.description = (
+        "Prints outcome, reasons and columns of each record as a job would judge it if it arrived"
+        " now, then totals. Digests are made with a key that is thrown away, personal data is"
+        " masked. Exit code 0 if all records were read, valid or not."
+    )
+    sub.add_argument("pipeline", help="its name")
+    sub.add_argument("file", help="JSON Lines, JSON array, CSV or Parquet; `-`: standard input")
+    sub.add_argument("--format", choices=("table", "json"), default="table")
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
