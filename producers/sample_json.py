@@ -41,7 +41,8 @@ def json_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
         yield from _values(chain([first[2]], _pages(stream)), name, base=1)
         return
     second = next(lines, None)
-    if second is None or _is_object(first[1]) or _is_object(second[1]):
+    is_open = first[1].startswith(b"{") and not _is_object(first[1])
+    if second is None or not is_open or _is_object(second[1]):
         known = [first, second] if second else [first]
         yield from ((f"line {number}", text) for number, text, _ in chain(known, lines))
         return
