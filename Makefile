@@ -13,7 +13,7 @@ export PYTHONUTF8 := 1
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
-VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
+VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
   FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
@@ -62,10 +62,10 @@ doctor: setup ## check machine, versions, services, topics, tables: ok or the fi
 	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
-show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT= COLUMNS=)
+show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS=)
 	@$(MILLRACE) show $${ARG_WHAT:+"$$ARG_WHAT"} $${ARG_TEAM:+--team "$$ARG_TEAM"} \
 	  $${ARG_HOUR:+--hour "$$ARG_HOUR"} $${ARG_CLIENT:+--client "$$ARG_CLIENT"} \
-	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} \
+	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} $${ARG_WHERE:+--where "$$ARG_WHERE"} \
 	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"} \
 	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"}
 verify: setup ## prove that nothing is lost or doubled

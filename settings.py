@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, create_model
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import runtime.config.types as kinds
 from runtime.config.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
 from runtime.config.conflicts import shared_ports, shared_topics, unreadable_authority
 from runtime.config.pipeline_folders import pipeline_folders
+from runtime.config.pipeline_settings import BuiltInPipelines, PipelinesPlace
 from runtime.config.reader import (
     ENV_FILE_VARIABLE,
     SECRETS_VARIABLE,
@@ -43,22 +43,7 @@ __all__ = [
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 
 
-class PipelinesPlace(BaseSettings):
-    """Which pipelines there are, which decides on other settings (`<NAME>_TOPIC`)."""
-
-    model_config = SettingsConfigDict(
-        env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    pipelines_path: kinds.PipelinesFolder = Field(
-        Path("pipelines"), description="folder of your own pipelines, each a folder of its name"
-    )
-    pipelines: kinds.PipelineNames = Field(
-        (), description="names of the enabled pipelines, with commas; all that exist when absent"
-    )
-
-
-class Settings(PipelinesPlace):
+class Settings(BuiltInPipelines):
     """All settings, with defaults for the embedded stack on one machine."""
 
     stack: Literal["embedded", "docker", "external"] = Field(
@@ -153,17 +138,6 @@ class Settings(PipelinesPlace):
         None, ge=1, description="cores of each executor; Spark's own default when absent"
     )
 
-    tickets_topic: kinds.TopicName = Field("client_tickets", description="topic of the tickets")
-    profiles_topic: kinds.TopicName = Field("users_profiles", description="topic of the profiles")
-    customers_topic: kinds.TopicName = Field(
-        "customers-raw", description="topic of the customers' rows"
-    )
-    customers_usa_topic: kinds.TopicName = Field(
-        "customers-usa", description="topic that receives the valid customers of the USA"
-    )
-    customers_alerts_topic: kinds.TopicName = Field(
-        "customers-alerts", description="topic that receives the incomplete customers"
-    )
     topic_partitions: int = Field(
         3, ge=1, le=1000, description="partitions of topics that Millrace makes"
     )
@@ -172,27 +146,6 @@ class Settings(PipelinesPlace):
         description="copies of each partition of topics that Millrace makes; above 1 two of them"
         " must confirm a message (`min.insync.replicas`)",
     )
-
-    tickets_count: int = Field(
-        100, ge=0, description="tickets that the producer sends; 0 = endless"
-    )
-    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
-    profiles_count: int = Field(
-        100, ge=0, description="profiles that the producer sends; 0 = endless"
-    )
-    profiles_per_request: int = Field(
-        500, ge=1, le=5000, description="profiles asked for in one request"
-    )
-    profiles_pause_seconds: float = Field(
-        1, ge=0, description="pause between two requests to the API"
-    )
-    profiles_source: Literal["auto", "api", "offline"] = Field(
-        "auto", description="`api`, `offline`, or `auto`: the API, else offline"
-    )
-    customers_source: kinds.FileOrObject | None = Field(
-        None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
-    )
-    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
     pii_hash_key: SecretStr | None = Field(
         None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -244,6 +246,8 @@ def _as_type(value: object, type_name: str, column: str) -> object:
         if type_name == TIMESTAMP:
             moment = datetime.fromisoformat(value)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if type_name in {"boolean", "double", "float", "decimal"}:
+            return json.loads(value, parse_float=float if type_name != "decimal" else Decimal)
         return int(value) if type_name in {"int", "bigint"} else value
     except ValueError:
         raise SinkRejected(

@@ -35,28 +35,32 @@ def count_rows(session: Session, keyspace: str, table: str) -> int:
         raise _unfinished("counting", keyspace, table, error) from error
 
 
-def ids_of_times_beyond(
-    session: Session, keyspace: str, table: str, id_column: str, most_ms: int
+def keys_of_times_beyond(
+    session: Session, keyspace: str, table: str, most_ms: int
 ) -> Iterator[str]:
-    """Ids of rows with a time more than `most_ms` milliseconds from 1970; reads every row.
+    """Primary keys of rows with a time more than `most_ms` milliseconds from 1970; reads all rows.
+
+    A key is its values, joined by `|`; its times are milliseconds.
 
     Raises:
         SinkRejected: there is no such table.
         SinkUnavailable: the cluster did not answer.
     """
     described = _table(session, keyspace, table)
-    key = ", ".join(column.name for column in described.partition_key)
+    partition = ", ".join(f'"{column.name}"' for column in described.partition_key)
+    key = [column.name for column in described.primary_key]
     times = [name for name, column in described.columns.items() if column.cql_type == TIMESTAMP]
-    numbers = ", ".join(f"toUnixTimestamp({name}) AS {name}" for name in times)
+    read = [f'"{name}"' for name in key if name not in times]
+    read += [f'toUnixTimestamp("{name}") AS "{name}"' for name in times]
     try:
         statement = session.prepare(
-            f"SELECT {id_column}, {numbers} FROM {keyspace}.{table}"  # noqa: S608 - as described
-            f" WHERE token({key}) >= ? AND token({key}) <= ?"
+            f"SELECT {', '.join(read)} FROM {keyspace}.{table}"  # noqa: S608 - as described
+            f" WHERE token({partition}) >= ? AND token({partition}) <= ?"
         )
         for bounds in token_slices(COUNT_SLICES):
             for row in session.execute(statement, bounds):
                 if any(abs(row[name] or 0) > most_ms for name in times):
-                    yield str(row[id_column])
+                    yield "|".join(str(row[name]) for name in key)
     except (NoHostAvailable, DriverException) as error:
         raise _unfinished("reading", keyspace, table, error) from error
 

@@ -37,6 +37,35 @@ def job(settings: Settings, options: argparse.Namespace) -> int:
     return run_with([pipeline_named(options.pipeline, settings)], options)
 
 
+def send(settings: Settings, options: argparse.Namespace) -> int:
+    """Records of a file to a pipeline's topic."""
+    from operations.feeding import send
+
+    return send(settings, options.name, options.file, options.rate)
+
+
+def generate(settings: Settings, options: argparse.Namespace) -> int:
+    """Records made from a contract to a pipeline's topic."""
+    from operations.feeding import generate
+
+    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate")
+    return generate(settings, options.name, {name: getattr(options, name) for name in names})
+
+
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """All faults of users' pipelines, at once."""
+    from operations.check.check import check
+
+    return check(settings, options.pipeline)
+
+
+def try_records(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the records of a file, without any service."""
+    from operations.trial import try_records
+
+    return try_records(settings, options.pipeline, options.file, options.format)
+
+
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
     from operations.run import stream
@@ -115,15 +144,10 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 
 def show(settings: Settings, options: argparse.Namespace) -> int:
     """A topic, table or collection."""
-    from operations.show import RowFilter, show
+    from operations.show import FILTERS, RowFilter, show
 
-    given = {
-        "assigned_team": options.team,
-        "created_hour": options.hour,
-        "client_id": options.client,
-        "nationality": options.nationality,
-    }
-    where = {column: value for column, value in given.items() if value}
+    given = {column: getattr(options, name) for name, column in FILTERS.items()}
+    where = {column: value for column, value in given.items() if value} | dict(options.where)
     # Shells may export the terminal's width as COLUMNS, so a number is not a name.
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]

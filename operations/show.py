@@ -5,6 +5,7 @@ The sensitive fields of raw messages are masked; stores hold none in clear.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -49,12 +50,12 @@ from spark_jobs.targets import SqlTable, Table
 from sql.tables import select_rows as select_sql_rows
 
 DEAD_LETTERS = "dead-letters"
-# Columns that rows can be selected by -> the option for each.
-OPTIONS = {
-    "assigned_team": "TEAM=",
-    "created_hour": "HOUR=",
-    "client_id": "CLIENT=",
-    "nationality": "NATIONALITY=",
+# Options with a name of their own -> the column by which each selects; `WHERE=` takes any other.
+FILTERS = {
+    "team": "assigned_team",
+    "hour": "created_hour",
+    "client": "client_id",
+    "nationality": "nationality",
 }
 # An internal field of aggregates: the last applied batch.
 APPLIED = "applied"
@@ -75,9 +76,9 @@ class RowFilter:
         Raises:
             MillraceError: the place cannot be filtered by a given column.
         """
-        useless = [OPTIONS[column] for column in self.where if column not in columns]
+        useless = [option_for(column) for column in self.where if column not in columns]
         if useless:
-            useful = [OPTIONS[column] for column in columns if column in OPTIONS]
+            useful = named_options(columns) or [option_for(each) for each in [*columns][:1]]
             applying = ", ".join(["LIMIT=", "FORMAT=", *useful])
             raise MillraceError(
                 f"{', '.join(useless)} does not apply to `{place}`. Leave it out;"
@@ -126,7 +127,7 @@ def show(
 
 
 def _asked_for(wanted: RowFilter) -> str:
-    chosen = ", ".join(f"{OPTIONS[column]}{value}" for column, value in wanted.where.items())
+    chosen = ", ".join(f"{option_for(column)}{value}" for column, value in wanted.where.items())
     return f" for {chosen}" if chosen else ""
 
 
@@ -225,8 +226,9 @@ def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) ->
 
 def _rows_of(table: Table) -> Place:
     name, shape = table.place, table.declared
-    by_key = {column for column, kind, _ in shape.key if kind == "partition_key"}
-    columns = [c for c in OPTIONS if c in by_key or f"{table.name}_{c}" in shape.indexes]
+    by_key = [column for column, kind, _ in shape.key if kind == "partition_key"]
+    indexed = [c for c in shape.columns if f"{table.name}_{c}" in shape.indexes]
+    columns = [*by_key, *indexed]
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(name, columns)
@@ -240,7 +242,7 @@ def _rows_of(table: Table) -> Place:
 
 
 def _rows_of_sql(table: SqlTable) -> Place:
-    columns = [name for name in OPTIONS if name in table.declared.columns]
+    columns = [*table.declared.columns]
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(f"postgres.{table.name}", columns)
@@ -284,7 +286,7 @@ def _rows_by_spark(sink: Sink) -> dict[str, Place]:
 
 
 def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None) -> Place:
-    columns = [d.field for d in aggregate.dimensions if d.field in OPTIONS] if aggregate else []
+    columns = [d.field for d in aggregate.dimensions] if aggregate else []
     hidden = {APPLIED, *(aggregate.sketches.values() if aggregate else ())}
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
@@ -292,13 +294,22 @@ def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None
         with connect_mongodb(settings) as client:
             check_mongodb(client, settings)
             database = confirmed_database(client, settings)
-            cursor = database[collection].find(dict(wanted.where)).sort("_id", 1)
+            where = {name: {"$in": _as_stored(text)} for name, text in wanted.where.items()}
+            cursor = database[collection].find(where).sort("_id", 1)
             return [
                 {name: value for name, value in document.items() if name not in hidden}
                 for document in cursor.limit(wanted.limit)
             ]
 
     return Place(f"{what} in MongoDB{_by(columns)}", records)
+
+
+def _as_stored(text: str) -> list[Any]:
+    """The values that a text may stand for in a document: itself, a number, a boolean."""
+    try:
+        return [text, json.loads(text)]
+    except ValueError:
+        return [text]
 
 
 def _tables(pipeline: Pipeline) -> dict[str, Place]:
@@ -327,9 +338,21 @@ SHOWN: Mapping[type[Sink], Callable[[Pipeline], dict[str, Place]]] = {
 }
 
 
+def option_for(column: str) -> str:
+    """The option that selects rows by a column."""
+    named = (f"{option.upper()}=" for option, each in FILTERS.items() if each == column)
+    return next(named, f"WHERE={column}=")
+
+
+def named_options(columns: Collection[str]) -> list[str]:
+    """The options with a name of their own that select by columns."""
+    return [f"{option.upper()}=" for option, column in FILTERS.items() if column in columns]
+
+
 def _by(columns: Collection[str]) -> str:
     """The options that filter a place's records."""
-    return f"; {' '.join(OPTIONS[column] for column in columns)}" if columns else ""
+    named = named_options(columns)
+    return f"; {' '.join(named)}" if named else ""
 
 
 def _time(header: str | None) -> datetime | str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import reduce
 from typing import Any, Final
 
 import datasketches
@@ -28,6 +29,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # As many digits as BSON's decimals have; a sum that needs more is refused, never rounded.
 EXACT: Final = Context(prec=34, traps=[Inexact, InvalidOperation])
 ROUNDED: Final = Context(prec=34)
+# More digits than all sums of a batch together have.
+UNLIMITED: Final = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 
 @dataclass(frozen=True)
@@ -75,34 +78,40 @@ class BatchSummary:
 
 
 def roll_up(rows: Iterable[Row], aggregates: Sequence[Aggregate]) -> BatchSummary:
-    """Counts and changes from the rows of `summarise`, in the order of aggregate and `_id`.
+    """Counts and changes from the rows of `summarise` or `combine`.
 
-    Raises:
-        ArithmeticError: a sum needs more than 34 digits.
+    The changes are in the order of aggregate and `_id`.
     """
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     groupings = all_groupings(aggregates)
     fields = {d: f"dimension_{n}" for n, d in enumerate(all_dimensions(aggregates))}
     columns = {p: f"part_{n}" for n, p in enumerate(all_parts(aggregates))}
-    found: dict[tuple[int, str], Change] = {}
+    groups: defaultdict[tuple[int, tuple[Any, ...]], list[Row]] = defaultdict(list)
     for row in rows:
         if not row["grouping"]:
             records = int(row[columns[Part("count")]])
             outcomes[row["outcome"]] += records
             reasons.update(dict.fromkeys(row["reasons"], records))
-            continue
-        grouping = groupings[row["grouping"] - 1]
-        labels = {d.field: UNKNOWN if (v := row[fields[d]]) is None else v for d in grouping}
-        name = document_id([*labels.values()])
-        for number, aggregate in enumerate(aggregates):
-            if aggregate.dimensions != grouping or not row[columns[aggregate.rows]]:
+            if row["grouping"] == 0 or row["outcome"] not in STORED:
                 continue
-            values = {f: _value(p, row[columns[p]]) for f, p in aggregate.parts.items()}
-            # An absent value and the text that stands for it share a document.
-            if before := found.get((number, name)):
-                values = merged(aggregate, before.values, values)
-            found[number, name] = Change(aggregate.name, name, labels, values, aggregate)
+        for n, grouping in enumerate(groupings):
+            if row["grouping"] in {None, n + 1}:
+                # An absent value and the text that stands for it share a document.
+                key = tuple(UNKNOWN if (v := row[fields[d]]) is None else v for d in grouping)
+                groups[n, key].append(row)
+    found: dict[tuple[int, str], Change] = {}
+    for (n, values), members in groups.items():
+        labels = {d.field: v for d, v in zip(groupings[n], values, strict=True)}
+        name = document_id(values)
+        for number, aggregate in enumerate(aggregates):
+            counted = columns[aggregate.rows]
+            if aggregate.dimensions == groupings[n] and any(row[counted] for row in members):
+                parts = {
+                    f: _together(p, [row[columns[p]] for row in members])
+                    for f, p in aggregate.parts.items()
+                }
+                found[number, name] = Change(aggregate.name, name, labels, parts, aggregate)
     return BatchSummary(outcomes, reasons, [found[key] for key in sorted(found)])
 
 
@@ -118,10 +127,23 @@ def document_id(values: Sequence[Any]) -> str:
     return "|".join(texts) if texts else WHOLE
 
 
-def _value(part: Part, value: Any) -> Any:
-    if value is None:
-        return 0 if part.kind in {"count", "sum"} else None
-    if part.kind == "sketch":
+def _together(part: Part, collected: Iterable[Any]) -> Any:
+    """One value from those of several rows."""
+    values = [_value(v) for v in collected if v is not None]
+    match part.kind:
+        case "min" | "max":
+            return (min if part.kind == "min" else max)(values, default=None)
+        case "sketch":
+            return values[0] if len(values) == 1 else merge_sketches(values)
+    return _value(reduce(UNLIMITED.add, values)) if _has_decimal(values) else sum(values)
+
+
+def _has_decimal(values: Iterable[Any]) -> bool:
+    return any(isinstance(value, Decimal) for value in values)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bytearray):
         return bytes(value)
     if hasattr(value, "micros"):
         return EPOCH + timedelta(microseconds=value.micros)

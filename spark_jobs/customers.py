@@ -22,7 +22,8 @@ from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.pseudonymise import Digests
 
-ALERT_COLUMNS = (*FIELDS, "reasons", "kafka_topic", *PLACE)
+ALERT_KEY = ("kafka_topic", *PLACE)
+ALERT_COLUMNS = (*FIELDS, "reasons", *ALERT_KEY)
 # An alert may lack the id.
 KEY = "coalesce(customer_id, '')"
 
@@ -36,12 +37,12 @@ CUSTOMERS = Pipeline(
     contract=load_contract("customer"),
     id_columns=("customer_id",),
     # A generated file has faults of every kind.
-    made_by=Input("producers.customers", usual_count=500, makes_faults=False, ends=True),
+    made_by=Input("producers.customers", (), 500, False, True, "customers_source"),
     classify_by=_classify,
     sql_tables=(SqlTable("customers_usa", VALID), SqlTable("customers_alerts", ALERT)),
     file_sets=(
         FileSet("customers_usa", outcome=VALID),
-        FileSet("customers_alerts", columns=ALERT_COLUMNS, outcome=ALERT),
+        FileSet("customers_alerts", columns=ALERT_COLUMNS, outcome=ALERT, key=ALERT_KEY),
     ),
     topics=(
         Topic("customers-usa", FIELDS, VALID, key=KEY),

@@ -22,6 +22,7 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from keys import load_pii_hash_key
 from schemas.contract import Contract
@@ -29,7 +30,7 @@ from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Row, roll_up
 from spark_jobs.columns import column_types, schema_of, usual_columns
-from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic
+from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic, key_sql
 from spark_jobs.transforms.declared import Rules, classify_declared
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.pseudonymise import Digests
@@ -51,6 +52,7 @@ class Input:
         usual_count: Records that `make run` sends.
         makes_faults: Whether it takes `--invalid-ratio` and `--duplicate-ratio`.
         ends: Whether it ends by itself, with its file.
+        file_setting: The setting that names its file; None for none.
     """
 
     module: str
@@ -58,6 +60,7 @@ class Input:
     usual_count: int = 1000
     makes_faults: bool = True
     ends: bool = False
+    file_setting: str | None = None
 
     def faults(self, invalid_ratio: float, duplicate_ratio: float) -> list[str]:
         """Options for this share of faults and duplicates."""
@@ -116,15 +119,19 @@ class Pipeline:
         """Fill in the columns and types of file sets and topics, once the contract is known."""
         if not self.contract.fields:
             return
-        usual = usual_columns(self.contract, self.tables)
-        sets = [
-            replace(each, schema=schema_of(each.columns or usual, self.column_types))
-            for each in self.file_sets
-        ]
-        topics = [replace(each, columns=each.columns or usual) for each in self.topics]
         if not self.id_columns:
             ids = tuple(f.column for f in self.contract.id_fields if f.column)
             object.__setattr__(self, "id_columns", ids)
+        usual = usual_columns(self.contract, self.tables)
+        sets = [
+            replace(
+                each,
+                schema=schema_of(each.columns or usual, self.column_types),
+                key=each.key or self.id_columns,
+            )
+            for each in self.file_sets
+        ]
+        topics = [replace(each, columns=each.columns or usual) for each in self.topics]
         object.__setattr__(self, "file_sets", tuple(sets))
         object.__setattr__(self, "topics", tuple(topics))
 
@@ -137,6 +144,15 @@ class Pipeline:
     def collections(self) -> tuple[str, ...]:
         """The collections of its aggregates."""
         return tuple(aggregate.name for aggregate in self.aggregates)
+
+    def with_derived(self, rows: DataFrame, missing: Mapping[str, DataType]) -> DataFrame:
+        """Stored rows with those of the missing columns that are derived, in these types."""
+        added = self.derived(rows) if callable(self.derived) else rows
+        own = {} if callable(self.derived) else self.derived
+        sql = {**own, **{column: text for t in self.tables for column, text in t.derived.items()}}
+        added = added.withColumns({n: F.expr(sql[n]) for n in missing if n in sql})
+        found = {n: F.col(n).cast(kind) for n, kind in missing.items() if n in added.columns}
+        return added.select(*rows.columns, *(value.alias(n) for n, value in found.items()))
 
     @property
     def stand_ins(self) -> dict[str, str]:
@@ -156,8 +172,7 @@ class Pipeline:
     @property
     def id_sql(self) -> str:
         """SQL that gives a stored record's id, as one value."""
-        texts = [f"cast({name} AS string)" for name in self.id_columns]
-        return self.id_columns[0] if len(texts) == 1 else f"concat_ws('|', {', '.join(texts)})"
+        return key_sql(self.id_columns)
 
     @property
     def hashes(self) -> bool:
@@ -203,8 +218,9 @@ class Pipeline:
         key = load_pii_hash_key(settings)
         return Digests.sha256() if key is None else Digests.hmac_sha256(key)
 
-    def outcome_of_stored(self) -> Column:
-        """The outcome of a stored row, from its columns: `valid` or `alert`."""
+    @property
+    def stored_outcome(self) -> Column:
+        """The outcome of a row in its tables, from its columns: `valid` or `alert`."""
         if self.alert is None:
             return F.lit(VALID)
         return F.when(F.expr(self.alert), F.lit(ALERT)).otherwise(F.lit(VALID))
@@ -219,7 +235,7 @@ class Pipeline:
         return summarise(classified, self.aggregates)
 
     def roll_up(self, rows: Iterable[Row]) -> BatchSummary:
-        """Counts and changes from the rows of `summarise`."""
+        """Counts and changes from its rows."""
         return roll_up(rows, self.aggregates)
 
     def feeding(self, sinks: tuple[str, ...]) -> Pipeline:

@@ -7,7 +7,7 @@ columns, by default those of the first table without the lineage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -46,6 +46,22 @@ class Takes:
         if self.outcome:
             records = records.filter(F.col("outcome") == self.outcome)
         return records.filter(self.where) if self.where else records
+
+
+EVERYTHING: Final = Takes()
+
+
+def key_sql(columns: Sequence[str]) -> str:
+    r"""SQL that gives a row's id: the column, or several joined by `|`.
+
+    In the texts of several, `\` and `|` are escaped, so that no two keys are the same.
+    """
+    if len(columns) == 1:
+        return f"`{columns[0]}`"
+    texts = (
+        rf"replace(replace(CAST(`{name}` AS STRING), '\\', '\\\\'), '|', '\\|')" for name in columns
+    )
+    return f"concat_ws('|', {', '.join(texts)})"
 
 
 @dataclass(frozen=True)
@@ -139,12 +155,14 @@ class FileSet:
 
     Attributes:
         name: Its folder under `OUTPUT_PATH`.
-        day: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
+        day: The timestamp or date whose UTC day names the folder `day=YYYY-MM-DD`, `day=unknown`
+            if it is null; None for no day.
         columns: Its columns.
         outcome: Only records with this outcome; None: all.
         where: Only records that meet this SQL condition; None: all.
         schema: Types of the columns as readers see them, without the day; by default as the
             contract and the tables say.
+        key: The columns that identify a row; by default those of the record's id.
     """
 
     name: str
@@ -153,6 +171,7 @@ class FileSet:
     outcome: Outcome | None = None
     where: str | None = None
     schema: StructType = field(default_factory=StructType, compare=False)
+    key: tuple[str, ...] = ()
 
     @property
     def takes(self) -> Takes:
@@ -205,6 +224,3 @@ class Snapshot:
     aggregate: Aggregate
     columns: tuple[str, ...]
     by: str | None = None
-
-
-EVERYTHING: Final = Takes()

@@ -41,6 +41,7 @@ from spark_jobs.sources.kafka import read_messages, stream_messages
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.start_checks.fingerprint import EPOCH, fingerprint
 from spark_jobs.state.ledger import Confirmations, Document, Ledger
+from spark_jobs.summaries import Summaries
 from spark_jobs.transforms.outcomes import STORED
 
 POLL_SECONDS = 0.02
@@ -141,7 +142,7 @@ class Warm:
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
             if sink.collections:  # writes what the rows add up to
-                summary = summarised(counted, records)
+                summary = self._summarised(counted, records)
             sink.write_batch(Batch(records, summary, f"bench{self._number}"), self._number)
             return self.topics.records(pipeline) / (time.monotonic() - started)
 
@@ -162,8 +163,12 @@ class Warm:
         if pipeline.name not in self._cached:
             self.forget()
             records = self._classified(pipeline).filter(F.col("outcome").isin(*STORED)).persist()
-            self._cached[pipeline.name] = (records, summarised(pipeline, records))
+            self._cached[pipeline.name] = (records, self._summarised(pipeline, records))
         return self._cached[pipeline.name]
+
+    def _summarised(self, pipeline: Pipeline, records: DataFrame) -> BatchSummary:
+        """What rows add up to, as a job finds it."""
+        return Summaries(pipeline.aggregates).of(records, self.topics.records(pipeline))
 
     @contextmanager
     def _fresh(
@@ -220,11 +225,6 @@ def baseline_module() -> Any:
     if str(PROJECT_ROOT) not in sys.path:
         sys.path.append(str(PROJECT_ROOT))
     return import_module("tests.benchmarks.baseline")
-
-
-def summarised(pipeline: Pipeline, records: DataFrame) -> BatchSummary:
-    """What rows add up to."""
-    return pipeline.roll_up(row.asDict() for row in pipeline.summarise(records).collect())
 
 
 def fresh_settings(

@@ -22,7 +22,12 @@ from operations.doctor.machine_checks import (
     look_at_ports,
     look_at_state,
 )
-from operations.doctor.place_checks import look_at_master, look_at_output, look_at_source
+from operations.doctor.place_checks import (
+    look_at_master,
+    look_at_output,
+    look_at_source,
+    source_files,
+)
 from operations.doctor.store_checks import (
     look_at_cassandra,
     look_at_mongodb,
@@ -83,7 +88,7 @@ def checks_for(settings: Settings) -> list[Check]:
         look_at_ports: settings.stack == "embedded",
         look_at_docker: settings.stack == "docker",
         look_at_master: settings.spark_master.startswith(("spark://", "yarn")),
-        look_at_source: bool(settings.customers_source),
+        look_at_source: bool(source_files(settings)),
     } | {look: kind in enabled for kind, look in LOOKS.items()}
     others = [
         Check((kind.name,), partial(look_at_sink, kind)) for kind in enabled if kind not in CHECKED

@@ -150,7 +150,7 @@ def document(name: str, fields: Sequence[NamedField], origin: str) -> dict[str, 
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": name,
-        "description": f"Written by `millrace new` from {origin}. Each $comment says why a field is"
+        "description": f"Written from the sample {origin}. Each $comment says why a field is"
         " as it is: correct what the sample could not show.",
     }
     return head | _tidy(root)

@@ -31,7 +31,7 @@ from spark_jobs.state.ledger import Counts, Document, Entry, Ledger, forget_conf
 from spark_jobs.state.offset_ranges import width
 from spark_jobs.targets import PLACE
 from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
-from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED, VALID
+from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 
 RANGE_COLUMNS = "batch_id bigint, partition int, first_offset bigint, until bigint"
 
@@ -90,7 +90,7 @@ class _Replay:
     def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Write the rows of all batches at once, to a sink that does not remember batches."""
         places = (
-            chosen.filter(F.col("outcome") == VALID)
+            chosen.filter(F.col("outcome").isin(*STORED))
             .drop("batch_id")
             .transform(with_batch_ids, self.ranges(self.plan.replayed))
             .select(*PLACE)

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pymongo.database import Database
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from errors import JobError
 from operations.repair.batches import one_query
@@ -38,7 +37,7 @@ from spark_jobs.sinks.mongodb import (
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger, forget_confirmations
-from spark_jobs.transforms.outcomes import VALID, no_reasons
+from spark_jobs.transforms.outcomes import no_reasons
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def rebuild(
         records = (
             table.read(own)
             .filter(is_within({p: (0, end) for p, end in read_until(entries).items()}))
-            .transform(as_classified)
+            .withColumns({"outcome": pipeline.stored_outcome, "reasons": no_reasons()})
         )
         rows = pipeline.summarise(records).collect()
     summary = pipeline.roll_up(row.asDict() for row in rows)
@@ -137,23 +136,13 @@ def rebuild(
         pipeline=pipeline.name,
         topic=pipeline.topic(settings),
         batch_id=last.batch_id,
-        records=summary.outcomes[VALID],
+        records=summary.stored,
         expected=sum(entry.counts.stored for entry in entries),
         documents={
             name: sum(change.collection == name for change in summary.changes)
             for name in pipeline.collections
         },
     )
-
-
-def as_classified(rows: DataFrame) -> DataFrame:
-    """Rows of a pipeline's first table, turned back into classified records.
-
-    Columns in: the table's.
-    Columns out: the same; `outcome` string, `reasons` array<string>.
-    Grain: one stored record.
-    """
-    return rows.select("*", F.lit(VALID).alias("outcome"), no_reasons().alias("reasons"))
 
 
 def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Sink:

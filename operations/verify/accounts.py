@@ -72,7 +72,6 @@ def take_accounts(
             return _Accountant(fed, database, batch_session(spark), part).account()
 
     # In parallel, as each alternates between planning and running tasks.
-    #
     with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
         return list(pool.map(account, parts))
 
@@ -155,7 +154,7 @@ class _Accountant:
         except (Py4JError, PySparkException) as error:
             if OVERFLOW not in str(error):
                 raise
-            self.faults += unreadable_rows(self.settings, self.pipeline, tables[0].key)
+            self.faults += unreadable_rows(self.settings, self.pipeline)
             if not self.faults:
                 raise
             return None
@@ -226,8 +225,7 @@ class _Accountant:
     def _records(self, contents: Contents | None) -> DataFrame | None:
         """The stored records of confirmed batches, if anything must be compared with them."""
         if contents is not None:
-            rows = contents.tables[contents.source]
-            return rows.filter("is_confirmed").drop("is_confirmed") if self.copies else None
+            return contents.records if self.copies else None
         if not self.copies and not self.snapshot.settled:
             return None
         return expected_records(

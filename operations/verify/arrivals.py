@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -23,6 +24,9 @@ from spark_jobs.sources.kafka import read_messages
 from spark_jobs.start_checks.fingerprint import fingerprint
 from spark_jobs.state.ledger import Counts
 from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.transforms import outcomes
+
+STORED: Final = "stored"
 
 
 def readable_ranges(snapshot: LedgerSnapshot, offsets: Ranges) -> dict[int, tuple[int, int]]:
@@ -80,8 +84,8 @@ class Arrivals:
         try:
             faults = self._numbers(arrivals) if has_all(self.snapshot, ranges) else []
             if contents is not None:
-                valid = arrivals.filter(F.col("outcome") == "valid")
-                faults += self._ids(valid, contents, ranges)
+                ids = arrivals.filter(F.col("outcome") == STORED)
+                faults += self._ids(ids, contents, ranges)
         finally:
             arrivals.unpersist()
         if faults and (other := self._other_code()):
@@ -107,14 +111,14 @@ class Arrivals:
     def _ids(self, arrivals: DataFrame, contents: Contents, ranges: Ranges) -> list[str]:
         """The ids in which topic and tables differ."""
         source = contents.source
-        stored = reduce(DataFrame.union, (rows.select("id") for rows in contents.prints.values()))
+        stored = reduce(DataFrame.union, map(_ids, contents.prints.values()))
         lost = arrivals.join(stored, "id", "left_anti")
         aged_out = is_within({p: (0, low) for p, (low, _) in ranges.items()})
         unknown = (
             contents.prints[source]
-            .filter(F.col("is_confirmed") & ~aged_out)
+            .filter(F.col("_is_confirmed") & ~aged_out)
+            .transform(_ids)
             .join(arrivals, "id", "left_anti")
-            .select("id")
         )
         faults = named(
             f"Cassandra {source.split('.')[0]}",
@@ -154,22 +158,30 @@ class Arrivals:
         )
 
 
+def _ids(prints: DataFrame) -> DataFrame:
+    return prints.select(F.col("_id").alias("id"))
+
+
 def select_arrivals(classified: DataFrame) -> DataFrame:
-    """Count messages by outcome, valid ones by id, with the first and last time.
+    """Count messages by outcome, those that may be stored by id, with the first and last time.
 
     Columns in: `outcome`, `record_id`, `kafka_timestamp` of classified messages.
-    Columns out: `outcome` string, `id` string, `messages` bigint, `first_ms`, `last_ms` bigint
-        (Kafka's time, since 1970).
-    Grain: one id of valid messages; one outcome of others.
-    Nulls: `id`, unless the outcome is `valid`.
+    Columns out: `outcome` string (`rejected`, `filtered` or `stored`), `id` string, `messages`
+        bigint, `first_ms`, `last_ms` bigint (Kafka's time, since 1970).
+    Grain: one id of messages that may be stored; one outcome of others.
+    Nulls: `id`, unless the outcome is `stored`.
     """
-    sent = F.unix_millis("kafka_timestamp")
+    sent, is_stored = F.unix_millis("kafka_timestamp"), F.col("outcome").isin(*outcomes.STORED)
     return (
-        classified.withColumn("id", F.when(F.col("outcome") == "valid", F.col("record_id")))
+        classified.select(
+            F.when(is_stored, F.lit(STORED)).otherwise(F.col("outcome")).alias("outcome"),
+            F.when(is_stored, F.col("record_id")).alias("id"),
+            sent.alias("sent"),
+        )
         .groupBy("outcome", "id")
         .agg(
             F.count(F.lit(1)).alias("messages"),
-            F.min(sent).alias("first_ms"),
-            F.max(sent).alias("last_ms"),
+            F.min("sent").alias("first_ms"),
+            F.max("sent").alias("last_ms"),
         )
     )

@@ -1,8 +1,11 @@
 """What the tables of a pipeline hold: read on Spark, compared in blocks of Kafka offsets.
 
-Each row becomes a hash; for every thousand offsets, number and sum of the hashes must be the
-same in every table. Only the rows of blocks that differ are compared themselves and named by id.
-The driver collects a row per Kafka partition, the aggregates, and a bounded number of ids.
+Each other table is compared with the first one, in the columns that both have. Each row becomes a
+hash; for every thousand offsets, number and sum of the hashes must be the same. Only the rows of
+blocks that differ are compared themselves and named by id. The driver collects a row per Kafka
+partition, the aggregates, and a bounded number of ids.
+
+Columns that are not the tables' own begin with an underscore, as no column of a contract does.
 """
 
 from __future__ import annotations
@@ -29,9 +32,7 @@ from spark_jobs.sinks.base import StoredTable
 from spark_jobs.state.offset_ranges import Ranges
 
 BLOCK_OFFSETS: Final = 1000
-PARTS: Final = ("rows", "high", "low")
-# Columns of prints, whatever else they have.
-PRINTED: Final = ("id", "kafka_partition", "kafka_offset", "is_confirmed", "hash")
+COORDINATES: Final = ("kafka_partition", "kafka_offset")
 LOW_HALF: Final = 2**32 - 1
 
 
@@ -40,10 +41,10 @@ class Contents:
     """The tables of a pipeline, and how many rows of confirmed batches each holds.
 
     Attributes:
-        id_column: The column that identifies a record.
-        tables: Table -> its rows with the columns that all share, and `is_confirmed`.
-        prints: Table -> `id`, coordinates, `is_confirmed`, hash; the first table's also has the
-            columns that it is grouped by, and is cached.
+        key: SQL that gives a record's id.
+        tables: Table -> its rows and `_is_confirmed`; those of the first table with `outcome`.
+        prints: Table -> `_id`, coordinates, `_is_confirmed` and hashes; the first table's also has
+            the columns that the aggregates read, and is cached.
         rows: Table -> number of its rows.
         confirmed: Table -> number of its rows in confirmed batches.
         ends: Kafka partition -> the highest offset of any row.
@@ -51,7 +52,7 @@ class Contents:
     """
 
     pipeline: Pipeline
-    id_column: str
+    key: str
     tables: dict[str, DataFrame]
     prints: dict[str, DataFrame]
     rows: dict[str, int] = field(default_factory=dict)
@@ -64,6 +65,11 @@ class Contents:
         """The table that the aggregates are computed from."""
         return next(iter(self.tables))
 
+    @property
+    def records(self) -> DataFrame:
+        """The records of confirmed batches, with their `outcome`, as the first table has them."""
+        return self.tables[self.source].filter("_is_confirmed").drop("_is_confirmed")
+
     def expected_aggregates(self, *, confirmed_only: bool) -> ExpectedAggregates:
         """The GROUP BY over the rows of the first table."""
         rows = self._rows(confirmed_only=confirmed_only)
@@ -71,7 +77,7 @@ class Contents:
 
     def falls(self) -> ExpectedAggregates:
         """Collection -> `_id` -> total -> what negative values of unconfirmed rows add up to."""
-        unconfirmed = self.prints[self.source].filter("NOT is_confirmed")
+        unconfirmed = self.prints[self.source].filter("NOT _is_confirmed")
         sums = negative_sums(unconfirmed, self.pipeline.aggregates)
         return {
             collection: {
@@ -83,7 +89,7 @@ class Contents:
 
     def _rows(self, *, confirmed_only: bool) -> DataFrame:
         rows = self.prints[self.source]
-        return rows.filter("is_confirmed") if confirmed_only else rows
+        return rows.filter("_is_confirmed") if confirmed_only else rows
 
 
 @contextmanager
@@ -105,14 +111,19 @@ def read_contents(
             confirmed offsets belong to an unfinished batch and are not compared.
     """
     read = {table.place: table.read(spark) for table in stored}
-    tables = _with_shared_columns(read, pipeline, is_confirmed(until, offsets))
-    id_column, source = stored[0].key, next(iter(tables))
-    prints = {place: _prints(rows, id_column, []) for place, rows in tables.items()}
+    tables = _comparable(read, pipeline, is_confirmed(until, offsets))
+    key, source = stored[0].key, next(iter(tables))
+    shared = [_shared(tables[source], rows) for rows in tables.values()]
     read_by = columns_of(pipeline.aggregates, tables[source].columns)
-    prints[source] = _prints(tables[source], id_column, read_by).persist(KEPT)
+    prints = {
+        place: _prints(rows, key, {n: shared[n]}, [])
+        for n, (place, rows) in enumerate(tables.items())
+    }
+    hashed = dict(enumerate(shared[1:], start=1))
+    prints[source] = _prints(tables[source], key, hashed, read_by).persist(KEPT)
     blocks = _blocks(prints).persist(KEPT)
     try:
-        contents = Contents(pipeline, id_column, tables, prints)
+        contents = Contents(pipeline, key, tables, prints)
         _count(contents, blocks)
         _compare(contents, blocks)
         yield contents
@@ -121,30 +132,33 @@ def read_contents(
         prints[source].unpersist()
 
 
-def _with_shared_columns(
+def _comparable(
     read: Mapping[str, DataFrame], pipeline: Pipeline, is_confirmed: Column
 ) -> dict[str, DataFrame]:
-    """The tables with the same columns, and the same values where a key cannot be null."""
-    derived = {name: sql for t in pipeline.tables for name, sql in t.derived.items()}
-    stand_ins = pipeline.stand_ins
+    """The tables, with the same values where a key cannot be null.
+
+    The first table has each column that is derived for another one alone, so that it is compared.
+    """
+    source = next(iter(read))
     every = {name for rows in read.values() for name in rows.columns}
-    whole = {
-        place: rows.withColumns(
-            {name: F.expr(derived[name]) for name in every & {*derived} - {*rows.columns}}
-        )
-        for place, rows in read.items()
-    }
-    columns = sorted(set.intersection(*({*rows.columns} for rows in whole.values())))
-    values = [
-        F.coalesce(F.col(name), F.lit(stand_ins[name])).alias(name)
-        if name in stand_ins
-        else F.col(name)
-        for name in columns
-    ]
-    return {
-        place: rows.select(*values, is_confirmed.alias("is_confirmed"))
-        for place, rows in whole.items()
-    }
+    types = {field.name: field.dataType for rows in read.values() for field in rows.schema}
+    missing = {name: types[name] for name in every - {*read[source].columns}}
+    tables = {}
+    for place, rows in read.items():
+        whole = pipeline.with_derived(rows, missing) if place == source else rows
+        stand_ins = {
+            name: F.coalesce(F.col(name), F.lit(text))
+            for name, text in pipeline.stand_ins.items()
+            if name in rows.columns
+        }
+        tables[place] = whole.withColumns(stand_ins | {"_is_confirmed": is_confirmed})
+    tables[source] = tables[source].withColumns({"outcome": pipeline.stored_outcome})
+    return tables
+
+
+def _shared(source: DataFrame, rows: DataFrame) -> list[str]:
+    """The columns of records that both tables have."""
+    return sorted({*source.columns} & {*rows.columns} - {"outcome", "_is_confirmed"})
 
 
 def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
@@ -154,53 +168,61 @@ def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
     return F.coalesce(F.col("kafka_offset") < end, F.lit(True))
 
 
-def _prints(rows: DataFrame, id_column: str, others: list[str]) -> DataFrame:
-    columns = [name for name in rows.columns if name != "is_confirmed"]
+def _prints(
+    rows: DataFrame, key: str, hashed: Mapping[int, list[str]], others: list[str]
+) -> DataFrame:
+    """Id, coordinates and other columns, with the hash of some columns for each number."""
     # The hash skips nulls: without their positions, a value in the wrong column would not show.
-    hashed = F.xxhash64(*columns, *(F.isnull(name) for name in columns))
+    hashes = (
+        F.xxhash64(*columns, *(F.isnull(name) for name in columns)).alias(f"_hash_{number}")
+        for number, columns in hashed.items()
+    )
     return rows.select(
-        F.col(id_column).alias("id"),
-        "kafka_partition",
-        "kafka_offset",
-        "is_confirmed",
-        hashed.alias("hash"),
-        *(name for name in others if name not in PRINTED),
+        F.expr(key).cast("string").alias("_id"),
+        *COORDINATES,
+        "_is_confirmed",
+        *hashes,
+        *(name for name in others if name not in {*COORDINATES, "_is_confirmed"}),
     )
 
 
 def _blocks(prints: dict[str, DataFrame]) -> DataFrame:
     """Number of rows, sums of hashes and highest offset of each block, with columns per table.
 
+    `high_<n>` and `low_<n>` are of the nth table, `source_high_<n>` and `source_low_<n>` of the
+    same columns in the first one.
     Sums, not XOR: a row that occurs twice must not cancel out. The halves of each hash are summed
     apart, so that no sum overflows.
     """
-    table = F.col("table")
-    by_table = [
-        column
-        for number in range(len(prints))
-        for column in (
-            F.count_if(table == number).alias(f"rows_{number}"),
-            F.sum(F.when(table == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
-            F.sum(F.when(table == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
-                f"low_{number}"
+    table = F.col("_table")
+    numbers = range(1, len(prints))
+    rows = (F.count_if(table == n).alias(f"rows_{n}") for n in range(len(prints)))
+    sums = (
+        F.sum(F.when(table == of, half)).alias(f"{prefix}{name}_{n}")
+        for n in numbers
+        for of, prefix in ((0, "source_"), (n, ""))
+        for name, half in (
+            ("high", F.shiftright(f"_hash_{n}", 32)),
+            ("low", F.col(f"_hash_{n}").bitwiseAND(LOW_HALF)),
+        )
+    )
+    labelled = [
+        own.select(
+            F.lit(place).alias("_table"),
+            "_is_confirmed",
+            *COORDINATES,
+            _block().alias("_block"),
+            *(
+                F.col(name) if (name := f"_hash_{n}") in own.columns else F.lit(None).alias(name)
+                for n in numbers
             ),
         )
-    ]
-    labelled = [
-        rows.select(
-            F.lit(number).alias("table"),
-            "is_confirmed",
-            "kafka_partition",
-            "kafka_offset",
-            _block().alias("block"),
-            "hash",
-        )
-        for number, rows in enumerate(prints.values())
+        for place, own in enumerate(prints.values())
     ]
     return (
         reduce(DataFrame.union, labelled)
-        .groupBy("is_confirmed", "kafka_partition", "block")
-        .agg(*by_table, F.max("kafka_offset").alias("last_offset"))
+        .groupBy("_is_confirmed", "kafka_partition", "_block")
+        .agg(*rows, *sums, F.max("kafka_offset").alias("last_offset"))
     )
 
 
@@ -209,13 +231,13 @@ def _count(contents: Contents, blocks: DataFrame) -> None:
     sums = (F.sum(name).alias(name) for name in numbers)
     contents.rows = dict.fromkeys(numbers.values(), 0)
     contents.confirmed = dict(contents.rows)
-    by_partition = blocks.groupBy("is_confirmed", "kafka_partition").agg(
+    by_partition = blocks.groupBy("_is_confirmed", "kafka_partition").agg(
         *sums, F.max("last_offset").alias("last_offset")
     )
     for row in by_partition.collect():
         for name, place in numbers.items():
             contents.rows[place] += row[name]
-            contents.confirmed[place] += row[name] if row.is_confirmed else 0
+            contents.confirmed[place] += row[name] if row["_is_confirmed"] else 0
         if row.kafka_partition is not None and row.last_offset is not None:
             known = contents.ends.get(row.kafka_partition, -1)
             contents.ends[row.kafka_partition] = max(known, row.last_offset)
@@ -227,28 +249,35 @@ def _compare(contents: Contents, blocks: DataFrame) -> None:
     differs = {
         place: ~reduce(
             lambda left, right: left & right,
-            (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_{number}")) for part in PARTS),
+            (F.col(left).eqNullSafe(F.col(right)) for left, right in _sums(number)),
         )
         for number, place in enumerate(others, start=1)
     }
-    judged = blocks.filter("is_confirmed")
+    judged = blocks.filter("_is_confirmed")
     counts = [F.count_if(condition) for condition in differs.values()]
     found: Any = judged.agg(*counts).first() if counts else ()
     for number, place in zip(found, others, strict=True):
         if number:
-            pairs = judged.filter(differs[place]).select("kafka_partition", "block")
-            left, right = (_rows_of(contents.tables[name], pairs) for name in (source, place))
-            contents.faults += row_faults(
-                f"Cassandra {place}", source, left, right, contents.id_column
+            pairs = judged.filter(differs[place]).select("kafka_partition", "_block")
+            shared = _shared(contents.tables[source], contents.tables[place])
+            left, right = (
+                _rows_of(contents.tables[name], pairs).select(*shared) for name in (source, place)
             )
+            contents.faults += row_faults(f"Cassandra {place}", source, left, right, contents.key)
+
+
+def _sums(number: int) -> list[tuple[str, str]]:
+    """The columns that must be equal for the first table and another one."""
+    halves = [(f"source_{half}_{number}", f"{half}_{number}") for half in ("high", "low")]
+    return [("rows_0", f"rows_{number}"), *halves]
 
 
 def _rows_of(rows: DataFrame, blocks: DataFrame) -> DataFrame:
-    wanted = blocks.select(F.col("kafka_partition").alias("_partition"), F.col("block").alias("_b"))
+    wanted = blocks.select(F.col("kafka_partition").alias("_partition"), "_block")
     same = F.col("kafka_partition").eqNullSafe(F.col("_partition")) & _block().eqNullSafe(
-        F.col("_b")
+        F.col("_block")
     )
-    return rows.filter("is_confirmed").join(wanted, same, "left_semi").drop("is_confirmed")
+    return rows.filter("_is_confirmed").join(wanted, same, "left_semi")
 
 
 def _block() -> Column:

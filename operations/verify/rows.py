@@ -11,11 +11,9 @@ from operations.verify.differences import named
 from operations.verify.on_spark import KEPT
 
 
-def row_faults(
-    place: str, source: str, left: DataFrame, right: DataFrame, id_column: str
-) -> list[str]:
+def row_faults(place: str, source: str, left: DataFrame, right: DataFrame, key: str) -> list[str]:
     """Where the rows of a place (`right`) differ from those of `source` (`left`), as text."""
-    differing = differing_rows(left, right, id_column).persist(KEPT)
+    differing = differing_rows(left, right, key).persist(KEPT)
 
     def words(row: Any) -> str:
         if row.times is None:
@@ -32,8 +30,10 @@ def row_faults(
         differing.unpersist()
 
 
-def differing_rows(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
+def differing_rows(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
     """The rows in which two tables differ.
+
+    `key` is SQL that gives the id of a row.
 
     Columns in: the same in both; `left` has each id once.
     Columns out: `id`, `times` bigint (rows in `right`), `is_extra` boolean (none in `left`),
@@ -41,9 +41,9 @@ def differing_rows(left: DataFrame, right: DataFrame, id_column: str) -> DataFra
     Grain: one id that differs, by id.
     Nulls: `times` where `right` has no row.
     """
-    columns = [name for name in left.columns if name != id_column]
-    wanted = left.select(F.col(id_column).alias("id"), F.struct(*columns).alias("wanted"))
-    found = right.groupBy(F.col(id_column).alias("id")).agg(
+    columns, identity = left.columns, F.expr(key).cast("string").alias("id")
+    wanted = left.select(identity, F.struct(*columns).alias("wanted"))
+    found = right.groupBy(identity).agg(
         F.count(F.lit(1)).alias("times"), F.first(F.struct(*columns)).alias("found")
     )
     unlike = [

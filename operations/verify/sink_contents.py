@@ -66,8 +66,6 @@ class SinkReading:
         return self.snapshot.entries[-1].batch_id if self.snapshot.entries else -1
 
 
-# An alert has no id of its own, so its place on the topic serves as one.
-PLACE: Final = "record_id"
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
 
 
@@ -78,16 +76,13 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
             wanted = Wanted(table.takes)
             with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
                 rows = table.read(reading.spark)
-            id_column = PLACE if table.takes.outcome == ALERT else table.key
-            if id_column == PLACE:
-                rows = rows.withColumn(PLACE, F.concat_ws("/", *COORDINATES))
-            rows = rows.withColumn("is_confirmed", _is_confirmed(rows.columns, reading))
+            rows = rows.withColumn("_is_confirmed", _is_confirmed(rows.columns, reading))
             yield (
                 wanted,
                 StoredRows(
                     sink.store,
                     table.place,
-                    id_column,
+                    table.key,
                     rows,
                     wanted.records,
                     nul=table.nul,
@@ -99,8 +94,8 @@ def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
 
 def _is_confirmed(columns: list[str], reading: SinkReading) -> Column:
     """False for rows of an unfinished batch, if the columns show it."""
-    if "batch_id" in columns:
-        return F.coalesce(F.col("batch_id") <= reading.last_batch, F.lit(True))
+    if "_batch_id" in columns:
+        return F.coalesce(F.col("_batch_id") <= reading.last_batch, F.lit(True))
     if {*COORDINATES} <= {*columns}:
         return is_confirmed(reading.snapshot.read_until, reading.offsets)
     return F.lit(True)

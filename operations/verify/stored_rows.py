@@ -31,8 +31,8 @@ class StoredRows:
     Attributes:
         store: The store, for messages.
         place: The table or set of files.
-        id_column: The column that identifies a row.
-        rows: Its rows; the column `is_confirmed` is false for an unfinished batch.
+        key: SQL that gives a row's id.
+        rows: Its rows; the column `_is_confirmed` is false for an unfinished batch.
         wanted: The condition for stored records that belong there.
         unit: What a row is called.
         nul: The store's replacement for U+0000, if it cannot hold that.
@@ -42,7 +42,7 @@ class StoredRows:
 
     store: str
     place: str
-    id_column: str
+    key: str
     rows: DataFrame
     wanted: Column
     unit: str = "rows"
@@ -71,19 +71,18 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
     """
     if records is None:
         found: Any = stored.rows.agg(
-            F.count(F.lit(1)).alias("rows"), F.count_if("is_confirmed").alias("confirmed")
+            F.count(F.lit(1)).alias("rows"), F.count_if("_is_confirmed").alias("confirmed")
         ).first()
         return Compared(found.rows, found.confirmed, None, [])
-    columns = sorted({*stored.rows.columns} & {*records.columns} - {stored.id_column})
-    names = [stored.id_column, *columns]
+    names = sorted({*stored.rows.columns} & {*records.columns})
     given, shown = (
         _normal(rows.select(*names), nul, stored.stand_ins)
         for rows, nul in ((records, stored.nul), (stored.rows, NUL))
     )
     left = records.filter(stored.wanted).select(*given)
-    right = stored.rows.select(*shown, "is_confirmed")
-    judged = right.filter("is_confirmed").drop("is_confirmed")
-    buckets = _buckets(left, judged, stored.id_column).persist(KEPT)
+    right = stored.rows.select(*shown, "_is_confirmed")
+    judged = right.filter("_is_confirmed").drop("_is_confirmed")
+    buckets = _buckets(left, judged, stored.key).persist(KEPT)
     try:
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),
@@ -95,9 +94,9 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
             faults = row_faults(
                 f"{stored.store} {stored.place}",
                 source,
-                _of_buckets(left, buckets, stored.id_column),
-                _of_buckets(judged, buckets, stored.id_column),
-                stored.id_column,
+                _of_buckets(left, buckets, stored.key),
+                _of_buckets(judged, buckets, stored.key),
+                stored.key,
             )
     finally:
         buckets.unpersist()
@@ -116,14 +115,14 @@ def _normal(rows: DataFrame, nul: str, stand_ins: Mapping[str, str]) -> list[Col
     return found
 
 
-def _bucket(id_column: str) -> Column:
-    return F.pmod(F.xxhash64(id_column), F.lit(MOST_BUCKETS))
+def _bucket(key: str) -> Column:
+    return F.pmod(F.xxhash64(F.expr(key).cast("string")), F.lit(MOST_BUCKETS))
 
 
-def _buckets(left: DataFrame, right: DataFrame, id_column: str) -> DataFrame:
+def _buckets(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
     """Number of rows and sums of both halves of their hashes, for both sides, by bucket."""
     labelled = [
-        rows.select(F.lit(number).alias("side"), _bucket(id_column).alias("bucket"), _hash(rows))
+        rows.select(F.lit(number).alias("side"), _bucket(key).alias("bucket"), _hash(rows))
         for number, rows in enumerate((left, right))
     ]
     side = F.col("side")
@@ -151,6 +150,6 @@ def _differs() -> Column:
     return ~reduce(lambda left, right: left & right, same)
 
 
-def _of_buckets(rows: DataFrame, buckets: DataFrame, id_column: str) -> DataFrame:
+def _of_buckets(rows: DataFrame, buckets: DataFrame, key: str) -> DataFrame:
     wanted = buckets.filter(_differs()).select(F.col("bucket").alias("_bucket"))
-    return rows.join(wanted, _bucket(id_column) == F.col("_bucket"), "left_semi")
+    return rows.join(wanted, _bucket(key) == F.col("_bucket"), "left_semi")

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from cql.client import close, connect
-from cql.scan import ids_of_times_beyond
+from cql.scan import keys_of_times_beyond
 from operations.verify.differences import MOST_NAMED, shortened
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -15,8 +15,8 @@ from spark_jobs.pipeline import Pipeline
 MOST_MILLISECONDS: Final = (2**63 - 1) // 1000
 
 
-def unreadable_rows(settings: Settings, pipeline: Pipeline, id_column: str) -> list[str]:
-    """The rows of the pipeline's tables whose time is beyond Spark's range, as text.
+def unreadable_rows(settings: Settings, pipeline: Pipeline) -> list[str]:
+    """The rows of the pipeline's tables whose time is beyond Spark's range, by key, as text.
 
     Raises:
         SinkError: Cassandra did not answer.
@@ -26,9 +26,7 @@ def unreadable_rows(settings: Settings, pipeline: Pipeline, id_column: str) -> l
     try:
         for table in pipeline.tables:
             place = f"Cassandra {table.keyspace}.{table.name}"
-            found = ids_of_times_beyond(
-                session, table.keyspace, table.name, id_column, MOST_MILLISECONDS
-            )
+            found = keys_of_times_beyond(session, table.keyspace, table.name, MOST_MILLISECONDS)
             named = [
                 f"{place}: `{name}` has a time that Spark cannot read, so no table was compared:"
                 " delete the row or correct it"

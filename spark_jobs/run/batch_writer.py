@@ -33,6 +33,7 @@ from spark_jobs.state.clock import Moment, refuse_clock_ahead, refuse_dropped_ro
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.ledger import Confirmations, Counts, Document, Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges, overlap, width
+from spark_jobs.summaries import Summaries
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class BatchWriter:
         closed: Set by the caller: no further batch may begin.
         in_work: The batch that is being written, or was written last.
         error: Why the last batch failed.
+        summaries: Counts the batches.
     """
 
     pipeline: Pipeline
@@ -75,6 +77,10 @@ class BatchWriter:
     closed: bool = False
     in_work: int | None = None
     error: Exception | None = None
+    summaries: Summaries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.summaries = Summaries(self.pipeline.aggregates)
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; `foreachBatch` calls this.
@@ -107,8 +113,7 @@ class BatchWriter:
         kept = StorageLevel.MEMORY_AND_DISK_DESER
         classified = (batch.repartition(1) if few else batch).persist(kept)
         try:
-            rows = self.pipeline.summarise(classified).collect()
-            summary = self.pipeline.roll_up(row.asDict() for row in rows)
+            summary = self.summaries.of(classified, width(ranges))
             # Spark's state has its ids now; if the batch is in the ledger, all sinks have it.
             if self.confirmed is not None and batch_id <= self.confirmed:
                 logger.info("query=%s batch_id=%d confirmed before", self.pipeline.name, batch_id)

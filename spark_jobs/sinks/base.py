@@ -41,8 +41,8 @@ class StoredTable:
 
     Attributes:
         name: Its name in the pipeline's declaration.
-        key: The column that identifies a row, or SQL over several that do.
-        read: All its rows with the stored columns, under the records' names. By `batch_id`
+        key: SQL that gives a row's id, such as `"ticket_id"`.
+        read: All its rows with the stored columns, under the records' names. By `_batch_id`
             (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`, rows of an
             unfinished batch are left out; without these columns every row is compared.
         place: Its name in messages.

@@ -30,7 +30,7 @@ from spark_jobs.pipeline import SQL_FILE, Pipeline
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
-from spark_jobs.targets import SqlTable
+from spark_jobs.targets import SqlTable, key_sql
 from sql.client import Transaction, apply_tables, connect, login, transaction
 from sql.declared import TYPE_NAMES, declared
 from sql.tables import count_rows, faults, truncate
@@ -67,7 +67,6 @@ class PostgresSink(Sink):
     settings: Settings
     pipeline: str
     tables: tuple[SqlTable, ...]
-    id_sql: str
     # A user's file of tables; None for the platform's own.
     file: Path | None = None
     name = "postgres"
@@ -116,7 +115,7 @@ class PostgresSink(Sink):
         """Every table, read over JDBC."""
         for t in self.tables:
             read = partial(read_rows, settings=self.settings, table=t)
-            yield StoredTable(t.name, self.id_sql, read, t.name, REPLACEMENT, t.takes)
+            yield StoredTable(t.name, key_sql(t.key), read, t.name, REPLACEMENT, t.takes)
 
     def describe(self) -> str:
         """Where the rows are."""
@@ -132,7 +131,7 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     if not pipeline.sql_tables:
         return None
     file = pipeline.folder / SQL_FILE if pipeline.folder else None
-    return PostgresSink(settings, pipeline.name, pipeline.sql_tables, pipeline.id_sql, file)
+    return PostgresSink(settings, pipeline.name, pipeline.sql_tables, file)
 
 
 def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataFrame:

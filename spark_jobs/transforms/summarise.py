@@ -1,12 +1,17 @@
 """Classified records -> the few rows from which a batch's counts and aggregates are made.
 
-One pass over the batch, in one Spark job. Records are first grouped by all dimensions at once; the
-groups are then rolled up for each aggregate, so the driver collects a row per document.
+Two ways to the same sums, each one pass over the batch and one shuffle. `combine` groups records by
+all dimensions at once, which is fast where these have few combinations. `summarise` makes a row per
+document, however many combinations there are, so the driver never collects more than that.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -21,57 +26,114 @@ from spark_jobs.aggregates import (
     all_groupings,
     all_parts,
 )
-from spark_jobs.transforms.outcomes import REJECTED, VALID, no_reasons
+from spark_jobs.transforms.outcomes import REJECTED, STORED, no_reasons
 from spark_jobs.transforms.timestamps import utc_date
 
 SECONDS_PER_HOUR = 3600
 HOURS_PER_DAY = 24
+RECORDS = Part("count")
+# Columns of an entry for two texts.
+TEXTS = ("string_0", "string_1")
 # Dimensions of these types keep theirs in documents; all others become text.
 KEPT_TYPES = (T.StringType, T.BooleanType, T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 NUMBERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType, T.DecimalType, T.DoubleType)
+# Spark's sum of longer decimals may overflow. It is then replaced by one that no store holds.
+LONGEST_SUMMABLE = 28
+MOST_DIGITS = 38
 Types = Mapping[str, T.DataType]
 
 
 def summarise(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFrame:
-    """Count a batch by outcome and reasons, and its valid records by the aggregates' dimensions.
+    """Count a batch by outcome and reasons, and its stored records by the aggregates' dimensions.
 
     Columns in: `outcome`, `reasons`, and those that the aggregates name.
     Columns out: `grouping` int (0: by outcome and reasons; n: by the nth of `all_groupings`),
-        `outcome` string, `reasons` array<string> (only of dead letters), `dimension_<n>` (text,
-        integer or boolean) and `part_<n>` in the order of `all_dimensions` and `all_parts`.
+        `outcome` string, `reasons` array<string> (of dead letters), `dimension_<n>` (text, integer
+        or boolean) and `part_<n>` in the order of `all_dimensions` and `all_parts`.
         Instants are a struct of `micros` bigint since 1970, dates text, sums of 64-bit integers
         decimal.
     Grain: one combination of the grouping's values.
-    Nulls: dimensions of other groupings, and absent values; a part without values.
+    Nulls: `outcome` and `reasons` unless grouped by them; dimensions of other groupings, and absent
+        values; a part without values, or that no aggregate of the grouping has.
 
     Raises:
         ValueError: a measure does not suit the type of its column.
     """
     dimensions, parts = all_dimensions(aggregates), all_parts(aggregates)
     types = _types(classified, dimensions, parts)
-    reasons = F.when(F.col("outcome") == REJECTED, F.col("reasons")).otherwise(no_reasons())
     keys = [_key(d).alias(f"dimension_{n}") for n, d in enumerate(dimensions)]
-    numbers = [_computed(p, types).alias(f"part_{n}") for n, p in enumerate(parts)]
-    groups = classified.groupBy("outcome", reasons.alias("reasons"), *keys).agg(*numbers)
-    rolled_up = (
-        groups.select(
-            F.explode(F.array_compact(F.array(*_entries(aggregates)))).alias("entry"),
-            "outcome",
-            *(f"part_{n}" for n in range(len(parts))),
+    inputs = {n: _chosen(p, types).alias(f"input_{n}") for n, p in enumerate(parts) if p != RECORDS}
+    entries = _Entries(aggregates, types)
+    values = [
+        _computed(p, _of_groupings(p, aggregates, F.col(f"input_{n}")), types).alias(f"part_{n}")
+        for n, p in enumerate(parts)
+    ]
+    return (
+        classified.select("outcome", _reasons().alias("reasons"), *keys, *inputs.values())
+        .select(F.explode(entries.of_record()).alias("entry"), *(f"input_{n}" for n in inputs))
+        .groupBy("entry")
+        .agg(*values)
+        .select(
+            "entry.grouping",
+            *entries.outcome_and_reasons(),
+            *(
+                _shown(d, entries.value(d), types).alias(f"dimension_{n}")
+                for n, d in enumerate(dimensions)
+            ),
+            *(
+                _collected(p, F.col(f"part_{n}"), types).alias(f"part_{n}")
+                for n, p in enumerate(parts)
+            ),
         )
-        .groupBy("entry", "outcome")
-        .agg(*(_merged(p, f"part_{n}").alias(f"part_{n}") for n, p in enumerate(parts)))
     )
-    return rolled_up.select(
-        "entry.grouping",
-        "outcome",
-        "entry.reasons",
-        *(
-            _shown(d, F.col(f"entry.dimension_{n}"), types).alias(f"dimension_{n}")
-            for n, d in enumerate(dimensions)
-        ),
-        *(_collected(p, f"part_{n}", types).alias(f"part_{n}") for n, p in enumerate(parts)),
+
+
+def combine(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFrame:
+    """Count a batch by outcome, reasons and all dimensions at once.
+
+    Columns in, columns out, raises: as of `summarise`.
+    Grain: one combination of outcome, reasons and dimensions.
+    Nulls: `grouping`; absent values; a part without values.
+    """
+    dimensions, parts = all_dimensions(aggregates), all_parts(aggregates)
+    types = _types(classified, dimensions, parts)
+    names = {d: d.column if d.unit == "value" else f"_key_{n}" for n, d in enumerate(dimensions)}
+    keys = {"outcome": F.col("outcome"), "_reasons": _reasons().alias("_reasons")}
+    keys |= {name: _key(d).alias(name) for d, name in names.items()}
+    others = {name.lower() for name in classified.columns if name not in keys}
+    # What a condition says about a whole group is said once per group, not per record.
+    whole = {p: replace(p, where=None) for p in parts if p.where and not _words(p.where) & others}
+    computed = tuple(dict.fromkeys(whole.get(p, p) for p in parts))
+    columns = {p: f"_part_{n}" for n, p in enumerate(computed)}
+    sums = (_computed(p, _chosen(p, types), types).alias(name) for p, name in columns.items())
+
+    def part(each: Part) -> Column:
+        value = F.col(columns[whole.get(each, each)])
+        return F.when(F.expr(str(each.where)), value) if each in whole else value
+
+    return (
+        classified.groupBy(*keys.values())
+        .agg(*sums)
+        .select(
+            F.lit(None).cast("int").alias("grouping"),
+            "outcome",
+            F.col("_reasons").alias("reasons"),
+            *(
+                _shown(d, F.col(names[d]), types).alias(f"dimension_{n}")
+                for n, d in enumerate(dimensions)
+            ),
+            *(_collected(p, part(p), types).alias(f"part_{n}") for n, p in enumerate(parts)),
+        )
     )
+
+
+def _words(condition: str) -> set[str]:
+    """All that may be the name of a column."""
+    return {*re.findall(r"\w+", condition.lower())}
+
+
+def _reasons() -> Column:
+    return F.when(F.col("outcome") == REJECTED, F.col("reasons")).otherwise(no_reasons())
 
 
 def _types(classified: DataFrame, dimensions: Sequence[Dimension], parts: Sequence[Part]) -> Types:
@@ -88,34 +150,56 @@ def _key(dimension: Dimension) -> Column:
         return utc_date(column)
     if dimension.unit == "hour":
         seconds = F.unix_seconds(column)
-        return (seconds - F.pmod(seconds, F.lit(SECONDS_PER_HOUR))) / SECONDS_PER_HOUR
+        return F.floor(seconds / SECONDS_PER_HOUR)
     if dimension.unit == "band":
         return F.coalesce(*(F.when(column >= low, F.lit(name)) for name, low in dimension.bands))
     return column
 
 
+def _key_type(dimension: Dimension, types: Types) -> str:
+    of_unit = {"day": "date", "hour": "bigint", "band": "string"}
+    return of_unit.get(dimension.unit) or types[dimension.column].simpleString()
+
+
 def _shown(dimension: Dimension, key: Column, types: Types) -> Column:
     """A dimension's value as documents have it; computed once per group, not per record."""
     if dimension.unit == "hour":
-        hours = key.cast("bigint")
-        of_day = F.pmod(hours, F.lit(HOURS_PER_DAY))
-        date = F.date_from_unix_date(((hours - of_day) / HOURS_PER_DAY).cast("int"))
+        of_day = F.pmod(key, F.lit(HOURS_PER_DAY))
+        date = F.date_from_unix_date(((key - of_day) / HOURS_PER_DAY).cast("int"))
         return F.concat(date.cast("string"), F.lit("T"), F.lpad(of_day.cast("string"), 2, "0"))
     is_kept = dimension.unit == "value" and isinstance(types[dimension.column], KEPT_TYPES)
     return key if is_kept else key.cast("string")
 
 
-def _computed(part: Part, types: Types) -> Column:
+def _chosen(part: Part, types: Types) -> Column:
+    """A record's value; null if it does not count."""
     values = F.lit(1) if part.column is None else F.col(part.column)
     kind = None if part.column is None else types[part.column]
     if part.kind == "sum":
         values = _summable(part, kind)
     if part.kind == "sketch" and not isinstance(kind, (T.StringType, T.LongType, T.IntegerType)):
         values = values.cast("string")
-    chosen = values if part.where is None else F.when(F.expr(part.where), values)
+    return values if part.where is None else F.when(F.expr(part.where), values)
+
+
+def _of_groupings(part: Part, aggregates: Sequence[Aggregate], chosen: Column) -> Column:
+    """The value for groupings with an aggregate that has the part; null for all others."""
+    if part == RECORDS:
+        return F.lit(1)
+    groupings = all_groupings(aggregates)
+    users = [a for a in aggregates if part in {a.rows, *a.parts.values()}]
+    numbers = {groupings.index(a.dimensions) + 1 for a in users}
+    return F.when(F.col("entry.grouping").isin(*sorted(numbers)), chosen)
+
+
+def _computed(part: Part, chosen: Column, types: Types) -> Column:
+    kind = types[part.column] if part.column else None
     match part.kind:
         case "count":
             return F.count(chosen)
+        case "sum" if isinstance(kind, T.DecimalType) and kind.precision > LONGEST_SUMMABLE:
+            too_long = F.lit(Decimal((0, (9,) * MOST_DIGITS, -kind.scale)))
+            return F.coalesce(F.sum(chosen), F.when(F.count(chosen) > 0, too_long))
         case "sum":
             return F.sum(chosen)
         case "min":
@@ -139,40 +223,71 @@ def _summable(part: Part, kind: T.DataType | None) -> Column:
     return column
 
 
-def _entries(aggregates: Sequence[Aggregate]) -> list[Column]:
-    """Each grouping's key; of records that are not valid only that of outcome and reasons."""
-    dimensions = all_dimensions(aggregates)
+class _Entries:
+    """What a record counts for: an entry for its outcome, and one for each grouping.
 
-    def entry(number: int, reasons: Column, grouped: Sequence[Dimension]) -> Column:
-        keys = (
-            F.when(F.lit(d in grouped), F.col(f"dimension_{n}")).alias(f"dimension_{n}")
-            for n, d in enumerate(dimensions)
+    Entries share few columns, each of one type, as a wide key takes longer to compare.
+    """
+
+    def __init__(self, aggregates: Sequence[Aggregate], types: Types) -> None:
+        self.groupings = all_groupings(aggregates)
+        self.dimensions = all_dimensions(aggregates)
+        self.slots = [_slots(grouping, types) for grouping in self.groupings]
+        self.types = {TEXTS[0]: "string", TEXTS[1]: "string"}
+        for slots in self.slots:
+            self.types |= {name: _key_type(d, types) for d, name in slots.items()}
+
+    def of_record(self) -> Column:
+        """All entries of a record; of one that is not stored only that of its outcome."""
+        reasons = F.concat_ws(",", "reasons")
+        by_outcome = self._entry(0, {TEXTS[0]: F.col("outcome"), TEXTS[1]: reasons})
+        keys = {d: F.col(f"dimension_{n}") for n, d in enumerate(self.dimensions)}
+        by_dimensions = (
+            self._entry(number, {name: keys[d] for d, name in slots.items()})
+            for number, slots in enumerate(self.slots, start=1)
         )
-        return F.struct(F.lit(number).alias("grouping"), reasons.alias("reasons"), *keys)
+        is_stored = F.col("outcome").isin(*STORED)
+        return F.when(is_stored, F.array(by_outcome, *by_dimensions)).otherwise(F.array(by_outcome))
 
-    by_outcome = entry(0, F.col("reasons"), ())
-    groupings = enumerate(all_groupings(aggregates), start=1)
-    return [
-        by_outcome,
-        *(F.when(F.col("outcome") == VALID, entry(n, no_reasons(), g)) for n, g in groupings),
-    ]
+    def _entry(self, number: int, values: Mapping[str, Column]) -> Column:
+        slots = (
+            values.get(name, F.lit(None)).cast(kind).alias(name)
+            for name, kind in self.types.items()
+        )
+        return F.struct(F.lit(number).alias("grouping"), *slots)
+
+    def outcome_and_reasons(self) -> tuple[Column, Column]:
+        """The values of the entry by outcome."""
+        is_own = F.col("entry.grouping") == 0
+        texts = F.split(F.col(f"entry.{TEXTS[1]}"), ",")
+        reasons = F.when(F.col(f"entry.{TEXTS[1]}") == "", no_reasons()).otherwise(texts)
+        outcome = F.when(is_own, F.col(f"entry.{TEXTS[0]}"))
+        return outcome.alias("outcome"), F.when(is_own, reasons).alias("reasons")
+
+    def value(self, dimension: Dimension) -> Column:
+        """A dimension's value in the groupings that have it."""
+        found = (
+            F.when(F.col("entry.grouping") == number, F.col(f"entry.{slots[dimension]}"))
+            for number, slots in enumerate(self.slots, start=1)
+            if dimension in slots
+        )
+        return F.coalesce(*found)
 
 
-def _merged(part: Part, name: str) -> Column:
-    match part.kind:
-        case "count" | "sum":
-            return F.sum(name)
-        case "min":
-            return F.min(name)
-        case "max":
-            return F.max(name)
-        case "sketch":
-            return F.hll_union_agg(name)
+def _slots(grouping: Sequence[Dimension], types: Types) -> dict[Dimension, str]:
+    """Dimension -> the column of an entry that has it: the first free one of its type."""
+    used: Counter[str] = Counter()
+    slots = {}
+    for dimension in grouping:
+        kind = _key_type(dimension, types)
+        slots[dimension] = re.sub(r"\W+", "_", f"{kind}_{used[kind]}")
+        used[kind] += 1
+    return slots
 
 
-def _collected(part: Part, name: str, types: Types) -> Column:
+def _collected(part: Part, value: Column, types: Types) -> Column:
     """A part as the driver reads it, whatever the time zone of driver and session."""
     kind = types[part.column] if part.column and part.kind in {"min", "max"} else None
     if isinstance(kind, T.TimestampType):
-        return F.when(F.col(name).isNotNull(), F.struct(F.unix_micros(name).alias("micros")))
-    return F.col(name).cast("string") if isinstance(kind, T.DateType) else F.col(name)
+        return F.when(value.isNotNull(), F.struct(F.unix_micros(value).alias("micros")))
+    return value.cast("string") if isinstance(kind, T.DateType) else value

@@ -81,10 +81,10 @@ def test_rows_that_are_missing_doubled_extra_or_changed_are_found(spark: SparkSe
     )
 
     assert [(row.id, row.times, row.is_extra, row.columns) for row in differing.collect()] == [
-        ("B", None, False, ["priority", "kafka_offset"]),
+        ("B", None, False, ["ticket_id", "priority", "kafka_offset"]),
         ("C", 1, False, ["priority", "kafka_offset"]),
         ("D", 2, False, []),
-        ("F", 1, True, []),
+        ("F", 1, True, ["ticket_id"]),
     ]
 
 
@@ -107,17 +107,17 @@ def test_dead_letters_are_counted_once_for_the_batch_that_read_them(spark: Spark
     }
 
 
-def test_arrivals_are_the_ids_of_valid_messages_with_their_times(spark: SparkSession) -> None:
+def test_arrivals_are_the_ids_of_messages_to_store_with_their_times(spark: SparkSession) -> None:
     def at(second: int) -> datetime:
         return datetime(2026, 11, 22, 0, 0, second, tzinfo=UTC)
 
-    rows: list[Any] = [("valid", "A", at(5)), ("valid", "A", at(2)), ("rejected", "0/1", at(1))]
+    rows: list[Any] = [("valid", "A", at(5)), ("alert", "A", at(2)), ("rejected", "0/1", at(1))]
     schema = "outcome string, record_id string, kafka_timestamp timestamp"
 
     arrivals = select_arrivals(spark.createDataFrame(rows, schema)).collect()
 
     assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
-        ("valid", "A", 2, 3000),
+        ("stored", "A", 2, 3000),
         ("rejected", None, 1, 0),
     }
 

@@ -50,7 +50,7 @@ def batch(records: DataFrame) -> Batch:
 
 
 def sink(settings: Settings, *tables: SqlTable) -> PostgresSink:
-    return PostgresSink(settings, "customers", tables or (USA,), "customer_id")
+    return PostgresSink(settings, "customers", tables or (USA,))
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import STAGING, can_be_reached, output_files
 from spark_jobs.sinks.files.compaction import notes_path
 from spark_jobs.sinks.files.exchange import intent_path
-from spark_jobs.sinks.files.formats import reader, unflattened
+from spark_jobs.sinks.files.formats import reader, with_lists
 from spark_jobs.sinks.files.manifest import load_manifest, manifest_path, set_folder
 from spark_jobs.targets import FileSet
 
@@ -22,21 +22,21 @@ BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
     """All rows of a set in one format.
 
-    Columns out: the set's columns and `batch_id` bigint.
+    Columns out: the set's columns and `_batch_id` bigint.
     Grain: one row of the set.
-    Nulls: `batch_id` of rows in compacted files.
+    Nulls: `_batch_id` of rows in compacted files.
     """
     system = output_files(settings)
     folder = set_folder(settings, file_set.name, form)
     schema = file_set.schema
     if not system.files(folder):
-        return spark.createDataFrame([], StructType([*schema]).add("batch_id", LongType()))
+        return spark.createDataFrame([], StructType([*schema]).add("_batch_id", LongType()))
     with_day = StructType([*schema]).add("day", StringType())
     rows = reader(spark.read, form, with_day if file_set.day else schema)
     name = F.regexp_extract(F.col("_metadata.file_name"), BATCH_IN_NAME, 1)
-    batch_id = F.when(name != "", name.cast("bigint")).alias("batch_id")
+    batch_id = F.when(name != "", name.cast("bigint")).alias("_batch_id")
     found = rows.load(system.url(folder)).select(*schema.names, batch_id)
-    return unflattened(found, schema) if form == "csv" else found
+    return with_lists(found, schema) if form == "csv" else found
 
 
 def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:

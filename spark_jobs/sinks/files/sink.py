@@ -23,7 +23,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pymongo.database import Database
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from errors import SinkError, SinkRejected, SinkUnavailable
@@ -58,11 +58,13 @@ from spark_jobs.sinks.files.rows import (
 )
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
-from spark_jobs.targets import FileSet
+from spark_jobs.targets import FileSet, key_sql
 
 # More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
 NO_DAY = "none"
+# The folder of rows whose day is null.
+UNKNOWN_DAY = "unknown"
 TARGETS = "targets.json"
 
 
@@ -193,8 +195,8 @@ class FilesSink(Sink):
         for each in self.pipeline.file_sets:
             for form in found.output_format:
                 read = partial(read_set, settings=found, file_set=each, form=form)
-                place, key = f"{each.name} ({form})", self.pipeline.id_sql
-                yield StoredTable(each.name, key, read, place, takes=each.takes)
+                place = f"{each.name} ({form})"
+                yield StoredTable(each.name, key_sql(each.key), read, place, takes=each.takes)
 
     def totals(self) -> Totals | None:
         """The snapshots in each format that is there."""
@@ -248,8 +250,10 @@ def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: st
     """
     schema = file_set.schema
     rows = file_set.rows(records)
-    day = F.date_format(file_set.day, "yyyy-MM-dd") if file_set.day else None
-    rows = rows.withColumn("day", F.lit(NO_DAY) if day is None else day)
+    day: Column = F.lit(NO_DAY)
+    if file_set.day:
+        day = F.coalesce(F.date_format(file_set.day, "yyyy-MM-dd"), F.lit(UNKNOWN_DAY))
+    rows = rows.withColumn("day", day)
     parts = math.ceil(number / ROWS_PER_FILE)
     rows = rows.coalesce(1) if parts == 1 else rows.repartition(parts, "day", schema[0].name)
     rows = rows.sortWithinPartitions("day", schema[0].name)

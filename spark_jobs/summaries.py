@@ -1,0 +1,47 @@
+"""Summarises a job's batches, in the way that is faster for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import DataFrame
+
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.changes import BatchSummary, roll_up
+from spark_jobs.transforms.summarise import combine, summarise
+
+# With more, the driver's work outweighs what one pass over all dimensions saves.
+MOST_COMBINATIONS: Final = 1000
+
+
+@dataclass
+class Summaries:
+    """The summaries of a job's batches.
+
+    Attributes:
+        aggregates: What its pipeline counts.
+        too_many: Batches of so many messages have had too many combinations of dimensions for
+            `combine`; None: no batch has.
+    """
+
+    aggregates: Sequence[Aggregate]
+    too_many: int | None = None
+
+    def of(self, classified: DataFrame, messages: int) -> BatchSummary:
+        """The counts of a batch and its changes to documents.
+
+        Args:
+            classified: The batch, which may be read twice.
+            messages: The most that it may have.
+        """
+        if self.too_many is None or messages < self.too_many:
+            # One task for the groups, so that the limit takes one job.
+            groups = combine(classified, self.aggregates).coalesce(1)
+            rows = groups.limit(MOST_COMBINATIONS + 1).collect()
+            if len(rows) <= MOST_COMBINATIONS:
+                return roll_up((row.asDict() for row in rows), self.aggregates)
+            self.too_many = messages
+        rows = summarise(classified, self.aggregates).collect()
+        return roll_up((row.asDict() for row in rows), self.aggregates)

@@ -1,0 +1,45 @@
+"""A job's summaries: the way of each depends on how many combinations of dimensions there are."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_jobs import summaries
+from spark_jobs.aggregates import Aggregate, count
+from spark_jobs.transforms.summarise import combine, summarise
+from tests.support.summaries import records_of
+
+
+def test_batches_with_many_combinations_are_read_by_document(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_country = Aggregate("by_country", ("country",), {"count": count()})
+    rows = partial(records_of, spark)
+    two, three = (rows(*({"country": name} for name in names)) for names in ("AB", "ABC"))
+    monkeypatch.setattr(summaries, "MOST_COMBINATIONS", 2)
+    ways: list[str] = []
+    for way in (combine, summarise):
+
+        def noted(*given: Any, way: Any = way) -> DataFrame:
+            ways.append(way.__name__)
+            return way(*given)
+
+        monkeypatch.setattr(summaries, way.__name__, noted)
+    own = summaries.Summaries([by_country])
+
+    def counted(records: DataFrame, messages: int) -> tuple[list[str], list[str]]:
+        ways.clear()
+        found = own.of(records, messages)
+        assert found.stored == len(found.changes)
+        return [change.document_id for change in found.changes], [*ways]
+
+    assert counted(two, 500) == (["A", "B"], ["combine"])
+    assert counted(three, 100) == (["A", "B", "C"], ["combine", "summarise"])
+    # From then on, a batch of that size is read once.
+    assert counted(three, 100) == (["A", "B", "C"], ["summarise"])
+    assert counted(two, 500) == (["A", "B"], ["summarise"])
+    assert counted(two, 99) == (["A", "B"], ["combine"])
