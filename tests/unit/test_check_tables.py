@@ -126,7 +126,13 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     ),
     "first table without a column that an aggregate needs": (
         cql("  country         text,\n  hash_key_id     text,       --", "  hash_key_id text, --"),
-        [(CQL, ORDERS, "it lacks the column `country`, which pipeline.py needs")],
+        [
+            (
+                CQL,
+                ORDERS,
+                'it lacks the column `country`, which `aggregates["orders_by_country"].by` needs',
+            )
+        ],
     ),
     "first table without a column that a condition needs": (
         cql("  express         boolean,\n", ""),
