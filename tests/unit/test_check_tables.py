@@ -138,6 +138,10 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
         cql("  express         boolean,\n", ""),
         [(CQL, ORDERS, "it lacks the column `express`")],
     ),
+    "first table without a column that another table has": (
+        cql("  items           list<text>,\n", ""),
+        [(CQL, ORDERS, "it lacks the column `items`, which `orders.orders_by_status` needs")],
+    ),
     "rows that expire": (
         cql("WITH CLUSTERING", "WITH default_time_to_live = 86400 AND CLUSTERING"),
         [(CQL, ORDERS_BY_STATUS, "deletes rows that `make verify` expects")],
