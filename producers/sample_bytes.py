@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from errors import DeliveryError
+from producers.csv_rows import DELIMITERS
 from producers.csv_text import GZIP, KINDS, MARKS
 
 STANDARD_INPUT: Final = "-"
@@ -22,7 +23,7 @@ HEAD_BYTES: Final = 64 * 1024
 LONGEST_RECORD_BYTES: Final = 16 * 1024 * 1024
 PARQUET: Final = b"PAR1"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-JSON_BEGIN: Final = re.compile(rb"\s*(?:\{\s*(?:[\"}]|\Z)|\[\s*(?:[\[{\]\"]|-?[0-9]|\Z))")
+JSON_BEGIN: Final = re.compile(rb"\s*(?:\{(?!\\)|\[\s*(?:[\[{\]\"]|-?[0-9]|\Z))")
 JSON_ENDINGS: Final = frozenset((".json", ".jsonl", ".ndjson"))
 # Kinds of `csv_text` that this module reads.
 READ_HERE: Final = frozenset(("a Parquet file", "JSON"))
@@ -50,7 +51,9 @@ def explained(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(place: Path | str) -> Iterator[tuple[BinaryIO, bytes]]:
+def opened(
+    place: Path | str, standard_input: io.RawIOBase | None = None
+) -> Iterator[tuple[BinaryIO, bytes]]:
     """Open a file, or standard input for `-`; gives its unpacked bytes and a look at the first.
 
     Raises:
@@ -60,7 +63,8 @@ def opened(place: Path | str) -> Iterator[tuple[BinaryIO, bytes]]:
     with explained(name), ExitStack() as closing:
         if str(place) == STANDARD_INPUT:
             # What is there at once, so that a pipe may go on for long.
-            raw = cast("io.RawIOBase", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+            usual = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
+            raw = standard_input or cast("io.RawIOBase", usual)
         else:
             path = Path(place).expanduser()
             if not path.is_file() and not path.is_fifo():
@@ -105,8 +109,11 @@ def kind_of(name: str, head: bytes) -> str:
             f"`{name}` is {kind}. Expected JSON Lines, a JSON array, CSV or Parquet: convert it,"
             " and give that file."
         )
-    endings = Path(name.lower().removesuffix(".gz")).suffix
-    return "json" if endings in JSON_ENDINGS else "csv"
+    ending = Path(name.lower().removesuffix(".gz")).suffix
+    # Lines of one column through a pipe are broken JSON rather than a CSV.
+    first = text.strip().partition(b"\n")[0]
+    is_piped = name == name_of(STANDARD_INPUT) and not any(d.encode() in first for d in DELIMITERS)
+    return "json" if is_piped or ending in JSON_ENDINGS else "csv"
 
 
 def not_utf8(name: str, why: str, encoding: str = "WINDOWS-1252") -> SampleError:

@@ -40,12 +40,17 @@ def json_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
     if first[1].startswith(b"["):
         yield from _values(chain([first[2]], _pages(stream)), name, base=1)
         return
+    if _is_object(first[1]):
+        # At once, as the next line may be long in coming.
+        yield from ((f"line {number}", text) for number, text, _ in chain([first], lines))
+        return
     second = next(lines, None)
-    if second is None or _is_object(first[1]) or _is_object(second[1]):
+    is_open = first[1].startswith(b"{") and second is not None and not second[1].startswith(b"{")
+    if second is None or not is_open or _is_object(second[1]):
         known = [first, second] if second else [first]
         yield from ((f"line {number}", text) for number, text, _ in chain(known, lines))
         return
-    # The first line is not a record and neither is the second: a record takes several lines.
+    # The first line begins a record and the second goes on: a record takes several lines.
     yield from _values(chain([first[2], second[2]], _pages(stream)), name, base=0)
 
 

@@ -11,13 +11,13 @@ binary, map, duration, union        refused
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, BinaryIO, Final
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -46,7 +46,7 @@ def parquet_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
                 number += 1
                 record = {key: _plain(value) for key, value in row.items()}
                 filled = {key: value for key, value in record.items() if value is not None}
-                yield f"row {number}", json.dumps(filled, ensure_ascii=False).encode()
+                yield f"row {number}", orjson.dumps(filled)
     except (pa.ArrowException, OSError, OverflowError, ValueError) as error:
         cause = str(error).splitlines()[:1] or [type(error).__name__]
         raise SampleError(

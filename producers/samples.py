@@ -7,6 +7,7 @@ ending of the name only where the content leaves it open. A file is never read a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,18 +18,21 @@ from producers.sample_json import json_records
 __all__ = ["SampleError", "sample_records"]
 
 
-def sample_records(path: Path | str) -> Iterator[tuple[str, bytes]]:
+def sample_records(
+    path: Path | str, standard_input: io.RawIOBase | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield each record's place (`line 7`, `record 7`, `row 7`) and the value of its message.
 
     JSON is passed on byte for byte, valid or not; the other formats become JSON objects.
 
     Args:
         path: The file, or `-` for standard input.
+        standard_input: What stands for it; by default the process's own.
 
     Raises:
         SampleError: The file cannot be read, or a record cannot be found in it; says where.
     """
-    with opened(path) as (stream, head):
+    with opened(path, standard_input) as (stream, head):
         name = name_of(path)
         kind = kind_of(name, head)
         if kind == "parquet":

@@ -16,7 +16,8 @@ ignored), `pattern` (for the whole text), `minLength`, `maxLength`, `minimum`, `
     x-column        column that the field feeds; no job reads a field without it
     x-trim          Unicode white space at both ends is removed before the field is checked
     x-synonyms      other spellings of the values of `enum`: spelling -> value, in lower case
-    x-other-names   other names of the field; the field's own name counts if both are present
+    x-other-names   other names of the field, as dotted paths (`\\.` for a dot in a name); its own
+                    name counts if both are present
     x-coerce        a text may stand for the number or boolean
     x-epoch         the integer is an instant in `seconds`, `milliseconds` or `microseconds`
     x-precision     digits of a decimal in all
@@ -85,7 +86,9 @@ def read_contract(path: Path, name: str) -> Contract:
     Raises:
         ContractError: The file is missing, is not JSON or breaks rules; the text lists them all.
     """
-    document = _document(name, path, "Correct the file, or write it with `millrace new`.")
+    document = _document(
+        name, path, "Correct the file, or write it with `.venv/bin/millrace new NAME --from FILE`."
+    )
     return contract_from(name, document, place=str(path), stands_alone=True)
 
 

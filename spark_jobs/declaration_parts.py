@@ -26,7 +26,7 @@ PARTS: Final[Mapping[str, type]] = {
 # Attributes of parts: texts that must be there, texts that may be, tuples of texts, mappings.
 NAMES: Final = ("place", "name")
 TEXTS: Final = ("where", "day", "by")
-TUPLES: Final = ("columns", "key")
+TUPLES: Final = ("columns",)
 MAPPINGS: Final = ("derived", "stand_ins")
 
 
@@ -62,11 +62,10 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
     for name in NAMES:
         if not isinstance(given.get(name, ""), str):
             yield f"{place}.{name}", "is not a text"
-    # The key of a message is SQL, that of a file's row its columns.
     is_topic = isinstance(part, Topic)
-    for name in (*TEXTS, *(["key"] if is_topic else [])):
+    for name in (*TEXTS, "key") if is_topic else TEXTS:
         yield from _text(f"{place}.{name}", given.get(name))
-    for name in TUPLES[: 1 if is_topic else 2]:
+    for name in TUPLES if is_topic else (*TUPLES, "key"):
         columns = given.get(name, ())
         if isinstance(columns, str):
             yield f"{place}.{name}", _no_tuple(columns, str)

@@ -196,14 +196,15 @@ def _shared(pipelines: list[Pipeline], settings: Settings) -> Iterator[str]:
     """What two pipelines would both write to."""
     owners: dict[tuple[str, str], str] = {}
     for pipeline in pipelines:
-        for what in _written(pipeline, settings):
+        for what in written_by(pipeline, settings):
             owner = owners.setdefault(what, pipeline.name)
             if owner != pipeline.name:
                 kind, name = what
                 yield f"{pipeline.name}: its {kind} `{name}` is {owner}'s; take another name."
 
 
-def _written(pipeline: Pipeline, settings: Settings) -> Iterator[tuple[str, str]]:
+def written_by(pipeline: Pipeline, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Kind and name of what a pipeline alone may read and write."""
     yield "topic", pipeline.topic(settings)
     yield from (("topic", name) for name in pipeline.forward_topics(settings))
     yield from (("table", table.place) for table in pipeline.tables)

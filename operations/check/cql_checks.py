@@ -70,7 +70,8 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
         ["KEYSPACE"], ["TABLE"], ["INDEX"], ["CUSTOM"]
     ):  # fmt: skip
         hint = (
-            "; change the CREATE TABLE itself, and `millrace check` prints the ALTER TABLE to run"
+            "; change the CREATE TABLE itself, and `.venv/bin/millrace check` prints the ALTER"
+            " TABLE to run"
             if words[:2] == ["ALTER", "TABLE"]
             else f"; leave it out, as only {ALLOWED}, are"
         )
