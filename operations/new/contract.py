@@ -88,7 +88,8 @@ def _able(fields: Sequence[Field]) -> dict[Path, Path]:
         is_free = _suffix(path) not in owners and all(
             owners.get(_suffix(each), each) == each and each not in leaves for each in around
         )
-        if is_free and all(re.fullmatch(FIELD_NAME, name) for name in path):
+        is_able = is_free and not field.observed.is_loose
+        if is_able and all(re.fullmatch(FIELD_NAME, name) for name in path):
             owners |= {_suffix(each): each for each in (*around, path)}
             leaves.add(path)
     return {path: path for path in leaves}

@@ -24,8 +24,8 @@ def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path],
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as draft:
-            made = Path(draft) / folder.name
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
+            made = Path(scratch) / folder.name
             made.mkdir()
             for name, text in files.items():
                 (made / name).write_text(text, encoding="utf-8")
