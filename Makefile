@@ -13,7 +13,7 @@ export PYTHONUTF8 := 1
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
-VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY LIMIT \
+VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
   FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
@@ -36,8 +36,9 @@ setup-dev: ## the same, with the tools for tests and linters
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py --dev
 
 .PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
-run: setup ## everything, from nothing to verified results (TICKETS= PROFILES= CUSTOMERS= SEED=)
-	@$(MILLRACE) run $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
+run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= TICKETS= PROFILES= CUSTOMERS= SEED=)
+	@$(MILLRACE) run $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
+	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
 	  $${ARG_CUSTOMERS:+--customers "$$ARG_CUSTOMERS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 up: setup ## start and prepare the services
@@ -61,10 +62,10 @@ doctor: setup ## check machine, versions, services, topics, tables: ok or the fi
 	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
-show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= LIMIT= FORMAT= COLUMNS=)
+show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS=)
 	@$(MILLRACE) show $${ARG_WHAT:+"$$ARG_WHAT"} $${ARG_TEAM:+--team "$$ARG_TEAM"} \
 	  $${ARG_HOUR:+--hour "$$ARG_HOUR"} $${ARG_CLIENT:+--client "$$ARG_CLIENT"} \
-	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} \
+	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} $${ARG_WHERE:+--where "$$ARG_WHERE"} \
 	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"} \
 	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"}
 verify: setup ## prove that nothing is lost or doubled

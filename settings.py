@@ -7,17 +7,25 @@ runtime/config/types.py has the rules for values of each type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, create_model
 
 import runtime.config.types as kinds
 from runtime.config.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
 from runtime.config.conflicts import shared_ports, shared_topics, unreadable_authority
-from runtime.config.reader import ENV_FILE_VARIABLE, SECRETS_VARIABLE, read_settings
+from runtime.config.pipeline_folders import pipeline_folders
+from runtime.config.pipeline_settings import BuiltInPipelines, PipelinesPlace
+from runtime.config.reader import (
+    ENV_FILE_VARIABLE,
+    SECRETS_VARIABLE,
+    read_leniently,
+    read_settings,
+)
 from runtime.config.sink_modules import has_files
 from runtime.config.types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 
@@ -35,12 +43,8 @@ __all__ = [
 DEFAULT_SINKS: Final = ("cassandra", "mongodb", "files")
 
 
-class Settings(BaseSettings):
+class Settings(BuiltInPipelines):
     """All settings, with defaults for the embedded stack on one machine."""
-
-    model_config = SettingsConfigDict(
-        env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
-    )
 
     stack: Literal["embedded", "docker", "external"] = Field(
         "embedded", description="where the services are: `embedded`, `docker` or `external`"
@@ -134,17 +138,6 @@ class Settings(BaseSettings):
         None, ge=1, description="cores of each executor; Spark's own default when absent"
     )
 
-    tickets_topic: kinds.TopicName = Field("client_tickets", description="topic of the tickets")
-    profiles_topic: kinds.TopicName = Field("users_profiles", description="topic of the profiles")
-    customers_topic: kinds.TopicName = Field(
-        "customers-raw", description="topic of the customers' rows"
-    )
-    customers_usa_topic: kinds.TopicName = Field(
-        "customers-usa", description="topic that receives the valid customers of the USA"
-    )
-    customers_alerts_topic: kinds.TopicName = Field(
-        "customers-alerts", description="topic that receives the incomplete customers"
-    )
     topic_partitions: int = Field(
         3, ge=1, le=1000, description="partitions of topics that Millrace makes"
     )
@@ -153,27 +146,6 @@ class Settings(BaseSettings):
         description="copies of each partition of topics that Millrace makes; above 1 two of them"
         " must confirm a message (`min.insync.replicas`)",
     )
-
-    tickets_count: int = Field(
-        100, ge=0, description="tickets that the producer sends; 0 = endless"
-    )
-    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
-    profiles_count: int = Field(
-        100, ge=0, description="profiles that the producer sends; 0 = endless"
-    )
-    profiles_per_request: int = Field(
-        500, ge=1, le=5000, description="profiles asked for in one request"
-    )
-    profiles_pause_seconds: float = Field(
-        1, ge=0, description="pause between two requests to the API"
-    )
-    profiles_source: Literal["auto", "api", "offline"] = Field(
-        "auto", description="`api`, `offline`, or `auto`: the API, else offline"
-    )
-    customers_source: kinds.FileOrObject | None = Field(
-        None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
-    )
-    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
 
     pii_hash_key: SecretStr | None = Field(
         None,
@@ -260,10 +232,9 @@ class Settings(BaseSettings):
         }
         return {name: port for name, port in ports.items() if port is not None}
 
-    @property
-    def customers_output_topics(self) -> tuple[str, str]:
-        """The topics for customers in the USA and for alerts."""
-        return self.customers_usa_topic, self.customers_alerts_topic
+    def topic_of(self, name: str) -> str | None:
+        """The topic that a setting gives a pipeline or a forward topic; None if there is none."""
+        return getattr(self, f"{re.sub('[^a-z0-9]', '_', name)}_topic", None)
 
     @property
     def checkpoints(self) -> str:
@@ -313,7 +284,20 @@ def load_settings(
         SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    return read_settings(Settings, _conflicts, given, env_file)
+    place = read_leniently(PipelinesPlace, given, env_file)
+    names = pipeline_folders(place.pipelines_path) if place else ()
+    return read_settings(_with_topics(names), _conflicts, given, env_file)
+
+
+@cache
+def _with_topics(names: tuple[str, ...]) -> type[Settings]:
+    """The settings with `<NAME>_TOPIC` for each of a user's pipelines."""
+    topics = {
+        f"{name}_topic": (kinds.TopicName | None, Field(None, description=f"topic of {name}"))
+        for name in names
+        if f"{name}_topic" not in Settings.model_fields
+    }
+    return create_model("Settings", __base__=Settings, **topics) if topics else Settings  # type: ignore[call-overload]
 
 
 def _conflicts(settings: Settings) -> list[str]:
@@ -352,5 +336,5 @@ def _conflicts(settings: Settings) -> list[str]:
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
     if settings.stack != "external":
         faults += shared_ports(settings.ports_here().items())
-    topics = ((name.upper(), value) for name, value in settings if name.endswith("_topic"))
+    topics = ((n.upper(), value) for n, value in settings if n.endswith("_topic") and value)
     return faults + shared_topics(topics)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -22,11 +24,11 @@ from cassandra.policies import ExponentialReconnectionPolicy
 from cassandra.protocol import ConfigurationException, SyntaxException
 
 from cql.access import login, profile, tls_context, unreachable
+from cql.declared import CQL_FOLDER
 from cql.statements import created_keyspace, split_statements, with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import Settings
 
-CQL_FOLDER: Final = Path(__file__).resolve().parent
 # Cassandra 4 and 5 speak version 5; naming it keeps the driver from trying others with a warning.
 PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
@@ -89,8 +91,8 @@ def is_ready(settings: Settings) -> bool:
         close(session)
 
 
-def apply_tables(session: Session, settings: Settings) -> None:
-    """Create missing keyspaces, tables and indexes from the numbered files in this folder.
+def apply_tables(session: Session, settings: Settings, *others: Path) -> None:
+    """Create missing keyspaces, tables and indexes from this folder's files, and from others.
 
     An existing keyspace is not created again, as some services let no user create one.
 
@@ -99,10 +101,11 @@ def apply_tables(session: Session, settings: Settings) -> None:
         SinkRejected: the cluster refused a statement.
     """
     factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
-    for path in sorted(CQL_FOLDER.glob("[0-9]*.cql")):
+    for path in (*sorted(CQL_FOLDER.glob("[0-9]*.cql")), *others):
+        origin = f"{path.parent.name}/{path.name}"
         for statement in split_statements(path.read_text(encoding="utf-8")):
             if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
-                _execute(session, with_replication(statement, factor, datacenter), path.name)
+                _execute(session, with_replication(statement, factor, datacenter), origin)
 
 
 def select_rows(
@@ -224,12 +227,12 @@ def _execute(session: Session, statement: str, origin: str) -> None:
         session.execute(statement, timeout=DDL_TIMEOUT_SECONDS)
     except (InvalidRequest, Unauthorized, SyntaxException, ConfigurationException) as error:
         raise SinkRejected(
-            f"Cassandra refused `{statement.splitlines()[0]}` from cql/{origin}: {error}."
+            f"Cassandra refused `{statement.splitlines()[0]}` from {origin}: {error}."
             " The tables need Cassandra 5.0 and a user who may create keyspaces."
         ) from error
     except (NoHostAvailable, DriverException) as error:
         raise SinkUnavailable(
-            f"Cassandra did not finish a statement from cql/{origin}: {error}."
+            f"Cassandra did not finish a statement from {origin}: {error}."
             " It is safe to run the command again."
         ) from error
 
@@ -243,6 +246,8 @@ def _as_type(value: object, type_name: str, column: str) -> object:
         if type_name == TIMESTAMP:
             moment = datetime.fromisoformat(value)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if type_name in {"boolean", "double", "float", "decimal"}:
+            return json.loads(value, parse_float=float if type_name != "decimal" else Decimal)
         return int(value) if type_name in {"int", "bigint"} else value
     except ValueError:
         raise SinkRejected(

@@ -17,10 +17,53 @@ EXIT_FAILED = 1
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """From nothing to a verified table of results."""
     from operations.run import Amounts, run
+    from spark_jobs.registry import pipelines_of
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
-    amounts = Amounts(options.tickets, options.profiles, options.customers, seed)
-    return run(settings, amounts, accepted(options))
+    if options.pipeline:
+        settings = settings.model_copy(update={"pipelines": (options.pipeline,)})
+    names = (pipeline.name for pipeline in pipelines_of(settings))
+    given = {name: getattr(options, name, None) for name in names}
+    counts = {n: options.count if own is None else own for n, own in given.items()}
+    known = {name: count for name, count in counts.items() if count is not None}
+    return run(settings, Amounts(known, seed), accepted(options))
+
+
+def job(settings: Settings, options: argparse.Namespace) -> int:
+    """One pipeline's job."""
+    from spark_jobs.registry import pipeline_named
+    from spark_jobs.run.command import run_with
+
+    return run_with([pipeline_named(options.pipeline, settings)], options)
+
+
+def send(settings: Settings, options: argparse.Namespace) -> int:
+    """Records of a file to a pipeline's topic."""
+    from operations.feeding import send
+
+    return send(settings, options.name, options.file, options.rate)
+
+
+def generate(settings: Settings, options: argparse.Namespace) -> int:
+    """Records made from a contract to a pipeline's topic."""
+    from operations.feeding import generate
+
+    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate")
+    return generate(settings, options.name, {name: getattr(options, name) for name in names})
+
+
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """All faults of users' pipelines, at once."""
+    from operations.check.check import check
+
+    return check(settings, options.pipeline)
+
+
+def try_records(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the records of a file, without any service."""
+    from operations.trial import try_records
+
+    return try_records(settings, options.pipeline, options.file, options.format)
 
 
 def stream(settings: Settings, options: argparse.Namespace) -> int:
@@ -28,6 +71,14 @@ def stream(settings: Settings, options: argparse.Namespace) -> int:
     from operations.run import stream
 
     return stream(settings, accepted(options))
+
+
+def new(settings: Settings, options: argparse.Namespace) -> int:
+    """A pipeline's folder from a sample of its records."""
+    from operations.new.new import new
+
+    ids = [name.strip() for name in (options.id or "").split(",") if name.strip()]
+    return new(settings, options.name, options.origin, ids)
 
 
 def up(settings: Settings, options: argparse.Namespace) -> int:
@@ -93,15 +144,10 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 
 def show(settings: Settings, options: argparse.Namespace) -> int:
     """A topic, table or collection."""
-    from operations.show import RowFilter, show
+    from operations.show import FILTERS, RowFilter, show
 
-    given = {
-        "assigned_team": options.team,
-        "created_hour": options.hour,
-        "client_id": options.client,
-        "nationality": options.nationality,
-    }
-    where = {column: value for column, value in given.items() if value}
+    given = {column: getattr(options, name) for name, column in FILTERS.items()}
+    where = {column: value for column, value in given.items() if value} | dict(options.where)
     # Shells may export the terminal's width as COLUMNS, so a number is not a name.
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from operations.pipelines import PIPELINES
 from operations.show import DEAD_LETTERS, places_of
 from operations.verify.account import Account
 from runtime import remedies
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 
 COMMAND_WIDTH, LINE_WIDTH = 44, 80
 Hint = tuple[str, str]
@@ -37,7 +37,7 @@ def hint_line(command: str, what: str) -> str:
 def _of_stores(settings: Settings, accounts: Sequence[Account]) -> Iterator[Hint]:
     """One place in each sink, of the pipeline that stored the most records."""
     stored = {account.pipeline: account.counts.stored for account in accounts}
-    pipeline = max(PIPELINES, key=lambda each: stored.get(each.name, 0))
+    pipeline = max(pipelines_of(settings), key=lambda each: stored.get(each.name, 0))
     own = {*pipeline.collections, *(table.name for table in pipeline.tables)}
     own |= {table.name for table in pipeline.sql_tables} | {s.name for s in pipeline.file_sets}
     first: dict[str, Hint] = {}

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 import time
 from pathlib import Path
 
 from errors import MillraceError
 from runtime import remedies
+from runtime.config.pipeline_folders import BUILT_IN, pipeline_folders
 from settings import Settings
 
 LINES_BEFORE = 50
 POLL_SECONDS = 0.3
-# Names that users try -> names of the log files.
-ALIASES = {
-    "tickets": ("jobs",),
-    "profiles": ("jobs",),
-    "customers": ("jobs",),
-    "spark": (
-        *("spark-run", "spark-stream"),
-        *("spark-tickets", "spark-profiles", "spark-customers"),
-    ),
-}
 SERVICES = ("kafka", "cassandra", "mongodb", "postgres")
 ELSEWHERE = {
     "docker": "the log of `{0}` is in its container: `docker compose -f docker/compose.yaml logs"
@@ -60,18 +52,23 @@ def log_path(settings: Settings, service: str | None) -> Path:
         MillraceError: there is no such log; lists those that there are.
     """
     folder = settings.millrace_home / "logs"
-    names = ALIASES.get(service or "", (service,))
-    found = [path for name in names if (path := folder / f"{name}.log").is_file()]
+    patterns = {name: "jobs.log" for name in _pipelines(settings)} | {"spark": "spark-*.log"}
+    pattern = patterns.get(service or "", f"{glob.escape(service or '')}.log")
+    found = [path for path in folder.glob(pattern) if path.is_file()]
     if service and found:
         return max(found, key=lambda path: path.stat().st_mtime)
     if service in SERVICES and settings.stack != "embedded":
         raise MillraceError(f"STACK={settings.stack}: {ELSEWHERE[settings.stack].format(service)}")
     if not (known := _known(settings)):
         raise MillraceError(f"There is no log in `{folder}`: nothing has run yet.")
-    meant = remedies.nearest(service or "", [*known, *ALIASES])
+    meant = remedies.nearest(service or "", [*known, *patterns])
     raise MillraceError(
         f"There is no log of `{service}` in `{folder}`.{meant} SERVICE= takes: {', '.join(known)}."
     )
+
+
+def _pipelines(settings: Settings) -> tuple[str, ...]:
+    return (*BUILT_IN, *pipeline_folders(settings.pipelines_path))
 
 
 def _known(settings: Settings) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.contract import Contract
+from schemas.fields import path_of
 
 MASK = "•••"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
@@ -24,8 +26,9 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
         record = None
     if not isinstance(record, dict):
         return UNREADABLE.format(len(value))
+    # Each public field, and whether it is an array.
     public = {
-        tuple(name.split("."))
+        path_of(name): field.items is not None
         for field in contract.fields
         if field.sensitivity == "public"
         for name in (field.name, *field.other_names)
@@ -33,7 +36,9 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
     return json.dumps(_masked(record, (), public), ensure_ascii=False)
 
 
-def _masked(value: Any, path: tuple[str, ...], public: set[tuple[str, ...]]) -> Any:
+def _masked(value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], bool]) -> Any:
+    if isinstance(value, list) and public.get(path):
+        return [MASK if isinstance(each, dict | list) else each for each in value]
     if not isinstance(value, dict):
         return value if path in public and not isinstance(value, list) else MASK
     # An object with no public field is masked as a whole.

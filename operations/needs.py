@@ -41,19 +41,20 @@ def _all(settings: Settings, options: Namespace) -> Iterable[str]:
 
 def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
     """The store of a name that `show` takes; none for files and unknown names."""
-    from operations.pipelines import PIPELINES
     from runtime.config.sink_modules import SINK_MODULES
     from runtime.config.topic_names import DEAD_LETTER_SUFFIX
+    from spark_jobs.registry import pipelines_of
 
     store, _, name = options.what.rpartition(".")
-    topics = {*settings.customers_output_topics, *(p.topic(settings) for p in PIPELINES)}
+    pipelines = pipelines_of(settings)
+    topics = {name for p in pipelines for name in p.all_topics(settings)}
     if options.what.removesuffix(DEAD_LETTER_SUFFIX) in topics | {"dead-letters"}:
         return ("kafka",)
     if store in SINK_MODULES:
         return (store,)
-    if any(name == table.name for p in PIPELINES for table in p.tables):
+    if any(name == table.name for p in pipelines for table in p.tables):
         return ("cassandra",)
-    return ("mongodb",) if any(name in p.collections for p in PIPELINES) else ()
+    return ("mongodb",) if any(name in p.collections for p in pipelines) else ()
 
 
 NEEDS: Final[dict[str, Needs]] = {

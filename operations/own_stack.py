@@ -49,6 +49,8 @@ def own_settings(settings: Settings, command: str, why: str, **others: str) -> S
         "POSTGRES_DSN": f"postgresql://millrace@127.0.0.1:{ports[3]}/millrace",
         "OUTPUT_PATH": str(home / "output"),
         "PROFILES_SOURCE": "offline",
+        "PIPELINES_PATH": str(settings.pipelines_path),
+        "PIPELINES": ",".join(settings.pipelines),
         **others,
     }
     for name in Settings.model_fields:

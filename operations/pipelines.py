@@ -1,4 +1,4 @@
-"""The registered pipelines, and reading their topics."""
+"""The ledgers of pipelines and their parts, and reading topics."""
 
 from __future__ import annotations
 
@@ -9,41 +9,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from pymongo.database import Database
 
 from errors import JobError
-from runtime import remedies
-from schemas.contract import Contract, load_contract
 from settings import Settings
-from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.profiles import PROFILES
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.broker import existing_topics
 from spark_jobs.state.ledger import Document, Entry, Ledger
-from spark_jobs.tickets import TICKETS
 
-PIPELINES = (TICKETS, PROFILES, CUSTOMERS)
-CONTRACTS = {"tickets": "ticket", "profiles": "profile", "customers": "customer"}
 POLL_SECONDS = 1.0
 IDLE_LIMIT_SECONDS = 30.0
 # librdkafka's public names of its own codes begin with an underscore.
 END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
-
-
-def pipeline_named(name: str) -> Pipeline:
-    """The pipeline with this name.
-
-    Raises:
-        JobError: there is none; names the valid ones.
-    """
-    for pipeline in PIPELINES:
-        if pipeline.name == name:
-            return pipeline
-    names = [pipeline.name for pipeline in PIPELINES]
-    meant = remedies.nearest(name, names)
-    raise JobError(f"There is no pipeline `{name}`.{meant} Valid: {', '.join(names)}.")
-
-
-def contract_of(pipeline: Pipeline) -> Contract:
-    """The contract of a pipeline's messages."""
-    return load_contract(CONTRACTS[pipeline.family])
 
 
 def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipeline]:
@@ -52,9 +27,9 @@ def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipe
     return parts or [pipeline]
 
 
-def last_entries(database: Database[Document]) -> list[Entry]:
+def last_entries(settings: Settings, database: Database[Document]) -> list[Entry]:
     """The last confirmed batch in each ledger: of pipelines and of parts that ran alone."""
-    parts = (part for pipeline in PIPELINES for part in pipeline.parts())
+    parts = (part for pipeline in pipelines_of(settings) for part in pipeline.parts())
     found = (Ledger(database, part.name).last() for part in parts)
     return [entry for entry in found if entry]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from operations.bucket import ensure_bucket
-from operations.pipelines import PIPELINES
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import sinks_of
-from spark_jobs.sinks.topics import ensure_output_topics
+from spark_jobs.sinks.topics import ensure_forward_topics
 from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
 
@@ -22,17 +22,18 @@ def prepare_stores(settings: Settings, report: Report) -> None:
     Raises:
         MillraceError: a service is unavailable or refused; says which, and what to do.
     """
-    created = ensure_topics(settings, [pipeline.topic(settings) for pipeline in PIPELINES])
-    created += ensure_output_topics(settings)
+    pipelines = pipelines_of(settings)
+    created = ensure_topics(settings, [pipeline.topic(settings) for pipeline in pipelines])
+    created += [name for each in pipelines for name in ensure_forward_topics(settings, each)]
     if created:
         report(f"topics created: {', '.join(created)}")
     if bucket := ensure_bucket(settings):
         report(f"bucket created: {bucket}")
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
-        for sink in (s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)):
+        for sink in (s for pipeline in pipelines for s in sinks_of(pipeline, settings, database)):
             sink.prepare()
         check_mongodb(client, settings)
-        for pipeline in PIPELINES:
+        for pipeline in pipelines:
             Ledger(database, pipeline.name).prepare()
     report("topics, tables and collections are ready")

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from errors import MillraceError
 from producers.processes import end_with_parent as end_with_parent
 from settings import PROJECT_ROOT, Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.stopping import StopRequest
 
 END_SECONDS = 60
@@ -46,12 +47,14 @@ def start_module(
 class Producer:
     """A running producer; it ends with its parent, however that ends."""
 
-    def __init__(self, settings: Settings, name: str, options: Sequence[str]) -> None:
-        """Start `python -m producers.<name>` with its output in a log."""
-        self.name = name
-        self.log_path: Path = settings.millrace_home / "logs" / f"producer-{name}.log"
+    def __init__(self, settings: Settings, pipeline: Pipeline, options: Sequence[str]) -> None:
+        """Start the pipeline's producer with its output in a log."""
+        self.name, made_by = pipeline.family, pipeline.input
+        self.ends = made_by.ends
+        self.log_path: Path = settings.millrace_home / "logs" / f"producer-{self.name}.log"
+        words = [*made_by.arguments, *options]
         # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
-        self.process = start_module(f"producers.{name}", options, self.log_path, mode="w")
+        self.process = start_module(made_by.module, words, self.log_path, mode="w")
 
     def wait(self, stop: StopRequest) -> list[str]:
         """Wait for the end or a stop request; returns the lines with source and counts.
@@ -66,7 +69,7 @@ class Producer:
         if code:
             last = "\n".join(lines[-FAILURE_LINES:])
             raise MillraceError(f"The {self.name} producer failed:\n{last}")
-        facts = [line for line in lines if "source:" in line or line.startswith("customer rows:")]
+        facts = [line for line in lines if "source:" in line or " rows:" in line]
         return [f"{self.name}: {line}" for line in (*facts, *lines[-1:])]
 
     def end(self) -> int:

@@ -14,10 +14,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from errors import MillraceError
-from operations.pipelines import PIPELINES, topic_offsets
+from operations.pipelines import topic_offsets
 from operations.shipping import code_archive
 from operations.spark_session import repair_session
 from settings import Settings, load_settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.sinks.files.rows import as_written
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
@@ -78,14 +79,14 @@ def _readers(settings: Settings, spark: SparkSession) -> dict[str, Callable[[str
 
     def files(name: str) -> DataFrame:
         """A set of files, in the first of its formats."""
-        sets = {s.name: (pipeline, s) for pipeline in PIPELINES for s in pipeline.file_sets}
+        sets = {s.name: (p, s) for p in pipelines_of(settings) for s in p.file_sets}
         pipeline, file_set = _known(sets, name)
         found = as_written(settings, pipeline)
         return read_set(spark, found, file_set, found.output_format[0])
 
     def postgres(name: str) -> DataFrame:
         """A table of PostgreSQL."""
-        tables = {each.name: each for pipeline in PIPELINES for each in pipeline.sql_tables}
+        tables = {each.name: each for p in pipelines_of(settings) for each in p.sql_tables}
         return read_rows(spark, settings, _known(tables, name))
 
     return {"topic": topic, "files": files, "postgres": postgres}

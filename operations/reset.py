@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from errors import MillraceError
-from operations.pipelines import PIPELINES, pipeline_named
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
 from runtime import remedies
@@ -15,6 +14,7 @@ from runtime.config.sink_modules import SINK_MODULES
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import chosen_pipelines, pipelines_of
 from spark_jobs.run.locks import locked
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
@@ -51,7 +51,7 @@ def reset(
     """
     if settings.stack == "external" and (pipeline_name is None or topics):
         raise MillraceError(EXTERNAL_RULE)
-    pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
+    pipelines = chosen_pipelines(pipeline_name, settings)
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
     wider = _with_former_sinks(settings, parts, leave)
     if not yes and not _confirmed(wider, pipelines, topics=topics):
@@ -75,8 +75,7 @@ def reset(
             for topic in sources
             for name in (topic, dead_letter_topic(topic), redriven_topic(topic))
         ]
-        if any(pipeline.always for pipeline in pipelines):
-            names += settings.customers_output_topics
+        names += [name for each in pipelines for name in each.forward_topics(settings)]
         delete_topics(settings, names)
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
     prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))
@@ -104,7 +103,7 @@ def _see_stores(wider: Settings, settings: Settings) -> None:
     Raises:
         MillraceError: one does not; says how to start it and how to continue without it.
     """
-    for sink, *_ in kinds_of(PIPELINES, wider).values():
+    for sink, *_ in kinds_of(pipelines_of(wider), wider).values():
         try:
             sink.answer()
         except MillraceError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +17,6 @@ from pyspark.sql import SparkSession
 from keys import load_pii_hash_key
 from local_stack import stack
 from operations.doctor.doctor import refuse_hindered, summary_of_checks
-from operations.pipelines import PIPELINES
 from operations.prepare import prepare_stores
 from operations.producing import Producer
 from operations.run_summary import print_summary
@@ -26,6 +25,8 @@ from operations.verify.verify import balance
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.locks import NoteUi, locked
@@ -36,11 +37,7 @@ from spark_jobs.start_checks.fingerprint import fingerprint, needs_spark
 from spark_jobs.state.acceptance import NOTHING, Accepted
 from spark_jobs.state.checkpoint import checkpoint_of
 
-INVALID_RATIO = "0.03"
-DUPLICATE_RATIO = "0.02"
-PRODUCERS = ("tickets", "profiles", "customers")
-# Producers that end by themselves.
-ENDING = ("customers",)
+INVALID_RATIO, DUPLICATE_RATIO = 0.03, 0.02
 NOTHING_SENT = "The services are up; nothing was sent."
 SENT = "The services are up; the messages that were sent wait on the topics."
 Say = Callable[[str], None]
@@ -48,17 +45,21 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Amounts:
-    """How many records `make run` sends, and from which seed."""
+    """How many records `make run` sends, and from which seed.
 
-    tickets: int
-    profiles: int
-    customers: int
+    Attributes:
+        counts: Pipeline -> number of records; the usual number of those that are missing.
+        seed: Of the generated records.
+        file: Records to send instead, for the only pipeline.
+    """
+
+    counts: Mapping[str, int]
     seed: int
+    file: str | None = None
 
-    @property
-    def are_small(self) -> bool:
-        """Whether starting takes longer than processing."""
-        return self.tickets + self.profiles + self.customers <= BRIEF_RECORDS
+    def of(self, pipeline: Pipeline) -> int:
+        """How many records a pipeline gets."""
+        return self.counts.get(pipeline.name, pipeline.input.usual_count)
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
@@ -68,8 +69,9 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         MillraceError: it must not or cannot go on; says what was started and what was sent.
     """
     say = _clock_say()
+    pipelines = pipelines_of(settings)
     with ExitStack() as held:
-        note_ui = _begin(settings, held)
+        note_ui = _begin(settings, pipelines, held)
         say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # In parallel with the search for Java and jars, so that it costs hardly any time.
@@ -80,8 +82,11 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         # The services start while Spark does: each spends part of its start waiting for the disk.
         session, stop = Future[SparkSession](), StopRequest()
         options = RunOptions(available_now=True, accepted=accepted, when_refused=NOTHING_SENT)
-        produced = pool.submit(_prepare_and_produce, settings, amounts, options, session, stop, say)
-        small = amounts.are_small
+        produced = pool.submit(
+            _prepare_and_produce, settings, pipelines, amounts, options, session, stop, say
+        )
+        # Whether starting takes longer than processing.
+        small = sum(map(amounts.of, pipelines)) <= BRIEF_RECORDS
         try:
             spark = _start_spark(settings, "run", say, is_brief=small, may_archive=True)
         except BaseException as error:
@@ -98,7 +103,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
-                run_pipelines(spark, PIPELINES, settings, options, stop, say, checked=catch)
+                run_pipelines(spark, pipelines, settings, options, stop, say, checked=catch)
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
@@ -120,8 +125,9 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
     """
     say = _clock_say()
+    pipelines = pipelines_of(settings)
     with ExitStack() as held:
-        note_ui = _begin(settings, held)
+        note_ui = _begin(settings, pipelines, held)
         _fetch_connectors(settings, say)
         stack.up(settings, say)
         prepare_stores(settings, say)
@@ -132,18 +138,18 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         def produce() -> None:
             held.enter_context(stop.catching_signals())
-            # Profiles have no rate of their own: offline ones would come by the thousand.
+            # One rate for all: some producers have none of their own.
             rate = ["--rate", str(settings.tickets_rate)]
-            for name in PRODUCERS:
-                options = ["--count", "0", *rate, *_faults(name)]
-                producers.append(Producer(settings, name, options))
-                say(f"{name}: producer running, log {producers[-1].log_path}")
+            for pipeline in pipelines:
+                options = ["--count", "0", *rate, *_faults(pipeline)]
+                producers.append(Producer(settings, pipeline, options))
+                say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
             say(f"jobs running; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends everything")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_pipelines(spark, PIPELINES, settings, options, stop, say, checked=produce)
+            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce)
         finally:
             codes = [producer.end() for producer in producers]
             stop_spark(spark)
@@ -151,10 +157,10 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
     return stop.exit_code or int(any(codes))
 
 
-def _begin(settings: Settings, held: ExitStack) -> NoteUi:
+def _begin(settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack) -> NoteUi:
     """Check that a run may start, before anything is fetched or sent, and take the locks."""
     refuse_hindered(settings)
-    note_ui = held.enter_context(locked(PIPELINES, settings))
+    note_ui = held.enter_context(locked(pipelines, settings))
     start_logging(settings, to_terminal=False)
     load_pii_hash_key(settings)
     return note_ui
@@ -167,6 +173,7 @@ def _fetch_connectors(settings: Settings, say: Say) -> None:
 
 def _prepare_and_produce(
     settings: Settings,
+    pipelines: Sequence[Pipeline],
     amounts: Amounts,
     options: RunOptions,
     session: Future[SparkSession],
@@ -176,17 +183,16 @@ def _prepare_and_produce(
     stack.up(settings, say)
     prepare_stores(settings, say)
     # Before anything is sent: if a job must not start, its messages would wait on the topic.
-    check_pipelines(PIPELINES, settings, options)
-    if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in PIPELINES):
+    check_pipelines(pipelines, settings, options)
+    if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in pipelines):
         spark = session.result()
-        codes = {each.name: fingerprint(each, settings, spark) for each in PIPELINES}
-        check_pipelines(PIPELINES, settings, options, codes)
+        codes = {each.name: fingerprint(each, settings, spark) for each in pipelines}
+        check_pipelines(pipelines, settings, options, codes)
     seeded = ["--rate", "0", "--seed", str(amounts.seed)]
-    wanted = {name: getattr(amounts, name) for name in PRODUCERS}
     producers = [
-        Producer(settings, name, ["--count", str(wanted[name]), *seeded, *_faults(name)])
-        for name in PRODUCERS
-        if wanted[name] and not stop
+        Producer(settings, each, ["--count", str(amounts.of(each)), *seeded, *_faults(each)])
+        for each in pipelines
+        if amounts.of(each) and not stop
     ]
     try:
         return [line for producer in producers for line in producer.wait(stop)]
@@ -195,10 +201,8 @@ def _prepare_and_produce(
             producer.end()
 
 
-def _faults(name: str) -> list[str]:
-    if name == "customers":  # its generated file already has faults
-        return []
-    return ["--invalid-ratio", INVALID_RATIO, "--duplicate-ratio", DUPLICATE_RATIO]
+def _faults(pipeline: Pipeline) -> list[str]:
+    return pipeline.input.faults(INVALID_RATIO, DUPLICATE_RATIO)
 
 
 def _start_spark(
@@ -215,8 +219,7 @@ def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
     while not stop:
         for producer in producers:
             code = producer.process.poll()
-            # The customers producer ends with its file.
-            if code is not None and (code or producer.name not in ENDING):
+            if code is not None and (code or not producer.ends):
                 say(
                     f"the {producer.name} producer has ended;"
                     f" see `make logs SERVICE=producer-{producer.name}`"

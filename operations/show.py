@@ -5,6 +5,7 @@ The sensitive fields of raw messages are masked; stores hold none in clear.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,13 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cql import tables as cql_tables
 from cql.client import close, connect, select_rows
 from errors import MillraceError
 from operations.doctor.place_checks import place_faults
 from operations.masking import masked_value
 from operations.newest import newest_messages
-from operations.pipelines import PIPELINES, contract_of
 from operations.spark_session import repair_session
 from operations.tables import print_records
 from operations.verify.spark_errors import explained_errors
@@ -28,8 +27,8 @@ from runtime.config.topic_names import dead_letter_topic
 from schemas.contract import Contract
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
-from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.base import Sink, StoredTable
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
@@ -44,18 +43,19 @@ from spark_jobs.sinks.mongodb import (
 )
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.sinks.registry import kinds_of
-from spark_jobs.sinks.topics import CustomerTopicsSink
+from spark_jobs.sinks.topics import TopicsSink
 from spark_jobs.state.instants import instant_or_number
 from spark_jobs.state.ledger import COLLECTION as LEDGER
-from sql import tables as sql_tables
+from spark_jobs.targets import SqlTable, Table
+from sql.tables import select_rows as select_sql_rows
 
 DEAD_LETTERS = "dead-letters"
-# Columns that rows can be selected by -> the option for each.
-OPTIONS = {
-    "assigned_team": "TEAM=",
-    "created_hour": "HOUR=",
-    "client_id": "CLIENT=",
-    "nationality": "NATIONALITY=",
+# Options with a name of their own -> the column by which each selects; `WHERE=` takes any other.
+FILTERS = {
+    "team": "assigned_team",
+    "hour": "created_hour",
+    "client": "client_id",
+    "nationality": "nationality",
 }
 # An internal field of aggregates: the last applied batch.
 APPLIED = "applied"
@@ -76,9 +76,9 @@ class RowFilter:
         Raises:
             MillraceError: the place cannot be filtered by a given column.
         """
-        useless = [OPTIONS[column] for column in self.where if column not in columns]
+        useless = [option_for(column) for column in self.where if column not in columns]
         if useless:
-            useful = [OPTIONS[column] for column in columns if column in OPTIONS]
+            useful = named_options(columns) or [option_for(each) for each in [*columns][:1]]
             applying = ", ".join(["LIMIT=", "FORMAT=", *useful])
             raise MillraceError(
                 f"{', '.join(useless)} does not apply to `{place}`. Leave it out;"
@@ -127,7 +127,7 @@ def show(
 
 
 def _asked_for(wanted: RowFilter) -> str:
-    chosen = ", ".join(f"{OPTIONS[column]}{value}" for column, value in wanted.where.items())
+    chosen = ", ".join(f"{option_for(column)}{value}" for column, value in wanted.where.items())
     return f" for {chosen}" if chosen else ""
 
 
@@ -163,23 +163,23 @@ def places_of(settings: Settings) -> dict[str, Place]:
     """Everything that can be shown, by name."""
     places: dict[str, Place] = {}
     letters = {}
-    for pipeline in PIPELINES:
-        contract, topic = contract_of(pipeline), pipeline.topic(settings)
+    pipelines = pipelines_of(settings)
+    for pipeline in pipelines:
+        contract, topic = pipeline.contract, pipeline.topic(settings)
         letters[topic] = contract
         rejected = dead_letter_topic(topic)
         places[topic] = _messages_of(topic, contract, f"topic: {pipeline.name} as sent")
         what = f"topic: rejected {pipeline.name}"
         places[rejected] = _dead_letters_of(rejected, {topic: contract}, what)
-    customers = contract_of(CUSTOMERS)
-    whose = ("customers in the USA", "incomplete customers")
-    for topic, which in zip(settings.customers_output_topics, whose, strict=True):
-        places[topic] = _messages_of(topic, customers, f"topic: {which}")
+        for name, forwarded in pipeline.forward_topics(settings).items():
+            which = f"{forwarded.outcome or 'stored'} {pipeline.name}, forwarded"
+            places[name] = _messages_of(name, contract, f"topic: {which}")
     places[DEAD_LETTERS] = _dead_letters_of(DEAD_LETTERS, letters, "rejected messages")
-    enabled = kinds_of(PIPELINES, settings)
+    enabled = kinds_of(pipelines, settings)
     # The order of sinks matters: a short name means the first place with that name.
     kinds: list[type[Sink]] = [*SHOWN, *(kind for kind in enabled if kind not in SHOWN)]
     for kind in (kind for kind in kinds if kind in enabled):
-        own = map(SHOWN[kind], PIPELINES) if kind in SHOWN else map(_rows_by_spark, enabled[kind])
+        own = map(SHOWN[kind], pipelines) if kind in SHOWN else map(_rows_by_spark, enabled[kind])
         for found in own:
             places |= {name: replace(p, sink=kind.name) for name, p in found.items()}
     places[f"mongodb.{LEDGER}"] = _documents_of(LEDGER, "ledger, one document per batch,")
@@ -224,29 +224,29 @@ def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) ->
     return Place(what, records, newest_first=True)
 
 
-def _rows_of(keyspace: str, table: str) -> Place:
-    name = f"{keyspace}.{table}"
-    shape = cql_tables.declared()[name]
-    by_key = {column for column, kind, _ in shape.key if kind == "partition_key"}
-    columns = [c for c in OPTIONS if c in by_key or f"{table}_{c}" in shape.indexes]
+def _rows_of(table: Table) -> Place:
+    name, shape = table.place, table.declared
+    by_key = [column for column, kind, _ in shape.key if kind == "partition_key"]
+    indexed = [c for c in shape.columns if f"{table.name}_{c}" in shape.indexes]
+    columns = [*by_key, *indexed]
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(name, columns)
         session = connect(settings, timeout_seconds=10)
         try:
-            return select_rows(session, keyspace, table, wanted.where, wanted.limit)
+            return select_rows(session, table.keyspace, table.name, wanted.where, wanted.limit)
         finally:
             close(session)
 
     return Place(f"rows in Cassandra{_by(columns)}", records)
 
 
-def _rows_of_sql(table: str) -> Place:
-    columns = [name for name in OPTIONS if name in sql_tables.declared()[table].columns]
+def _rows_of_sql(table: SqlTable) -> Place:
+    columns = [*table.declared.columns]
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
-        wanted.refuse_all_but(f"postgres.{table}", columns)
-        return sql_tables.select_rows(settings, table, wanted.where, wanted.limit)
+        wanted.refuse_all_but(f"postgres.{table.name}", columns)
+        return select_sql_rows(settings, table.name, wanted.where, wanted.limit)
 
     return Place(f"rows in PostgreSQL{_by(columns)}", records)
 
@@ -257,12 +257,12 @@ def _rows_of_files(name: str) -> Place:
         if faults := list(place_faults(settings)):
             raise MillraceError(f"Files: {'; '.join(fault.text for fault in faults)}.")
         if arrow_files(settings):
-            return show_set(settings, name, wanted.limit, PIPELINES)
+            return show_set(settings, name, wanted.limit, pipelines_of(settings))
         with (
             repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
             explained_errors(f"files {name}", FilesSink.unreadable),
         ):
-            return show_set(settings, name, wanted.limit, PIPELINES, spark)
+            return show_set(settings, name, wanted.limit, pipelines_of(settings), spark)
 
     return Place("files", records)
 
@@ -286,7 +286,7 @@ def _rows_by_spark(sink: Sink) -> dict[str, Place]:
 
 
 def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None) -> Place:
-    columns = [d.field for d in aggregate.dimensions if d.field in OPTIONS] if aggregate else []
+    columns = [d.field for d in aggregate.dimensions] if aggregate else []
     hidden = {APPLIED, *(aggregate.sketches.values() if aggregate else ())}
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
@@ -294,7 +294,8 @@ def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None
         with connect_mongodb(settings) as client:
             check_mongodb(client, settings)
             database = confirmed_database(client, settings)
-            cursor = database[collection].find(dict(wanted.where)).sort("_id", 1)
+            where = {name: {"$in": _as_stored(text)} for name, text in wanted.where.items()}
+            cursor = database[collection].find(where).sort("_id", 1)
             return [
                 {name: value for name, value in document.items() if name not in hidden}
                 for document in cursor.limit(wanted.limit)
@@ -303,12 +304,20 @@ def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None
     return Place(f"{what} in MongoDB{_by(columns)}", records)
 
 
+def _as_stored(text: str) -> list[Any]:
+    """The values that a text may stand for in a document: itself, a number, a boolean."""
+    try:
+        return [text, json.loads(text)]
+    except ValueError:
+        return [text]
+
+
 def _tables(pipeline: Pipeline) -> dict[str, Place]:
-    return {f"{t.keyspace}.{t.name}": _rows_of(t.keyspace, t.name) for t in pipeline.tables}
+    return {table.place: _rows_of(table) for table in pipeline.tables}
 
 
 def _sql_tables(pipeline: Pipeline) -> dict[str, Place]:
-    return {f"postgres.{t.name}": _rows_of_sql(t.name) for t in pipeline.sql_tables}
+    return {f"postgres.{t.name}": _rows_of_sql(t) for t in pipeline.sql_tables}
 
 
 def _file_sets(pipeline: Pipeline) -> dict[str, Place]:
@@ -325,13 +334,25 @@ SHOWN: Mapping[type[Sink], Callable[[Pipeline], dict[str, Place]]] = {
     PostgresSink: _sql_tables,
     FilesSink: _file_sets,
     MongoAggregates: _aggregates,
-    CustomerTopicsSink: lambda pipeline: {},
+    TopicsSink: lambda pipeline: {},
 }
+
+
+def option_for(column: str) -> str:
+    """The option that selects rows by a column."""
+    named = (f"{option.upper()}=" for option, each in FILTERS.items() if each == column)
+    return next(named, f"WHERE={column}=")
+
+
+def named_options(columns: Collection[str]) -> list[str]:
+    """The options with a name of their own that select by columns."""
+    return [f"{option.upper()}=" for option, column in FILTERS.items() if column in columns]
 
 
 def _by(columns: Collection[str]) -> str:
     """The options that filter a place's records."""
-    return f"; {' '.join(OPTIONS[column] for column in columns)}" if columns else ""
+    named = named_options(columns)
+    return f"; {' '.join(named)}" if named else ""
 
 
 def _time(header: str | None) -> datetime | str | None:

@@ -10,11 +10,12 @@ from pymongo.database import Database
 from errors import MillraceError, SinkUnavailable
 from local_stack import stack
 from local_stack.service import ServiceState, log_excerpt
-from operations.pipelines import PIPELINES, present_parts, topic_offsets
+from operations.pipelines import present_parts, topic_offsets
 from operations.tables import print_table
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
@@ -90,7 +91,7 @@ def _print_missing(states: list[ServiceState], stack: str) -> None:
 
 def _print_jobs(settings: Settings) -> None:
     rows = []
-    for pipeline in (part for whole in PIPELINES for part in whole.parts()):
+    for pipeline in (part for whole in pipelines_of(settings) for part in whole.parts()):
         job = running_job(pipeline, settings)
         if job:
             rows.append((pipeline.name, "running", job["pid"], job["ui"]))
@@ -104,7 +105,7 @@ def _print_topics(settings: Settings) -> None:
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        for pipeline in PIPELINES:
+        for pipeline in pipelines_of(settings):
             topic = pipeline.topic(settings)
             read = _read_by_all(pipeline, database)
             for partition, (low, high) in sorted(topic_offsets(settings, topic).items()):
@@ -135,7 +136,8 @@ def _print_stores(settings: Settings) -> None:
     faults: dict[str, str] = {}
     with connect_mongodb(settings) as client:
         database = confirmed_database(client, settings)
-        for sink in (s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)):
+        pipelines = pipelines_of(settings)
+        for sink in (s for each in pipelines for s in sinks_of(each, settings, database)):
             if sink.store in faults:
                 continue
             try:
@@ -143,7 +145,7 @@ def _print_stores(settings: Settings) -> None:
                 notes += sink.notes()
             except MillraceError as error:
                 faults[sink.store] = str(error)
-        for topic in (pipeline.topic(settings) for pipeline in PIPELINES):
+        for topic in (pipeline.topic(settings) for pipeline in pipelines):
             number = database[SUMMARIES].count_documents({"source_topic": topic})
             found.setdefault("dead letters", {})[dead_letter_topic(topic)] = number
     rows = [(store, place, n) for store, places in found.items() for place, n in places.items()]

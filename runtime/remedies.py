@@ -23,9 +23,7 @@ PYTHON: Final = ".venv/bin/python"
 # Settings that decide on which data and stores a command acts.
 DECISIVE: Final = (
     *("stack", "millrace_home", "checkpoint_path", "mongo_database"),
-    *("sinks", "output_path", "output_format"),
-    *("tickets_topic", "profiles_topic", "customers_topic"),
-    *("customers_usa_topic", "customers_alerts_topic"),
+    *("sinks", "output_path", "output_format", "pipelines_path"),
 )
 
 
@@ -69,7 +67,7 @@ def show(what: str, settings: Settings | None = None) -> str:
 
 def job(pipeline: str, settings: Settings | None = None, *options: str) -> str:
     """Processes the unread messages of a pipeline's topic."""
-    return _words(settings, PYTHON, "-m", f"spark_jobs.{pipeline}", "--available-now", *options)
+    return _words(settings, MILLRACE, "job", pipeline, "--available-now", *options)
 
 
 def run(option: str) -> str:
@@ -144,7 +142,7 @@ def _given(settings: Settings) -> dict[str, str]:
         usual = None
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
-        for name in DECISIVE
+        for name in (*DECISIVE, *(n for n in type(settings).model_fields if n.endswith("_topic")))
         if (value := getattr(settings, name)) != getattr(usual, name, None)
     }
     return given | ({ENV_FILE_VARIABLE: env_file} if env_file else {})

@@ -13,59 +13,42 @@ if __package__ in {None, ""}:  # spark-submit of this file: make the project imp
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StringType, StructField, StructType, TimestampType
 
-from settings import Settings
-from spark_jobs.pipeline import Pipeline
+from schemas.contract import load_contract
+from spark_jobs.pipeline import Input, Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import LINEAGE, PLACE, FileSet, SqlTable, Takes
+from spark_jobs.targets import PLACE, FileSet, SqlTable, Topic
 from spark_jobs.transforms.customers import FIELDS, classify_customers
 from spark_jobs.transforms.outcomes import ALERT, VALID
+from spark_jobs.transforms.pseudonymise import Digests
 
-# Columns as readers of the files see them.
-FILE_SCHEMA = StructType(
-    [StructField(n, TimestampType() if n == "created_at" else StringType()) for n in FIELDS]
-)
-ALERT_SCHEMA = (
-    StructType([*FILE_SCHEMA])
-    .add("reasons", ArrayType(StringType()))
-    .add("kafka_topic", "string")
-    .add("kafka_partition", "integer")
-    .add("kafka_offset", "long")
-)
 ALERT_KEY = ("kafka_topic", *PLACE)
-COMPLETE, INCOMPLETE = Takes(VALID), Takes(ALERT)
+ALERT_COLUMNS = (*FIELDS, "reasons", *ALERT_KEY)
+# An alert may lack the id.
+KEY = "coalesce(customer_id, '')"
 
 
-def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
+def _classify(messages: DataFrame, digests: Digests | None) -> DataFrame:
     return classify_customers(messages)
-
-
-def _select_usa(records: DataFrame) -> DataFrame:
-    return records.filter(F.col("outcome") == VALID).select(*FIELDS, *LINEAGE)
-
-
-def _select_alerts(records: DataFrame) -> DataFrame:
-    alerts = records.filter(F.col("outcome") == ALERT)
-    return alerts.select(*FIELDS, "reasons", "kafka_topic", *LINEAGE)
 
 
 CUSTOMERS = Pipeline(
     name="customers",
-    topic=lambda settings: settings.customers_topic,
-    tables=(),
-    sql_tables=(
-        SqlTable("customers_usa", _select_usa, ("customer_id",), COMPLETE),
-        SqlTable("customers_alerts", _select_alerts, ALERT_KEY, INCOMPLETE),
-    ),
-    classify=_classify,
-    hash_key_id=lambda settings: None,
+    contract=load_contract("customer"),
+    id_columns=("customer_id",),
+    # A generated file has faults of every kind.
+    made_by=Input("producers.customers", (), 500, False, True, "customers_source"),
+    classify_by=_classify,
+    sql_tables=(SqlTable("customers_usa", VALID), SqlTable("customers_alerts", ALERT)),
     file_sets=(
-        FileSet("customers_usa", _select_usa, FILE_SCHEMA, takes=COMPLETE),
-        FileSet("customers_alerts", _select_alerts, ALERT_SCHEMA, None, INCOMPLETE, ALERT_KEY),
+        FileSet("customers_usa", outcome=VALID),
+        FileSet("customers_alerts", columns=ALERT_COLUMNS, outcome=ALERT, key=ALERT_KEY),
     ),
-    always=("spark_jobs.sinks.topics",),
+    topics=(
+        Topic("customers-usa", FIELDS, VALID, key=KEY),
+        Topic("customers-alerts", (*FIELDS, "reasons"), ALERT, key=KEY),
+    ),
+    reads="customers-raw",
     separable=("files", "postgres"),
 )
 

@@ -1,20 +1,32 @@
-"""What a pipeline declares about each target that it writes to: tables, file sets, snapshots."""
+"""What a pipeline declares about each target that it writes to.
+
+Tables of Cassandra (`Table`) and PostgreSQL (`SqlTable`) are written in CQL and SQL, and a
+declaration only names them: their columns are filled by name. File sets and topics list their
+columns, by default those of the first table without the lineage.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from cql import declared as cql
+from cql.declared import CassandraShape
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary
+from sql import declared as sql
+from sql.declared import PostgresShape
 
 # Where on its topic a record came from, and when: columns of every table of records.
 PLACE = ("kafka_partition", "kafka_offset")
 LINEAGE = (*PLACE, "kafka_timestamp")
+
+Outcome = Literal["valid", "alert"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +38,14 @@ class Takes:
         where: Only records that meet this SQL condition; None: all.
     """
 
-    outcome: str | None = None
+    outcome: Outcome | None = None
     where: str | None = None
+
+    def of(self, records: DataFrame) -> DataFrame:
+        """Those of the stored records that belong there."""
+        if self.outcome:
+            records = records.filter(F.col("outcome") == self.outcome)
+        return records.filter(self.where) if self.where else records
 
 
 EVERYTHING: Final = Takes()
@@ -48,56 +66,146 @@ def key_sql(columns: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a pipeline and the projection onto its columns.
+    """One table of Cassandra; it holds every stored record.
 
     Attributes:
+        place: Its keyspace and name, `orders.orders_by_day`.
         partitions: The most partitions that a batch's rows can have, computed from its summary;
             None if every row has its own.
         derived: Column of this table alone -> SQL that gives it from the columns of all tables.
         stand_ins: Key column -> its value where the record has null.
+        shape: Its columns and key; by default as the platform's own CQL files declare them.
     """
 
-    keyspace: str
-    name: str
-    rows: Callable[[DataFrame], DataFrame]
+    place: str
     partitions: Callable[[BatchSummary], int] | None = None
     derived: Mapping[str, str] = field(default_factory=dict, hash=False)
     stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
+    shape: CassandraShape | None = field(default=None, compare=False)
+
+    @property
+    def keyspace(self) -> str:
+        """The keyspace alone."""
+        return self.place.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The name without the keyspace."""
+        return self.place.rpartition(".")[2]
+
+    @property
+    def declared(self) -> CassandraShape:
+        """Its columns and key as the CQL file says."""
+        return self.shape or cql.declared()[self.place]
+
+    def rows(self, records: DataFrame) -> DataFrame:
+        """The rows of stored records.
+
+        Columns out: the table's.
+        Grain: one stored record.
+        """
+        values = [
+            F.coalesce(name, F.lit(self.stand_ins[name])).alias(name)
+            if name in self.stand_ins
+            else F.col(name)
+            for name in self.declared.columns
+        ]
+        return records.select(*values)
 
 
 @dataclass(frozen=True)
 class SqlTable:
-    """One table of a pipeline, the projection onto its columns, and its primary key.
+    """One table of PostgreSQL.
 
     Attributes:
-        takes: Which stored records its rows are.
+        name: Its name.
+        outcome: Only records with this outcome; None: all.
+        where: Only records that meet this SQL condition; None: all.
+        shape: Its columns and primary key; by default as the platform's own SQL files declare them.
     """
 
     name: str
-    rows: Callable[[DataFrame], DataFrame]
-    key: tuple[str, ...]
-    takes: Takes = EVERYTHING
+    outcome: Outcome | None = None
+    where: str | None = None
+    shape: PostgresShape | None = field(default=None, compare=False)
+
+    @property
+    def declared(self) -> PostgresShape:
+        """Its columns and key as the SQL file says."""
+        return self.shape or sql.declared()[self.name]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its primary key."""
+        return self.declared.key
+
+    @property
+    def takes(self) -> Takes:
+        """Which stored records its rows are."""
+        return Takes(self.outcome, self.where)
+
+    def rows(self, records: DataFrame) -> DataFrame:
+        """The rows of stored records; columns as in the table, grain one record."""
+        return self.takes.of(records).select(*self.declared.columns)
 
 
 @dataclass(frozen=True)
 class FileSet:
-    """One file set of a pipeline and the projection onto its rows.
+    """One set of files.
 
     Attributes:
         name: Its folder under `OUTPUT_PATH`.
-        rows: Turns a batch's stored records into the set's rows.
-        schema: Its columns as readers see them, without the day.
-        day_column: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
-        takes: Which stored records its rows are.
-        key: The columns that identify a row; empty: the first one.
+        day: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
+        columns: Its columns.
+        outcome: Only records with this outcome; None: all.
+        where: Only records that meet this SQL condition; None: all.
+        schema: Types of the columns as readers see them, without the day; by default as the
+            contract and the tables say.
+        key: The columns that identify a row; by default those of the record's id.
     """
 
     name: str
-    rows: Callable[[DataFrame], DataFrame]
-    schema: StructType
-    day_column: str | None = None
-    takes: Takes = EVERYTHING
+    day: str | None = None
+    columns: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    where: str | None = None
+    schema: StructType = field(default_factory=StructType, compare=False)
     key: tuple[str, ...] = ()
+
+    @property
+    def takes(self) -> Takes:
+        """Which stored records its rows are."""
+        return Takes(self.outcome, self.where)
+
+    def rows(self, records: DataFrame) -> DataFrame:
+        """The rows of stored records; columns as in `schema`, grain one record."""
+        return self.takes.of(records).select(
+            *(F.col(each.name).cast(each.dataType) for each in self.schema)
+        )
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic to which stored records are forwarded as JSON objects.
+
+    Attributes:
+        name: Its name, unless a setting `<NAME>_TOPIC` gives another (`-` and `.` become `_`).
+        columns: The members of the object.
+        outcome: Only records with this outcome; None: all.
+        where: Only records that meet this SQL condition; None: all.
+        key: SQL that gives the message's key.
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+    where: str | None = None
+    key: str = "record_id"
+
+    @property
+    def takes(self) -> Takes:
+        """Which stored records are forwarded."""
+        return Takes(self.outcome, self.where)
 
 
 @dataclass(frozen=True)

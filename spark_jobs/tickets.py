@@ -12,42 +12,16 @@ if __package__ in {None, ""}:  # spark-submit of this file: make the project imp
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
-from settings import Settings
+from schemas.contract import load_contract
 from spark_jobs.aggregates import Aggregate, count, day, distinct
 from spark_jobs.changes import BatchSummary
-from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import Input, Pipeline
 from spark_jobs.run.command import main
-from spark_jobs.targets import LINEAGE, FileSet, Snapshot, SqlTable, Table, Takes
+from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table
+from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.routing import TEAMS
 from spark_jobs.transforms.tickets import classify_tickets
-
-KEYSPACE = "support"
-COLUMNS = (
-    "ticket_id",
-    "client_id",
-    "created_at",
-    "request",
-    "request_type",
-    "priority",
-    "assigned_team",
-    *LINEAGE,
-)
-
-# Columns as readers of the files see them; the day's folder adds one more.
-FILE_SCHEMA = (
-    StructType()
-    .add("ticket_id", "string")
-    .add("client_id", "string")
-    .add("created_at", "timestamp")
-    .add("request", "string")
-    .add("request_type", "string")
-    .add("priority", "string")
-    .add("assigned_team", "string")
-)
-URGENT = ("high", "critical")
 
 DAY = day("created_at")
 BY_TEAM = Aggregate("tickets_by_team", (DAY, "assigned_team"), {"count": count()})
@@ -68,24 +42,8 @@ METRICS = Aggregate(
 )
 
 
-def _classify(messages: DataFrame, settings: Settings) -> DataFrame:
+def _classify(messages: DataFrame, digests: Digests | None) -> DataFrame:
     return classify_tickets(messages)
-
-
-def _select_tickets(records: DataFrame) -> DataFrame:
-    return records.select(*COLUMNS)
-
-
-def _select_tickets_by_team(records: DataFrame) -> DataFrame:
-    return records.select(*COLUMNS, "created_hour")
-
-
-def _select_for_files(records: DataFrame) -> DataFrame:
-    return records.select(*(name for name in COLUMNS if name not in LINEAGE))
-
-
-def _select_urgent_for_files(records: DataFrame) -> DataFrame:
-    return _select_for_files(records).filter(F.col("priority").isin(*URGENT))
 
 
 def _team_hours(summary: BatchSummary) -> int:
@@ -96,30 +54,29 @@ def _team_hours(summary: BatchSummary) -> int:
 
 TICKETS = Pipeline(
     name="tickets",
-    topic=lambda settings: settings.tickets_topic,
+    contract=load_contract("ticket"),
+    id_columns=("ticket_id",),
+    made_by=Input("producers.tickets"),
+    classify_by=_classify,
     tables=(
-        Table(KEYSPACE, "tickets", _select_tickets),
+        Table("support.tickets"),
         Table(
-            *(KEYSPACE, "tickets_by_team", _select_tickets_by_team, _team_hours),
+            "support.tickets_by_team",
+            _team_hours,
             derived={"created_hour": "date_trunc('HOUR', created_at)"},
         ),
     ),
-    sql_tables=(SqlTable("tickets", _select_tickets, key=("ticket_id",)),),
-    classify=_classify,
-    hash_key_id=lambda settings: None,
-    aggregates=(BY_TEAM, BY_TYPE, BY_PRIORITY, METRICS),
+    sql_tables=(SqlTable("tickets"),),
     file_sets=(
-        FileSet("tickets_with_assignment", _select_for_files, FILE_SCHEMA, "created_at"),
-        FileSet(
-            *("high_priority_tickets", _select_urgent_for_files, FILE_SCHEMA, "created_at"),
-            Takes(where="priority IN ('high', 'critical')"),
-        ),
+        FileSet("tickets_with_assignment", "created_at"),
+        FileSet("high_priority_tickets", "created_at", where="priority IN ('high', 'critical')"),
     ),
     snapshots=(
         Snapshot("metrics", METRICS, tuple(METRICS.measures)),
         Snapshot("tickets_by_type", BY_TYPE, ("request_type", "count"), "request_type"),
         Snapshot("tickets_by_priority", BY_PRIORITY, ("priority", "count"), "priority"),
     ),
+    aggregates=(BY_TEAM, BY_TYPE, BY_PRIORITY, METRICS),
 )
 
 if __name__ == "__main__":

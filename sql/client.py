@@ -23,12 +23,12 @@ from errors import SettingsError, SinkError, SinkRejected, SinkUnavailable
 from runtime import remedies
 from runtime.config.addresses import LOOPBACK_HOSTS, POSTGRES_PORT
 from settings import Settings
+from sql.declared import SQL_FOLDER
 from sql.watch import watched
 
 Connection = psycopg.Connection[TupleRow]
 Query = LiteralString | bytes | SQL | Composed
 
-SQL_FOLDER: Final = Path(__file__).resolve().parent
 CONNECT_TIMEOUT_SECONDS: Final = 10
 PROBE_TIMEOUT_SECONDS: Final = 2
 PATIENCE_SECONDS: Final = 120.0
@@ -178,14 +178,14 @@ def is_ready(settings: Settings) -> bool:
         return False
 
 
-def apply_tables(settings: Settings) -> None:
-    """Create missing tables from the numbered files in this folder.
+def apply_tables(settings: Settings, *others: Path) -> None:
+    """Create missing tables from the numbered files in this folder, and from other files.
 
     Raises:
         SinkError: the database is down, or refused a file.
     """
-    for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
-        with transaction(settings, f"apply sql/{path.name}") as work:
+    for path in (*sorted(SQL_FOLDER.glob("[0-9]*.sql")), *others):
+        with transaction(settings, f"apply {path.parent.name}/{path.name}") as work:
             work.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
             work.execute(path.read_bytes())
 

@@ -1,12 +1,9 @@
-"""PostgreSQL's tables: declared in the numbered files, compared, counted, shown and emptied."""
+"""PostgreSQL's tables: compared with their declaration, counted, shown and emptied."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
 from psycopg import DataError
@@ -15,15 +12,11 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.datetime import TimestamptzLoader
 
 from settings import Settings
-from sql.client import SQL_FOLDER, transaction
+from sql.client import transaction
+from sql.declared import PostgresShape
 
-TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \((.*?)^\);", re.DOTALL | re.MULTILINE)
-COLUMN: Final = re.compile(r"^  ([a-z_]+) +([a-z]+(?:\[\])?)( PRIMARY KEY)?", re.MULTILINE)
-KEY: Final = re.compile(r"^  PRIMARY KEY \((.*)\)", re.MULTILINE)
-# Short names of types -> the server's names.
-TYPE_NAMES: Final = {"int": "integer", "timestamptz": "timestamp with time zone"}
 AS_THEY_ARE: Final = """
-SELECT attname, format_type(atttypid, NULL), coalesce(attnum = ANY(indkey), false)
+SELECT attname, format_type(atttypid, atttypmod), coalesce(attnum = ANY(indkey), false)
 FROM pg_attribute LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
 """
@@ -45,29 +38,7 @@ class InstantOrText(TimestamptzLoader):
             return bytes(data).decode()
 
 
-@dataclass(frozen=True)
-class PostgresShape:
-    """A table's columns with the server's names for their types, and its primary key."""
-
-    columns: Mapping[str, str]
-    key: frozenset[str]
-
-
-@cache
-def declared() -> dict[str, PostgresShape]:
-    """Every table in the numbered files."""
-    shapes = {}
-    for path in sorted(SQL_FOLDER.glob("[0-9]*.sql")):
-        for name, body in TABLE.findall(path.read_text(encoding="utf-8")):
-            found = COLUMN.findall(body)
-            keys = [column for column, _, primary in found if primary]
-            keys += [each for group in KEY.findall(body) for each in group.split(", ")]
-            columns = {column: TYPE_NAMES.get(kind, kind) for column, kind, _ in found}
-            shapes[name] = PostgresShape(columns, frozenset(keys))
-    return shapes
-
-
-def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
+def faults(settings: Settings, tables: Mapping[str, PostgresShape]) -> list[str]:
     """Differences that keep rows from being written to these tables; extra columns do no harm.
 
     Raises:
@@ -75,9 +46,8 @@ def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     with transaction(settings, "list its tables") as work:
-        for name in tables:
+        for name, wanted in tables.items():
             rows = work.execute(AS_THEY_ARE, [name]).fetchall()
-            wanted = declared()[name]
             there = {column: kind for column, kind, _ in rows}
             if not rows:
                 found.append(f"no table `{name}`")
@@ -88,7 +58,7 @@ def faults(settings: Settings, tables: Sequence[str]) -> list[str]:
                 for each, kind in wanted.columns.items()
                 if there.get(each, kind) != kind
             ]
-            if {column for column, _, in_key in rows if in_key} != wanted.key:
+            if {column for column, _, in_key in rows if in_key} != {*wanted.key}:
                 found.append(f"the primary key of `{name}` is not {', '.join(sorted(wanted.key))}")
             if work.execute(RIGHTS, [name] * 3).fetchone() != (True,):
                 found.append(f"no right to read, insert and update `{name}`")

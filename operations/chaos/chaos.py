@@ -19,7 +19,6 @@ from local_stack import stack
 from operations.chaos.chaos_stack import ChaosError, ChaosStack
 from operations.chaos.fault_actions import FAULTS, ChaosFault, Scene
 from operations.own_stack import own_settings
-from operations.pipelines import pipeline_named
 from operations.prepare import prepare_stores
 from operations.producing import Producer
 from operations.tables import print_table, say
@@ -29,6 +28,7 @@ from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.session.session import build_session
 from spark_jobs.state.fault_points import VARIABLE
 
@@ -104,9 +104,10 @@ def choose_faults(rounds: int, seed: int) -> list[ChaosFault]:
 def play(chaos_stack: ChaosStack, chosen: Sequence[ChaosFault], seed: int) -> list[Round]:
     """Run a round with each fault; stop after the first that is not exact."""
     played: list[Round] = []
+    pipelines = pipelines_of(chaos_stack.settings)
     for number, fault in enumerate(chosen, 1):
         chance = random.Random(f"{seed}/{number}")  # noqa: S311 - not for secrets
-        pipeline = pipeline_named(chance.choice(fault.pipelines))
+        pipeline = chance.choice([p for p in pipelines if fault.affects(p)])
         started = time.monotonic()
         try:
             faults = play_round(chaos_stack, pipeline, fault, chance)

@@ -32,7 +32,7 @@ from spark_jobs.state.offset_ranges import width
 POLL_SECONDS = 0.05
 JOB_SECONDS = 240
 RECORDS_PER_BATCH = 300
-FAULTY = ["--invalid-ratio", "0.05", "--duplicate-ratio", "0.1"]
+INVALID_RATIO, DUPLICATE_RATIO = 0.05, 0.1
 
 
 class ChaosError(MillraceError):
@@ -54,8 +54,8 @@ class ChaosStack:
     def start_job(self, pipeline: Pipeline, *options: str, **environment: str) -> psutil.Process:
         """Start a pipeline's job; its output goes to the log."""
         own = {"MAX_RECORDS_PER_BATCH": str(RECORDS_PER_BATCH), "SPARK_MASTER": "local[2]"}
-        module = f"spark_jobs.{pipeline.name}"
-        job = start_module(module, options, self.log_path, own | environment)
+        module, *words = pipeline.job_module
+        job = start_module(module, [*words, *options], self.log_path, own | environment)
         self._jobs[job.pid] = job
         return psutil.Process(job.pid)
 
@@ -85,10 +85,9 @@ class ChaosStack:
 
     def start_producer(self, pipeline: Pipeline, count: int, rate: float, seed: int) -> Producer:
         """Start a producer that sends records of every kind."""
-        # A generated customer file already has every kind of fault.
-        faulty = [] if pipeline.name == "customers" else FAULTY
-        words = ["--count", str(count), "--rate", f"{rate:g}", "--seed", str(seed), *faulty]
-        return Producer(self.settings, pipeline.name, words)
+        faults = pipeline.input.faults(INVALID_RATIO, DUPLICATE_RATIO)
+        words = ["--count", str(count), "--rate", f"{rate:g}", "--seed", str(seed), *faults]
+        return Producer(self.settings, pipeline, words)
 
     def confirmed_batches(self, pipeline: Pipeline) -> int:
         """Number of a pipeline's batches in the ledger."""

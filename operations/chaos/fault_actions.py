@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,22 +18,19 @@ from runtime.processes import kill, kill_family
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.fault_points import FAULT_POINTS, VARIABLE
 
-ALL = ("tickets", "profiles", "customers")
-# Customers have no tables in Cassandra and no aggregates, and none of their rows is unparseable.
-WITH_TABLES = ("tickets", "profiles")
-# Fault point -> the pipelines whose batches pass it; all pipelines pass the others.
-PASSED_BY = {
-    "before-cassandra": WITH_TABLES,
-    "between-tables": WITH_TABLES,
-    "before-files": ("tickets", "customers"),
-    "in-files-publish": ("tickets", "customers"),
-    "between-files-and-snapshots": ("tickets",),
-    "before-topics": ("customers",),
-    "between-topics-and-confirmation": ("customers",),
-    "before-dead-letters": WITH_TABLES,
-    "between-dead-letters-and-summaries": WITH_TABLES,
-    "between-cassandra-and-mongodb": WITH_TABLES,
-    "in-mongodb-bulk": WITH_TABLES,
+# Fault point -> whether a pipeline's batches pass it; all pipelines pass the others.
+PASSES: Mapping[str, Callable[[Pipeline], bool]] = {
+    "before-cassandra": lambda pipeline: bool(pipeline.tables),
+    "between-tables": lambda pipeline: len(pipeline.tables) > 1,
+    "before-files": lambda pipeline: bool(pipeline.file_sets),
+    "in-files-publish": lambda pipeline: bool(pipeline.file_sets),
+    "between-files-and-snapshots": lambda pipeline: bool(pipeline.snapshots),
+    "before-topics": lambda pipeline: bool(pipeline.topics),
+    "between-topics-and-confirmation": lambda pipeline: bool(pipeline.topics),
+    "before-dead-letters": lambda pipeline: pipeline.input.makes_faults,
+    "between-dead-letters-and-summaries": lambda pipeline: pipeline.input.makes_faults,
+    "between-cassandra-and-mongodb": lambda pipeline: bool(pipeline.collections),
+    "in-mongodb-bulk": lambda pipeline: bool(pipeline.collections),
 }
 PAUSE_SECONDS = 30
 AWAY_SECONDS = 3.0
@@ -80,7 +77,7 @@ class ChaosFault:
         ends_job: Whether the job ends; otherwise it must continue by itself.
         environment: Extra variables of the job's environment.
         kills_producer: Whether the producer is killed.
-        pipelines: The pipelines that it can affect.
+        affects: Whether a pipeline can be affected.
     """
 
     name: str
@@ -88,7 +85,7 @@ class ChaosFault:
     ends_job: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     kills_producer: bool = False
-    pipelines: tuple[str, ...] = ALL
+    affects: Callable[[Pipeline], bool] = lambda pipeline: True
 
 
 def wait_for_the_point(scene: Scene) -> None:
@@ -188,7 +185,7 @@ FAULTS = (
             f"at {point}",
             wait_for_the_point,
             environment={VARIABLE: point},
-            pipelines=PASSED_BY.get(point, ALL),
+            affects=PASSES.get(point, lambda pipeline: True),
         )
         for point in FAULT_POINTS
     ),
@@ -203,7 +200,12 @@ FAULTS = (
     ),
     ChaosFault("kill -9 of the producer", kill_producer, ends_job=False, kills_producer=True),
     ChaosFault("Kafka killed", outage_of("kafka"), ends_job=False),
-    ChaosFault("Cassandra killed", outage_of("cassandra"), ends_job=False, pipelines=WITH_TABLES),
+    ChaosFault(
+        "Cassandra killed",
+        outage_of("cassandra"),
+        ends_job=False,
+        affects=lambda pipeline: bool(pipeline.tables),
+    ),
     ChaosFault("MongoDB killed", outage_of("mongodb"), ends_job=False),
     ChaosFault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
     ChaosFault(

@@ -15,7 +15,6 @@ from operations.dead_letters.options import DeadLetterRequest, read_request
 from operations.dead_letters.reader import STATES, DeadLetter, read_dead_letters
 from operations.dead_letters.redrive import redrive
 from operations.masking import masked_value
-from operations.pipelines import contract_of
 from operations.tables import print_records, print_table
 from schemas.contract import Contract
 from settings import Settings
@@ -97,7 +96,7 @@ def _chosen(
     settings: Settings, request: DeadLetterRequest
 ) -> Iterator[tuple[Contract, DeadLetter]]:
     for pipeline in request.pipelines:
-        contract = contract_of(pipeline)
+        contract = pipeline.contract
         for letter in read_dead_letters(settings, pipeline.topic(settings)):
             if request.selection.takes(letter):
                 yield contract, letter

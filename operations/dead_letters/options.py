@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from errors import MillraceError
 from operations.dead_letters.reader import STATES, DeadLetterFilter
-from operations.pipelines import PIPELINES, contract_of
 from operations.tables import FORMATS
 from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP
 
 Value = TypeVar("Value")
@@ -106,12 +106,13 @@ def read_request(settings: Settings, options: argparse.Namespace) -> DeadLetterR
 
 
 def _pipelines(settings: Settings, topic: str | None, faults: list[str]) -> list[Pipeline]:
-    chosen = [p for p in PIPELINES if topic is None or p.topic(settings) == topic]
+    pipelines = pipelines_of(settings)
+    chosen = [p for p in pipelines if topic is None or p.topic(settings) == topic]
     if not chosen:
-        topics = [pipeline.topic(settings) for pipeline in PIPELINES]
+        topics = [pipeline.topic(settings) for pipeline in pipelines]
         meant = remedies.nearest(topic or "", topics)
         faults.append(f"--topic: no pipeline reads `{topic}`.{meant} Valid: {', '.join(topics)}")
-    return chosen or list(PIPELINES)
+    return chosen or [*pipelines]
 
 
 def _reasons(
@@ -120,7 +121,7 @@ def _reasons(
     known = {"unparseable", INVALID_TIMESTAMP} | {
         f"{kind}_{field.reason_suffix}"
         for pipeline in pipelines
-        for field in contract_of(pipeline).fields
+        for field in pipeline.contract.fields
         if field.required
         for kind in ("missing", "invalid")
     }

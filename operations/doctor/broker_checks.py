@@ -16,6 +16,7 @@ from runtime import remedies
 from runtime.config.topic_names import dead_letter_topic
 from runtime.reachable import unreached
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.topics import (
     DEAD_LETTER_ROOM_BYTES,
     KEEP_FOREVER,
@@ -60,12 +61,16 @@ class FoundTopic:
 
 def wanted_topics(settings: Settings) -> list[WantedTopic]:
     """Every topic of the pipelines."""
-    sources = (settings.tickets_topic, settings.profiles_topic, settings.customers_topic)
-    outputs = settings.customers_output_topics
+    pipelines = pipelines_of(settings)
+    sources = [pipeline.topic(settings) for pipeline in pipelines]
     return [
         *(WantedTopic(name) for name in sources),
         *(WantedTopic(dead_letter_topic(name), name, is_kept=True) for name in sources),
-        *(WantedTopic(name, settings.customers_topic) for name in outputs),
+        *(
+            WantedTopic(name, pipeline.topic(settings))
+            for pipeline in pipelines
+            for name in pipeline.forward_topics(settings)
+        ),
         *(WantedTopic(redriven_topic(n), is_kept=True, is_optional=True) for n in sources),
     ]
 

@@ -22,7 +22,12 @@ from operations.doctor.machine_checks import (
     look_at_ports,
     look_at_state,
 )
-from operations.doctor.place_checks import look_at_master, look_at_output, look_at_source
+from operations.doctor.place_checks import (
+    look_at_master,
+    look_at_output,
+    look_at_source,
+    source_files,
+)
 from operations.doctor.store_checks import (
     look_at_cassandra,
     look_at_mongodb,
@@ -31,15 +36,15 @@ from operations.doctor.store_checks import (
 )
 from operations.doctor.surrounding_checks import look_at_environment, look_at_limits
 from operations.doctor.version_checks import look_at_java, look_at_python, look_at_versions
-from operations.pipelines import PIPELINES
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.files.sink import FilesSink
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.sinks.registry import kinds_of
-from spark_jobs.sinks.topics import CustomerTopicsSink
+from spark_jobs.sinks.topics import TopicsSink
 
 # In the order in which their lines are printed.
 CHECKS: Final = (
@@ -69,7 +74,7 @@ LOOKS: Final[Mapping[type[Sink], Look]] = {
     FilesSink: look_at_output,
 }
 # MongoDB is always checked, as it holds the ledger; topics are checked with Kafka.
-CHECKED: Final = (*LOOKS, MongoAggregates, CustomerTopicsSink)
+CHECKED: Final = (*LOOKS, MongoAggregates, TopicsSink)
 
 # What a start can neither create nor fix.
 BEFORE_A_START: Final = (look_at_state, look_at_master, look_at_output, look_at_source)
@@ -78,12 +83,12 @@ ENDPOINTS: Final = (look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_p
 
 def checks_for(settings: Settings) -> list[Check]:
     """The checks that apply to these settings; a sink without one here brings its own `check`."""
-    enabled = kinds_of(PIPELINES, settings)
+    enabled = kinds_of(pipelines_of(settings), settings)
     wanted: dict[Look, bool] = {
         look_at_ports: settings.stack == "embedded",
         look_at_docker: settings.stack == "docker",
         look_at_master: settings.spark_master.startswith(("spark://", "yarn")),
-        look_at_source: bool(settings.customers_source),
+        look_at_source: bool(source_files(settings)),
     } | {look: kind in enabled for kind, look in LOOKS.items()}
     others = [
         Check((kind.name,), partial(look_at_sink, kind)) for kind in enabled if kind not in CHECKED

@@ -107,7 +107,7 @@ def _asked_mongodb(settings: Settings) -> tuple[timedelta, list[Moment]]:
         answer = client.admin.command("hello", codec_options=client.codec_options)
         now = datetime.now(UTC)
         database = confirmed_database(client, settings)
-        moments = [entry.moment for entry in last_entries(database) if entry.moment]
+        moments = [entry.moment for entry in last_entries(settings, database) if entry.moment]
     return now - answer.get("localTime", now), moments
 
 

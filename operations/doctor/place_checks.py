@@ -11,10 +11,10 @@ from errors import JobError
 from operations.doctor.check import Fault, Line, line_of
 from operations.doctor.endpoints import CONNECT_SECONDS, Endpoint, absence, split_address
 from operations.doctor.machine_checks import folder_faults
-from operations.pipelines import PIPELINES
 from producers.s3 import s3_client
 from runtime.reachable import Address, unreached
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.session.hadoop_conf import site_options
 from spark_jobs.session.masters import unreachable
 from spark_jobs.sinks.files.rows import as_written, other_formats
@@ -53,15 +53,25 @@ def format_faults(settings: Settings) -> Iterator[Fault]:
     Raises:
         SinkRejected: a manifest was changed from outside.
     """
-    for pipeline in PIPELINES:
+    for pipeline in pipelines_of(settings):
         if difference := other_formats(settings, pipeline):
             formats = ",".join(as_written(settings, pipeline).output_format)
             yield Fault(f"{difference}: set it to {formats}, or set another OUTPUT_PATH")
 
 
 def look_at_source(settings: Settings) -> list[Line]:
-    """Whether the file of CUSTOMERS_SOURCE can be read."""
-    place = settings.customers_source or ""
+    """Whether the files from which producers read can be read."""
+    places = source_files(settings).items()
+    return [line for name, place in places for line in _look_at_file(settings, name, place)]
+
+
+def source_files(settings: Settings) -> dict[str, str]:
+    """Setting -> the file that it names, from which a producer reads."""
+    names = (pipeline.input.file_setting for pipeline in pipelines_of(settings))
+    return {n.upper(): place for n in names if n and (place := getattr(settings, n))}
+
+
+def _look_at_file(settings: Settings, name: str, place: str) -> list[Line]:
     if place.startswith("s3:"):
         return [line_of("source", list(s3_faults(settings, place)), place)]
     path = Path(place).expanduser().resolve()
@@ -70,7 +80,7 @@ def look_at_source(settings: Settings) -> list[Line]:
             file.read(1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fault = Fault(f"cannot read `{path}` ({reason}): correct CUSTOMERS_SOURCE")
+        fault = Fault(f"cannot read `{path}` ({reason}): correct {name}")
         return [line_of("source", [fault], "")]
     return [line_of("source", [], str(path))]
 

@@ -21,9 +21,9 @@ from operations.doctor.endpoints import (
     postgres_endpoint,
 )
 from operations.doctor.version_checks import OLDEST_CASSANDRA
-from operations.pipelines import PIPELINES
 from runtime import remedies
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.mongodb import (
     DRAFT_SUFFIX,
@@ -31,10 +31,12 @@ from spark_jobs.sinks.mongodb import (
     confirmed_database,
     connect_mongodb,
 )
+from spark_jobs.sinks.postgres import LEDGER as BATCHES
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.state.ledger import COLLECTION as LEDGER
 from sql import client as sql_client
 from sql import tables as sql_tables
+from sql.declared import declared
 
 ASK_SECONDS: Final = 4.0
 LEDGER_INDEX: Final = [("pipeline", 1), ("batch_id", -1)]
@@ -60,15 +62,24 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         node = list(node_faults(local["release_version"], centres, settings))
         where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
         node_text = f"{local['release_version']} at {where}, data centre {local['data_center']}"
-        wanted = cql_tables.declared()
+        shapes = {p.name: {t.place: t.declared for t in p.tables} for p in pipelines_of(settings)}
+        wanted = [place for tables in shapes.values() for place in tables]
         rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
         factors = {row["keyspace_name"]: dict(row["replication"]) for row in rows}
-        differing = cql_tables.differences(wanted, cql_tables.present(session, wanted))
+        found = cql_tables.present(session, wanted)
+        differing = [
+            each
+            for name, tables in shapes.items()
+            for each in cql_tables.differences(tables, found, name)
+        ]
     finally:
         close(session)
+    keyspaces = {place.partition(".")[0] for place in wanted}
     tables = [
         *(Fault(each.text, each.is_absent) for each in differing),
-        *replication_faults(factors, len(centres), settings),
+        *replication_faults(
+            {name: factors[name] for name in factors if name in keyspaces}, len(centres), settings
+        ),
     ]
     return [
         line_of("cassandra", node, node_text),
@@ -110,7 +121,7 @@ def node_faults(version: str, centres: list[str], settings: Settings) -> Iterato
 def replication_faults(
     found: Mapping[str, Mapping[str, str]], nodes: int, settings: Settings
 ) -> Iterator[Fault]:
-    """Keyspaces with a wrong number of copies, or more copies than nodes."""
+    """Those of these keyspaces with a wrong number of copies, or more copies than nodes."""
     factor = settings.cassandra_replication_factor
     if factor > nodes:
         yield Fault(
@@ -118,8 +129,7 @@ def replication_faults(
             f" {nodes} at most"
         )
     centre = settings.cassandra_local_datacenter
-    for keyspace in (name for name in cql_tables.keyspaces() if name in found):
-        options = found[keyspace]
+    for keyspace, options in found.items():
         copies = options.get(centre, options.get("replication_factor"))
         if copies is None:
             yield Fault(
@@ -209,7 +219,9 @@ def look_at_postgres(settings: Settings) -> list[Line]:
         return [line_of("postgres", [away], ""), *not_yet("sql tables", because=because)]
     with sql_client.connect(settings, int(ASK_SECONDS)) as connection:
         version = connection.info.server_version // 10_000
-    wanted = [*sql_tables.declared()]
+    tables = (table for p in pipelines_of(settings) for table in p.sql_tables)
+    wanted = {table.name: table.declared for table in tables}
+    wanted |= {BATCHES: declared()[BATCHES]}
     faults = list(sql_faults(sql_tables.faults(settings, wanted)))
     return [
         line_of("postgres", [], f"PostgreSQL {version} at {settings.postgres_address}"),
@@ -221,8 +233,12 @@ def look_at_sink(kind: type[Sink], settings: Settings) -> list[Line]:
     """Whether a sink can take what pipelines have for it, by its own check."""
     with connect_mongodb(settings, ASK_SECONDS) as client:
         database = confirmed_database(client, settings)
-        every = [s for pipeline in PIPELINES for s in sinks_of(pipeline, settings, database)]
-        sinks = [sink for sink in every if isinstance(sink, kind)]
+        sinks = [
+            sink
+            for pipeline in pipelines_of(settings)
+            for sink in sinks_of(pipeline, settings, database)
+            if isinstance(sink, kind)
+        ]
         for sink in sinks:
             sink.check()
     places = dict.fromkeys(sink.describe() or sink.store for sink in sinks)

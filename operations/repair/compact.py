@@ -28,12 +28,12 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError
-from operations.pipelines import PIPELINES
 from operations.spark_session import repair_session
 from runtime import remedies
 from runtime.files import exclusive
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipelines_of
 from spark_jobs.run.locks import locked
 from spark_jobs.session.file_system import STAGING, FileSystem, output_files
 from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
@@ -71,7 +71,7 @@ def compact(settings: Settings, set_name: str | None, older_than: str | None) ->
     Raises:
         JobError: there is no such set, a job is running that must not, or rows would be lost.
     """
-    pipelines = [p for p in PIPELINES if p.file_sets]
+    pipelines = [p for p in pipelines_of(settings) if p.file_sets]
     names = [s.name for p in pipelines for s in p.file_sets]
     if set_name and set_name not in names:
         meant = remedies.nearest(set_name, names)

@@ -16,7 +16,6 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from errors import JobError
-from operations.pipelines import PIPELINES
 from runtime import remedies
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES, keeps_ledger
 from settings import Settings
@@ -52,7 +51,7 @@ def understood(
     start: str,
     end: str,
     sink: str,
-    pipelines: tuple[Pipeline, ...] = PIPELINES,
+    pipelines: tuple[Pipeline, ...],
 ) -> ReplayRequest:
     """The request that a command line's options make.
 

@@ -14,7 +14,6 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError
-from operations.pipelines import PIPELINES, pipeline_named
 from operations.repair.batches import one_query
 from operations.spark_session import repair_session
 from operations.tables import say
@@ -25,6 +24,7 @@ from operations.verify.spark_errors import explained_errors
 from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import chosen_pipelines
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.locks import locked
 from spark_jobs.sinks.base import Sink
@@ -73,7 +73,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
         MillraceError: a job is running, a store is unavailable, or there is nothing to rebuild
             from.
     """
-    pipelines = [pipeline_named(pipeline_name)] if pipeline_name else list(PIPELINES)
+    pipelines = chosen_pipelines(pipeline_name, settings)
     if not (pipelines := [pipeline for pipeline in pipelines if pipeline.collections]):
         raise JobError(f"Pipeline {pipeline_name} has no aggregates in MongoDB to rebuild.")
     start_logging(settings, to_terminal=False)

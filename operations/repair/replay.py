@@ -23,6 +23,7 @@ from operations.spark_session import repair_session
 from operations.tables import say
 from runtime import remedies
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.locks import locked
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
@@ -36,7 +37,7 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
         MillraceError: an option is invalid, a job is running, messages are gone, or a store is
             unavailable.
     """
-    request = understood(settings, topic, start, end, sink)
+    request = understood(settings, topic, start, end, sink, pipelines_of(settings))
     start_logging(settings, to_terminal=False)
     with locked([request.pipeline], settings), connect_mongodb(settings) as client:
         check_mongodb(client, settings)

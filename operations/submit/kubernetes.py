@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from operations.submit.submission import Submission, resources, shown_settings
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.defaults import DEFAULTS_FILE
 from spark_jobs.session.spark_home import spark_home
 
@@ -28,7 +29,7 @@ NOT_FOR_PODS: Final = (
 
 
 def kubernetes_submission(
-    settings: Settings, pipeline: str, words: Sequence[str], conf: Sequence[str]
+    settings: Settings, pipeline: Pipeline, words: Sequence[str], conf: Sequence[str]
 ) -> Submission:
     """How a pipeline's job would be submitted to Kubernetes."""
     given = {pair.partition("=")[0] for pair in conf}
@@ -37,11 +38,12 @@ def kubernetes_submission(
         str(spark_home() / "bin" / "spark-submit"),
         *("--master", settings.spark_master),
         *("--deploy-mode", "cluster"),
-        *("--name", f"millrace-{pipeline}"),
+        *("--name", f"millrace-{pipeline.name}"),
         *("--properties-file", str(DEFAULTS_FILE)),
         *resources(settings),
         *(word for pair in (*own, *conf) for word in ("--conf", pair)),
-        f"local://{CODE}/spark_jobs/{pipeline}.py",
+        f"local://{CODE}/{pipeline.job_module[0].replace('.', '/')}.py",
+        *pipeline.job_module[1:],
         *words,
     ]
     return Submission(command, {})

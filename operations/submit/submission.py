@@ -25,6 +25,7 @@ from runtime.config.addresses import LOOPBACK_HOSTS
 from runtime.java import Java, java_environment
 from runtime.surroundings import for_java
 from settings import PROJECT_ROOT, Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.hadoop_conf import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
 from spark_jobs.session.session import connector_packages, launch_conf
@@ -78,17 +79,17 @@ def check(settings: Settings, conf: Sequence[str]) -> None:
 
 
 def submission(
-    settings: Settings, pipeline: str, words: Sequence[str], conf: Sequence[str]
+    settings: Settings, pipeline: Pipeline, words: Sequence[str], conf: Sequence[str]
 ) -> Submission:
     """The submission of a job whose driver runs on this machine."""
     home = spark_home()
-    log_path = settings.millrace_home / "logs" / f"spark-{pipeline}.log"
+    log_path = settings.millrace_home / "logs" / f"spark-{pipeline.name}.log"
     java_options = launch_conf(settings, log_path)["spark.driver.extraJavaOptions"]
     command = [
         str(home / "bin" / "spark-submit"),
         *("--master", settings.spark_master),
         *("--deploy-mode", "client"),
-        *("--name", f"millrace-{pipeline}"),
+        *("--name", f"millrace-{pipeline.name}"),
         *("--properties-file", str(DEFAULTS_FILE)),
         *resources(settings),
         *("--driver-java-options", java_options),
@@ -96,6 +97,7 @@ def submission(
         *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
+        *pipeline.job_module[1:],
         *words,
     ]
     environment = {
@@ -138,9 +140,9 @@ def as_word(path: Path) -> str:
     return path.as_uri() if {*str(path)} & {*"#%,"} else str(path)
 
 
-def job_file(pipeline: str) -> Path:
+def job_file(pipeline: Pipeline) -> Path:
     """The file that spark-submit runs."""
-    return PROJECT_ROOT / "spark_jobs" / f"{pipeline}.py"
+    return PROJECT_ROOT / f"{pipeline.job_module[0].replace('.', '/')}.py"
 
 
 def shown_settings(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,8 @@ from runtime.jars import ensure_jars
 from runtime.java import find_java
 from runtime.processes import kill_family
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import pipeline_named
 from spark_jobs.run.job_options import job_args, settings_of
 from spark_jobs.session.masters import refuse_unreachable
 from spark_jobs.session.stopping import SIGNALS
@@ -49,7 +51,8 @@ def submit(options: argparse.Namespace) -> int:
     check(settings, options.conf)
     in_pods = settings.spark_master.startswith(KUBERNETES)
     build = kubernetes_submission if in_pods else submission
-    found = build(settings, options.pipeline, job_args(options), options.conf)
+    pipeline = pipeline_named(options.pipeline, settings)
+    found = build(settings, pipeline, job_args(options), options.conf)
     if options.dry_run:
         sys.stdout.write(shown(found, () if in_pods else shown_settings(settings)) + "\n")
     for note in notes(settings):
@@ -63,7 +66,7 @@ def submit(options: argparse.Namespace) -> int:
             " docs/deployment.md says what image, secret and volume it expects."
         )
     refuse_unreachable(settings)
-    return _run(found, settings, options.pipeline)
+    return _run(found, settings, pipeline)
 
 
 def shown(found: Submission, settings: Iterable[tuple[str, str]]) -> str:
@@ -85,7 +88,7 @@ def _lines_of(words: Sequence[str]) -> list[str]:
     return lines
 
 
-def _run(found: Submission, settings: Settings, pipeline: str) -> int:
+def _run(found: Submission, settings: Settings, pipeline: Pipeline) -> int:
     java = find_java(settings, _say)
     ensure_jars(settings, ["spark"], _say, java)
     code_archive(settings.millrace_home)

@@ -19,7 +19,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from operations.pipelines import (
-    PIPELINES,
     present_parts,
     settings_of_part,
     topic_offsets,
@@ -55,7 +54,7 @@ def take_accounts(
     settings: Settings,
     database: Database[Document],
     spark: SparkSession,
-    pipelines: Sequence[Pipeline] = PIPELINES,
+    pipelines: Sequence[Pipeline],
 ) -> list[Account]:
     """Take the account of each pipeline, with every difference as a line of text.
 

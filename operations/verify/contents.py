@@ -141,19 +141,17 @@ def _comparable(
     """
     source = next(iter(read))
     every = {name for rows in read.values() for name in rows.columns}
-    derived = {name: sql for t in pipeline.tables for name, sql in t.derived.items()}
-    missing = every & {*derived} - {*read[source].columns}
+    types = {field.name: field.dataType for rows in read.values() for field in rows.schema}
+    missing = {name: types[name] for name in every - {*read[source].columns}}
     tables = {}
     for place, rows in read.items():
-        own = {name: F.expr(derived[name]) for name in missing} if place == source else {}
+        whole = pipeline.with_derived(rows, missing) if place == source else rows
         stand_ins = {
             name: F.coalesce(F.col(name), F.lit(text))
             for name, text in pipeline.stand_ins.items()
             if name in rows.columns
         }
-        tables[place] = rows.withColumns(own).withColumns(
-            stand_ins | {"_is_confirmed": is_confirmed}
-        )
+        tables[place] = whole.withColumns(stand_ins | {"_is_confirmed": is_confirmed})
     tables[source] = tables[source].withColumns({"outcome": pipeline.stored_outcome})
     return tables
 

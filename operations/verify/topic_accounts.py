@@ -1,4 +1,4 @@
-"""Compares the two topics of customers with the ledger: every stored record once, copies aside."""
+"""Compares topics of forwarded records with the ledger: every record once, copies aside."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from operations.pipelines import topic_offsets
 from operations.verify.account import StoreCount
 from operations.verify.arrivals import is_within
 from operations.verify.differences import named
-from operations.verify.sink_contents import SinkReading
+from operations.verify.sink_contents import SinkReading, Wanted
 from spark_jobs.sources.kafka import read_origins
 from spark_jobs.targets import PLACE
-from spark_jobs.transforms.outcomes import ALERT, VALID
 
 
 def account_of_topics(
     reading: SinkReading, records: DataFrame | None
 ) -> tuple[list[StoreCount], list[str]]:
-    """The numbers of both topics, and what differs; nothing for a pipeline without them.
+    """The numbers of each topic, and what differs; nothing for a pipeline without topics.
 
     Args:
         reading: The pipeline, and what is confirmed.
@@ -33,19 +32,20 @@ def account_of_topics(
     counts = reading.snapshot.counts
     stores: list[StoreCount] = []
     faults: list[str] = []
-    for name, outcome, expected in (
-        (settings.customers_usa_topic, VALID, counts.stored - counts.alerts),
-        (settings.customers_alerts_topic, ALERT, counts.alerts),
-    ):
+    for name, topic in reading.pipeline.forward_topics(settings).items():
+        wanted = Wanted(topic.takes)
         origins = _origins(reading, name)
         until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
         judged = origins.filter(is_within(until)).distinct()
         found = judged.count()
+        places = None if records is None else records.filter(wanted.records).select(*PLACE)
+        expected = wanted.booked(counts)
+        if expected is None:
+            expected = found if places is None else places.count()
         numbers = (origins.count(), found, expected)
-        stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct customers"))
-        if found != expected and records is not None:
-            wanted = records.filter(F.col("outcome") == outcome).select(*PLACE)
-            faults += _names(name, reading.pipeline.topic(settings), wanted, judged)
+        stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct records"))
+        if found != expected and places is not None:
+            faults += _names(name, reading.pipeline.topic(settings), places, judged)
     return stores, faults
 
 

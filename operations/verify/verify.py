@@ -8,12 +8,13 @@ from typing import Any
 from pymongo.database import Database
 from pyspark.sql import SparkSession
 
-from operations.pipelines import PIPELINES, last_entries
+from operations.pipelines import last_entries
 from operations.spark_session import repair_session
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from operations.verify.report import print_accounts
 from settings import Settings
+from spark_jobs.registry import pipelines_of
 from spark_jobs.session.session import BRIEF_RECORDS
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import kinds_of
@@ -46,18 +47,18 @@ def _look_at_stores(settings: Settings) -> bool:
     existing_topics(settings)
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        is_little = has_read_little(confirmed_database(client, settings))
-    for sink, *_ in kinds_of(PIPELINES, settings).values():
+        is_little = has_read_little(settings, confirmed_database(client, settings))
+    for sink, *_ in kinds_of(pipelines_of(settings), settings).values():
         sink.answer()
     return is_little
 
 
-def has_read_little(database: Database[Document]) -> bool:
+def has_read_little(settings: Settings, database: Database[Document]) -> bool:
     """Whether jobs have read so few messages that a brief session is faster.
 
     Expired messages count as well: the stores still have their rows.
     """
-    ends = [end for entry in last_entries(database) for _, end in entry.offsets.values()]
+    ends = [end for entry in last_entries(settings, database) for _, end in entry.offsets.values()]
     return sum(ends) <= BRIEF_RECORDS
 
 
@@ -65,4 +66,6 @@ def balance(settings: Settings, spark: SparkSession) -> list[Account]:
     """Every pipeline's account."""
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        return take_accounts(settings, confirmed_database(client, settings), spark)
+        return take_accounts(
+            settings, confirmed_database(client, settings), spark, pipelines_of(settings)
+        )

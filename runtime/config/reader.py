@@ -43,8 +43,7 @@ def read_settings(
     Raises:
         SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
-    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
-    sources: dict[str, Any] = {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
+    sources = _sources(env_file)
     try:
         settings = model(**sources, **given)
     except ValidationError as error:
@@ -59,6 +58,20 @@ def read_settings(
         if not (found := conflicts(settings)):
             return settings
     raise SettingsError(_all_faults(found))
+
+
+def read_leniently(model: type[S], given: Mapping[str, Any], env_file: Path | None) -> S | None:
+    """Like `read_settings` for a few fields; None where that would raise an error."""
+    own = {name: value for name, value in given.items() if name in model.model_fields}
+    try:
+        return model(**_sources(env_file), **own)
+    except (ValidationError, UnreadableSource, SettingsError):
+        return None
+
+
+def _sources(env_file: Path | None) -> dict[str, Any]:
+    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
+    return {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
 
 
 def _secrets_folder() -> Path | None:

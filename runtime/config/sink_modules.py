@@ -12,6 +12,8 @@ SINK_MODULES: Final = {
     "postgres": "spark_jobs.sinks.postgres",
     "mongodb": "spark_jobs.sinks.mongodb",
 }
+# Written whatever SINKS lists, by pipelines that forward records.
+TOPICS_MODULE: Final = "spark_jobs.sinks.topics"
 # The sink whose store has the ledger too, whatever SINKS lists.
 LEDGER_SINK: Final = "mongodb"
 

@@ -136,5 +136,7 @@ OutputPlace = Annotated[
 FileOrObject = Annotated[str, AfterValidator(file_or_object)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Sinks = Annotated[Names, AfterValidator(_sinks)]
+PipelineNames = Names
+PipelinesFolder = Annotated[Path, AfterValidator(in_project)]
 Formats = Annotated[Names, AfterValidator(_formats)]
 Services = Annotated[Names, AfterValidator(_services)]

@@ -30,8 +30,12 @@ LOG_BYTES = 16 * 1024 * 1024
 
 def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) -> int:
     """Run pipelines as a command; returns the exit code."""
-    name = "-".join(pipeline.name for pipeline in pipelines)
-    options = _parser(name).parse_args(arguments)
+    return run_with(pipelines, _parser(_name_of(pipelines)).parse_args(arguments))
+
+
+def run_with(pipelines: Sequence[Pipeline], options: argparse.Namespace) -> int:
+    """Run pipelines with options of `add_job_options`; returns the exit code."""
+    name = _name_of(pipelines)
     settings: Settings | None = None
     try:
         check_fault()
@@ -53,6 +57,10 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
             raise
         sys.stderr.write(f"{known}\n")
         return EXIT_FAILED
+
+
+def _name_of(pipelines: Sequence[Pipeline]) -> str:
+    return "-".join(pipeline.name for pipeline in pipelines)
 
 
 def _part(pipeline: Pipeline, settings: Settings, sinks: str | None) -> Pipeline:

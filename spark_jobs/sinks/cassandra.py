@@ -18,10 +18,11 @@ Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the conn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cassandra.cluster import Session
@@ -31,11 +32,10 @@ from pyspark.sql import functions as F
 
 from cql.client import apply_tables, close, connect
 from cql.scan import count_rows
-from cql.tables import declared
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.changes import BatchSummary
-from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import CQL_FILE, Pipeline
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
@@ -43,7 +43,7 @@ from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, free
 from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import sink_error
-from spark_jobs.targets import Table, key_sql
+from spark_jobs.targets import Table
 
 BATCH_BYTES = "spark.cassandra.output.batch.size.bytes"
 CONCURRENT_WRITES = "spark.cassandra.output.concurrent.writes"
@@ -57,6 +57,8 @@ BY_PARTITION = {
     "spark.cassandra.output.batch.grouping.key": "partition",
     BATCH_BYTES: "16384",
 }
+# A table with any other type is written by the connector.
+DIRECT_TYPES = frozenset({"text", "int", "bigint", "timestamp", "uuid"})
 # Counted as Cassandra counts; it refuses more than 51,200.
 DIRECT_BATCH_BYTES = 28_000
 # With fewer rows per partition the batches would be small; with more partitions than the connector
@@ -72,6 +74,9 @@ class CassandraSink(Sink):
 
     settings: Settings
     tables: tuple[Table, ...]
+    id_sql: str
+    # A user's file of tables; None for the platform's own.
+    file: Path | None = None
     name = "cassandra"
     store = "Cassandra"
     is_source = True
@@ -81,7 +86,7 @@ class CassandraSink(Sink):
     def check(self) -> None:
         """Check that every table exists; fails within ten seconds if the store is down."""
         with self._session() as session:
-            missing = [_place(t) for t in self.tables if not _is_there(session, t)]
+            missing = [t.place for t in self.tables if not _is_there(session, t)]
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
@@ -91,7 +96,7 @@ class CassandraSink(Sink):
     def prepare(self) -> None:
         """Create keyspaces, tables and indexes."""
         with self._session(30) as session:
-            apply_tables(session, self.settings)
+            apply_tables(session, self.settings, *([self.file] if self.file else []))
 
     def answer(self) -> None:
         """Connect once."""
@@ -101,7 +106,7 @@ class CassandraSink(Sink):
     def count(self) -> dict[str, int | None]:
         """Rows of each table."""
         with self._session() as session:
-            return {_place(t): count_rows(session, t.keyspace, t.name) for t in self.tables}
+            return {t.place: count_rows(session, t.keyspace, t.name) for t in self.tables}
 
     def has_data(self) -> str | None:
         """Number of rows in the largest table; counting stops at `COUNTED_ROWS`."""
@@ -114,7 +119,7 @@ class CassandraSink(Sink):
         """Every table, read by token ranges."""
         for t in self.tables:
             read = partial(read_table, keyspace=t.keyspace, table=t.name)
-            yield StoredTable(t.name, key_sql([_key(t)[-1][0]]), read, _place(t))
+            yield StoredTable(t.name, self.id_sql, read, t.place)
 
     def describe(self) -> str:
         """Where the rows are."""
@@ -126,7 +131,7 @@ class CassandraSink(Sink):
         with self._session(30) as session:
             for table in self.tables:
                 if _is_there(session, table):
-                    session.execute(f"TRUNCATE {_place(table)}", timeout=60)
+                    session.execute(f"TRUNCATE {table.place}", timeout=60)
 
     @contextmanager
     def _session(self, timeout_seconds: float = 10) -> Iterator[Session]:
@@ -157,14 +162,18 @@ class CassandraSink(Sink):
             rows = table.rows(batch.records)
             try:
                 with freed_when_blocked(batch.records.sparkSession):
-                    if self.settings.cassandra_writer == "direct":
+                    if self._writes_directly(table):
                         self._write_directly(rows, table)
                     else:
                         _write_by_connector(rows, table, batch.summary)
             except Exception as error:
                 forget_sessions(batch.records.sparkSession)
-                action = f"take batch {batch_id} into {_place(table)}"
+                action = f"take batch {batch_id} into {table.place}"
                 raise sink_error("Cassandra", action, error) from error
+
+    def _writes_directly(self, table: Table) -> bool:
+        is_chosen = self.settings.cassandra_writer == "direct"
+        return is_chosen and {*table.declared.columns.values()} <= DIRECT_TYPES
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
         spark = rows.sparkSession
@@ -188,7 +197,7 @@ def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:
 def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
     """A task's rows sorted by partition, and within it in Cassandra's order."""
     return rows.sortWithinPartitions(
-        *(F.col(name).desc() if order == "desc" else F.col(name) for name, _, order in _key(table))
+        *(F.desc(n) if order == "desc" else F.asc(n) for n, _, order in table.declared.key)
     )
 
 
@@ -212,17 +221,10 @@ def _write_by_connector(rows: DataFrame, table: Table, summary: BatchSummary) ->
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
     """The sink for a pipeline's tables; None if it has none."""
-    return CassandraSink(settings, pipeline.tables) if pipeline.tables else None
-
-
-def _key(table: Table) -> Sequence[tuple[str, str, str]]:
-    """Columns of the primary key in order; the last one is the record's id."""
-    (key,) = [shape.key for name, shape in declared().items() if name.endswith(f".{table.name}")]
-    return key
-
-
-def _place(table: Table) -> str:
-    return f"{table.keyspace}.{table.name}"
+    if not pipeline.tables:
+        return None
+    file = pipeline.folder / CQL_FILE if pipeline.folder else None
+    return CassandraSink(settings, pipeline.tables, pipeline.id_sql, file)
 
 
 def _is_there(session: Session, table: Table) -> bool:
@@ -232,7 +234,7 @@ def _is_there(session: Session, table: Table) -> bool:
 
 def _coordinates(table: Table) -> str:
     # The names come from pipelines' declarations, not from input.
-    return f"SELECT kafka_partition, kafka_offset FROM {_place(table)}"  # noqa: S608
+    return f"SELECT kafka_partition, kafka_offset FROM {table.place}"  # noqa: S608
 
 
 def _count_rows(session: Session, table: Table, at_most: int) -> int:

@@ -24,7 +24,7 @@ LINES_AT_ONCE = 500
 def copy_lines(rows: DataFrame) -> DataFrame:
     r"""One line for each row, its columns in the frame's order.
 
-    Columns in: strings, arrays of strings, numbers, timestamps.
+    Columns in: strings, numbers, booleans, dates, timestamps, arrays of these.
     Columns out: `line` string, without its line end.
     Grain: one row.
     Nulls: `\N`; never as a whole line.
@@ -56,13 +56,17 @@ def _text(field: T.StructField) -> Column:
         case T.StringType():
             return _escaped(column)
         case T.ArrayType():
+            kind = field.dataType.elementType
             # Each element becomes `"…"` in an array literal, which is then escaped like any text.
-            quoted = F.transform(column, _array_element)
+            quoted = F.transform(column, lambda element: _array_element(_scalar(element, kind)))
             return _escaped(F.concat(F.lit("{"), F.array_join(quoted, ","), F.lit("}")))
-        case T.TimestampType():
-            return F.concat(column.cast("string"), F.lit("Z"))
-        case _:
-            return column.cast("string")
+        case kind:
+            return _scalar(column, kind)
+
+
+def _scalar(value: Column, kind: T.DataType) -> Column:
+    text = value.cast("string")
+    return F.concat(text, F.lit("Z")) if isinstance(kind, T.TimestampType) else text
 
 
 def _array_element(element: Column) -> Column:

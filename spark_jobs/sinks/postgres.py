@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -25,13 +26,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from errors import SinkRejected
 from settings import Settings
-from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import SQL_FILE, Pipeline
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.targets import SqlTable, key_sql
 from sql.client import Transaction, apply_tables, connect, login, transaction
-from sql.tables import TYPE_NAMES, count_rows, declared, faults, truncate
+from sql.declared import TYPE_NAMES, declared
+from sql.tables import count_rows, faults, truncate
 
 LEDGER = "millrace_batches"
 CLAIM = """
@@ -65,6 +67,8 @@ class PostgresSink(Sink):
     settings: Settings
     pipeline: str
     tables: tuple[SqlTable, ...]
+    # A user's file of tables; None for the platform's own.
+    file: Path | None = None
     name = "postgres"
     store = "PostgreSQL"
     unreadable = "Compare PostgreSQL's tables with `sql/` (`make up` creates what is missing)"
@@ -75,7 +79,8 @@ class PostgresSink(Sink):
         Raises:
             SinkError: the database is down, or a table is missing or differs.
         """
-        found = faults(self.settings, [*(table.name for table in self.tables), LEDGER])
+        shapes = {table.name: table.declared for table in self.tables}
+        found = faults(self.settings, shapes | {LEDGER: declared()[LEDGER]})
         if found:
             raise SinkRejected(
                 f"PostgreSQL at `{self.settings.postgres_address}` cannot take the records:"
@@ -96,7 +101,7 @@ class PostgresSink(Sink):
 
     def prepare(self) -> None:
         """Create the tables."""
-        apply_tables(self.settings)
+        apply_tables(self.settings, *([self.file] if self.file else []))
 
     def answer(self) -> None:
         """Connect once."""
@@ -125,7 +130,8 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     """The sink for a pipeline's tables; None if it has none."""
     if not pipeline.sql_tables:
         return None
-    return PostgresSink(settings, pipeline.name, pipeline.sql_tables)
+    file = pipeline.folder / SQL_FILE if pipeline.folder else None
+    return PostgresSink(settings, pipeline.name, pipeline.sql_tables, file)
 
 
 def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataFrame:
@@ -154,7 +160,7 @@ def _readable(table: SqlTable) -> str:
         f"CASE WHEN {name} NOT BETWEEN {READABLE} THEN {UNREADABLE} ELSE {name} END AS {name}"
         if kind == TYPE_NAMES["timestamptz"]
         else name
-        for name, kind in declared()[table.name].columns.items()
+        for name, kind in table.declared.columns.items()
     )
     return f"(SELECT {columns} FROM {table.name}) AS readable"  # noqa: S608 - names of our files
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from runtime.config.sink_modules import SINK_MODULES
+from runtime.config.sink_modules import SINK_MODULES, TOPICS_MODULE
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
@@ -21,7 +21,7 @@ def sinks_of(pipeline: Pipeline, settings: Settings, database: Database[Document
         import_module(module).sink(pipeline, settings, database)
         for module in (
             *(module for name, module in SINK_MODULES.items() if name in settings.sinks),
-            *pipeline.always,
+            TOPICS_MODULE,
         )
     )
     return [sink for sink in made if sink is not None]

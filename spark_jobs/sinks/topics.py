@@ -1,17 +1,18 @@
-"""Customers on their two topics: the valid ones of the USA, and the incomplete ones.
+"""Records forwarded to topics, each as a JSON object.
 
-What: each stored record as a JSON object, `reasons` in those of alerts; headers `source_topic`,
-    `source_partition`, `source_offset` say which message it was.
-Key: `customer_id`, empty where an alert has none.
+What: the stored records that a topic takes, with the columns that it lists; headers `source_topic`,
+    `source_partition`, `source_offset` say which message each was.
+Key: as the declaration says, by default the record's id.
 Replay: a repeated batch may send a message again, so readers count distinct source coordinates, as
     with dead letters.
-Nulls: a field without a value is left out of the object; `created_at` is in UTC, with milliseconds.
-Options: none; `SINKS` does not name it, as customers always go to their topics.
+Nulls: a column without a value is left out of the object; times are in UTC, with milliseconds.
+Options: none; `SINKS` does not name it, as a pipeline always feeds its topics.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from pymongo.database import Database
@@ -25,8 +26,7 @@ from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.offset_ranges import width
-from spark_jobs.transforms.customers import FIELDS
-from spark_jobs.transforms.outcomes import ALERT
+from spark_jobs.targets import Topic
 
 SOURCES = {
     "source_topic": "kafka_topic",
@@ -36,69 +36,75 @@ SOURCES = {
 JSON_OPTIONS = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "ignoreNullFields": "true"}
 
 
-def ensure_output_topics(settings: Settings) -> list[str]:
-    """Create the two topics, with room for a source message and `reasons`; returns new ones.
+def ensure_forward_topics(settings: Settings, pipeline: Pipeline) -> list[str]:
+    """Create a pipeline's topics, with room for a source message and more; returns new ones.
 
     Their source must exist.
     """
-    names = settings.customers_output_topics
-    created = (ensure_roomier_topic(settings, n, settings.customers_topic, {}) for n in names)
+    source = pipeline.topic(settings)
+    names = pipeline.forward_topics(settings)
+    created = (ensure_roomier_topic(settings, name, source, {}) for name in names)
     return [name for new in created for name in new]
 
 
-def select_messages(records: DataFrame, settings: Settings) -> DataFrame:
-    """Stored customers as messages of the two topics.
+def select_messages(records: DataFrame, name: str, topic: Topic) -> DataFrame:
+    """The stored records that a topic takes, as messages.
 
-    Columns in: those of `classify_customers`, only valid ones and alerts.
+    Columns in: those of the pipeline's classified messages, only stored ones.
     Columns out: `topic` string, `key` binary, `value` binary,
         `headers` array<struct<key string, value binary>>.
-    Grain: one stored customer.
+    Grain: one forwarded record.
     """
-    is_alert = F.col("outcome") == ALERT
-    # JSON leaves out nulls, so the object of a valid customer has no `reasons`.
-    reasons = F.when(is_alert, F.col("reasons")).alias("reasons")
-    value = F.to_json(F.struct(*FIELDS, reasons), JSON_OPTIONS)
-    headers = F.array(*(header(name, F.col(column)) for name, column in SOURCES.items()))
-    topic = F.when(is_alert, F.lit(settings.customers_alerts_topic)).otherwise(
-        F.lit(settings.customers_usa_topic)
-    )
-    return records.select(
-        topic.alias("topic"),
-        F.coalesce("customer_id", F.lit("")).cast("binary").alias("key"),
-        value.cast("binary").alias("value"),
+    # JSON leaves out nulls; a valid record has no reasons.
+    columns = [
+        F.when(F.size("reasons") > 0, F.col("reasons")).alias("reasons") if c == "reasons" else c
+        for c in topic.columns
+    ]
+    headers = F.array(*(header(each, F.col(column)) for each, column in SOURCES.items()))
+    return topic.takes.of(records).select(
+        F.lit(name).alias("topic"),
+        F.expr(topic.key).cast("string").cast("binary").alias("key"),
+        F.to_json(F.struct(*columns), JSON_OPTIONS).cast("binary").alias("value"),
         headers.alias("headers"),
     )
 
 
 @dataclass(frozen=True)
-class CustomerTopicsSink(Sink):
-    """Puts the stored records of each batch on the two topics."""
+class TopicsSink(Sink):
+    """Puts the stored records of each batch on the pipeline's topics."""
 
     settings: Settings
+    pipeline: Pipeline
     name = "topics"
     store = "Kafka"
     may_repeat = True
 
     def check(self) -> None:
-        """Ensure that both topics exist and take messages as large as the source's.
+        """Ensure that the topics exist and take messages as large as the source's.
 
         Raises:
             SinkUnavailable: the broker did not answer in `KAFKA_CONNECT_TIMEOUT_SECONDS`.
         """
-        ensure_output_topics(self.settings)
+        ensure_forward_topics(self.settings, self.pipeline)
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Send the batch's records; returns once the broker has confirmed all."""
-        messages = select_messages(batch.records, self.settings)
-        send_messages(messages, self.settings, f"batch {batch_id}'s customers")
+        messages = reduce(
+            DataFrame.union,
+            (
+                select_messages(batch.records, name, topic)
+                for name, topic in self.pipeline.forward_topics(self.settings).items()
+            ),
+        )
+        send_messages(messages, self.settings, f"batch {batch_id}'s records")
         fault_point("between-topics-and-confirmation")
 
     def count(self) -> dict[str, int | None]:
         """Offsets of each topic that the broker still has, copies included."""
-        states = {t: topic_state(self.settings, t) for t in self.settings.customers_output_topics}
-        return {t: width(state.offsets) for t, state in states.items()}
+        names = self.pipeline.forward_topics(self.settings)
+        return {name: width(topic_state(self.settings, name).offsets) for name in names}
 
 
-def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink:
-    """The sink, for the pipeline that names this module."""
-    return CustomerTopicsSink(settings)
+def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
+    """The sink for a pipeline's topics; None if it has none."""
+    return TopicsSink(settings, pipeline) if pipeline.topics else None

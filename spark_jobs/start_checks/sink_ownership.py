@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from errors import JobError
 from runtime import remedies
+from runtime.config.sink_modules import TOPICS_MODULE
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.start_checks.findings import finding
@@ -64,8 +65,8 @@ def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document
                 ),
             )
         )
-    free = tuple(m for m in pipeline.always if _feeder(pipeline, m, database) == pipeline.name)
-    return replace(pipeline, always=free)
+    is_free = _feeder(pipeline, TOPICS_MODULE, database) == pipeline.name
+    return pipeline if is_free else replace(pipeline, topics=())
 
 
 def _start(feeder: str) -> str:

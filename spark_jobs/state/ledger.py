@@ -29,7 +29,7 @@ Document = dict[str, Any]
 class Counts:
     """Where the messages of a batch went: `read` is the sum of the next four.
 
-    `alerts` is the number of stored records that are incomplete customers.
+    `alerts` is the number of stored records that are alerts.
     """
 
     read: int = 0

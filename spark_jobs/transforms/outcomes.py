@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 VALID: Final = "valid"
 REJECTED: Final = "rejected"
 FILTERED: Final = "filtered"
-# An incomplete customer: stored separately, once per message.
+# A record that needs attention, such as an incomplete one: stored separately.
 ALERT: Final = "alert"
 STORED: Final = (VALID, ALERT)
 # The only reason of such a message, whatever its content.

@@ -87,6 +87,10 @@ class Digests:
         """Digest an address from `joined_address`; not normalised if there is no key."""
         return self.digest(text if self.key is None else normalised_address(text))
 
+    def text(self, text: Column) -> Column:
+        """Digest any other text, trimmed; as received if there is no key."""
+        return self.digest(text if self.key is None else trimmed(text))
+
     def _pads(self, spark: SparkSession) -> DataFrame:
         key = self.key or b""
         block = hashlib.sha256(key).digest() if len(key) > SHA256_BLOCK_BYTES else key

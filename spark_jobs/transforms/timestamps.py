@@ -42,6 +42,15 @@ def cut_to_milliseconds(at: Column) -> Column:
     return F.date_trunc("millisecond", at)
 
 
+def iso(at: Column) -> Column:
+    """Return an instant as `2026-11-22T10:11:12.345Z`, whatever the session's time zone."""
+    seconds = F.pmod(F.unix_seconds(at), F.lit(86_400))
+    parts = (seconds / 3600, F.pmod(seconds, F.lit(3600)) / 60, F.pmod(seconds, F.lit(60)))
+    milliseconds = F.pmod(F.unix_millis(at), F.lit(1000))
+    numbers = (part.cast("int") for part in (*parts, milliseconds))
+    return F.format_string("%sT%02d:%02d:%02d.%03dZ", utc_date(at).cast("string"), *numbers)
+
+
 def utc_hour(at: Column) -> Column:
     """Return the start of the UTC hour, as a timestamp."""
     return F.timestamp_seconds(F.unix_seconds(at) - F.pmod(F.unix_seconds(at), F.lit(3600)))

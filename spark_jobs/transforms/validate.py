@@ -26,7 +26,7 @@ def trimmed(text: Column) -> Column:
     return F.btrim(text, F.lit(WHITE_SPACE))
 
 
-def _trimmed_field(sent: Column) -> Column:
+def trimmed_field(sent: Column) -> Column:
     """Like `trimmed`, for a field as sent, whose repeated evaluation costs nothing.
 
     Nearly every text begins and ends with a visible ASCII character, which two bytes show; trimming
@@ -44,8 +44,8 @@ def is_blank(text: Column) -> Column:
 
 def ruled_text(field: FieldContract, sent: Column) -> Column:
     """Return the text, trimmed if the contract says so, or null if it breaks a rule."""
-    text = _trimmed_field(sent) if field.trim else sent
-    filled = _trimmed_field(sent) != ""
+    text = trimmed_field(sent) if field.trim else sent
+    filled = trimmed_field(sent) != ""
     rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
     if field.min_length is not None or field.max_length is not None:
         rules.append(_has_length(text, field.min_length or 0, field.max_length))
@@ -68,7 +68,7 @@ def _has_length(text: Column, least: int, most: int | None) -> Column:
 def ruled_choice(field: FieldContract, sent: Column) -> Column:
     """Return the canonical value of an enumeration, or null for an unknown spelling."""
     pairs = [F.lit(text) for pair in field.spellings.items() for text in pair]
-    return F.try_element_at(F.create_map(*pairs), F.lower(_trimmed_field(sent)))
+    return F.try_element_at(F.create_map(*pairs), F.lower(trimmed_field(sent)))
 
 
 def reason(field: FieldContract, sent: Column, value: Column) -> Column:

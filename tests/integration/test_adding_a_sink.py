@@ -172,7 +172,7 @@ def replay_here(world: World) -> Callable[[], dict[str, int]]:
 def test_reset_says_what_goes_and_deletes_it(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reset, "pipeline_named", lambda _: world.pipeline)
+    monkeypatch.setattr(reset, "chosen_pipelines", lambda *_: [world.pipeline])
     monkeypatch.setattr(reset, "prepare_stores", lambda *_: None)
     monkeypatch.setattr("sys.stdin.readline", lambda: "y\n")
 

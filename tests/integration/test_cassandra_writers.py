@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
+from cql.declared import CassandraShape
 from errors import SinkRejected
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
@@ -105,7 +106,8 @@ def test_direct_writer_takes_more_rows_than_it_sorts_at_a_time(
         kind.alias("kind"), F.col("id").alias("number"), (F.col("id") / 2).cast("int").alias("half")
     )
 
-    sink_for(world, "numbers").write_batch(batch_with(numbers), 0)
+    columns = {"kind": "text", "number": "bigint", "half": "int"}
+    sink_for(world, "numbers", columns).write_batch(batch_with(numbers), 0)
 
     (row,) = world.session.execute(
         f"SELECT count(*) AS rows, sum(number) AS total, max(half) AS most"
@@ -121,13 +123,15 @@ def test_direct_writer_names_a_type_that_it_does_not_know(make_world: MakeWorld)
     rows = world.spark.sql("SELECT 'a' AS name, 1.5D AS size")
 
     with pytest.raises(SinkRejected, match="type DOUBLE, which only the connector writes"):
-        sink_for(world, "odd").write_batch(batch_with(rows), 0)
+        # Declared as a type that it knows, else the connector would write the table.
+        sink_for(world, "odd", {"name": "text", "size": "text"}).write_batch(batch_with(rows), 0)
 
 
-def sink_for(world: World, table: str) -> Sink:
+def sink_for(world: World, table: str, columns: dict[str, str]) -> Sink:
     """The direct writer for one table that is written as the rows are."""
     sink: Any = sink_of(world, DIRECT)
-    return replace(sink, tables=(Table(world.keyspace, table, lambda rows: rows),))
+    shape = CassandraShape(columns, ())
+    return replace(sink, tables=(Table(f"{world.keyspace}.{table}", shape=shape),))
 
 
 def batch_with(rows: Any) -> Batch:

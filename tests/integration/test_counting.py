@@ -78,18 +78,18 @@ def test_batch_of_rejected_messages_only_is_in_the_ledger(make_world: MakeWorld)
 
 def test_what_jobs_have_read_is_little_up_to_a_bound(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
-    assert has_read_little(world.database)
+    assert has_read_little(world.settings, world.database)
     world.send(ticket("A"), partition=0)
     world.process()
     ledger = Ledger(world.database, TICKETS.name)
     entry = ledger.last()
     assert entry is not None
-    assert has_read_little(world.database)
+    assert has_read_little(world.settings, world.database)
 
     for batch_id, end, is_little in ((1, 8_000, True), (2, 8_001, False), (3, 8_000, True)):
         ends = {0: (1, 12_000), 1: (0, end)}
         ledger.confirm(dataclasses.replace(entry, batch_id=batch_id, offsets=ends))
-        assert has_read_little(world.database) is is_little
+        assert has_read_little(world.settings, world.database) is is_little
 
     # A job that feeds one store alone has an account of its own.
     part = CUSTOMERS.parts()[-1].name
@@ -97,4 +97,4 @@ def test_what_jobs_have_read_is_little_up_to_a_bound(make_world: MakeWorld) -> N
     Ledger(world.database, part).confirm(
         dataclasses.replace(entry, pipeline=part, query_id="p", offsets={0: (0, 1)})
     )
-    assert not has_read_little(world.database)
+    assert not has_read_little(world.settings, world.database)

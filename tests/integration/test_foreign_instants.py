@@ -204,18 +204,18 @@ def test_verify_names_rows_with_times_that_spark_cannot_read(make_world: MakeWor
 def raised_at(text: bytes) -> Callable[[DataFrame, Any], DataFrame]:
     """The tickets' own classification, which one value stops."""
 
-    def classify(messages: DataFrame, settings: Any) -> DataFrame:
+    def classify(messages: DataFrame, digests: Any) -> DataFrame:
         value: Column = F.col("value")
         stopped = F.when(value == F.lit(text), F.raise_error(F.lit("no place"))).otherwise(value)
         checked = messages.withColumn("value", stopped.cast("binary"))
-        return TICKETS.classify(checked, settings)
+        return TICKETS.judge(checked, digests)
 
     return classify
 
 
 def test_job_that_one_message_stops_names_its_place(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
-    broken = replace(world, pipeline=replace(world.pipeline, classify=raised_at(b"boom")))
+    broken = replace(world, pipeline=replace(world.pipeline, classify_by=raised_at(b"boom")))
     for number in range(9):
         world.send((b"k", payload(ticket_of(number))), partition=number % 2)
     world.send((b"k", b"boom"), (b"k", b"no JSON"), partition=1)

@@ -11,22 +11,27 @@ from pyspark.sql import SparkSession
 
 from settings import Settings
 from spark_jobs.sinks.postgres import read_rows
-from spark_jobs.targets import SqlTable
 from sql import client
 from sql.tables import select_rows
 from tests.support.postgres import MakeDatabase
-from tests.support.postgres_sink import SENT, USA, alter, batch, names, rows, sink, usa
+from tests.support.postgres_sink import (
+    SENT,
+    USA,
+    alter,
+    batch,
+    names,
+    rows,
+    sink,
+    table_of,
+    usa,
+)
 
 pytestmark = pytest.mark.extended
 ALERT_SCHEMA = (
     "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
     " reasons array<string>, customer_id string, created_at timestamp"
 )
-ALERTS = SqlTable(
-    "customers_alerts",
-    lambda rows: rows,
-    key=("kafka_topic", "kafka_partition", "kafka_offset"),
-)
+ALERTS = table_of("customers_alerts", ALERT_SCHEMA)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ EVERYWHERE = ("mongodb", "files", "postgres")
 def world(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> World:
     """A pipeline that has stored in files and PostgreSQL, and whose `SINKS` names neither now."""
     world = make_world(TICKETS)
-    monkeypatch.setattr(reset, "pipeline_named", lambda _: world.pipeline)
+    monkeypatch.setattr(reset, "chosen_pipelines", lambda *_: [world.pipeline])
     monkeypatch.setattr(reset, "prepare_stores", lambda *_: None)
     world.send(ticket("A"), ticket("B"))
     world.process(sinks=EVERYWHERE)

@@ -15,13 +15,14 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from pymongo import MongoClient
 
 from errors import SinkRejected, SinkUnavailable
-from operations.pipelines import PIPELINES, read_topic
+from operations.pipelines import read_topic
 from runtime.config.sink_modules import SINK_MODULES
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
+from spark_jobs.registry import built_in
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.cassandra import connector_options, in_table_order
 from spark_jobs.sinks.cassandra_watchdog import forget_sessions
@@ -213,7 +214,7 @@ def batch_of(world: World, *messages: Message, first_offset: int = 0) -> Batch:
 def test_every_sink_takes_part_in_this_suite() -> None:
     everything = Settings(sinks=tuple(SINK_MODULES))
     with MongoClient[Any](connect=False) as client:
-        used = {s.name for p in PIPELINES for s in sinks_of(p, everything, client["unused"])}
+        used = {s.name for p in built_in() for s in sinks_of(p, everything, client["unused"])}
 
     assert {case.name for case in CASES.values()} == used
     assert used >= set(SINK_MODULES)

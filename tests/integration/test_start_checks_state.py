@@ -28,11 +28,11 @@ pytestmark = pytest.mark.extended
 def with_other_code(world: World) -> World:
     """The same pipeline, but every team is another one."""
 
-    def classify(messages: Any, settings: Any) -> Any:
-        return TICKETS.classify(messages, settings).withColumn("assigned_team", F.lit("Another"))
+    def classify(messages: Any, digests: Any) -> Any:
+        return TICKETS.judge(messages, digests).withColumn("assigned_team", F.lit("Another"))
 
     return dataclasses.replace(
-        world, pipeline=dataclasses.replace(world.pipeline, classify=classify)
+        world, pipeline=dataclasses.replace(world.pipeline, classify_by=classify)
     )
 
 
@@ -163,7 +163,7 @@ def test_fingerprint_depends_on_the_code_alone(make_world: MakeWorld, pipeline: 
     assert fingerprint(pipeline, others, world.spark) == present
     changed = dataclasses.replace(
         pipeline,
-        classify=lambda messages, given: pipeline.classify(messages, given).withColumn(
+        classify_by=lambda messages, digests: pipeline.judge(messages, digests).withColumn(
             "outcome", F.lower("outcome")
         ),
     )

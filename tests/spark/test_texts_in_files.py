@@ -16,12 +16,12 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from operations.pipelines import PIPELINES
 from operations.repair.compact import days_to_merge, merge
 from settings import OUTPUT_FORMATS, Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import built_in
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.files.formats import small_file
@@ -34,7 +34,7 @@ from tests.support.texts import HARD_TEXTS, random_texts
 
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"
 AT = datetime(2026, 11, 22, 10, 11, 12, 345000, tzinfo=UTC)
-SETS = [(pipeline, file_set) for pipeline in PIPELINES for file_set in pipeline.file_sets]
+SETS = [(pipeline, file_set) for pipeline in built_in() for file_set in pipeline.file_sets]
 Row = tuple[Any, ...]
 # Another one each time; a failure says it.
 SEED = random.randrange(2**32)
@@ -73,7 +73,7 @@ def filled(
     """Settings of a place where two batches of rows are in all formats."""
     settings = Settings(output_path=str(path), output_format=OUTPUT_FORMATS)
     # As they are: which rows belong into a set is another question.
-    whole = replace(file_set, rows=lambda records: records)
+    whole = replace(file_set, outcome=None, where=None)
     sink = FilesSink(settings, replace(pipeline, file_sets=(whole,), snapshots=()))
     for batch_id, part in enumerate([rows[::2], rows[1::2]]):
         records = spark.createDataFrame(part, file_set.schema)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from operations.pipelines import pipeline_named
+from settings import load_settings
+from spark_jobs.registry import pipeline_named
 from spark_jobs.run.command import main
 from tests.support.world import in_keyspace
 
 if __name__ == "__main__":
     keyspace, name, *options = sys.argv[1:]
-    sys.exit(main([in_keyspace(pipeline_named(name), keyspace)], options))
+    sys.exit(main([in_keyspace(pipeline_named(name, load_settings()), keyspace)], options))

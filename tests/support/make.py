@@ -85,7 +85,7 @@ def lags(output: str, topic: str) -> list[int]:
 # Reads what is on all topics, and ends.
 FINISH = """
 import sys
-from operations.pipelines import PIPELINES
+from spark_jobs.registry import built_in
 from spark_jobs.run.command import main
-sys.exit(main(PIPELINES, ["--available-now"]))
+sys.exit(main(built_in(), ["--available-now"]))
 """

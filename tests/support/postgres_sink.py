@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,13 +15,24 @@ from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.targets import SqlTable
 from sql import client
+from sql.declared import declared
 
 QUERY = "5f1d7c2e-0000-4000-8000-000000000001"
 USA_SCHEMA = (
     "customer_id string, first_name string, created_at timestamp, kafka_partition int,"
     " kafka_offset bigint, kafka_timestamp timestamp"
 )
-USA = SqlTable("customers_usa", lambda rows: rows, key=("customer_id",))
+
+
+def table_of(name: str, ddl: str) -> SqlTable:
+    """A declared table, of which only these columns are written."""
+    names = [part.split(" ")[0] for part in ddl.split(", ")]
+    shape = declared()[name]
+    columns = {column: shape.columns[column] for column in names}
+    return SqlTable(name, shape=replace(shape, columns=columns))
+
+
+USA = table_of("customers_usa", USA_SCHEMA)
 SENT = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 
 

@@ -98,7 +98,10 @@ class World:
 
 def in_keyspace(pipeline: Pipeline, keyspace: str) -> Pipeline:
     """The pipeline with its tables in another keyspace."""
-    tables = tuple(dataclasses.replace(t, keyspace=keyspace) for t in pipeline.tables)
+    tables = tuple(
+        dataclasses.replace(t, place=f"{keyspace}.{t.name}", shape=t.declared)
+        for t in pipeline.tables
+    )
     return dataclasses.replace(pipeline, tables=tables)
 
 

@@ -69,7 +69,7 @@ def test_running_job_is_named_and_neither_run_nor_stream_starts_anything(
     if folder_is_gone:
         shutil.rmtree(settings.millrace_home)
 
-    for start in (lambda: run.run(settings, run.Amounts(1, 1, 1, 1)), lambda: run.stream(settings)):
+    for start in (lambda: run.run(settings, run.Amounts({}, 1)), lambda: run.stream(settings)):
         with pytest.raises(JobError) as caught:
             start()
 

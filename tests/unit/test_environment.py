@@ -44,6 +44,7 @@ def test_no_setting_comes_from_the_users_file(
     assert differing == {
         "millrace_home",  # the same folder, made absolute
         "output_path",  # likewise
+        "pipelines_path",
         "kafka_sasl_mechanism",
         "kafka_sasl_username",
         "kafka_sasl_password",

@@ -8,11 +8,11 @@ import pytest
 
 from errors import MillraceError
 from operations.logs import follow, log_path
-from operations.pipelines import PIPELINES
+from runtime.config.pipeline_folders import BUILT_IN
 from settings import Settings
 
 
-@pytest.mark.parametrize("pipeline", [pipeline.name for pipeline in PIPELINES])
+@pytest.mark.parametrize("pipeline", BUILT_IN)
 def test_log_of_a_pipeline_is_that_of_the_jobs_or_of_its_own_spark(
     pipeline: str, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from operations.masking import MASK, masked_value
-from schemas.contract import load_contract
+from schemas.contract import contract_from, load_contract
 
 
 def test_shown_ticket_hides_its_text_and_unknown_fields() -> None:
@@ -53,3 +53,18 @@ def test_shown_profile_hides_everything_personal_at_any_depth() -> None:
 @pytest.mark.parametrize("value", [b"\xff secret", b"[1]", b'"secret"', b"", None])
 def test_unreadable_values_are_not_shown(value: bytes | None) -> None:
     assert "secret" not in masked_value(value, load_contract("ticket"))
+
+
+def test_a_public_array_is_shown_but_nothing_nested_in_it() -> None:
+    document = {
+        "type": "object",
+        "properties": {
+            name: {"type": "array", "items": {"type": "string"}, "x-sensitivity": sensitivity}
+            for name, sensitivity in (("tags", "public"), ("names", "personal"))
+        },
+    }
+    value = b'{"tags": ["a", 1, {"b": "secret"}, ["secret"]], "names": ["secret"]}'
+
+    shown = json.loads(masked_value(value, contract_from("lists", document)))
+
+    assert shown == {"tags": ["a", 1, MASK, MASK], "names": MASK}

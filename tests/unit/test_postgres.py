@@ -13,7 +13,8 @@ from settings import Settings
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.postgres import jdbc_options
 from spark_jobs.tickets import TICKETS
-from sql import client, tables
+from sql import client
+from sql.declared import PostgresShape, declared
 
 PASSWORD = "p@ss/word"
 QUOTED = "p%40ss%2Fword"
@@ -146,16 +147,16 @@ def test_error_names_columns_but_shows_no_value() -> None:
 
 
 def test_files_declare_the_tables_of_the_interface() -> None:
-    declared = tables.declared()
+    found = declared()
 
-    assert set(declared) == {
+    assert set(found) == {
         "tickets",
         "millrace_batches",
         "users_profiles",
         "customers_usa",
         "customers_alerts",
     }
-    assert declared["tickets"] == tables.PostgresShape(
+    assert found["tickets"] == PostgresShape(
         {
             "ticket_id": "text",
             "client_id": "text",
@@ -166,12 +167,13 @@ def test_files_declare_the_tables_of_the_interface() -> None:
             "assigned_team": "text",
         }
         | LINEAGE,
-        frozenset({"ticket_id"}),
+        ("ticket_id",),
+        "sql/010_tickets.sql",
     )
-    assert declared["users_profiles"].columns["identifiant"] == "uuid"
-    assert declared["users_profiles"].columns["age"] == "integer"
-    assert declared["customers_alerts"].columns["reasons"] == "text[]"
-    assert declared["customers_alerts"].key == {"kafka_topic", "kafka_partition", "kafka_offset"}
+    assert found["users_profiles"].columns["identifiant"] == "uuid"
+    assert found["users_profiles"].columns["age"] == "integer"
+    assert found["customers_alerts"].columns["reasons"] == "text[]"
+    assert found["customers_alerts"].key == ("kafka_topic", "kafka_partition", "kafka_offset")
 
 
 @pytest.mark.parametrize("pipeline", [TICKETS, PROFILES], ids=lambda pipeline: pipeline.name)
@@ -180,7 +182,7 @@ def test_tables_of_the_pipelines_are_declared_with_their_keys(pipeline: object) 
 
     assert sql_tables
     for table in sql_tables:
-        assert tables.declared()[table.name].key == set(table.key)
+        assert declared()[table.name].key == table.key == pipeline.id_columns  # type: ignore[attr-defined]
 
 
 def test_extra_services_are_a_list_with_plus_signs() -> None:

@@ -12,6 +12,7 @@ from errors import JobError
 from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
 from operations.repair.range import parse_place, understood
 from settings import Settings
+from spark_jobs.registry import built_in
 from spark_jobs.state.checkpoint import Checkpoint
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.state.offset_ranges import overlap
@@ -61,7 +62,14 @@ def test_anything_else_is_refused_as_a_place(text: str) -> None:
 
 def test_replay_to_a_sink_that_is_not_named_says_how_to_name_it() -> None:
     with pytest.raises(JobError) as caught:
-        understood(Settings(stack="external"), "client_tickets", "earliest", "latest", "postgres")
+        understood(
+            Settings(stack="external"),
+            "client_tickets",
+            "earliest",
+            "latest",
+            "postgres",
+            built_in(),
+        )
 
     assert str(caught.value).endswith(
         "To bring it up to date: `STACK=external SINKS=cassandra,mongodb,files,postgres"
@@ -71,7 +79,7 @@ def test_replay_to_a_sink_that_is_not_named_says_how_to_name_it() -> None:
 
 def test_all_faults_of_a_request_are_listed_together() -> None:
     with pytest.raises(JobError) as caught:
-        understood(Settings(), "tickets", "sometime", "never", "postgres")
+        understood(Settings(), "tickets", "sometime", "never", "postgres", built_in())
 
     assert str(caught.value).splitlines() == [
         "Nothing was replayed.",
@@ -96,7 +104,7 @@ def test_all_faults_of_a_request_are_listed_together() -> None:
 )
 def test_range_that_ends_before_it_begins_is_refused(start: str, end: str) -> None:
     with pytest.raises(JobError, match="is after --to"):
-        understood(Settings(), "client_tickets", start, end, "mongodb")
+        understood(Settings(), "client_tickets", start, end, "mongodb", built_in())
 
 
 def test_offsets_whose_loss_was_accepted_were_not_read() -> None:

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from errors import MillraceError
 from operations import reset as resets
-from operations.pipelines import pipeline_named
 from operations.reset import reset
 from settings import Settings
+from spark_jobs.registry import pipeline_named
 
 
 def test_reset_names_all_that_it_would_delete_before_it_asks(
@@ -46,4 +46,4 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
 
 def test_mistyped_pipeline_is_answered_by_the_one_that_was_meant() -> None:
     with pytest.raises(MillraceError, match=r"no pipeline `ticket`\. Did you mean `tickets`\?"):
-        pipeline_named("ticket")
+        pipeline_named("ticket", Settings(_env_file=None))

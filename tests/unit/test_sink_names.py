@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from operations.pipelines import PIPELINES
 from runtime.config.sink_modules import SINK_MODULES
 from settings import PROJECT_ROOT, Settings
+from spark_jobs.registry import built_in
 from spark_jobs.sinks.registry import kinds_of
 from tests.unit.test_imports import modules
 
-NAMES = {kind.name for kind in kinds_of(PIPELINES, Settings(sinks=tuple(SINK_MODULES)))}
+NAMES = {kind.name for kind in kinds_of(built_in(), Settings(sinks=tuple(SINK_MODULES)))}
 # Where sinks are written, and where they are listed.
 AT_HOME = ("spark_jobs.sinks", "runtime.config.sink_modules")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cql.tables import CassandraShape, Difference, declared, differences
+from cql.declared import CassandraShape, declared
+from cql.tables import Difference, differences
 from operations.doctor.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
 from operations.doctor.store_checks import (
     collection_faults,
@@ -146,11 +147,11 @@ ROW = CassandraShape(
     {"id": "text", "at": "timestamp", "note": "text"},
     (("id", "partition_key", "none"), ("at", "clustering", "desc")),
     frozenset({"by_note"}),
-    "010_x.cql",
+    "cql/010_x.cql",
 )
 RESET = (
-    '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=k` creates it again, and the next job'
-    " fills it"
+    '`make cqlsh CQL="DROP TABLE k.t" && make reset PIPELINE=tickets` creates it again, and the'
+    " next job fills it"
 )
 
 
@@ -198,7 +199,7 @@ RESET = (
 def test_table_that_differs_is_distinguished_from_an_absent_one(
     there: dict[str, CassandraShape], expected: list[Difference]
 ) -> None:
-    assert list(differences({"k.t": ROW}, there)) == expected
+    assert list(differences({"k.t": ROW}, there, "tickets")) == expected
 
 
 def test_cluster_of_an_older_version_or_without_the_data_centre_is_reported() -> None:

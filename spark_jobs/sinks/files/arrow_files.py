@@ -7,14 +7,13 @@ from urllib.parse import urlsplit
 
 import pyarrow.dataset as ds
 import pyarrow.fs
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from errors import SinkUnavailable
 from runtime.s3_access import s3_access
 from settings import Settings
 from spark_jobs.session.file_system import StoredFile
-from spark_jobs.sinks.files.formats import ARROW_FORMATS, as_kept
+from spark_jobs.sinks.files.formats import ARROW_FORMATS, arrow_schema
 
 S3_SECONDS = 10
 
@@ -59,9 +58,9 @@ class ArrowFiles:
         return sorted(found, key=lambda file: file.path)
 
     def rows(self, paths: list[str], form: str, schema: StructType) -> ds.Dataset:
-        """Files of one format as a table with these columns."""
+        """Files of one format as a table with these columns, as `arrow_schema` types them."""
         places = [self.url(path) for path in paths]
-        columns = to_arrow_schema(as_kept(schema, form))
+        columns = arrow_schema(schema, form)
         return ds.dataset(places, columns, ARROW_FORMATS[form], filesystem=self.system)
 
 

@@ -11,7 +11,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import STAGING, can_be_reached, output_files
 from spark_jobs.sinks.files.compaction import notes_path
 from spark_jobs.sinks.files.exchange import intent_path
-from spark_jobs.sinks.files.formats import reader, unflattened
+from spark_jobs.sinks.files.formats import reader, with_lists
 from spark_jobs.sinks.files.manifest import load_manifest, manifest_path, set_folder
 from spark_jobs.targets import FileSet
 
@@ -32,11 +32,11 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
     if not system.files(folder):
         return spark.createDataFrame([], StructType([*schema]).add("_batch_id", LongType()))
     with_day = StructType([*schema]).add("day", StringType())
-    rows = reader(spark.read, form, with_day if file_set.day_column else schema)
+    rows = reader(spark.read, form, with_day if file_set.day else schema)
     name = F.regexp_extract(F.col("_metadata.file_name"), BATCH_IN_NAME, 1)
     batch_id = F.when(name != "", name.cast("bigint")).alias("_batch_id")
     found = rows.load(system.url(folder)).select(*schema.names, batch_id)
-    return unflattened(found, schema) if form == "csv" else found
+    return with_lists(found, schema) if form == "csv" else found
 
 
 def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import ArrayType, LongType, StringType, StructType
+from pyspark.sql.types import LongType, StringType, StructType
 
 from errors import SinkRejected
 from settings import OUTPUT_FORMATS, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.file_system import ReadableFiles, StoredFile, can_be_reached, output_files
 from spark_jobs.sinks.files.arrow_files import arrow_files
-from spark_jobs.sinks.files.formats import ARROW_FORMATS, reader, unflattened
+from spark_jobs.sinks.files.formats import ARROW_FORMATS, as_stored, reader, with_lists
 from spark_jobs.sinks.files.manifest import load_manifest, set_folder, snapshot_path
 from spark_jobs.targets import FileSet, Snapshot
 
@@ -172,20 +172,10 @@ def _first_rows(
         path, missing = f"{folder}/{name}", limit - len(rows)
         if arrow:
             with _readable_rows(settings, file_set.name):
-                found = arrow.rows([path], form, file_set.schema).head(missing).to_pylist()
-            rows += [_with_lists(row, file_set.schema, form) for row in found]
+                found = arrow.rows([path], form, file_set.schema).head(missing)
+                rows += as_stored(found, file_set.schema, form).to_pylist()
         elif spark:
             read = reader(spark.read, form, file_set.schema).load(system.url(path))
-            listed = unflattened(read, file_set.schema) if form == "csv" else read
+            listed = with_lists(read, file_set.schema) if form == "csv" else read
             rows += [row.asDict() for row in listed.limit(missing).collect()]
     return rows
-
-
-def _with_lists(row: Record, schema: StructType, form: str) -> Record:
-    """A row with its lists as lists, which CSV keeps as text."""
-    lists = {
-        field.name: row[field.name].split(",") if row[field.name] else []
-        for field in schema
-        if form == "csv" and isinstance(field.dataType, ArrayType) and row[field.name] is not None
-    }
-    return row | lists

@@ -193,9 +193,8 @@ class FilesSink(Sink):
         for each in self.pipeline.file_sets:
             for form in found.output_format:
                 read = partial(read_set, settings=found, file_set=each, form=form)
-                key = key_sql(each.key or each.schema.names[:1])
                 place = f"{each.name} ({form})"
-                yield StoredTable(each.name, key, read, place, takes=each.takes)
+                yield StoredTable(each.name, key_sql(each.key), read, place, takes=each.takes)
 
     def totals(self) -> Totals | None:
         """The snapshots in each format that is there."""
@@ -248,8 +247,8 @@ def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: st
     Sorted, so that a repeated batch is split into the same files.
     """
     schema = file_set.schema
-    rows = file_set.rows(records).select(*(F.col(f.name).cast(f.dataType) for f in schema))
-    day = F.date_format(file_set.day_column, "yyyy-MM-dd") if file_set.day_column else None
+    rows = file_set.rows(records)
+    day = F.date_format(file_set.day, "yyyy-MM-dd") if file_set.day else None
     rows = rows.withColumn("day", F.lit(NO_DAY) if day is None else day)
     parts = math.ceil(number / ROWS_PER_FILE)
     rows = rows.coalesce(1) if parts == 1 else rows.repartition(parts, "day", schema[0].name)

@@ -1,0 +1,63 @@
+"""Settings of pipelines: which there are, and those of the built-in ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import runtime.config.types as kinds
+
+
+class PipelinesPlace(BaseSettings):
+    """Which pipelines there are, which decides on other settings (`<NAME>_TOPIC`)."""
+
+    model_config = SettingsConfigDict(
+        env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    pipelines_path: kinds.PipelinesFolder = Field(
+        Path("pipelines"), description="folder of your own pipelines, each a folder of its name"
+    )
+    pipelines: kinds.PipelineNames = Field(
+        (), description="names of the enabled pipelines, with commas; all that exist when absent"
+    )
+
+
+class BuiltInPipelines(PipelinesPlace):
+    """Topics and producers of the pipelines that come with the platform."""
+
+    tickets_topic: kinds.TopicName = Field("client_tickets", description="topic of the tickets")
+    profiles_topic: kinds.TopicName = Field("users_profiles", description="topic of the profiles")
+    customers_topic: kinds.TopicName = Field(
+        "customers-raw", description="topic of the customers' rows"
+    )
+    customers_usa_topic: kinds.TopicName = Field(
+        "customers-usa", description="topic that receives the valid customers of the USA"
+    )
+    customers_alerts_topic: kinds.TopicName = Field(
+        "customers-alerts", description="topic that receives the incomplete customers"
+    )
+
+    tickets_count: int = Field(
+        100, ge=0, description="tickets that the producer sends; 0 = endless"
+    )
+    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
+    profiles_count: int = Field(
+        100, ge=0, description="profiles that the producer sends; 0 = endless"
+    )
+    profiles_per_request: int = Field(
+        500, ge=1, le=5000, description="profiles asked for in one request"
+    )
+    profiles_pause_seconds: float = Field(
+        1, ge=0, description="pause between two requests to the API"
+    )
+    profiles_source: Literal["auto", "api", "offline"] = Field(
+        "auto", description="`api`, `offline`, or `auto`: the API, else offline"
+    )
+    customers_source: kinds.FileOrObject | None = Field(
+        None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
+    )
+    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")

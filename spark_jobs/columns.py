@@ -1,0 +1,89 @@
+"""Types of a pipeline's columns: by its contract, else by the tables that hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pyspark.sql.types import StructType
+
+from schemas.fields import Contract
+from spark_jobs.targets import LINEAGE, SqlTable, Table
+
+# Columns that every classified message has, and that a target may list.
+OF_MESSAGES: Final = {
+    "record_id": "string",
+    "outcome": "string",
+    "reasons": "array<string>",
+    "kafka_topic": "string",
+    "kafka_partition": "int",
+    "kafka_offset": "bigint",
+    "kafka_timestamp": "timestamp",
+}
+# Types of stores that Spark names otherwise; a decimal has the digits of Spark's connector.
+SPARK_NAMES: Final = {
+    "text": "string",
+    "varchar": "string",
+    "ascii": "string",
+    "uuid": "string",
+    "timeuuid": "string",
+    "inet": "string",
+    "varint": "decimal(38,0)",
+    "decimal": "decimal(38,18)",
+    "integer": "int",
+    "real": "float",
+    "double precision": "double",
+    "timestamp with time zone": "timestamp",
+}
+JSON_NAMES: Final = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte"}
+
+
+def spark_type(store_type: str) -> str:
+    """The Spark type of a type of Cassandra or PostgreSQL, as `cql` and `sql` name them."""
+    if found := re.fullmatch(r"(?:frozen<)?(?:list|set)<(.*?)>+|(.*)\[\]", store_type):
+        return f"array<{spark_type(found[1] or found[2])}>"
+    if found := re.fullmatch(r"numeric(\(\d+,\d+\))?", store_type):
+        return f"decimal{found[1] or '(38,18)'}"
+    return SPARK_NAMES.get(store_type, store_type)
+
+
+def column_types(
+    contract: Contract, tables: Iterable[Table], sql_tables: Iterable[SqlTable]
+) -> dict[str, str]:
+    """Column -> Spark type of all that a record may have."""
+    known = {f.column: f.stored_as.spark for f in contract.fields if f.column}
+    if any(field.sensitivity == "hashed" for field in contract.fields):
+        known["hash_key_id"] = "string"
+    known |= OF_MESSAGES
+    shapes = [*(t.declared.columns for t in tables), *(t.declared.columns for t in sql_tables)]
+    for column, kind in (pair for columns in shapes for pair in columns.items()):
+        known.setdefault(column, spark_type(kind))
+    return known
+
+
+def usual_columns(contract: Contract, tables: Iterable[Table]) -> tuple[str, ...]:
+    """What a file set or topic has unless it lists columns: the first table's, or the contract's.
+
+    The lineage is left out.
+    """
+    first = next(iter(tables), None)
+    own = [f.column for f in contract.fields if f.column]
+    names = [*first.declared.columns] if first else [*dict.fromkeys(own)]
+    return tuple(name for name in names if name not in LINEAGE)
+
+
+def schema_of(columns: Iterable[str], types: Mapping[str, str]) -> StructType:
+    """The columns with their types; those without a type are text."""
+    fields = [
+        {"name": n, "type": _as_json(types.get(n, "string")), "nullable": True, "metadata": {}}
+        for n in columns
+    ]
+    # Read as JSON, which needs no Spark, unlike DDL.
+    return StructType.fromJson({"fields": fields})
+
+
+def _as_json(spark_type: str) -> Any:
+    if found := re.fullmatch(r"array<(.*)>", spark_type):
+        return {"type": "array", "elementType": _as_json(found[1]), "containsNull": True}
+    return JSON_NAMES.get(spark_type, spark_type)

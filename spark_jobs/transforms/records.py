@@ -1,0 +1,173 @@
+"""Records of any contract: one message in, one classified row out.
+
+Columns in:  `schemas.spark.MESSAGE_SCHEMA`
+Columns out: `record_id`, `outcome` (`valid` or `rejected`), `reasons`, `key`, `value` (both only
+             when rejected), the message's coordinates, `redrives`, then one column for each field
+             with `x-column`, of the type in `schemas.types`, and `hash_key_id` if any is hashed
+Grain:       one row per message, nothing dropped, nothing added
+Nulls:       all fields unless the record is valid; an optional field that is absent, null or blank
+             and has no default
+
+Reasons, in the contract's order, an object before its fields:
+    missing_<field>   absent, null or blank, and required; also in an optional object that is there
+    invalid_<field>   there, and of a wrong type or against a rule, whether required or not; an
+                      event time more than a day after the Kafka timestamp
+    missing_<object>  a required object is absent that has no required field to report instead
+    invalid_<object>  something other than an object; its required fields are missing as well
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from schemas.fields import Contract, FieldContract, ObjectContract, path_of
+from spark_jobs.transforms import outcomes, timestamps
+from spark_jobs.transforms.marked import Members, marked, with_marked
+from spark_jobs.transforms.pseudonymise import Digests
+from spark_jobs.transforms.typed import typed
+from spark_jobs.transforms.validate import trimmed_field
+
+# How far a producer's clock may be ahead of the broker's.
+EVENT_TIME_TOLERANCE: Final = "INTERVAL 24 HOURS"
+# The form of coordinates in `outcomes.message_columns`, which no id may have.
+COORDINATES: Final = r"\A *[0-9]+/[0-9]+\z"
+
+
+def classify_records(
+    messages: DataFrame, contract: Contract, digests: Digests | None = None
+) -> DataFrame:
+    """Classify messages as valid or rejected records of a contract; see the module's docstring.
+
+    Args:
+        messages: One row per Kafka message.
+        contract: The fields, from `schemas.contract.read_contract`.
+        digests: How hashed fields become digests; needed only if the contract has any.
+
+    Raises:
+        ValueError: The contract has hashed fields, and there is no way to hash them.
+    """
+    fields = [field for field in contract.fields if _is_read(field)]
+    hashed = [field for field in fields if field.sensitivity == "hashed" and field.column]
+    if hashed and digests is None:
+        raise ValueError(f"The {contract.name} contract has hashed fields; pass `digests`.")
+    objects = [each.name for each in contract.objects]
+    names = [name for field in fields for name in (field.name, *field.other_names)]
+    members = Members([path_of(name) for name in [*names, *objects]])
+    read = members.add_to(with_marked(messages))
+    sent = read.withColumns({_sent(field): _sent_text(field, members) for field in fields})
+    ruled = sent.withColumns({_value(field): _ruled(field) for field in fields})
+    judged = ruled.withColumn("reasons", _reasons(contract, fields, members))
+    rejected = F.size("reasons") > 0
+    outcome = F.when(rejected, F.lit(outcomes.REJECTED)).otherwise(F.lit(outcomes.VALID))
+    decided = judged.withColumns({"outcome": outcome, "_id": record_id(contract.id_fields)})
+    columns = {f.column: F.col(_value(f)) for f in fields if f.column is not None}
+    if hashed and digests is not None:
+        decided = digests.with_pads(decided)
+        columns |= {f.column: _digest(f, digests) for f in hashed if f.column is not None}
+        columns["hash_key_id"] = F.lit(digests.key_id)
+    return decided.select(
+        *outcomes.message_columns("_id"),
+        *(outcomes.when_valid(column).alias(name) for name, column in columns.items()),
+    )
+
+
+def record_id(fields: tuple[FieldContract, ...]) -> Column:
+    r"""Return the id of a valid record, as text; expects the fields' values.
+
+    Several fields are joined by `|`; in their texts `\` and `|` are escaped, so that two ids are
+    equal only if their fields are. An id in the form of coordinates gets a leading blank.
+    """
+    texts = [_id_text(field) for field in fields]
+    if len(texts) > 1:
+        texts = [F.regexp_replace(text, r"[\\|]", r"\\$0") for text in texts]
+    joined = reduce(lambda left, right: F.concat(left, F.lit("|"), right), texts)
+    return F.when(joined.rlike(COORDINATES), F.concat(F.lit(" "), joined)).otherwise(joined)
+
+
+def _id_text(field: FieldContract) -> Column:
+    value = F.col(_value(field))
+    return timestamps.iso(value) if field.kind == "timestamp" else value.cast("string")
+
+
+def _is_read(field: FieldContract) -> bool:
+    must = field.required or field.required_within is not None
+    return field.sensitivity != "never" and (field.column is not None or must)
+
+
+def _sent(field: FieldContract) -> str:
+    return f"_sent_{field.reason_suffix}"
+
+
+def _value(field: FieldContract) -> str:
+    return f"_value_{field.reason_suffix}"
+
+
+def _sent_text(field: FieldContract, members: Members) -> Column:
+    """Return the field's marked text under its own name, else another; null if blank."""
+    sent = members.sent(field.path)
+    if field.other_names:
+        others = F.coalesce(*(members.sent(path_of(name)) for name in field.other_names))
+        from_others = F.when(others.isNotNull(), F.when(~members.has_key(field.path), others))
+        sent = F.coalesce(sent, from_others)
+    # A blank string leaves only its mark.
+    filled = F.when(trimmed_field(sent) != "s", sent)
+    return filled if field.default is None else F.coalesce(filled, F.lit(marked(field.default)))
+
+
+def _ruled(field: FieldContract) -> Column:
+    value = typed(field, F.col(_sent(field)))
+    if not field.is_event_time:
+        return value
+    latest = F.col("kafka_timestamp") + F.expr(EVENT_TIME_TOLERANCE)
+    latest = timestamps.utc_date(latest) if field.kind == "date" else latest
+    return F.when(F.coalesce(value <= latest, F.lit(True)), value)
+
+
+def _digest(field: FieldContract, digests: Digests) -> Column:
+    value = F.col(_value(field))
+    ways = {"email": digests.email, "phone": digests.phone, "address": digests.address}
+    return ways.get(field.normalise or "text", digests.text)(value)
+
+
+def _reasons(contract: Contract, fields: list[FieldContract], members: Members) -> Column:
+    reasons: list[Column] = []
+    ahead = list(contract.objects)
+    for field in fields:
+        around = [each for each in ahead if field.name.startswith(f"{each.name}.")]
+        reasons += [_of_object(each, fields, members) for each in around]
+        ahead = [each for each in ahead if each not in around]
+        reasons.append(_of_field(field, members))
+    reasons += [_of_object(each, fields, members) for each in ahead]
+    found = F.array_compact(F.array(*reasons))
+    return (
+        F.when(outcomes.has_invalid_timestamp(), F.array(F.lit(outcomes.INVALID_TIMESTAMP)))
+        .when(F.col("record").isNull(), F.array(F.lit("unparseable")))
+        .when(reduce(or_, (reason.isNotNull() for reason in reasons)), found)
+        .otherwise(outcomes.no_reasons())
+    )
+
+
+def _of_field(field: FieldContract, members: Members) -> Column:
+    sent, value = F.col(_sent(field)), F.col(_value(field))
+    reason = F.when(sent.isNotNull() & value.isNull(), F.lit(f"invalid_{field.reason_suffix}"))
+    missing = F.lit(f"missing_{field.reason_suffix}")
+    if field.required:
+        return reason.when(sent.isNull(), missing)
+    if field.required_within is None:
+        return reason
+    is_around = members.sent(field.required_within.split(".")).startswith("{")
+    return reason.when(sent.isNull() & is_around, missing)
+
+
+def _of_object(each: ObjectContract, fields: list[FieldContract], members: Members) -> Column:
+    sent, suffix = members.sent(each.name.split(".")), each.name.replace(".", "_")
+    reason = F.when(~sent.startswith("{"), F.lit(f"invalid_{suffix}"))
+    reported = any(field.required and field.name.startswith(f"{each.name}.") for field in fields)
+    if each.required and not reported:
+        return reason.when(sent.isNull(), F.lit(f"missing_{suffix}"))
+    return reason
