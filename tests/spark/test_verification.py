@@ -14,6 +14,7 @@ from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.rows import differing_rows
 from spark_jobs.profiles import PROFILES
+from spark_jobs.targets import key_sql
 from spark_jobs.tickets import TICKETS
 
 
@@ -111,13 +112,21 @@ def test_arrivals_are_the_ids_of_messages_to_store_with_their_times(spark: Spark
     def at(second: int) -> datetime:
         return datetime(2026, 11, 22, 0, 0, second, tzinfo=UTC)
 
-    rows: list[Any] = [("valid", "A", at(5)), ("alert", "A", at(2)), ("rejected", "0/1", at(1))]
-    schema = "outcome string, record_id string, kafka_timestamp timestamp"
+    rows: list[Any] = [
+        ("valid", "A", 1, at(5)),
+        ("alert", "A", 1, at(2)),
+        # The form of coordinates.
+        ("valid", "0/1", 2, at(3)),
+        ("rejected", None, None, at(1)),
+    ]
+    schema = "outcome string, order_id string, line int, kafka_timestamp timestamp"
+    messages = spark.createDataFrame(rows, schema)
 
-    arrivals = select_arrivals(spark.createDataFrame(rows, schema)).collect()
+    arrivals = select_arrivals(messages, key_sql(["order_id", "line"])).collect()
 
     assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
-        ("stored", "A", 2, 3000),
+        ("stored", "A|1", 2, 3000),
+        ("stored", "0/1|2", 1, 0),
         ("rejected", None, 1, 0),
     }
 
