@@ -25,7 +25,7 @@ PARTS: Final[Mapping[str, type]] = {
 }
 # Attributes of parts: texts that must be there, texts that may be, tuples of texts, mappings.
 NAMES: Final = ("place", "name")
-TEXTS: Final = ("where", "day", "key", "by")
+TEXTS: Final = ("where", "day", "by")
 TUPLES: Final = ("columns",)
 MAPPINGS: Final = ("derived", "stand_ins")
 
@@ -64,7 +64,9 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
             yield f"{place}.{name}", "is not a text"
     for name in TEXTS:
         yield from _text(f"{place}.{name}", given.get(name))
-    for name in TUPLES:
+    # A message's key is SQL; that of a row in a file is columns.
+    yield from _text(f"{place}.key", given.get("key") if isinstance(part, Topic) else None)
+    for name in TUPLES if isinstance(part, Topic) else (*TUPLES, "key"):
         columns = given.get(name, ())
         if isinstance(columns, str):
             yield f"{place}.{name}", _no_tuple(columns, str)
