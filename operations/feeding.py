@@ -42,7 +42,7 @@ def generate(settings: Settings, name: str, given: Mapping[str, Any]) -> int:
     if refused and not made_by.makes_faults:
         raise MillraceError(
             f"The producer of {name} takes no {' or '.join(refused)}: it chooses its faults itself."
-            f" `python -m {made_by.module} --help` lists its options."
+            " Leave it out."
         )
     options = [f"{word}={each}" for word, each in words.items()]
     topic = f"--topic={pipeline.topic(settings)}"

@@ -16,7 +16,7 @@ def cannot_make(field: FieldContract) -> DeliveryError:
     return DeliveryError(
         f"No value of `{field.name}` can be generated: its pattern, lengths or bounds leave none,"
         " or need more than counting characters. Loosen them in the contract, or send records of"
-        " your own with `millrace send`."
+        " your own with `.venv/bin/millrace send NAME FILE`."
     )
 
 

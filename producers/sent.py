@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_waiting = options.file == STANDARD_INPUT or Path(options.file).is_fifo()
     try:
         target = input_named(options.name, settings, options.topic)
+        if options.file == STANDARD_INPUT:
+            standard_input_descriptor()
         # What cannot be read to its end is found before anything is sent.
         total = 0 if is_waiting else sum(1 for _ in sample_records(options.file))
     except MillraceError as error:

@@ -86,7 +86,9 @@ def read_contract(path: Path, name: str) -> Contract:
     Raises:
         ContractError: The file is missing, is not JSON or breaks rules; the text lists them all.
     """
-    document = _document(name, path, "Correct the file, or write it with `millrace new`.")
+    document = _document(
+        name, path, "Correct the file, or write it with `.venv/bin/millrace new NAME --from FILE`."
+    )
     return contract_from(name, document, place=str(path), stands_alone=True)
 
 

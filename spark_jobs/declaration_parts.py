@@ -62,11 +62,10 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
     for name in NAMES:
         if not isinstance(given.get(name, ""), str):
             yield f"{place}.{name}", "is not a text"
-    for name in TEXTS:
+    is_topic = isinstance(part, Topic)
+    for name in (*TEXTS, "key") if is_topic else TEXTS:
         yield from _text(f"{place}.{name}", given.get(name))
-    # A message's key is SQL; that of a row in a file is columns.
-    yield from _text(f"{place}.key", given.get("key") if isinstance(part, Topic) else None)
-    for name in TUPLES if isinstance(part, Topic) else (*TUPLES, "key"):
+    for name in TUPLES if is_topic else (*TUPLES, "key"):
         columns = given.get(name, ())
         if isinstance(columns, str):
             yield f"{place}.{name}", _no_tuple(columns, str)

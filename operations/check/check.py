@@ -48,8 +48,8 @@ def check(settings: Settings, name: str | None = None) -> int:
         return EXIT_FAILED
     if not paths:
         say(
-            f"no pipeline in `{settings.pipelines_path}` (PIPELINES_PATH); `millrace new` writes"
-            " one from a sample"
+            f"no pipeline in `{settings.pipelines_path}` (PIPELINES_PATH);"
+            " `.venv/bin/millrace new NAME --from FILE` writes one from a sample"
         )
         return 0
     everything = [read_folder(path) for path in paths]
@@ -72,7 +72,8 @@ def _unknown(name: str, paths: Sequence[Path], settings: Settings) -> str:
     listed = f" There are: {', '.join(known)}." if known else ""
     return (
         f"There is no pipeline `{name}`: no folder of this name in `{settings.pipelines_path}`"
-        f" (PIPELINES_PATH).{remedies.nearest(name, known)}{listed} `millrace new` writes one."
+        f" (PIPELINES_PATH).{remedies.nearest(name, known)}{listed}"
+        " `.venv/bin/millrace new NAME --from FILE` writes one."
     )
 
 

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from cassandra.metadata import cql_keywords_reserved
-
 from cql.declared import COLUMN, INDEX, KEY, TABLE
 from cql.statements import created_keyspace, split_statements
 from operations.check.fault import CQL, Fault
 from operations.check.folder import Folder
 from runtime.brackets import inside_and_after, parts_between_commas
 from schemas.contract import COLUMN_NAME
+from schemas.reserved_words import RESERVED_IN_CQL
 
 WORDS: Final = re.compile(r"'(?:[^']|'')*'|\w+")
 EXISTS: Final = re.compile(r"\s*CREATE\s+(?:CUSTOM\s+)?\w+\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
@@ -70,7 +69,8 @@ def _statement(statement: str, folder: Folder) -> Iterator[Fault]:
         ["KEYSPACE"], ["TABLE"], ["INDEX"], ["CUSTOM"]
     ):  # fmt: skip
         hint = (
-            "; change the CREATE TABLE itself, and `millrace check` prints the ALTER TABLE to run"
+            "; change the CREATE TABLE itself, and `.venv/bin/millrace check` prints the ALTER"
+            " TABLE to run"
             if words[:2] == ["ALTER", "TABLE"]
             else f"; leave it out, as only {ALLOWED}, are"
         )
@@ -114,7 +114,7 @@ def _name(name: str, place: str) -> Iterator[Fault]:
         yield Fault(
             CQL, place, f"`{name}` is not lower-case letters, digits and `_`, 48 characters at most"
         )
-    elif name in cql_keywords_reserved:
+    elif name in RESERVED_IN_CQL:
         yield Fault(CQL, place, f"`{name}` is a reserved word of CQL; take another name")
 
 

@@ -218,9 +218,10 @@ def is_number(spark_type: str) -> bool:
 
 def _file_set(place: str, file_set: FileSet, types: Mapping[str, str]) -> Iterator[Fault]:
     kind = types.get(file_set.day or "")
-    if kind is not None and kind != "timestamp":
+    if kind is not None and kind not in ("timestamp", "date"):
         yield _fault(
-            f"{place}.day", f"`day` needs a timestamp, and `{file_set.day}` is of type {kind}"
+            f"{place}.day",
+            f"`day` needs a timestamp or a date, and `{file_set.day}` is of type {kind}",
         )
     if file_set.day and DAY_COLUMN in file_set.columns:
         yield _fault(f"{place}.columns", "the day's folder adds a column `day`; leave yours out")

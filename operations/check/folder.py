@@ -102,7 +102,12 @@ def read_folder(path: Path) -> Folder:
 
 
 def _absent(name: str) -> Fault:
-    return Fault(name, "", "there is no such file; `millrace new` writes a folder with all of them")
+    return Fault(
+        name,
+        "",
+        "there is no such file; `.venv/bin/millrace new NAME --from FILE` writes a folder with all"
+        " of them",
+    )
 
 
 def _read_contract(folder: Folder) -> None:

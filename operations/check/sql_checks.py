@@ -12,6 +12,7 @@ from operations.check.fault import DECLARATION, SQL, Fault
 from operations.check.folder import Folder
 from runtime.brackets import inside_and_after, parts_between_commas
 from schemas.contract import COLUMN_NAME
+from schemas.reserved_words import RESERVED_IN_SQL
 from sql.declared import COLUMN, COMMENT, KEY, TABLE
 
 ALLOWED: Final = re.compile(
@@ -26,18 +27,6 @@ CONSTRAINT: Final = re.compile(
 )
 RULE: Final = re.compile(r"\b(UNIQUE|CHECK|REFERENCES|GENERATED)\b", re.IGNORECASE)
 NOT_NULL: Final = re.compile(r"\bNOT\s+NULL\b", re.IGNORECASE)
-# PostgreSQL's manual, appendix C: words that are no name of a table or column without quotes.
-RESERVED: Final = frozenset(
-    "all analyse analyze and any array as asc asymmetric authorization binary both case cast check"
-    " collate collation column concurrently constraint create cross current_catalog current_date"
-    " current_role current_schema current_time current_timestamp current_user default deferrable"
-    " desc distinct do else end except false fetch for foreign freeze from full grant group having"
-    " ilike in initially inner intersect into is isnull join lateral leading left like limit"
-    " localtime localtimestamp natural not notnull null offset on only or order outer overlaps"
-    " placing primary references returning right select session_user similar some symmetric table"
-    " tablesample then to trailing true union unique user using variadic verbose when where window"
-    " with".split()
-)
 # The platform's own table in PostgreSQL.
 OWN: Final = "millrace_batches"
 
@@ -137,7 +126,7 @@ def _name(name: str, place: str) -> Iterator[Fault]:
     elif not re.fullmatch(COLUMN_NAME, name.lower()):
         text = f"`{name}` is not lower-case letters, digits and `_`, 48 characters at most"
         yield Fault(SQL, place, text)
-    elif name.lower() in RESERVED:
+    elif name.lower() in RESERVED_IN_SQL:
         yield Fault(SQL, place, f"`{name}` is a reserved word of SQL; take another name")
 
 

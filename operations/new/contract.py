@@ -88,7 +88,8 @@ def _able(fields: Sequence[Field]) -> dict[Path, Path]:
         is_free = _suffix(path) not in owners and all(
             owners.get(_suffix(each), each) == each and each not in leaves for each in around
         )
-        if is_free and all(re.fullmatch(FIELD_NAME, name) for name in path):
+        is_able = is_free and not field.observed.is_loose
+        if is_able and all(re.fullmatch(FIELD_NAME, name) for name in path):
             owners |= {_suffix(each): each for each in (*around, path)}
             leaves.add(path)
     return {path: path for path in leaves}
@@ -149,7 +150,7 @@ def document(name: str, fields: Sequence[NamedField], origin: str) -> dict[str, 
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": name,
-        "description": f"Written by `millrace new` from {origin}. Each $comment says why a field is"
+        "description": f"Written from the sample {origin}. Each $comment says why a field is"
         " as it is: correct what the sample could not show.",
     }
     return head | _tidy(root)

@@ -11,7 +11,7 @@ from errors import PipelineError
 
 
 def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path], None]) -> None:
-    """Write files beside the folder, check them there, then give them the folder's name.
+    """Write files next to the folder, check them there, then give them the folder's name.
 
     Args:
         folder: The folder to make; it must not exist.
@@ -24,8 +24,8 @@ def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path],
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as beside:
-            made = Path(beside) / folder.name
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
+            made = Path(scratch) / folder.name
             made.mkdir()
             for name, text in files.items():
                 (made / name).write_text(text, encoding="utf-8")

@@ -26,11 +26,14 @@ class Observed:
         path: Names of the objects around it, then its own, as sent.
         values: One per record, None where it is absent, null or blank.
         around: In how many records each object around it is there, from the record itself inwards.
+        is_loose: Whether a blank text stands for an object around it in some records, which a
+            contract with that object would refuse.
     """
 
     path: Path
     values: Sequence[Any]
     around: tuple[int, ...]
+    is_loose: bool = False
 
     @property
     def name(self) -> str:
@@ -76,7 +79,7 @@ def observe(records: Sequence[dict[str, Any]]) -> tuple[list[Observed], list[Lef
 
 
 def _fields(
-    path: Path, objects: Sequence[Any], outside: tuple[int, ...]
+    path: Path, objects: Sequence[Any], outside: tuple[int, ...], is_loose: bool = False
 ) -> Iterator[Observed | LeftOut]:
     """Yield what the objects hold, one per record, None where there is none."""
     present = [each for each in objects if isinstance(each, dict)]
@@ -89,17 +92,19 @@ def _fields(
         yield LeftOut(".".join(path), "an object without any field")
     for name in names:
         own = (*path, name)
-        values = [_filled(each.get(name)) if isinstance(each, dict) else None for each in objects]
+        sent = [each.get(name) if isinstance(each, dict) else None for each in objects]
+        values = [None if _is_blank(value) else value for value in sent]
         filled = [value for value in values if value is not None]
         are_objects = {isinstance(value, dict) for value in filled}
         if not filled:
             yield LeftOut(".".join(own), "absent, null or blank in every record")
         elif are_objects == {True} and len(own) < DEEPEST:
-            yield from _fields(own, values, around)
+            loose = is_loose or any(map(_is_blank, sent))
+            yield from _fields(own, values, around, loose)
         elif True in are_objects:
             yield LeftOut(".".join(own), "an object in some records and something else in others")
         else:
-            yield Observed(own, values, around)
+            yield Observed(own, values, around, is_loose)
 
 
 def _is_map(names: list[str], present: list[dict[str, Any]]) -> bool:
@@ -107,6 +112,5 @@ def _is_map(names: list[str], present: list[dict[str, Any]]) -> bool:
     return len(names) > MOST_NAMES and filled < LEAST_SHARE * len(names) * len(present)
 
 
-def _filled(value: Any) -> Any:
-    is_blank = isinstance(value, str) and not value.strip(WHITE_SPACE)
-    return None if is_blank else value
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip(WHITE_SPACE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from operations.new.plan import Plan
+from runtime.remedies import MILLRACE
 
 FILES = """
 | file | holds |
@@ -26,8 +27,8 @@ def readme(plan: Plan, origin: str, notes: Sequence[str]) -> str:
     lines = [
         f"# {plan.name}",
         "",
-        f"Reads the topic `{topic}`; a record is identified by {_names(plan.ids)}. Written by"
-        f" `millrace new` from {origin}.",
+        f"Reads the topic `{topic}`; a record is identified by {_names(plan.ids)}."
+        f" Written from the sample {origin}.",
         "",
         f"- Cassandra: {tables}",
         f"- MongoDB: {counted}",
@@ -35,10 +36,10 @@ def readme(plan: Plan, origin: str, notes: Sequence[str]) -> str:
         *(check if notes else []),
         FILES,
         "```bash",
-        f"millrace check {plan.name}       # contract, declaration and tables fit together",
-        f"millrace try {plan.name} FILE    # judge records without any service",
+        f"{MILLRACE} check {plan.name}       # contract, declaration and tables fit together",
+        f"{MILLRACE} try {plan.name} FILE    # judge records without any service",
         f"make run PIPELINE={plan.name}    # from nothing to verified results",
-        f"millrace send {plan.name} FILE   # send records of your own",
+        f"{MILLRACE} send {plan.name} FILE   # send records of your own",
         "```",
         "",
     ]

@@ -60,13 +60,15 @@ def with_event_time(fields: Sequence[Field], now: datetime) -> list[Field]:
     A value in the future rules a field out, as the platform refuses such event times.
     """
     able = [field for field in fields if field.guess.kind in TIME_KINDS and not field.personal]
-    able = [f for f in able if not f.guess.is_array and max(instants(f)) <= now]
-    able = [f for f in able if not has_any(f.words, LATER_TIMES)]
+    able = [f for f in able if not f.guess.is_array and not has_any(f.words, LATER_TIMES)]
+    able = [f for f in able if 2 * len(f.observed.filled) >= len(f.observed.values)]
+    able = [f for f in able if max(instants(f)) <= now]
     if not able:
         return [*fields]
     chosen = min(able, key=_time_order)
+    says = "name and type say" if has_any(chosen.words, TIMES) else "type says"
     rivals = f", before {len(able) - 1} other(s)" if len(able) > 1 else ""
-    why = f"the event time: its name and type say so{rivals}"
+    why = f"the event time: its {says} so{rivals}"
     return [_with(f, why, is_event_time=True) if f is chosen else f for f in fields]
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from operations.new.proposal import Proposal
 from operations.new.sample import places
+from runtime.remedies import MILLRACE
 
 WIDTH: Final = 80
 MOST_LINES: Final = 20
@@ -62,10 +63,10 @@ def summary(folder: Path, made: Proposal, notes: list[str]) -> list[str]:
     head = f"{folder}: {len(fields)} fields from {len(made.sample.records)} records"
     found = [line for title, text in rows if text for line in _wrapped(title, text)]
     commands = (
-        (f"millrace check {name}", "does everything fit together"),
-        (f"millrace try {name} FILE", "judge records without services"),
+        (f"{MILLRACE} check {name}", "does everything fit together"),
+        (f"{MILLRACE} try {name} FILE", "judge records without services"),
         (f"make run PIPELINE={name}", "from nothing to verified results"),
-        (f"millrace send {name} FILE", "send records of your own"),
+        (f"{MILLRACE} send {name} FILE", "send records of your own"),
     )
     width = max(len(command) for command, _ in commands) + 2
     after = [

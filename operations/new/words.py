@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from schemas.reserved_words import RESERVED_IN_CQL, RESERVED_IN_SPARK, RESERVED_IN_SQL
+
 _BORDERS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 _IDS: Final = (
     "id ids uuid guid key code ref reference referenz referencia nr no num number nummer numero"
@@ -70,26 +72,8 @@ LIKELY_DIMENSIONS: Final = (
     "status state type kind category country pays land pais channel method level severity"
     " priority currency event action region city source"
 ).split()
-# Reserved in Cassandra, PostgreSQL or Spark SQL, where names are written without quotes.
-_CASSANDRA: Final = (
-    "add allow alter and apply asc authorize batch begin by columnfamily create default delete"
-    " desc describe drop entries execute from full grant if in index infinity insert into is"
-    " keyspace limit materialized mbean mbeans modify nan norecursive not null of on or order"
-    " primary rename replace revoke schema select set table to token truncate unlogged unset"
-    " update use using view where with"
-)
-_POSTGRESQL: Final = (
-    "all analyse analyze any array as asymmetric authorization binary both case cast check"
-    " collate collation column concurrently constraint cross current_catalog current_date"
-    " current_role current_schema current_time current_timestamp current_user deferrable"
-    " distinct do else end except false fetch for foreign freeze group having ilike initially"
-    " inner intersect isnull join lateral leading left like localtime localtimestamp natural"
-    " notnull offset only outer overlaps placing references returning right session_user similar"
-    " some symmetric system_user tablesample then trailing true union unique user variadic"
-    " verbose when window tableoid xmin cmin xmax cmax ctid"
-)
-_SPARK: Final = "anti between div exists interval lambda map rlike semi struct"
-KEYWORDS: Final = frozenset(f"{_CASSANDRA} {_POSTGRESQL} {_SPARK}".split())
+# Names are written without quotes in CQL, SQL and Spark SQL.
+KEYWORDS: Final = RESERVED_IN_CQL | RESERVED_IN_SQL | RESERVED_IN_SPARK
 
 
 def unaccented(text: str) -> str:

@@ -190,22 +190,27 @@ def _of_targets(before: Shape, after: Shape) -> Iterator[Change]:
                 yield _new_target(group, f"{what} `{name}`")
 
 
+# Targets that no replay fills.
+NEVER_FILLED = frozenset({"topics"})
+
+
 def _new_target(group: str, what: str) -> Change:
-    if group == "topics":
+    if group in NEVER_FILLED:
         return Change("safe", f"new {what}; it gets the records that are stored from now on")
     if group == "aggregates":
         return _rebuild(f"new {what}")
     return Change(
         "needs a replay",
         f"new {what}; it lacks the stored records until `make up` has created what it needs and"
-        " `millrace replay` of its sink has filled it",
+        " a replay of its sink has filled it",
     )
 
 
 def _rebuild(what: str) -> Change:
     return Change(
         "needs a rebuild",
-        f"{what}; its documents lack the stored records until `millrace rebuild aggregates`",
+        f"{what}; its documents lack the stored records until"
+        " `.venv/bin/millrace rebuild aggregates`",
     )
 
 

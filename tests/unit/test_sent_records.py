@@ -174,6 +174,18 @@ def test_a_file_that_cannot_be_read_to_its_end_is_one_sentence_and_nothing_is_se
     assert name in output.err
 
 
+def test_closed_standard_input_is_one_sentence_and_nothing_is_sent(
+    orders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+
+    assert sent.main(["orders", "-"]) == 1
+
+    output = capsys.readouterr()
+    assert output.out == "sent=0 delivered=0 failed=0\n"
+    assert "Standard input is closed" in output.err
+
+
 @pytest.mark.parametrize("main", [generated.main, sent.main])
 def test_an_unknown_pipeline_is_named_with_the_known_ones(
     orders: Path, capsys: pytest.CaptureFixture[str], main: Any
