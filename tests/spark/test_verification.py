@@ -14,8 +14,8 @@ from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.rows import differing_rows
 from spark_jobs.profiles import PROFILES
-from spark_jobs.targets import key_sql
 from spark_jobs.tickets import TICKETS
+from spark_jobs.transforms.record_ids import id_sql
 
 
 def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: SparkSession) -> None:
@@ -122,7 +122,7 @@ def test_arrivals_are_the_ids_of_messages_to_store_with_their_times(spark: Spark
     schema = "outcome string, order_id string, line int, kafka_timestamp timestamp"
     messages = spark.createDataFrame(rows, schema)
 
-    arrivals = select_arrivals(messages, key_sql(["order_id", "line"])).collect()
+    arrivals = select_arrivals(messages, id_sql({"order_id": "string", "line": "int"})).collect()
 
     assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
         ("stored", "A|1", 2, 3000),
