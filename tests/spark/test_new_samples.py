@@ -91,7 +91,7 @@ def test_names_and_values_that_no_contract_has_as_they_are(frame: Frame, tmp_pat
     assert {row.outcome for row in rows.collect()} == {VALID}
     assert first is not None
     expected = {
-        "record_id": "r0",
+        "record_id": "0",
         "gift_wrap": True,
         "a_b": "x",
         "order_group": 0,
