@@ -9,7 +9,7 @@ import pytest
 
 from operations.check.check import check
 from operations.check.fault import Fault
-from settings import Settings
+from settings import PROJECT_ROOT, Settings
 from tests.support.pipeline_folders import (
     BY_STATUS,
     CONTRACT,
@@ -207,6 +207,21 @@ def test_fault_is_one_line_with_pipeline_file_and_place() -> None:
     assert fault.line("orders") == (
         "`orders/contract.schema.json`, `customer.email`: unknown keyword `x-sensitivty`."
     )
+
+
+def test_faults_on_the_page_are_those_that_are_found(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs/your-own-pipeline.md").read_text()
+    shown = [line for line in page.splitlines() if line.startswith("`orders/")]
+    edits = (
+        declaration('total("amount")', 'total("status")'),
+        cql(BY_STATUS, "((status), created_at, order_id)"),
+    )
+    keyword = (CONTRACT, '"enum": ["EUR"', '"enumm": ["EUR"')
+
+    # A contract that cannot be read gives no types to compare with.
+    found = [*faults(orders(tmp_path / "a", keyword)), *faults(orders(tmp_path / "b", *edits))]
+
+    assert shown == [fault.line("orders") for fault in found]
 
 
 def test_faults_are_printed_without_spark_and_fail(
