@@ -7,7 +7,7 @@ columns, by default those of the first table without the lineage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -49,26 +49,6 @@ class Takes:
 
 
 EVERYTHING: Final = Takes()
-
-
-def key_sql(columns: Sequence[str]) -> str:
-    r"""SQL that gives a row's id: the column's text, or several joined by `|`.
-
-    In the texts of several, `\` and `|` are escaped, so that no two keys are the same. An instant
-    is written as `transforms.records` does in `record_id`; the session's time zone must be UTC.
-    """
-    texts = [_text_sql(name) for name in columns]
-    if len(texts) == 1:
-        return texts[0]
-    escaped = (rf"replace(replace({text}, '\\', '\\\\'), '|', '\\|')" for text in texts)
-    return f"concat_ws('|', {', '.join(escaped)})"
-
-
-def _text_sql(column: str) -> str:
-    """SQL for a column's text, whatever its type is; the condition is decided by the plan."""
-    text = f"CAST(`{column}` AS STRING)"
-    iso = f"date_format(CAST({text} AS TIMESTAMP), \"yyyy-MM-dd'T'HH:mm:ss.SSS'Z'\")"
-    return f"IF(typeof(`{column}`) = 'timestamp', {iso}, {text})"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from errors import PipelineError
 from operations.check.cql_checks import cql_faults
-from operations.check.declaration_checks import declaration_faults, first_table_faults
+from operations.check.declaration_checks import declaration_faults
 from operations.check.expression_checks import expression_faults
 from operations.check.fault import CONTRACT, CQL, DECLARATION, Fault
+from operations.check.first_table_checks import first_table_faults
 from operations.check.folder import Folder, read_folder
 from operations.check.neighbours import neighbour_faults
 from operations.check.privacy_checks import privacy_faults

@@ -15,7 +15,6 @@ from producers.samples import sample_records
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import load_pipeline
-from spark_jobs.targets import key_sql
 from spark_jobs.transforms.outcomes import VALID
 from spark_jobs.transforms.pseudonymise import Digests
 from tests.support.sample_files import SAMPLES
@@ -56,7 +55,7 @@ def test_every_record_of_the_sample_is_valid(name: str, frame: Frame, tmp_path: 
     for target in (*pipeline.sql_tables, *pipeline.file_sets):
         assert target.rows(rows).count() == rows.count()
     # What `make verify` finds a stored row by.
-    assert rows.filter(f"record_id <> {key_sql(pipeline.id_columns)}").count() == 0
+    assert rows.filter(f"record_id <> {pipeline.id_sql}").count() == 0
     assert pipeline.summarise(rows).count() > 1
 
 

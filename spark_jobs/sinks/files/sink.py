@@ -58,7 +58,7 @@ from spark_jobs.sinks.files.rows import (
 )
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
-from spark_jobs.targets import FileSet, key_sql
+from spark_jobs.targets import FileSet
 
 # More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
@@ -196,7 +196,8 @@ class FilesSink(Sink):
             for form in found.output_format:
                 read = partial(read_set, settings=found, file_set=each, form=form)
                 place = f"{each.name} ({form})"
-                yield StoredTable(each.name, key_sql(each.key), read, place, takes=each.takes)
+                key = self.pipeline.key_sql(each.key)
+                yield StoredTable(each.name, key, read, place, takes=each.takes)
 
     def totals(self) -> Totals | None:
         """The snapshots in each format that is there."""
