@@ -54,6 +54,8 @@ def test_every_record_of_the_sample_is_valid(name: str, frame: Frame, tmp_path: 
         assert stored.select(*key).distinct().count() == rows.select("record_id").distinct().count()
     for target in (*pipeline.sql_tables, *pipeline.file_sets):
         assert target.rows(rows).count() == rows.count()
+    # What `make verify` finds a stored row by.
+    assert rows.filter(f"record_id <> {pipeline.id_sql}").count() == 0
     assert pipeline.summarise(rows).count() > 1
 
 
