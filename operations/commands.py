@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import random
+from pathlib import Path
 
+from errors import MillraceError
 from settings import Settings
 from spark_jobs.state.acceptance import accepted
 
@@ -22,11 +24,16 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     if options.pipeline:
         settings = settings.model_copy(update={"pipelines": (options.pipeline,)})
+    file = Path(options.file).resolve() if options.file else None
+    if file and not options.pipeline:
+        raise MillraceError("FILE= (--file) needs the pipeline that reads it: PIPELINE=NAME.")
+    if file and not file.is_file():
+        raise MillraceError(f"There is no file `{file}`; nothing was started.")
     names = (pipeline.name for pipeline in pipelines_of(settings))
     given = {name: getattr(options, name, None) for name in names}
     counts = {n: options.count if own is None else own for n, own in given.items()}
     known = {name: count for name, count in counts.items() if count is not None}
-    return run(settings, Amounts(known, seed), accepted(options))
+    return run(settings, Amounts(known, seed, str(file) if file else None), accepted(options))
 
 
 def job(settings: Settings, options: argparse.Namespace) -> int:

@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("run", commands.run, "from nothing to verified results; services stay up")
     sub.add_argument("--pipeline", help="only this pipeline (default: all that are enabled)")
     sub.add_argument("--count", type=_amount, help="records of each pipeline (500 or 1000)")
+    sub.add_argument("--file", help="send the records of this file instead; with --pipeline")
     for name in BUILT_IN:
         sub.add_argument(f"--{name}", type=_amount, help=f"records of {name}")
     sub.add_argument("--seed", type=int, help="for the generated input (default: random)")

@@ -72,7 +72,8 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     pipelines = pipelines_of(settings)
     with ExitStack() as held:
         note_ui = _begin(settings, pipelines, held)
-        say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
+        if amounts.file is None:
+            say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # In parallel with the search for Java and jars, so that it costs hardly any time.
         checks = pool.submit(summary_of_checks, settings)
@@ -191,8 +192,10 @@ def _prepare_and_produce(
     seeded = ["--rate", "0", "--seed", str(amounts.seed)]
     producers = [
         Producer(settings, each, ["--count", str(amounts.of(each)), *seeded, *_faults(each)])
+        if amounts.file is None
+        else Producer(settings, each, ["--rate", "0"], amounts.file)
         for each in pipelines
-        if amounts.of(each) and not stop
+        if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
         return [line for producer in producers for line in producer.wait(stop)]

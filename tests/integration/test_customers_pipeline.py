@@ -45,7 +45,7 @@ def on_topic(world: World, topic: str) -> list[tuple[bytes, Any, dict[str, str]]
 
 def file_rows(world: World, name: str) -> list[dict[str, Any]]:
     [file_set] = [each for each in world.pipeline.file_sets if each.name == name]
-    frame = read_set(world.spark, world.settings, file_set, "parquet").drop("batch_id")
+    frame = read_set(world.spark, world.settings, file_set, "parquet").drop("_batch_id")
     return [row.asDict() for row in frame.collect()]
 
 

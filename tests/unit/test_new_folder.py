@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from operations.masking import MASK, masked_value
 from operations.new.plan import TablePlan
 from operations.new.proposal import Proposal, proposal
 from operations.new.sample import Sample
+from producers.never_sent import NeverSent
+from producers.record_keys import message_key
 from schemas.contract import contract_from
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -66,6 +69,28 @@ def test_every_field_has_a_name_and_a_column_that_all_stores_take() -> None:
         "customer_id_2": (("customer_id_2",), "customer_id"),
         "x" * 48: (("x" * 128,), "x" * 200),
         f"{'x' * 46}_2": (("deep", "er", "x" * 60), None),
+    }
+
+
+def test_a_name_with_a_dot_is_found_wherever_messages_are_read() -> None:
+    record = {
+        "record.id": "r1",
+        "user.email": "a@example.com",
+        "http.method": "GET",
+        "pass.word": 1,
+    }
+    record |= {"db.password": "x"}
+    contract = contract_from("orders", proposed([record]).contract, stands_alone=True)
+
+    assert message_key(contract.id_fields, record) == b"r1"
+    removed = NeverSent(contract).removed(json.dumps(record).encode())
+    assert removed is not None
+    assert json.loads(removed).keys() == record.keys() - {"db.password"}
+    assert json.loads(masked_value(removed, contract)) == {
+        "record.id": "r1",
+        "user.email": MASK,
+        "http.method": "GET",
+        "pass.word": 1,
     }
 
 
