@@ -13,6 +13,7 @@ MillraceError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class MillraceError(Exception):
@@ -44,11 +45,13 @@ class ContractError(MillraceError):
 
     Attributes:
         faults: Each of them, most with the field in front: "`amount`: …".
+        partial: The contract without the keywords that are wrong; None if nothing could be read.
     """
 
-    def __init__(self, text: str, faults: Sequence[str] = ()) -> None:
+    def __init__(self, text: str, faults: Sequence[str] = (), partial: Any = None) -> None:
         super().__init__(text)
         self.faults = tuple(faults) or (text,)
+        self.partial = partial
 
 
 class DeliveryError(MillraceError):

@@ -138,6 +138,7 @@ def contract_from(
     objects: list[ObjectContract] = []
     leaves = list(_leaves(document, (), (), faults, objects))
     fields = tuple(_field(".".join(path), anchor, leaf, faults) for path, anchor, leaf in leaves)
+    contract = Contract(name, fields, tuple(objects))
     names = [n for field in fields for n in (field.name, *field.other_names)]
     faults += [f"`{n}`: two fields have this name" for n in set(names) if names.count(n) > 1]
     if sum(field.is_event_time for field in fields) > 1:
@@ -151,8 +152,9 @@ def contract_from(
             f"Correct `{place or f'schemas/{name}.schema.json'}`;"
             " schemas/contract.py explains the keywords.",
             sorted({*faults}),
+            contract,
         )
-    return Contract(name, fields, tuple(objects))
+    return contract
 
 
 def _leaves(
