@@ -19,11 +19,12 @@ EXIT_FAILED = 1
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """From nothing to a verified table of results."""
     from operations.run import Amounts, run
-    from spark_jobs.registry import pipelines_of
+    from spark_jobs.registry import pipeline_named, pipelines_of
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     if options.pipeline:
-        settings = settings.model_copy(update={"pipelines": (options.pipeline,)})
+        name = pipeline_named(options.pipeline, settings).name
+        settings = settings.model_copy(update={"pipelines": (name,)})
     file = Path(options.file).resolve() if options.file else None
     if file and not options.pipeline:
         raise MillraceError("FILE= (--file) needs the pipeline that reads it: PIPELINE=NAME.")
