@@ -174,6 +174,21 @@ def test_a_dimension_and_a_day_are_the_key_of_the_second_table() -> None:
     }
 
 
+def test_records_are_not_grouped_by_persons() -> None:
+    made = proposed(
+        [
+            {**r, "customer": {"id": f"c{n % 2}", "country": "ab"[n % 2]}, "user": "xy"[n % 2]}
+            for n, r in enumerate(records())
+        ]
+    )
+
+    assert [each.name for each in made.plan.aggregates] == [
+        "orders_metrics",
+        "orders_by_customer_country",
+    ]
+    assert made.plan.aggregates[0].measures["distinct_customer_id"] == 'distinct("customer_id")'
+
+
 def test_without_a_dimension_a_day_has_shards() -> None:
     made = proposed(records(at=AT))
 
