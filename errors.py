@@ -5,7 +5,6 @@ MillraceError
 ├── StackError         a service of the embedded stack cannot be prepared, started or stopped
 ├── ContractError      a schema file breaks its own rules
 ├── DeliveryError      a producer could not send everything to the broker; its source failed
-│                      (`ProfileSourceError`)
 ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
 └── SinkError          a store is down (`SinkUnavailable`) or refused a write (`SinkRejected`)
 """

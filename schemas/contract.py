@@ -39,7 +39,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from errors import ContractError
 from schemas.fields import Contract, FieldContract, ObjectContract
@@ -48,8 +48,6 @@ from schemas.rules import rule_faults
 from schemas.types import FORMATS, LONGEST_ID
 
 __all__ = ["WHITE_SPACE", "Contract", "FieldContract", "load_contract", "read_contract"]
-
-ContractName = Literal["ticket", "profile", "customer"]
 
 # Not a path, as the code may be in an archive.
 SCHEMA_FOLDER: Final = resources.files("schemas")
@@ -67,7 +65,7 @@ RESERVED_COLUMNS: Final = frozenset(
 
 
 @cache
-def load_contract(name: ContractName) -> Contract:
+def load_contract(name: str) -> Contract:
     """Read a built-in contract once and keep it.
 
     Raises:
