@@ -16,6 +16,7 @@ from operations.doctor.doctor import checks_for
 from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb, look_at_postgres
 from operations.logs import log_path
 from operations.options import build_parser
+from operations.prepare import prepare_stores
 from operations.repair.compact import compact_pipeline
 from operations.show import RowFilter, show
 from operations.status import show_status
@@ -158,14 +159,14 @@ def test_status_has_offsets_and_rows_of_every_place(
 
     lines = capsys.readouterr().out.splitlines()
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
-    numbers = {row[1]: row[2] for row in cells if len(row) == 3}
-    for table in world.pipeline.tables:
-        assert numbers[table.place] == "4"
-    for each in world.pipeline.sql_tables:
-        assert numbers[each.name] == "4"
+    expected = [["Cassandra", table.place, "4"] for table in world.pipeline.tables]
+    expected += [["PostgreSQL", each.name, "4"] for each in world.pipeline.sql_tables]
+    expected.append(["files", f"{world.pipeline.file_sets[0].name} (parquet)", "4"])
     for name, found in own.documents.items():
-        assert numbers[f"{world.database.name}.{name}"] == str(len(found))
-    assert numbers[f"{world.topic}-dead-letter"] == str(own.counts.dead_lettered)
+        expected.append(["MongoDB", f"{world.database.name}.{name}", str(len(found))])
+    letters = str(own.counts.dead_lettered)
+    expected.append(["dead letters", f"{world.topic}-dead-letter", letters])
+    assert [row for row in expected if row not in cells] == []
     assert [world.topic, "0", "0", "8", "8", "0"] in cells
     assert [own.name, "not running", "", ""] in cells
 
@@ -185,18 +186,22 @@ def test_small_files_are_merged_and_every_row_stays(filled: Filled, own: Own) ->
 
 @both
 def test_doctor_checks_topics_and_tables_of_a_users_pipeline(
-    make_world: MakeWorld, own: Own
+    make_world: MakeWorld, stack_settings: Settings, own: Own
 ) -> None:
     world = own_world(make_world, own)
+    # The services are those of the tests' stack.
+    home = {"millrace_home": stack_settings.millrace_home}
+    settings = world.settings.model_copy(update=home)
+    prepare_stores(settings, lambda text: None)
     looks = {look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres}
-    checks = [check for check in checks_for(world.settings) if check.look in looks]
+    checks = [check for check in checks_for(settings) if check.look in looks]
 
-    lines = {line.name: line for line in run_checks(checks, world.settings)}
+    lines = {line.name: line for line in run_checks(checks, settings)}
     assert {name: str(line) for name, line in lines.items() if line.status is not Status.OK} == {}
 
     table = world.pipeline.tables[1].place
     world.session.execute(f"DROP TABLE {table}")
-    lines = {line.name: line for line in run_checks(checks, world.settings)}
+    lines = {line.name: line for line in run_checks(checks, settings)}
     assert lines["tables"].status is Status.FIX
     assert table in lines["tables"].text
 

@@ -7,18 +7,24 @@ import pytest
 from operations.chaos.fault_actions import PASSES
 from spark_jobs.state.fault_points import FAULT_POINTS
 from tests.integration.test_fault_points import crash
-from tests.support.own_checks import ORDERS, SENSORS, Own, assert_stored, faults_of, own_world
+from tests.support.own_checks import (
+    ORDERS,
+    SENSORS,
+    assert_stored,
+    faults_of,
+    own_world,
+    stored_ids,
+)
+from tests.support.own_records import readings
 from tests.support.pipelines import MakeWorld
 
 pytestmark = pytest.mark.extended
 
-
-def points_of(own: Own) -> list[str]:
-    """Those that the pipeline's batches pass, in their order."""
-    return [p for p in FAULT_POINTS if p not in PASSES or PASSES[p](own.pipeline())]
+INSIDE = ("between-tables", "in-files-publish", "in-postgres-transaction", "in-mongodb-bulk")
+PASSED = [p for p in FAULT_POINTS if p not in PASSES or PASSES[p](ORDERS.pipeline())]
 
 
-@pytest.mark.parametrize("point", points_of(ORDERS))
+@pytest.mark.parametrize("point", PASSED)
 def test_batch_of_orders_that_dies_at_any_point_is_applied_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -31,15 +37,18 @@ def test_batch_of_orders_that_dies_at_any_point_is_applied_once(
     assert_stored(world, ORDERS)
 
 
-def test_batch_of_readings_that_dies_at_all_points_one_after_the_other_is_applied_once(
+def test_batches_of_readings_that_die_inside_their_stores_are_applied_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = own_world(make_world, SENSORS)
-    world.send(*SENSORS.messages(), partition=0)
 
-    for point in points_of(SENSORS):
+    for number, point in enumerate(INSIDE, start=1):
+        world.send(*readings(str(number)), partition=0)
         crash(world, monkeypatch, point)
-    world.process()
+        world.process()
+        assert (world.totals().read, world.totals().stored) == (8 * number, 4 * number), point
 
-    assert_stored(world, SENSORS)
+    assert {place: len(ids) for place, ids in stored_ids(world, SENSORS).items()} == dict.fromkeys(
+        stored_ids(world, SENSORS), 4 * len(INSIDE)
+    )
     assert faults_of(world) == []
