@@ -12,6 +12,8 @@ MillraceError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MillraceError(Exception):
     """Root of all errors that Millrace raises for a user to read: what, why, what to do next.
@@ -38,7 +40,15 @@ class EngineMissing(StackError):
 
 
 class ContractError(MillraceError):
-    """A schema file breaks the rules of its own format."""
+    """A schema file breaks the rules of its own format.
+
+    Attributes:
+        faults: Each of them, most with the field in front: "`amount`: …".
+    """
+
+    def __init__(self, text: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.faults = tuple(faults) or (text,)
 
 
 class DeliveryError(MillraceError):

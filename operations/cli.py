@@ -27,6 +27,8 @@ CLOSINGS = {
     **dict.fromkeys(
         ("chaos", "bench"), "stopping its own services; a second Ctrl-C leaves them running"
     ),
+    # While they send, they have handlers of their own.
+    **dict.fromkeys(("send", "generate"), "nothing was sent"),
     **dict.fromkeys(("reset", "replay", "rebuild", "compact"), "it is safe to run it again"),
 }
 # These commands stop what they have started, which takes longer.

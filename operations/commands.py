@@ -37,11 +37,48 @@ def job(settings: Settings, options: argparse.Namespace) -> int:
     return run_with([pipeline_named(options.pipeline, settings)], options)
 
 
+def send(settings: Settings, options: argparse.Namespace) -> int:
+    """Records of a file to a pipeline's topic."""
+    from operations.feeding import send
+
+    return send(settings, options.name, options.file, options.rate)
+
+
+def generate(settings: Settings, options: argparse.Namespace) -> int:
+    """Records made from a contract to a pipeline's topic."""
+    from operations.feeding import generate
+
+    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate")
+    return generate(settings, options.name, {name: getattr(options, name) for name in names})
+
+
+def check(settings: Settings, options: argparse.Namespace) -> int:
+    """All faults of users' pipelines, at once."""
+    from operations.check.check import check
+
+    return check(settings, options.pipeline)
+
+
+def try_records(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the records of a file, without any service."""
+    from operations.trial import try_records
+
+    return try_records(settings, options.pipeline, options.file, options.format)
+
+
 def stream(settings: Settings, options: argparse.Namespace) -> int:
     """Producers and jobs until Ctrl-C."""
     from operations.run import stream
 
     return stream(settings, accepted(options))
+
+
+def new(settings: Settings, options: argparse.Namespace) -> int:
+    """A pipeline's folder from a sample of its records."""
+    from operations.new.new import new
+
+    ids = [name.strip() for name in (options.id or "").split(",") if name.strip()]
+    return new(settings, options.name, options.origin, ids)
 
 
 def up(settings: Settings, options: argparse.Namespace) -> int:

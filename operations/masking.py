@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.contract import Contract
+from schemas.fields import path_of
 
 MASK = "•••"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
@@ -27,7 +28,7 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
         return UNREADABLE.format(len(value))
     # Each public field, and whether it is an array.
     public = {
-        tuple(name.split(".")): field.items is not None
+        path_of(name): field.items is not None
         for field in contract.fields
         if field.sensitivity == "public"
         for name in (field.name, *field.other_names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -62,6 +63,23 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("job", commands.job, "run one pipeline's job")
     sub.add_argument("pipeline", help="its name")
     add_job_options(sub)
+    sub = add("send", commands.send, "send the records of a file to a pipeline's topic")
+    sub.add_argument("name", help="the pipeline")
+    sub.add_argument("file", help="JSON Lines, JSON array, CSV, Parquet; `-`: standard input")
+    sub.add_argument("--rate", type=_number(), default=0.0, help="records per second")
+    _add_generate(add("generate", commands.generate, "send records made from a contract"))
+    _add_new(add("new", commands.new, "write a pipeline's folder from a sample of its records"))
+    sub = add("check", commands.check, "all faults of your own pipelines; needs no service")
+    sub.add_argument("pipeline", nargs="?", help="only this one (default: all that are found)")
+    sub = add("try", commands.try_records, "judge the records of a file; needs no service")
+    sub.description = (
+        "Prints outcome, reasons and columns of each record as a job would judge it if it arrived"
+        " now, then totals. Digests are made with a key that is thrown away, personal data is"
+        " masked. Exit code 0 if all records were read, valid or not."
+    )
+    sub.add_argument("pipeline", help="its name")
+    sub.add_argument("file", help="JSON Lines, JSON array, CSV or Parquet; `-`: standard input")
+    sub.add_argument("--format", choices=("table", "json"), default="table")
     add("up", commands.up, "start and prepare the services")
     sub = add("down", commands.down, "stop the services; data stays")
     sub.add_argument("--yes", action="store_true", help="end jobs and producers first, do not ask")
@@ -105,6 +123,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the pipeline")
+    parser.add_argument("--count", type=_amount, required=True, help="records; 0 = without end")
+    parser.add_argument("--seed", type=int, help="the same seed makes the same (default: random)")
+    shares = {"--invalid-ratio": "break the contract", "--duplicate-ratio": "repeat an earlier id"}
+    for name, text in shares.items():
+        parser.add_argument(name, type=_number(1.0), help=f"share of records that {text}, 0 to 1")
+    parser.add_argument("--rate", type=_number(), help="records per second (default: unlimited)")
+
+
 def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", help="its name")
     parser.add_argument("--dry-run", action="store_true", help="print the command, secrets masked")
@@ -116,6 +144,20 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
         help="extra Spark configuration; may be repeated",
     )
     add_job_options(parser)
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="of the pipeline, its folder, keyspace and topic")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        metavar="FILE|topic:TOPIC",
+        required=True,
+        help="JSON Lines, a JSON array, CSV, Parquet, or a topic of the broker",
+    )
+    parser.add_argument(
+        "--id", metavar="FIELD,...", help="fields that identify a record (default: the likeliest)"
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
@@ -208,6 +250,20 @@ def _at_least_one(text: str) -> int:
     if not number:
         raise argparse.ArgumentTypeError(f"expected 1 or more, not `{text}`")
     return number
+
+
+def _number(most: float = sys.float_info.max) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= most:
+            limit = "0 or more" if most > 1 else "0 to 1"
+            raise argparse.ArgumentTypeError(f"expected a number, {limit}, not `{text}`")
+        return value
+
+    return read
 
 
 def _amount(text: str) -> int:

@@ -52,7 +52,7 @@ class Producer:
         self.name, made_by = pipeline.family, pipeline.input
         self.ends = made_by.ends
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{self.name}.log"
-        words = [*made_by.arguments, *options]
+        words = [*made_by.arguments, f"--topic={pipeline.topic(settings)}", *options]
         # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
         self.process = start_module(made_by.module, words, self.log_path, mode="w")
 

@@ -32,3 +32,25 @@ def repair_session(
         yield spark
     finally:
         spark.stop()
+
+
+@contextmanager
+def session_alone(settings: Settings, name: str, say: Say) -> Iterator[SparkSession]:
+    """A session on one thread that reads and writes no store; it ends with the block.
+
+    Raises:
+        MillraceError: Java or Spark's driver could not be started.
+    """
+    here = settings.model_copy(
+        update={
+            "spark_master": "local[1]",
+            "output_path": "output",
+            "checkpoint_path": "checkpoints",
+        }
+    )
+    find_java(here, say)
+    spark = build_session(here, name, is_brief=True, is_alone=True)
+    try:
+        yield spark
+    finally:
+        spark.stop()

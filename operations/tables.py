@@ -50,12 +50,18 @@ def console() -> Console:
 
 
 def print_records(
-    records: Iterable[Record], form: str, title: str = "", columns: Sequence[str] = ()
+    records: Iterable[Record],
+    form: str,
+    title: str = "",
+    columns: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> None:
     """Print records in one of `FORMATS`; columns in the order in which they first appear.
 
     A table that is wider than the terminal shows the columns that fit and names the others. The
-    given `columns` (or `all`) are always shown, vertically if they do not fit.
+    given `columns` (or `all`) are always shown, vertically if they do not fit; so are all columns
+    of a `whole` table, but there without those that a record lacks.
 
     Raises:
         MillraceError: `columns` names one that no record has.
@@ -76,6 +82,8 @@ def print_records(
             _print_vertically(title, shown, lines)
         elif columns or _fits(shown, [[_cell(value) for value in line] for line in lines]):
             print_table(title, shown, lines)
+        elif whole:
+            _print_vertically(title, shown, lines, sparse=True)
         else:
             _print_what_fits(title, shown, lines)
 
@@ -197,8 +205,10 @@ def _cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
 
 
-def _print_vertically(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a heading for each record and a line for each value."""
+def _print_vertically(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, sparse: bool = False
+) -> None:
+    """Print a heading for each record and a line for each value, or each that is there."""
     _print_title(title)
     widest = max(map(cell_len, columns), default=0)
     target = console()
@@ -209,7 +219,8 @@ def _print_vertically(title: str, columns: Sequence[str], rows: Sequence[Sequenc
         grid.add_column(min_width=widest, no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in zip(columns, row, strict=True):
-            grid.add_row(Text(name), Text(_cell(value)))
+            if value is not None or not sparse:
+                grid.add_row(Text(name), Text(_cell(value)))
         target.print(grid)
 
 

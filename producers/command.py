@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 
 from errors import MillraceError
-from producers.delivery import Delivery
+from producers.delivery import CHUNK, Delivery
 from producers.messages import Message, SendCounts
 from producers.pacing import ProducerStop
 from runtime.presence import seen_at_work
@@ -58,11 +58,45 @@ def new_parser(module: str, what: str, defaults: Settings) -> argparse.ArgumentP
         "--duplicate-ratio", type=ratio, default=0.0, metavar="R",
         help="share of records with an id that was sent before, 0 to 1 (default: 0)",
     )  # fmt: skip
+    add_brokers(parser, defaults)
+    return parser
+
+
+def add_brokers(parser: argparse.ArgumentParser, defaults: Settings) -> None:
+    """Add the option that names the brokers."""
     parser.add_argument(
         "--bootstrap-servers", metavar="HOST:PORT,…",
         help=f"brokers (default: {defaults.kafka_bootstrap_servers})",
     )  # fmt: skip
-    return parser
+
+
+def add_rate_and_topic(parser: argparse.ArgumentParser) -> None:
+    """Add the options of producers that serve any pipeline."""
+    parser.add_argument(
+        "--rate", type=per_second, default=0.0, metavar="N",
+        help="records per second, 0 = unlimited (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--topic", metavar="NAME", help="(default: the setting <NAME>_TOPIC, else the name)"
+    )
+
+
+def per_second(text: str) -> float:
+    """Read a number of records per second; 0 is unlimited."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, not `{text}`")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """Read a number of records."""
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, not `{text}`")
+    return int(text)
 
 
 def ratio(text: str) -> float:
@@ -97,6 +131,7 @@ def deliver(
     note: str,
     account: DeliveryObserver | None = None,
     options: Mapping[str, Any] | None = None,
+    chunk: int = CHUNK,
 ) -> int:
     """Send what `source` yields, show progress, print the last line, return the exit code.
 
@@ -109,6 +144,7 @@ def deliver(
         note: A line about the source, printed at the start.
         account: Notified of each message that the broker confirms.
         options: Client library options that override the usual ones.
+        chunk: Messages between two looks at progress; few for a source that waits.
     """
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -125,7 +161,8 @@ def deliver(
             try:
                 delivery.connect()
                 with _progress(topic, total) as progress:
-                    delivery.send_all(source(settings, stop), rate=rate, progress=progress)
+                    messages = source(settings, stop)
+                    delivery.send_all(messages, rate=rate, progress=progress, chunk=chunk)
                     delivery.close(progress=progress)
             finally:
                 delivery.abandon()

@@ -13,12 +13,14 @@ from producers.command import chosen_seed, complain, deliver, ratio, say, settin
 from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import LARGEST_QUEUE, ProgressFile
-from producers.customer_rows import CustomerFile
+from producers.customer_rows import KEY, CustomerFile
 from producers.messages import Message, SendCounts
 from producers.pacing import ProducerStop
 from runtime import remedies
 from settings import Settings
 
+# The field whose text is the key of a message.
+KEY_FIELDS: Final = (KEY,)
 GENERATED_ROWS: Final = 500
 FAULT_SHARE: Final = 0.2
 

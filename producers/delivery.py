@@ -145,16 +145,23 @@ class Delivery:
             return
 
     def send_all(
-        self, messages: Iterator[Message], *, rate: float = 0, progress: Progress | None = None
+        self,
+        messages: Iterator[Message],
+        *,
+        rate: float = 0,
+        progress: Progress | None = None,
+        chunk: int = CHUNK,
     ) -> None:
         """Send until `messages` ends or a stop is requested; `rate` per second, 0 = unlimited.
+
+        Callbacks, clock and stop request are looked at after each `chunk` of messages.
 
         Raises:
             DeliveryError: A message was refused, or the broker was down too long.
         """
         pacer = Pacer(rate)
         while not self._stop:
-            due = pacer.due(CHUNK)
+            due = pacer.due(chunk)
             if not due:
                 self._poll(pacer.wait_seconds())
                 continue

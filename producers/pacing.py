@@ -6,13 +6,21 @@ import signal
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 # Longest single wait; signal handlers run between two waits.
 SLICE_SECONDS: Final = 0.1
 # A producer that fell behind (broker outage, slow source) does not make up for more than this, so
 # that it sends no burst.
 LARGEST_LAG_SECONDS: Final = 0.5
+# Up to this rate a message is sent at once; above it, waiting for larger batches pays.
+STEADY_RATE: Final = 5000.0
+STEADY_LINGER_MS: Final = 5
+
+
+def delivery_options(rate: float) -> dict[str, Any]:
+    """Client library options for a rate: at low rates no message waits for others."""
+    return {"linger.ms": STEADY_LINGER_MS} if 0 < rate <= STEADY_RATE else {}
 
 
 class ProducerStop:

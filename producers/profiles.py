@@ -31,6 +31,8 @@ from settings import Settings
 
 Profile = dict[str, Any]
 Fields = dict[str, "Fields"]
+# The field whose text is the key of a message.
+KEY_FIELDS: Final = ("login.uuid",)
 # How many earlier profiles can be repeated.
 MEMORY: Final = 2000
 

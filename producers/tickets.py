@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from producers.command import (
     check_ratios,
@@ -17,13 +17,12 @@ from producers.command import (
 )
 from producers.generate import TicketGenerator
 from producers.messages import Message
-from producers.pacing import ProducerStop
+from producers.pacing import ProducerStop, delivery_options
 from producers.processes import send_by_processes
 from settings import Settings
 
-# Up to this rate a message is sent at once; above it, waiting for larger batches pays.
-STEADY_RATE: Final = 5000.0
-STEADY_LINGER_MS: Final = 5
+# The field whose text is the key of a message.
+KEY_FIELDS: Final = ("client_id",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,11 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         note=note,
         options=delivery_options(settings.tickets_rate),
     )
-
-
-def delivery_options(rate: float) -> dict[str, Any]:
-    """Client library options for a rate: at low rates no message waits for others."""
-    return {"linger.ms": STEADY_LINGER_MS} if 0 < rate <= STEADY_RATE else {}
 
 
 def _words_of_each(options: argparse.Namespace) -> list[str]:

@@ -18,3 +18,13 @@ def parts_between_commas(text: str) -> Iterator[str]:
             start = place + 1
     if last := text[start:].strip():
         yield last
+
+
+def inside_and_after(text: str) -> tuple[str, str] | None:
+    """What stands before the bracket that closes, and after it; None if none closes."""
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0:
+            return text[:place], text[place + 1 :]
+    return None

@@ -16,7 +16,8 @@ ignored), `pattern` (for the whole text), `minLength`, `maxLength`, `minimum`, `
     x-column        column that the field feeds; no job reads a field without it
     x-trim          Unicode white space at both ends is removed before the field is checked
     x-synonyms      other spellings of the values of `enum`: spelling -> value, in lower case
-    x-other-names   other names of the field; the field's own name counts if both are present
+    x-other-names   other names of the field, as dotted paths (`\\.` for a dot in a name); its own
+                    name counts if both are present
     x-coerce        a text may stand for the number or boolean
     x-epoch         the integer is an instant in `seconds`, `milliseconds` or `microseconds`
     x-precision     digits of a decimal in all
@@ -85,7 +86,9 @@ def read_contract(path: Path, name: str) -> Contract:
     Raises:
         ContractError: The file is missing, is not JSON or breaks rules; the text lists them all.
     """
-    document = _document(name, path, "Correct the file, or write it with `millrace new`.")
+    document = _document(
+        name, path, "Correct the file, or write it with `.venv/bin/millrace new NAME --from FILE`."
+    )
     return contract_from(name, document, place=str(path), stands_alone=True)
 
 
@@ -99,7 +102,8 @@ def _document(name: str, path: Traversable, remedy: str) -> Any:
         )
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError(
-            f"Cannot read the {name} contract `{path}`: {error}. {remedy}"
+            f"Cannot read the {name} contract `{path}`: {error}. {remedy}",
+            [f"it cannot be read: {error}"],
         ) from error
 
 
@@ -145,7 +149,8 @@ def contract_from(
         raise ContractError(
             f"The {name} contract breaks {len({*faults})} rule(s):\n{lines}\n"
             f"Correct `{place or f'schemas/{name}.schema.json'}`;"
-            " schemas/contract.py explains the keywords."
+            " schemas/contract.py explains the keywords.",
+            sorted({*faults}),
         )
     return Contract(name, fields, tuple(objects))
 

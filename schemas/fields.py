@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +11,11 @@ from typing import Any
 from errors import ContractError
 from schemas.keywords import Epoch, Normalisation, Sensitivity
 from schemas.types import TYPES, Kind, StoredAs
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    r"""The parts of a dotted path; `\.` is a dot in a name: `http\.method` has one part."""
+    return tuple(part.replace(r"\.", ".") for part in re.split(r"(?<!\\)\.", name))
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class FieldContract:
     @property
     def path(self) -> tuple[str, ...]:
         """The parts of the dotted path."""
-        return tuple(self.name.split("."))
+        return path_of(self.name)
 
     @property
     def reason_suffix(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import types as T
 
 from schemas.contract import Contract
+from schemas.fields import path_of
 
 # The input of the transforms: one row per Kafka message.
 MESSAGE_SCHEMA = T.StructType(
@@ -35,7 +36,7 @@ def record_schema(contract: Contract) -> T.StructType:
             continue
         for name in (field.name, *field.other_names):
             node = tree
-            for part in name.split("."):
+            for part in path_of(name):
                 node = node.setdefault(part, {})  # type: ignore[assignment]
     return _struct(tree)
 

@@ -18,6 +18,7 @@ from runtime.config.pipeline_folders import BUILT_IN, DECLARATION, pipeline_fold
 from schemas.contract import read_contract
 from schemas.fields import Contract
 from settings import Settings
+from spark_jobs.declaration_parts import misplaced_parts
 from spark_jobs.pipeline import CQL_FILE, SQL_FILE, Pipeline
 from sql import declared as sql
 
@@ -95,7 +96,7 @@ def load_pipeline(folder: Path) -> Pipeline:
     except ContractError as error:
         faults.append(str(error))
     try:
-        declared = _declaration(folder)
+        declared = read_declaration(folder)
     except PipelineError as error:
         faults.append(str(error))
     if contract is not None and declared is not None:
@@ -106,26 +107,30 @@ def load_pipeline(folder: Path) -> Pipeline:
     raise PipelineError("\n".join(faults))
 
 
-def _declaration(folder: Path) -> Pipeline:
-    """The object `PIPELINE` of the module.
+def read_declaration(folder: Path) -> Pipeline:
+    """The object `PIPELINE` of a folder's module, as it stands.
 
     Raises:
-        PipelineError: the file is missing, cannot be run, or has no such object.
+        PipelineError: the file is missing, cannot be run, or has no such object; or parts of it
+            have the wrong type, a line for each.
     """
     path, place = folder / DECLARATION, f"{folder.name}/{DECLARATION}"
+    if not path.is_file():
+        raise PipelineError(f"{place}: there is no such file in `{folder.parent}`.")
     try:
         declared = getattr(_module(path), "PIPELINE", None)
-    except FileNotFoundError as error:
-        raise PipelineError(f"{place}: there is no such file in `{folder.parent}`.") from error
     except (Exception, SystemExit) as error:
         line = _line_of(error, path)
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         raise PipelineError(f"{place}{line}: {what}. Correct the file.") from error
     if not isinstance(declared, Pipeline):
         raise PipelineError(
             f"{place}: it defines no `PIPELINE = Pipeline(…)`. docs/your-own-pipeline.md has an"
             " example."
         )
+    if misplaced := misplaced_parts(declared):
+        raise PipelineError("\n".join(f"{place}, {where}: {text}." for where, text in misplaced))
     return declared
 
 
@@ -191,14 +196,15 @@ def _shared(pipelines: list[Pipeline], settings: Settings) -> Iterator[str]:
     """What two pipelines would both write to."""
     owners: dict[tuple[str, str], str] = {}
     for pipeline in pipelines:
-        for what in _written(pipeline, settings):
+        for what in written_by(pipeline, settings):
             owner = owners.setdefault(what, pipeline.name)
             if owner != pipeline.name:
                 kind, name = what
                 yield f"{pipeline.name}: its {kind} `{name}` is {owner}'s; take another name."
 
 
-def _written(pipeline: Pipeline, settings: Settings) -> Iterator[tuple[str, str]]:
+def written_by(pipeline: Pipeline, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Kind and name of what a pipeline alone may read and write."""
     yield "topic", pipeline.topic(settings)
     yield from (("topic", name) for name in pipeline.forward_topics(settings))
     yield from (("table", table.place) for table in pipeline.tables)

@@ -155,7 +155,8 @@ class FileSet:
 
     Attributes:
         name: Its folder under `OUTPUT_PATH`.
-        day: The timestamp whose UTC day names the folder `day=YYYY-MM-DD`; None for no day.
+        day: The timestamp or date whose UTC day names the folder `day=YYYY-MM-DD`, `day=unknown`
+            if it is null; None for no day.
         columns: Its columns.
         outcome: Only records with this outcome; None: all.
         where: Only records that meet this SQL condition; None: all.

@@ -15,7 +15,11 @@ SQL_FOLDER: Final = Path(__file__).resolve().parent
 COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 TABLE: Final = re.compile(r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)\s*\(", re.IGNORECASE)
 KEY: Final = re.compile(r"(?:CONSTRAINT\s+\w+\s+)?PRIMARY\s+KEY\s*\(([^)]*)\)\Z", re.IGNORECASE)
-COLUMN: Final = re.compile(r"([a-z_]\w*)\s+(.+)\Z", re.IGNORECASE | re.DOTALL)
+# A constraint of the table begins with a word that no column has as its name.
+COLUMN: Final = re.compile(
+    r"(?!(?:CONSTRAINT|CHECK|UNIQUE|FOREIGN|EXCLUDE|PRIMARY|LIKE)\b)([a-z_]\w*)\s+(.+)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
 # What may follow a column's type.
 RULES: Final = re.compile(
     r"\s+(?:NOT\s+NULL|NULL|PRIMARY\s+KEY|DEFAULT|CHECK|UNIQUE|REFERENCES|COLLATE|GENERATED"

@@ -22,7 +22,7 @@ from operations.producing import start_module
 from producers.delivery import Delivery
 from producers.generate import TicketGenerator
 from producers.messages import Message
-from producers.tickets import delivery_options
+from producers.pacing import delivery_options
 from runtime.processes import kill_family
 from settings import Settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb

@@ -18,6 +18,8 @@ from spark_jobs.session.stopping import StopRequest, jvm_is_gone
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import check_topic
+from spark_jobs.start_checks.declaration_check import check_declaration
+from spark_jobs.start_checks.declaration_shape import record_shape, shape_of
 from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
@@ -54,9 +56,11 @@ def run_pipelines(
         found = check_pipelines(pipelines, settings, options, codes)
         runs = []
         for pipeline in pipelines:
-            record(checkpoint_of(settings, pipeline.name), codes[pipeline.name])
+            checkpoint = checkpoint_of(settings, pipeline.name)
+            record(checkpoint, codes[pipeline.name])
+            record_shape(checkpoint, shape_of(pipeline))
             if found[pipeline.name].lost:
-                checkpoint_of(settings, pipeline.name).note_accepted_loss(found[pipeline.name].lost)
+                checkpoint.note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
             run.code = codes[pipeline.name]
@@ -136,6 +140,7 @@ def check_pipelines(
             try:
                 diagnosis = _check_pipeline(pipeline, settings, ledger, options)
                 findings += diagnosis.findings
+                findings += check_declaration(pipeline, settings)
                 if codes is not None:
                     code = codes[pipeline.name]
                     findings += check_code(pipeline, settings, ledger, code, options.accepted)

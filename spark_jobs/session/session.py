@@ -76,6 +76,13 @@ S3_CLASSES = (
     "org.apache.hadoop.fs.s3a.S3AFileSystem",
     "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
 )
+# A few records on one thread: compiling their plans would take longer than interpreting them.
+ALONE = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
 
 
@@ -86,13 +93,19 @@ def connector_packages(settings: Settings | None = None) -> list[str]:
 
 
 def build_session(
-    settings: Settings, name: str, *, is_brief: bool = False, may_archive: bool = False
+    settings: Settings,
+    name: str,
+    *,
+    is_brief: bool = False,
+    may_archive: bool = False,
+    is_alone: bool = False,
 ) -> SparkSession:
     """Start Spark's driver and return its session.
 
     `is_brief`: there is so little work that optimised compilation would take longer.
     `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
     caller ends it with `keep_archive`.
+    `is_alone`: it reads and writes no store, so it needs no connectors and downloads none.
 
     Raises:
         JobError: the driver did not start, or no master answers; names its log.
@@ -104,9 +117,11 @@ def build_session(
     else:
         refuse_unreachable(settings)
         options = driver_options(settings, is_brief=is_brief)
-        _launch_jvm(settings, log_path, options, may_archive=may_archive)
+        _launch_jvm(settings, log_path, options, may_archive=may_archive, is_alone=is_alone)
     write_trust_store(settings)
     conf = _conf(settings, name)
+    if is_alone:
+        conf.setAll([*ALONE.items()])
     master = str(conf.get("spark.master"))
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -125,9 +140,11 @@ def build_session(
     if is_main and handler is not signal.default_int_handler:
         # PySpark has replaced it by its own, which suits a shell.
         signal.signal(signal.SIGINT, handler)
+    remember_lookups(spark)
+    if is_alone:
+        return spark
     _check_connectors(spark, settings)
     add_classes(spark, scratch(settings, "tmp"))
-    remember_lookups(spark)
     if _is_one_process(settings) and not under_spark_submit():
         # Otherwise three tasks on two processors would leave one idle during the third.
         tasks_at_a_time = spark.sparkContext.defaultParallelism
@@ -184,7 +201,11 @@ def _check_connectors(spark: SparkSession, settings: Settings) -> None:
 
 
 def launch_conf(
-    settings: Settings, log_path: Path, more_options: Sequence[str] = ()
+    settings: Settings,
+    log_path: Path,
+    more_options: Sequence[str] = (),
+    *,
+    is_alone: bool = False,
 ) -> dict[str, str]:
     """The configuration that the JVM needs when it starts; visible in the process list."""
     java_options = [
@@ -200,7 +221,7 @@ def launch_conf(
         "spark.master": settings.spark_master,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": _quoted(java_options),
-        **_connector_jars(settings),
+        **({} if is_alone else _connector_jars(settings)),
     }
 
 
@@ -284,7 +305,12 @@ def _adopt_environment(settings: Settings, java: Java) -> None:
 
 
 def _launch_jvm(
-    settings: Settings, log_path: Path, more_options: Sequence[str], *, may_archive: bool
+    settings: Settings,
+    log_path: Path,
+    more_options: Sequence[str],
+    *,
+    may_archive: bool,
+    is_alone: bool,
 ) -> None:
     """Start the JVM, with its output in the log."""
     if SparkContext._gateway is not None:  # noqa: SLF001 - PySpark has no public API
@@ -297,7 +323,7 @@ def _launch_jvm(
     if jars:
         archive = archive_options(settings, java, jars, may_write=may_archive)
         more_options = [*more_options, *archive]
-    conf = launch_conf(settings, log_path, more_options)
+    conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
     _adopt_environment(settings, java)
     if jars:
         # After Spark's own jars, some of which are newer versions of the same libraries.

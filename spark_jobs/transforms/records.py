@@ -25,7 +25,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.fields import Contract, FieldContract, ObjectContract
+from schemas.fields import Contract, FieldContract, ObjectContract, path_of
 from spark_jobs.transforms import outcomes, timestamps
 from spark_jobs.transforms.marked import Members, marked, with_marked
 from spark_jobs.transforms.pseudonymise import Digests
@@ -57,7 +57,7 @@ def classify_records(
         raise ValueError(f"The {contract.name} contract has hashed fields; pass `digests`.")
     objects = [each.name for each in contract.objects]
     names = [name for field in fields for name in (field.name, *field.other_names)]
-    members = Members([tuple(name.split(".")) for name in [*names, *objects]])
+    members = Members([path_of(name) for name in [*names, *objects]])
     read = members.add_to(with_marked(messages))
     sent = read.withColumns({_sent(field): _sent_text(field, members) for field in fields})
     ruled = sent.withColumns({_value(field): _ruled(field) for field in fields})
@@ -111,7 +111,7 @@ def _sent_text(field: FieldContract, members: Members) -> Column:
     """Return the field's marked text under its own name, else another; null if blank."""
     sent = members.sent(field.path)
     if field.other_names:
-        others = F.coalesce(*(members.sent(name.split(".")) for name in field.other_names))
+        others = F.coalesce(*(members.sent(path_of(name)) for name in field.other_names))
         from_others = F.when(others.isNotNull(), F.when(~members.has_key(field.path), others))
         sent = F.coalesce(sent, from_others)
     # A blank string leaves only its mark.

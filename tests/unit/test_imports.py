@@ -22,11 +22,12 @@ ROOMS = (
     *("spark_jobs.pipeline",),
     *("millrace", "spark_jobs.session", "spark_jobs.sources", "spark_jobs.state"),
     *("spark_jobs.sinks", "spark_jobs.start_checks", "spark_jobs.run", *DECLARATIONS),
-    *("spark_jobs.registry", "spark_jobs.job"),
+    *("spark_jobs.declaration_parts", "spark_jobs.registry", "spark_jobs.job"),
     *("operations", "operations.verify", "operations.doctor", "operations.show"),
     *("operations.hints", "operations.needs", "operations.repair", "operations.dead_letters"),
     *("operations.chaos", "operations.submit", "operations.bench", "operations.pyspark_shell"),
-    *("operations.reset", "operations.run_summary", "operations.run", "operations.commands"),
+    *("operations.reset", "operations.run_summary", "operations.run", "operations.check"),
+    *("operations.trial", "operations.commands"),
     *("operations.options", "operations.cli"),
 )
 LONGEST_LINES = 400

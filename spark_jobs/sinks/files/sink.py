@@ -23,7 +23,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pymongo.database import Database
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from errors import SinkError, SinkRejected, SinkUnavailable
@@ -63,6 +63,8 @@ from spark_jobs.targets import FileSet, key_sql
 # More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
 NO_DAY = "none"
+# The folder of rows whose day is null.
+UNKNOWN_DAY = "unknown"
 TARGETS = "targets.json"
 
 
@@ -248,8 +250,10 @@ def stage(file_set: FileSet, records: DataFrame, number: int, form: str, url: st
     """
     schema = file_set.schema
     rows = file_set.rows(records)
-    day = F.date_format(file_set.day, "yyyy-MM-dd") if file_set.day else None
-    rows = rows.withColumn("day", F.lit(NO_DAY) if day is None else day)
+    day: Column = F.lit(NO_DAY)
+    if file_set.day:
+        day = F.coalesce(F.date_format(file_set.day, "yyyy-MM-dd"), F.lit(UNKNOWN_DAY))
+    rows = rows.withColumn("day", day)
     parts = math.ceil(number / ROWS_PER_FILE)
     rows = rows.coalesce(1) if parts == 1 else rows.repartition(parts, "day", schema[0].name)
     rows = rows.sortWithinPartitions("day", schema[0].name)

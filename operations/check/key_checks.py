@@ -1,0 +1,158 @@
+"""Checks of tables' keys: whole ids, values that are always there, partitions of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from cql.declared import CassandraShape
+from operations.check.declaration_checks import known_types
+from operations.check.fault import CQL, DECLARATION, SQL, Fault
+from operations.check.folder import Folder
+from operations.check.sql_text import columns_in, handles_nulls
+from schemas.fields import FieldContract
+from spark_jobs.targets import Table
+from sql.declared import PostgresShape
+
+SHARD: Final = "pmod(crc32({id}), 16)"
+
+
+def key_faults(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+    """Yield what in the key of a table of Cassandra would lose or overload rows."""
+    yield from _key(folder, table, shape)
+    yield from _partitions(folder, table, shape)
+
+
+def sql_key_faults(folder: Folder, place: str, shape: PostgresShape) -> Iterator[Fault]:
+    """Yield what in the key of a table of PostgreSQL would lose rows."""
+    yield from _whole_id(folder, SQL, place, shape.key, shape.columns)
+    yield from _nullable_key(folder, SQL, place, shape.key, {})
+
+
+def _whole_id(
+    folder: Folder,
+    file: str,
+    place: str,
+    key: Sequence[str],
+    columns: Mapping[str, str],
+) -> Iterator[Fault]:
+    absent = [name for name in key if name not in columns]
+    for name in absent:
+        yield Fault(
+            file, place, f"`{name}` is in the primary key, but is no column of the table; add it"
+        )
+    missing = [name for name in folder.id_columns if name not in key]
+    if missing and key:
+        names = ", ".join(f"`{name}`" for name in missing)
+        yield Fault(
+            file,
+            place,
+            f"{names} of the id {'is' if len(missing) == 1 else 'are'} not in the primary key: two"
+            f" records would overwrite each other; add {names} at its end",
+        )
+
+
+def _key(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+    key = [name for name, _, _ in shape.key]
+    yield from _whole_id(folder, CQL, table.place, key, shape.columns)
+    yield from _nullable_key(folder, CQL, table.place, key, table.stand_ins)
+    for name in key:
+        if "<" in shape.columns.get(name, "") and not shape.columns[name].startswith("frozen<"):
+            yield Fault(CQL, table.place, f"`{name}` is a collection, which no key can hold")
+    for name in table.stand_ins:
+        at = f'tables["{table.place}"].stand_ins'
+        if name not in key:
+            yield Fault(
+                DECLARATION, at, f"`{name}` is not in the key, so it may be null; leave it out"
+            )
+        elif shape.columns.get(name, "text") != "text":
+            yield Fault(
+                DECLARATION, at, f"`{name}` is {shape.columns[name]}, and only a text has one"
+            )
+
+
+def _nullable_key(
+    folder: Folder, file: str, place: str, key: Sequence[str], stand_ins: Mapping[str, str]
+) -> Iterator[Fault]:
+    optional = {
+        name for name, each in folder.fields.items() if not each.required and each.default is None
+    }
+    for name in key:
+        if name in stand_ins:
+            continue
+        if name in optional:
+            yield Fault(file, place, _may_be_absent(folder, name, name, file, place))
+        elif name in folder.derived and not handles_nulls(folder.derived[name]):
+            sources = columns_in(folder.derived[name], folder.fields)
+            for source in sources:
+                if source in optional:
+                    yield Fault(file, place, _may_be_absent(folder, name, source, file, place))
+
+
+def _may_be_absent(folder: Folder, column: str, source: str, file: str, place: str) -> str:
+    if file == CQL and folder.cql[place].columns.get(column) == "text":
+        other = f'`Table("{place}", stand_ins={{"{column}": "unknown"}})`'
+    elif column in folder.derived:
+        other = "`coalesce` in its SQL"
+    else:
+        other = "take it out of the key"
+    return (
+        f"`{column}` is in the key, but the field `{folder.fields[source].name}` may be absent, and"
+        f" a key holds no null; make the field required, give it a `default`, or {other}"
+    )
+
+
+def _partitions(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+    """Yield a fault if a partition gets ever more rows as time passes."""
+    partition = [name for name, kind, _ in shape.key if kind == "partition_key"]
+    if not partition or {*folder.id_columns} <= {*partition}:
+        return
+    types = known_types(folder)
+    if any(_divides(folder, table, name, types) for name in partition):
+        return
+    names = ", ".join(partition)
+    yield Fault(
+        CQL,
+        table.place,
+        f"a partition holds all records with the same {names}, and grows without bound;"
+        f" {_division(folder, names)}",
+    )
+
+
+def _divides(folder: Folder, table: Table, name: str, types: Mapping[str, str]) -> bool:
+    """Whether a column is a stretch of time, or a shard of the ids."""
+    own = {**folder.derived, **table.derived}
+    if types.get(name) in ("timestamp", "date"):
+        return True
+    if name in own:
+        sources = columns_in(own[name], types)
+        of_time = any(types[each] in ("timestamp", "date") for each in sources)
+        return of_time or bool({*sources} & {*folder.id_columns, "record_id"})
+    # What a function derives cannot be seen from here.
+    return folder.derives_by_function and name not in folder.fields
+
+
+def _division(folder: Folder, names: str) -> str:
+    if field := _clock(folder):
+        column = str(field.column)
+        if field.kind == "date":
+            return f"divide it by time: PRIMARY KEY (({names}, {column}), …)"
+        bucket = f"{column.removesuffix('_at').removesuffix('_time')}_day"
+        return (
+            f'divide it by time: `derived={{"{bucket}": "to_date({column})"}}`, a column'
+            f" `{bucket} date`, and PRIMARY KEY (({names}, {bucket}), …)"
+        )
+    sql = SHARD.format(id=next(iter(folder.id_columns), "record_id"))
+    return (
+        f'divide it by a shard: `derived={{"shard": "{sql}"}}`, a column `shard int`, and'
+        f" PRIMARY KEY (({names}, shard), …)"
+    )
+
+
+def _clock(folder: Folder) -> FieldContract | None:
+    """The event time, or else another required instant or date that has a column."""
+    event_time = folder.contract.event_time if folder.contract else None
+    if event_time is not None and event_time.column:
+        return event_time
+    times = (f for f in folder.fields.values() if f.kind in ("timestamp", "date") and not f.items)
+    return next((field for field in times if field.required), None)

@@ -1,0 +1,1 @@
+"""`millrace new`: a pipeline's folder from a sample of its records."""
