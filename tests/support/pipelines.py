@@ -15,6 +15,7 @@ from cql.client import close, connect
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
+from tests.support.own_pipelines import create_own_tables, own_copy
 from tests.support.postgres import MakeDatabase
 from tests.support.world import World, create_tables, in_keyspace
 
@@ -64,7 +65,6 @@ def make_world(
 
     def make(pipeline: Pipeline) -> World:
         name = f"t{uuid.uuid4().hex[:10]}"
-        create_tables(cassandra, pipeline, name)
         settings = stack_settings.model_copy(
             update={
                 f"{pipeline.name}_topic": make_topic(),
@@ -81,14 +81,16 @@ def make_world(
         )
         client = connect_mongodb(settings)
         clients.append(client)
-        return World(
-            settings,
-            in_keyspace(pipeline, name),
-            name,
-            job_spark,
-            cassandra,
-            confirmed_database(client, settings),
-        )
+        database = confirmed_database(client, settings)
+        if pipeline.folder is None:
+            create_tables(cassandra, pipeline, name)
+            own = in_keyspace(pipeline, name)
+        else:
+            own = own_copy(pipeline, tmp_path / name / "pipelines", name)
+            found = {"pipelines_path": own.folder.parent, "pipelines": (own.name,)}
+            settings = settings.model_copy(update=found)
+            create_own_tables(own, settings, database)
+        return World(settings, own, name, job_spark, cassandra, database)
 
     # Keyspaces and topics stay: the stack and all its data go with the tests.
     yield make
