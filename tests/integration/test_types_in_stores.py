@@ -69,7 +69,7 @@ TAMPERED: dict[str, tuple[Any, str]] = {
     "millis": (MILLISECOND, '"1970-01-01T00:00:00.001Z"'),
     "micros": (MILLISECOND, '"1970-01-01T00:00:00.001Z"'),
     "due": (date(1900, 3, 1), '"1900-03-01"'),
-    "token": (uuid.UUID(ONE), f'"{ONE}"'),
+    "badge": (uuid.UUID(ONE), f'"{ONE}"'),
     "mail": ("a@c", '"a@c"'),
     "secret": ("0" * 64, f'"{"0" * 64}"'),
     "codes": ([LEAST, -1, 1], "[-9223372036854775808,-1,1]"),
@@ -80,13 +80,13 @@ TAMPERED: dict[str, tuple[Any, str]] = {
     "moments": ([_at(1900, 1, 1, 0, 0, 0, 1000)], '["1900-01-01T00:00:00.001Z"]'),
     "epochs": ([MILLISECOND] * 2, '["1970-01-01T00:00:00.001Z","1970-01-01T00:00:00.001Z"]'),
     "days": ([date(1900, 1, 1), date(1970, 1, 2)], '["1900-01-01","1970-01-02"]'),
-    "tokens": ([uuid.UUID(ONE)], f'["{ONE}"]'),
+    "badges": ([uuid.UUID(ONE)], f'["{ONE}"]'),
     "mails": (["a@b"], '["a@b"]'),
     "remark": (None, "null"),
     "third": (Decimal("-3333333333.3301"), "-3333333333.3301"),
     "year": (1901, "1901"),
 }
-PLAIN_TYPES = ("note", "token", "year", "sent")
+PLAIN_TYPES = ("note", "badge", "year", "sent")
 
 
 @pytest.fixture
@@ -207,6 +207,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             "thirds": Decimal128("4.1000"),
             "largest_price": Decimal128("9999999999.99"),
             "smallest_size": -1.7976931348623157e308,
+            "smallest": Decimal128("-1.0E-38"),
             "first": EARLY,
             "last_due": "9999-12-31",
             "greatest_code": MOST,
@@ -243,8 +244,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         name: {"is_open": value, "count": n}
         for name, value, n in (("true", True, 1), ("false", False, 1), ("unknown", "unknown", 2))
     },
-    "by_token": {
-        name: {"token": name, "count": n}
+    "by_badge": {
+        name: {"badge": name, "count": n}
         for name, n in ((NIL, 1), ("ffffffff-ffff-ffff-ffff-ffffffffffff", 1), ("unknown", 2))
     },
     "by_size": {

@@ -124,7 +124,7 @@ def test_every_reader_gets_every_text_as_it_was_given_before_files_are_merged_an
                 (day,) = days_to_merge(system, settings, file_set, form, {*batches})
                 merge(spark, system, pipeline.family, day, batches)
             read = read_set(spark, settings, file_set, form)
-            same(read.drop("batch_id").collect(), rows)
+            same(read.drop("_batch_id").collect(), rows)
             first_format(settings, pipeline, form)
             same(show_set(settings, file_set.name, 10_000, (pipeline,)), rows)
             assert read.count() == count_set(settings, file_set, form) == len(rows)

@@ -66,7 +66,8 @@ def filled(
     """Writes the messages of these names."""
 
     def fill(*names: str) -> None:
-        classified = pipeline.classify(frame([MESSAGES[name] for name in names]), settings)
+        # As the job does, so that Spark plans it once.
+        classified = pipeline.classify(frame([MESSAGES[n] for n in names]), settings).cache()
         records = classified.filter("outcome = 'valid'")
         assert records.count() == len(names), classified.select("reasons").collect()
         summary = BatchSummary(Counter(valid=len(names)), Counter())
@@ -86,7 +87,8 @@ def test_folder_with_every_type_has_no_fault(pipeline: Pipeline, settings: Setti
     assert pipeline.folder is not None
     folder = read_folder(pipeline.folder)
 
-    assert [str(fault) for fault in folder_faults(folder, [folder], settings)] == []
+    faults = folder_faults(folder, [folder], settings)
+    assert [str(fault) for fault in faults if not fault.is_note] == []
     fields = pipeline.contract.fields
     assert {field.kind for field in fields} == {*TYPES}
     assert {field.kind for field in fields if field.items} == {*TYPES}

@@ -49,7 +49,7 @@ OPTIONAL = {
     "millis": INTEGER | {"x-epoch": "milliseconds"},
     "micros": INTEGER | {"x-epoch": "microseconds"},
     "due": DAY,
-    "token": UUID,
+    "badge": UUID,
     "mail": EMAIL,
     "secret": EMAIL | {"x-sensitivity": "hashed", "x-normalise": "email"},
 }
@@ -62,7 +62,7 @@ ARRAYS = {
     "moments": MOMENT,
     "epochs": INTEGER | {"x-epoch": "milliseconds"},
     "days": DAY,
-    "tokens": UUID,
+    "badges": UUID,
     "mails": EMAIL,
 }
 FIELDS = (
@@ -79,10 +79,10 @@ COLUMNS = """
   note text, kind text, grade bigint, size {double}, is_open boolean,
   units {units}, exact {exact}, tiny {tiny},
   sent {timestamp}, seconds {timestamp}, millis {timestamp}, micros {timestamp}, due date,
-  token uuid, mail text, secret text, hash_key_id text,
+  badge uuid, mail text, secret text, hash_key_id text,
   codes {bigint_array}, sizes {double_array}, flags {boolean_array}, prices {prices},
   tinies {tinies}, moments {timestamp_array}, epochs {timestamp_array}, days {date_array},
-  tokens {uuid_array}, mails {text_array},
+  badges {uuid_array}, mails {text_array},
   remark text, third {third}, year int,
   kafka_partition int, kafka_offset bigint, kafka_timestamp {timestamp},
 """
@@ -111,9 +111,9 @@ CREATE TABLE IF NOT EXISTS {NAME}.by_name ({COLUMNS.format(**CQL_TYPES)} PRIMARY
 CREATE TABLE IF NOT EXISTS {NAME}.by_day ({COLUMNS.format(**CQL_TYPES)}
   PRIMARY KEY ((born, code), at, name)) WITH CLUSTERING ORDER BY (at DESC, name ASC);
 CREATE TABLE IF NOT EXISTS {NAME}.of_plain_types (
-  code bigint, at timestamp, name text, note text, token uuid, year int, sent timestamp,
+  code bigint, at timestamp, name text, note text, badge uuid, year int, sent timestamp,
   kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,
-  PRIMARY KEY (code, at, name));
+  PRIMARY KEY ((code, name), at));
 """
 SQL = f"CREATE TABLE IF NOT EXISTS {NAME} ({COLUMNS.format(**SQL_TYPES)} PRIMARY KEY (name));"
 DECLARATION = '''"""Every type of a contract in every store."""
@@ -130,7 +130,9 @@ MEASURES = {
     "sizes": total("size"),
     "prices": total("price"),
   
-    "largest": maximum("units"),
+    "thirds": total("third"),
+    "largest_price": maximum("price"),
+    "smallest_size": minimum("size"),
     "smallest": minimum("tiny"),
     "first": minimum("at"),
     "last_due": maximum("due"),
@@ -142,7 +144,7 @@ MEASURES = {
 }
 DIMENSIONS = {
     "day": day("at"), "hour": hour("at"), "birth": "born", "code": "code", "price": "price",
-    "kind": "kind", "grade": "grade", "open": "is_open", "token": "token", "size": "size",
+    "kind": "kind", "grade": "grade", "open": "is_open", "badge": "badge", "size": "size",
 }
 PIPELINE = Pipeline(
     derived={
@@ -188,12 +190,12 @@ MESSAGES = {
  "units": -99999999999999999999999999999999999999,
  "exact": "-99999999999999999999.999999999999999999", "tiny": -1e-38,
  "sent": "1900-01-01T01:00:00.001+01:00", "seconds": 0, "millis": 0, "micros": 0,
- "due": "1900-02-28", "token": "00000000-0000-0000-0000-000000000000", "mail": "a@b",
+ "due": "1900-02-28", "badge": "00000000-0000-0000-0000-000000000000", "mail": "a@b",
  "secret": "A@b.example", "codes": [-9223372036854775808, -1, 0],
  "sizes": [5e-324, -0.0, -1e300], "flags": [false, true], "prices": [-9999999999.99, "0.10"],
  "tinies": ["-0.000000000000000000000000000001"], "moments": ["1900-01-01T00:00:00.000Z"],
  "epochs": [0, 1], "days": ["1900-01-01", "1970-01-01"],
- "tokens": ["00000000-0000-0000-0000-000000000000"], "mails": ["a@b", "c@d"]}""",
+ "badges": ["00000000-0000-0000-0000-000000000000"], "mails": ["a@b", "c@d"]}""",
     "high": rf"""{{"name": "high", "code": 9223372036854775807, "price": 9999999999.99,
  "at": "9999-12-31T23:59:59.999Z", "born": "9999-12-31",
  "labels": ["{HARD_IN_JSON}", ",", "\""], "note": "{HARD_IN_JSON}", "kind": "B", "grade": 2,
@@ -201,19 +203,19 @@ MESSAGES = {
  "exact": 99999999999999999999.999999999999999999,
  "tiny": "0.99999999999999999999999999999999999999", "sent": "9999-12-31T23:59:59.9999Z",
  "seconds": 253402300799, "millis": 253402300799999, "micros": 253402300799999999,
- "due": "9999-12-31", "token": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+ "due": "9999-12-31", "badge": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
  "mail": "é'\"@x.example", "secret": "z@x.example", "codes": [9223372036854775807],
  "sizes": [1.7976931348623157e308, 0.1, 2e23], "flags": [true], "prices": [9999999999.99],
  "tinies": [99999999.999999999999999999999999999999, 0],
  "moments": ["9999-12-31T23:59:59.999Z", "2026-11-22T10:11:12.345+05:30"],
  "epochs": [253402300799999], "days": ["9999-12-31", "2024-02-29"],
- "tokens": ["FFFFFFFF-ffff-ffff-ffff-ffffffffffff"], "mails": ["é'\"@x.example"]}}""",
+ "badges": ["FFFFFFFF-ffff-ffff-ffff-ffffffffffff"], "mails": ["é'\"@x.example"]}}""",
     "plain": r"""{"name": "plain", "code": 7, "price": 12.3, "at": "2026-11-22T10:11:12.345Z",
  "born": "2026-11-22", "labels": ["new", "a\u0000b"], "size": 0.1, "kind": "A", "exact": 0,
  "tiny": 0, "units": 0}""",
     "empty": r"""{"name": "empty", "code": 0, "price": 0, "at": "1970-01-01T00:00:00Z",
  "born": "1970-01-01", "labels": [], "size": -0.0, "codes": [], "sizes": [], "flags": [],
- "prices": [], "tinies": [], "moments": [], "epochs": [], "days": [], "tokens": [],
+ "prices": [], "tinies": [], "moments": [], "epochs": [], "days": [], "badges": [],
  "mails": []}""",
 }
 
@@ -246,7 +248,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "millis": EPOCH,
         "micros": EPOCH,
         "due": date(1900, 2, 28),
-        "token": "00000000-0000-0000-0000-000000000000",
+        "badge": "00000000-0000-0000-0000-000000000000",
         "mail": "a@b",
         "codes": [-(2**63), -1, 0],
         "sizes": [5e-324, -0.0, -1e300],
@@ -256,7 +258,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "moments": [EARLY],
         "epochs": [EPOCH, _at(1970, 1, 1, 0, 0, 0, 1000)],
         "days": [date(1900, 1, 1), date(1970, 1, 1)],
-        "tokens": ["00000000-0000-0000-0000-000000000000"],
+        "badges": ["00000000-0000-0000-0000-000000000000"],
         "mails": ["a@b", "c@d"],
         "remark": "",
         "third": Decimal("-3333333333.3300"),
@@ -282,7 +284,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "millis": LATE,
         "micros": LATE,
         "due": date(9999, 12, 31),
-        "token": "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "badge": "ffffffff-ffff-ffff-ffff-ffffffffffff",
         "mail": "é'\"@x.example",
         "codes": [2**63 - 1],
         "sizes": [1.7976931348623157e308, 0.1, 2e23],
@@ -292,7 +294,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "moments": [LATE, _at(2026, 11, 22, 4, 41, 12, 345000)],
         "epochs": [LATE],
         "days": [date(9999, 12, 31), date(2024, 2, 29)],
-        "tokens": ["ffffffff-ffff-ffff-ffff-ffffffffffff"],
+        "badges": ["ffffffff-ffff-ffff-ffff-ffffffffffff"],
         "mails": ["é'\"@x.example"],
         "remark": "",
         "third": Decimal("3333333333.3300"),
