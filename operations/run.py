@@ -140,7 +140,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         def produce() -> None:
             held.enter_context(stop.catching_signals())
             # One rate for all: some producers have none of their own.
-            rate = ["--rate", str(settings.tickets_rate)]
+            rate = ["--rate", str(settings.stream_rate)]
             for pipeline in pipelines:
                 options = ["--count", "0", *rate, *_faults(pipeline)]
                 producers.append(Producer(settings, pipeline, options))

@@ -36,6 +36,11 @@ SPARK_NAMES: Final = {
     "double precision": "double",
     "timestamp with time zone": "timestamp",
 }
+# What a column of a record may be, by Spark's names.
+OF_RECORDS: Final = re.compile(
+    r"(?:array<)?(?:string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp"
+    r"|decimal\(\d+,\d+\))>?"
+)
 JSON_NAMES: Final = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte"}
 
 
@@ -46,6 +51,11 @@ def spark_type(store_type: str) -> str:
     if found := re.fullmatch(r"numeric(\(\d+,\d+\))?", store_type):
         return f"decimal{found[1] or '(38,18)'}"
     return SPARK_NAMES.get(store_type, store_type)
+
+
+def is_fillable(store_type: str) -> bool:
+    """Whether a record can have a value of this type of Cassandra or PostgreSQL."""
+    return OF_RECORDS.fullmatch(spark_type(store_type)) is not None
 
 
 def column_types(

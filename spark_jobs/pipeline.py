@@ -54,6 +54,7 @@ class Input:
         makes_faults: Whether it takes `--invalid-ratio` and `--duplicate-ratio`.
         ends: Whether it ends by itself, with its file.
         file_setting: The setting that names its file; None for none.
+        offline: Settings, by name, with which it uses no service on the Internet.
     """
 
     module: str
@@ -62,6 +63,7 @@ class Input:
     makes_faults: bool = True
     ends: bool = False
     file_setting: str | None = None
+    offline: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def faults(self, invalid_ratio: float, duplicate_ratio: float) -> list[str]:
         """Options for this share of faults and duplicates."""

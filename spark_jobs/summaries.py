@@ -40,9 +40,11 @@ class Summaries:
         """
         if self.too_many is None or messages < self.too_many:
             self._combine = self._combine or combining(classified.schema, self.aggregates)
-            # One task for the groups, so that the limit takes one job.
-            groups = classified.transform(self._combine).coalesce(1)
-            rows = groups.limit(MOST_COMBINATIONS + 1).collect()
+            groups = classified.transform(self._combine)
+            if messages > MOST_COMBINATIONS:
+                # One task for the groups, so that the limit takes one job.
+                groups = groups.coalesce(1).limit(MOST_COMBINATIONS + 1)
+            rows = groups.collect()
             if len(rows) <= MOST_COMBINATIONS:
                 return roll_up((row.asDict() for row in rows), self.aggregates)
             self.too_many = messages

@@ -63,7 +63,11 @@ def _at_measure(aggregate: Aggregate, name: str) -> str:
 
 def known_types(folder: Folder) -> dict[str, str]:
     """Column -> Spark type of all that a record may have, as far as it is known."""
-    types = {name: each.stored_as.spark for name, each in folder.fields.items()}
+    # An empty text stands for a type that is not known.
+    types = {
+        name: "" if name in folder.doubtful else each.stored_as.spark
+        for name, each in folder.fields.items()
+    }
     if any(each.sensitivity == "hashed" for each in folder.fields.values()):
         types["hash_key_id"] = "string"
     types |= OF_MESSAGES
@@ -73,7 +77,7 @@ def known_types(folder: Folder) -> dict[str, str]:
         for column, kind in columns.items()
     }
     types |= {name: of_tables.get(name, "string") for name in folder.derived if name not in types}
-    if folder.derives_by_function:
+    if folder.derives_unseen:
         types = of_tables | types
     return types
 
@@ -186,7 +190,7 @@ def _unknown(
 def _aggregate(place: str, aggregate: Aggregate, types: Mapping[str, str]) -> Iterator[Fault]:
     for dimension in aggregate.dimensions:
         kind = types.get(dimension.column)
-        if kind is None:
+        if not kind:
             continue
         column = f"`{dimension.column}` is of type {kind}"
         if dimension.unit in ("day", "hour") and kind != "timestamp":
@@ -203,7 +207,7 @@ def _aggregate(place: str, aggregate: Aggregate, types: Mapping[str, str]) -> It
 
 def _measure(place: str, measure: Measure, types: Mapping[str, str]) -> Iterator[Fault]:
     kind = types.get(measure.column or "")
-    if kind is None:
+    if not kind:
         return
     column = f"`{measure.column}` is of type {kind}"
     if measure.kind in ("total", "average") and not is_number(kind):
@@ -219,7 +223,7 @@ def is_number(spark_type: str) -> bool:
 
 def _file_set(place: str, file_set: FileSet, types: Mapping[str, str]) -> Iterator[Fault]:
     kind = types.get(file_set.day or "")
-    if kind is not None and kind not in ("timestamp", "date"):
+    if kind and kind not in ("timestamp", "date"):
         yield _fault(
             f"{place}.day",
             f"`day` needs a timestamp or a date, and `{file_set.day}` is of type {kind}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -79,19 +79,13 @@ def summarising(schema: T.StructType, aggregates: Sequence[Aggregate]) -> Transf
         F.explode(entries.of_record()).alias("entry"),
         *(f"input_{n}" for n in inputs),
     ]
-    shown: list[Column | str] = [
-        *("entry.grouping", *entries.outcome_and_reasons()),
-        *(_shown(d, entries.value(d), types) for d in dimensions),
-        *(_collected(p, F.col(f"part_{n}"), types) for n, p in enumerate(parts)),
-    ]
-    named = _names(dimensions, parts)
+    shown = _named(
+        [F.col("entry.grouping"), *entries.outcome_and_reasons()],
+        (_shown(d, entries.value(d), types) for d in dimensions),
+        (_collected(p, F.col(f"part_{n}"), types) for n, p in enumerate(parts)),
+    )
     return lambda classified: (
-        classified.select(*read)
-        .select(*exploded)
-        .groupBy("entry")
-        .agg(*values)
-        .select(*shown)
-        .toDF(*named)
+        classified.select(*read).select(*exploded).groupBy("entry").agg(*values).select(*shown)
     )
 
 
@@ -124,19 +118,25 @@ def combining(schema: T.StructType, aggregates: Sequence[Aggregate]) -> Transfor
         value = F.when(F.expr(str(each.where)), value) if each in whole else value
         return _collected(each, value, types)
 
-    shown: list[Column | str] = [
-        *(F.lit(None).cast("int"), "outcome", "_reasons"),
-        *(_shown(d, F.col(names[d]), types) for d in dimensions),
-        *map(part, parts),
-    ]
-    named, by = _names(dimensions, parts), [*keys.values()]
-    return lambda classified: classified.groupBy(*by).agg(*sums).select(*shown).toDF(*named)
+    shown = _named(
+        [F.lit(None).cast("int"), F.col("outcome"), F.col("_reasons")],
+        (_shown(d, F.col(names[d]), types) for d in dimensions),
+        map(part, parts),
+    )
+    by = [*keys.values()]
+    return lambda classified: classified.groupBy(*by).agg(*sums).select(*shown)
 
 
-def _names(dimensions: Sequence[Dimension], parts: Sequence[Part]) -> list[str]:
+def _named(
+    first: Sequence[Column], dimensions: Iterable[Column], parts: Iterable[Column]
+) -> list[Column]:
     """The columns of both summaries."""
-    numbered = [f"dimension_{n}" for n in range(len(dimensions))]
-    return ["grouping", "outcome", "reasons", *numbered, *(f"part_{n}" for n in range(len(parts)))]
+    names = ("grouping", "outcome", "reasons")
+    return [
+        *(value.alias(name) for name, value in zip(names, first, strict=True)),
+        *(value.alias(f"dimension_{n}") for n, value in enumerate(dimensions)),
+        *(value.alias(f"part_{n}") for n, value in enumerate(parts)),
+    ]
 
 
 def _words(condition: str) -> set[str]:

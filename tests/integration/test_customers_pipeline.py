@@ -171,7 +171,7 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
     ) as refused:
         whole.process()
     for sink in ("files", "postgres"):
-        command = f"-m spark_jobs.customers --available-now --sinks {sink}`"
+        command = f"job customers --available-now --sinks {sink}`"
         assert command in str(refused.value)
 
     whole.sql("DELETE FROM customers_alerts RETURNING 1")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from operations.check.check import check
 from operations.check.expression_checks import expression_faults
 from operations.check.folder import read_folder
+from settings import Settings
 from spark_jobs.registry import load_pipeline
 from tests.support.pipeline_folders import (
     CQL,
@@ -127,3 +130,30 @@ def test_expressions_of_examples_are_analysed(example: str, spark: SparkSession)
     folder = EXAMPLES / example
 
     assert list(expression_faults(spark, read_folder(folder), load_pipeline(folder))) == []
+
+
+def test_expressions_are_analysed_next_to_faults_of_tables(
+    spark: SparkSession,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("operations.check.check.session_alone", lambda *_: nullcontext(spark))
+    orders(
+        tmp_path,
+        declaration(KEEP, "keep=\"stats <> 'test'\""),
+        declaration('alert="amount >= 10000"', 'alert="explode(items) = 1"'),
+        (CQL, "amount          decimal,", "amount          double,"),
+        (CQL, "  PRIMARY KEY (order_id)", "  odd map<text, int>,\n  PRIMARY KEY (order_id)"),
+    )
+
+    assert check(Settings(_env_file=None, pipelines_path=tmp_path)) == 1
+
+    places = [line.partition("`: ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert places == [
+        "`orders/pipeline.py`, `alert",
+        "`orders/pipeline.py`, `keep",
+        "`orders/tables.cql`, `orders.orders",
+        "`orders/tables.cql`, `orders.orders",
+        "4 faults. docs/your-own-pipeline.md has the rules.",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from operations.bench.bench import in_turn, judge, series_limit
 from operations.bench.results import BenchRow, Results, bar_chart, worse_than
+from operations.bench.sizes import Sizes
+from operations.bench.workload import ID_PLACE, MAIN, SECOND, STORED, mixed, valid
 from producers.processes import shares
 
 
@@ -130,6 +133,19 @@ def test_chart_is_an_image_with_a_bar_for_each_row() -> None:
 
     bars = image.findall("{http://www.w3.org/2000/svg}rect")[1:]
     assert [int(bar.attrib["width"]) for bar in bars] == [420, 210, 420]
+
+
+def test_the_workload_is_of_the_pipelines_that_the_options_name() -> None:
+    assert [*Sizes().records] == [MAIN.name, SECOND.name] == ["tickets", "profiles"]
+    for pipeline, field in ((MAIN, "ticket_id"), (SECOND, "login")):
+        assert all(field in json.loads(message.value) for message in mixed(pipeline, 3))
+
+
+def test_a_probe_asks_for_the_id_of_its_message() -> None:
+    (message,) = valid(1)
+
+    assert message.value[ID_PLACE].decode() == json.loads(message.value)["ticket_id"]
+    assert STORED == "SELECT ticket_id FROM support.tickets WHERE ticket_id = ?"
 
 
 def test_processes_share_a_count_evenly() -> None:

@@ -153,10 +153,9 @@ class FilesSink(Sink):
         # Files that an earlier attempt put in place and this one will not: noted before any move.
         system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
         with publishing(system, self.family):
-            for position, (source, target) in enumerate(moves):
-                if position:
-                    fault_point("in-files-publish")
+            for source, target in moves:
                 system.move(source, target)
+                fault_point("in-files-publish")
             for path in sorted(former - {*targets}):
                 system.delete(path)
         return tuple(targets)
