@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from spark_jobs.sinks.files.formats import csv_lines
+from spark_jobs.sinks.files.csv_text import csv_lines
 
 # Column -> its value, and its text in a file.
 Tampered = Mapping[str, tuple[Any, str]]
