@@ -13,7 +13,7 @@ export PYTHONUTF8 := 1
 
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
-VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
+VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT FILE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
   FORMAT CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
@@ -36,9 +36,9 @@ setup-dev: ## the same, with the tools for tests and linters
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py --dev
 
 .PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
-run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= TICKETS= PROFILES= CUSTOMERS= SEED=)
+run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= FILE= TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
-	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
+	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_FILE:+--file "$$ARG_FILE"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} \
 	  $${ARG_CUSTOMERS:+--customers "$$ARG_CUSTOMERS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 up: setup ## start and prepare the services

@@ -5,7 +5,6 @@ MillraceError
 ├── StackError         a service of the embedded stack cannot be prepared, started or stopped
 ├── ContractError      a schema file breaks its own rules
 ├── DeliveryError      a producer could not send everything to the broker; its source failed
-│                      (`ProfileSourceError`)
 ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
 └── SinkError          a store is down (`SinkUnavailable`) or refused a write (`SinkRejected`)
 """
@@ -13,6 +12,7 @@ MillraceError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class MillraceError(Exception):
@@ -44,11 +44,13 @@ class ContractError(MillraceError):
 
     Attributes:
         faults: Each of them, most with the field in front: "`amount`: …".
+        partial: The contract without the keywords that are wrong; None if nothing could be read.
     """
 
-    def __init__(self, text: str, faults: Sequence[str] = ()) -> None:
+    def __init__(self, text: str, faults: Sequence[str] = (), partial: Any = None) -> None:
         super().__init__(text)
         self.faults = tuple(faults) or (text,)
+        self.partial = partial
 
 
 class DeliveryError(MillraceError):

@@ -43,7 +43,7 @@ class CassandraShape:
 
     @property
     def key_text(self) -> str:
-        """The key as text: `((team, hour), created_at DESC, ticket_id ASC)`."""
+        """The key as text: `((team, hour), created_at DESC, order_id ASC)`."""
         partition = ", ".join(name for name, kind, _ in self.key if kind == "partition_key")
         rest = [f"{name} {order.upper()}" for name, kind, order in self.key if kind == "clustering"]
         return f"({', '.join([f'({partition})', *rest])})"

@@ -128,8 +128,7 @@ class Postgres(Service):
         self.run_to_its_end(
             command,
             f"or remove the folder `{self._store_path()}`, which deletes every row, and run the"
-            " command again (first `make reset PIPELINE=tickets`, and so on for each pipeline that"
-            " wrote there).",
+            " command again (first `make reset PIPELINE=NAME` for each pipeline that wrote there).",
             text,
         )
 

@@ -63,7 +63,7 @@ def end_cleanly(found: Sequence[AtWork], settings: Settings) -> None:
 
 
 def _command(process: psutil.Process) -> str:
-    """The command as users know it: `millrace stream`, `producers.tickets`."""
+    """The command as users know it: `millrace stream`, `producers.sent`."""
     with suppress(psutil.Error):
         _, *words = process.cmdline()
         if words[:1] == ["-m"]:

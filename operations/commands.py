@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import random
+from pathlib import Path
 
+from errors import MillraceError
 from settings import Settings
 from spark_jobs.state.acceptance import accepted
 
@@ -17,16 +19,22 @@ EXIT_FAILED = 1
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """From nothing to a verified table of results."""
     from operations.run import Amounts, run
-    from spark_jobs.registry import pipelines_of
+    from spark_jobs.registry import pipeline_named, pipelines_of
 
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**31)
     if options.pipeline:
-        settings = settings.model_copy(update={"pipelines": (options.pipeline,)})
+        name = pipeline_named(options.pipeline, settings).name
+        settings = settings.model_copy(update={"pipelines": (name,)})
+    file = Path(options.file).resolve() if options.file else None
+    if file and not options.pipeline:
+        raise MillraceError("FILE= (--file) needs the pipeline that reads it: PIPELINE=NAME.")
+    if file and not file.is_file():
+        raise MillraceError(f"There is no file `{file}`; nothing was started.")
     names = (pipeline.name for pipeline in pipelines_of(settings))
     given = {name: getattr(options, name, None) for name in names}
     counts = {n: options.count if own is None else own for n, own in given.items()}
     known = {name: count for name, count in counts.items() if count is not None}
-    return run(settings, Amounts(known, seed), accepted(options))
+    return run(settings, Amounts(known, seed, str(file) if file else None), accepted(options))
 
 
 def job(settings: Settings, options: argparse.Namespace) -> int:
@@ -214,14 +222,16 @@ def pyspark(settings: Settings, options: argparse.Namespace) -> int:
 
 def bench(settings: Settings, options: argparse.Namespace) -> int:
     """Measure the platform and its parts on a stack of their own."""
-    from operations.bench.bench import Sizes, bench
+    from operations.bench.bench import bench
+    from operations.bench.sizes import LONG_RECORDS, MAIN_NAME, SECOND_NAME, Sizes
 
-    given = {"tickets": options.tickets, "profiles": options.profiles, "rounds": options.rounds}
+    names = {"main": MAIN_NAME, "second": SECOND_NAME, "rounds": "rounds"}
+    given = {size: getattr(options, name) for size, name in names.items()}
     sizes = {name: number for name, number in given.items() if number is not None}
     if options.long:
         from operations.bench.long import bench_long
 
-        return bench_long(settings, options.tickets or 10_000_000)
+        return bench_long(settings, given["main"] or LONG_RECORDS)
     return bench(settings, Sizes(**sizes))
 
 

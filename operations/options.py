@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from operations import commands
+from operations.bench.sizes import Sizes
 from operations.tables import FORMATS
 from runtime.config.pipeline_folders import BUILT_IN
 from runtime.config.sink_modules import SINK_MODULES, keeps_ledger
@@ -26,7 +27,7 @@ GIVEN_BY_MAKE = "ARG_"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors name an option as the user gave it: `TICKETS=` when `make` did."""
+    """A parser whose errors name an option as the user gave it: `COUNT=` when `make` did."""
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit."""
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = add("run", commands.run, "from nothing to verified results; services stay up")
     sub.add_argument("--pipeline", help="only this pipeline (default: all that are enabled)")
     sub.add_argument("--count", type=_amount, help="records of each pipeline (500 or 1000)")
+    sub.add_argument("--file", help="send the records of this file instead; with --pipeline")
     for name in BUILT_IN:
         sub.add_argument(f"--{name}", type=_amount, help=f"records of {name}")
     sub.add_argument("--seed", type=int, help="for the generated input (default: random)")
@@ -162,10 +164,10 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", default="", help="without it, all names")
-    parser.add_argument("--team", help="partition of tickets_by_team, with --hour")
+    parser.add_argument("--team", help="rows of this team, with --hour")
     parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
-    parser.add_argument("--client", help="tickets of one client")
-    parser.add_argument("--nationality", help="partition of profiles_by_nationality")
+    parser.add_argument("--client", help="rows of this client")
+    parser.add_argument("--nationality", help="rows of this nationality")
     parser.add_argument(
         "--where",
         type=_condition,
@@ -195,11 +197,12 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tickets", type=_at_least_one, help="on the topic (default: 199900)")
-    parser.add_argument("--profiles", type=_at_least_one, help="on the topic (default: 60000)")
+    for name, number in Sizes().records.items():
+        text = f"records of {name} (default: {number})"
+        parser.add_argument(f"--{name}", type=_at_least_one, help=text)
     parser.add_argument("--rounds", type=_at_least_one, help="of all variants (default: 2)")
     parser.add_argument(
-        "--long", action="store_true", help="millions of tickets, thousands of batches"
+        "--long", action="store_true", help="millions of records, thousands of batches"
     )
 
 

@@ -9,6 +9,7 @@ from errors import SettingsError
 from local_stack import stack
 from local_stack.ports import free_port_near
 from settings import ENV_FILE_VARIABLE, Settings, load_settings
+from spark_jobs.registry import pipelines_of
 
 
 def own_settings(settings: Settings, command: str, why: str, **others: str) -> Settings:
@@ -24,11 +25,13 @@ def own_settings(settings: Settings, command: str, why: str, **others: str) -> S
 
     Raises:
         SettingsError: the user's stack is not the embedded one.
+        PipelineError: a declaration of an enabled pipeline has faults.
     """
     if settings.stack != "embedded":
         raise SettingsError(
             f"STACK: `make {command}` {why}, so it starts its own; unset STACK (embedded)."
         )
+    offline = {k: v for p in pipelines_of(settings) for k, v in p.input.offline.items()}
     home = settings.millrace_home / command
     if home.exists():
         stack.down(settings.model_copy(update={"millrace_home": home}), lambda _: None)
@@ -48,7 +51,7 @@ def own_settings(settings: Settings, command: str, why: str, **others: str) -> S
         "MONGO_URI": f"mongodb://127.0.0.1:{ports[2]}",
         "POSTGRES_DSN": f"postgresql://millrace@127.0.0.1:{ports[3]}/millrace",
         "OUTPUT_PATH": str(home / "output"),
-        "PROFILES_SOURCE": "offline",
+        **offline,
         "PIPELINES_PATH": str(settings.pipelines_path),
         "PIPELINES": ",".join(settings.pipelines),
         **others,

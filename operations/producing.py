@@ -14,7 +14,7 @@ from types import MappingProxyType
 from errors import MillraceError
 from producers.processes import end_with_parent as end_with_parent
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.pipeline import Pipeline
+from spark_jobs.pipeline import Input, Pipeline
 from spark_jobs.session.stopping import StopRequest
 
 END_SECONDS = 60
@@ -47,9 +47,16 @@ def start_module(
 class Producer:
     """A running producer; it ends with its parent, however that ends."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, options: Sequence[str]) -> None:
-        """Start the pipeline's producer with its output in a log."""
-        self.name, made_by = pipeline.family, pipeline.input
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        options: Sequence[str],
+        file: str | None = None,
+    ) -> None:
+        """Start the pipeline's producer, or the one that sends a file, with its output in a log."""
+        self.name = pipeline.family
+        made_by = Input("producers.sent", (self.name, file)) if file else pipeline.input
         self.ends = made_by.ends
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{self.name}.log"
         words = [*made_by.arguments, f"--topic={pipeline.topic(settings)}", *options]

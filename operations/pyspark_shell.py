@@ -5,7 +5,7 @@ from __future__ import annotations
 import code
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from operations.pipelines import topic_offsets
 from operations.shipping import code_archive
 from operations.spark_session import repair_session
 from settings import Settings, load_settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.sinks.files.rows import as_written
@@ -26,14 +27,7 @@ from spark_jobs.sinks.postgres import read_rows
 from spark_jobs.sources.kafka import read_messages
 
 CATALOG: Final = "com.datastax.spark.connector.datasource.CassandraCatalog"
-BANNER: Final = """\
-Spark {version} on {master}: `spark`, `sc`, `F`, `T`, `settings`
-  topic("client_tickets")           its messages
-  files("tickets_with_assignment")  a set of files
-  postgres("tickets")               a table of PostgreSQL
-  mongodb.tickets_by_team.find()    a collection of MongoDB
-  spark.sql("SELECT * FROM cassandra.support.tickets").show()
-Ctrl-D ends."""
+NAMES: Final = "`spark`, `sc`, `F`, `T`, `settings`"
 
 
 def run_shell(settings: Settings, master: str | None, statement: str | None) -> int:
@@ -46,9 +40,41 @@ def run_shell(settings: Settings, master: str | None, statement: str | None) -> 
         with suppress(ImportError):
             _complete(names)
         spark = names["spark"]
-        banner = BANNER.format(version=spark.version, master=spark.sparkContext.master)
+        banner = "\n".join(
+            [
+                f"Spark {spark.version} on {spark.sparkContext.master}: {NAMES}",
+                *examples(pipelines_of(settings), settings),
+                "Ctrl-D ends.",
+            ]
+        )
         code.interact(banner, local=names, exitmsg="")
     return 0
+
+
+def examples(pipelines: Sequence[Pipeline], settings: Settings) -> list[str]:
+    """A line for each kind of store, with the first name there that the shell can read."""
+    kinds = (
+        ('topic("{}")', "its messages", [p.topic(settings) for p in pipelines]),
+        ('files("{}")', "a set of files", [s.name for p in pipelines for s in p.file_sets]),
+        (
+            'postgres("{}")',
+            "a table of PostgreSQL",
+            [t.name for p in pipelines for t in p.sql_tables],
+        ),
+        (
+            'mongodb["{}"].find()',
+            "a collection of MongoDB",
+            [c for p in pipelines for c in p.collections],
+        ),
+        (
+            'spark.table("cassandra.{}")',
+            "a table of Cassandra",
+            [t.place for p in pipelines for t in p.tables],
+        ),
+    )
+    found = [(form.format(names[0]), text) for form, text, names in kinds if names]
+    width = max((len(example) for example, _ in found), default=0)
+    return [f"  {example:<{width}}  {text}" for example, text in found]
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from spark_jobs.state.ledger import CONFIRMATIONS
 # While a reset runs: a document for each pipeline, with the sinks that it empties.
 RESETS = "resets"
 EXTERNAL_RULE = (
-    "STACK=external: name one pipeline to reset (`make reset PIPELINE=tickets`); topics are"
+    "STACK=external: name one pipeline to reset (`make reset PIPELINE=NAME`); topics are"
     " never deleted there."
 )
 

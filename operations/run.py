@@ -72,7 +72,8 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     pipelines = pipelines_of(settings)
     with ExitStack() as held:
         note_ui = _begin(settings, pipelines, held)
-        say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
+        if amounts.file is None:
+            say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # In parallel with the search for Java and jars, so that it costs hardly any time.
         checks = pool.submit(summary_of_checks, settings)
@@ -139,7 +140,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         def produce() -> None:
             held.enter_context(stop.catching_signals())
             # One rate for all: some producers have none of their own.
-            rate = ["--rate", str(settings.tickets_rate)]
+            rate = ["--rate", str(settings.stream_rate)]
             for pipeline in pipelines:
                 options = ["--count", "0", *rate, *_faults(pipeline)]
                 producers.append(Producer(settings, pipeline, options))
@@ -191,8 +192,10 @@ def _prepare_and_produce(
     seeded = ["--rate", "0", "--seed", str(amounts.seed)]
     producers = [
         Producer(settings, each, ["--count", str(amounts.of(each)), *seeded, *_faults(each)])
+        if amounts.file is None
+        else Producer(settings, each, ["--rate", "0"], amounts.file)
         for each in pipelines
-        if amounts.of(each) and not stop
+        if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
         return [line for producer in producers for line in producer.wait(stop)]

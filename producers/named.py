@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import cast
 
 from errors import PipelineError
 from runtime import remedies
 from runtime.config.pipeline_folders import BUILT_IN, pipeline_folders
-from schemas.contract import ContractName, load_contract, read_contract
+from schemas.contract import load_contract, read_contract
 from schemas.fields import Contract, FieldContract
 from settings import Settings
 
@@ -43,7 +42,7 @@ def input_named(name: str, settings: Settings, topic: str | None = None) -> Name
             f" {', '.join(known)}. Your own are in `{settings.pipelines_path}` (PIPELINES_PATH)."
         )
     if name in BUILT_IN:
-        contract = load_contract(cast("ContractName", name.removesuffix("s")))
+        contract = load_contract(name.removesuffix("s"))
         key = import_module(f"producers.{name}").KEY_FIELDS
         fields = tuple(contract.field(each) for each in key)
     else:

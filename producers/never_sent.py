@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from schemas.fields import Contract
+from schemas.fields import Contract, path_of
 
 
 class NeverSent:
@@ -16,7 +16,7 @@ class NeverSent:
 
     def __init__(self, contract: Contract) -> None:
         never = [field for field in contract.fields if field.sensitivity == "never"]
-        self._paths = [n.split(".") for field in never for n in (field.name, *field.other_names)]
+        self._paths = [path_of(n) for field in never for n in (field.name, *field.other_names)]
 
     def removed(self, value: bytes) -> bytes | None:
         """Return the record without those fields, or None if it cannot be read as an object.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from schemas.contract import WHITE_SPACE
-from schemas.fields import FieldContract
+from schemas.fields import FieldContract, path_of
 
 # Of the texts of several fields, so that two keys are equal only if their fields are.
 ESCAPED: Final = re.compile(r"[\\|]")
@@ -33,7 +33,7 @@ def message_key(fields: Sequence[FieldContract], record: Any) -> bytes:
 
 def _sent(field: FieldContract, record: Any) -> Any:
     """Return the field's value under its own name, else under another; None if it has none."""
-    found = (_at(record, name.split(".")) for name in (field.name, *field.other_names))
+    found = (_at(record, path_of(name)) for name in (field.name, *field.other_names))
     return next((value for value in found if value is not None), None)
 
 

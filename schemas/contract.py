@@ -39,7 +39,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from errors import ContractError
 from schemas.fields import Contract, FieldContract, ObjectContract
@@ -48,8 +48,6 @@ from schemas.rules import rule_faults
 from schemas.types import FORMATS, LONGEST_ID
 
 __all__ = ["WHITE_SPACE", "Contract", "FieldContract", "load_contract", "read_contract"]
-
-ContractName = Literal["ticket", "profile", "customer"]
 
 # Not a path, as the code may be in an archive.
 SCHEMA_FOLDER: Final = resources.files("schemas")
@@ -67,7 +65,7 @@ RESERVED_COLUMNS: Final = frozenset(
 
 
 @cache
-def load_contract(name: ContractName) -> Contract:
+def load_contract(name: str) -> Contract:
     """Read a built-in contract once and keep it.
 
     Raises:
@@ -138,6 +136,7 @@ def contract_from(
     objects: list[ObjectContract] = []
     leaves = list(_leaves(document, (), (), faults, objects))
     fields = tuple(_field(".".join(path), anchor, leaf, faults) for path, anchor, leaf in leaves)
+    contract = Contract(name, fields, tuple(objects))
     names = [n for field in fields for n in (field.name, *field.other_names)]
     faults += [f"`{n}`: two fields have this name" for n in set(names) if names.count(n) > 1]
     if sum(field.is_event_time for field in fields) > 1:
@@ -151,8 +150,9 @@ def contract_from(
             f"Correct `{place or f'schemas/{name}.schema.json'}`;"
             " schemas/contract.py explains the keywords.",
             sorted({*faults}),
+            contract,
         )
-    return Contract(name, fields, tuple(objects))
+    return contract
 
 
 def _leaves(

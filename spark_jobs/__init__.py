@@ -1,7 +1,7 @@
 """Spark Structured Streaming jobs: sources -> transforms -> sinks.
 
-Here are the three declarations (`tickets`, `profiles`, `customers`) and the definition of a
-pipeline; the folders hold the rest. Imports nothing from `local_stack` or `operations`.
+Here are the declarations of the built-in pipelines and the definition of a pipeline; the folders
+hold the rest. Imports nothing from `local_stack` or `operations`.
 """
 
 import sys

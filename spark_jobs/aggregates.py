@@ -3,7 +3,7 @@
     Aggregate(
         "orders_by_country",
         by=(day("created_at"), "country"),
-        measures={"count": count(), "revenue": total("amount"), "buyers": distinct("customer_id")},
+        measures={"count": count(), "revenue": total("amount"), "buyers": distinct("buyer_id")},
         where="status = 'paid'",
     )
 

@@ -40,6 +40,11 @@ SPARK_NAMES: Final = {
     "character": "string",
     "timestamp with time zone": "timestamp",
 }
+# What a column of a record may be, by Spark's names.
+OF_RECORDS: Final = re.compile(
+    r"(?:array<)?(?:string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp"
+    r"|decimal\(\d+,\d+\))>?"
+)
 JSON_NAMES: Final = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte"}
 
 
@@ -51,6 +56,11 @@ def spark_type(store_type: str) -> str:
         return f"decimal{found[1]}" if found[1] else UNLIMITED
     name = re.sub(r"\(\d+\)", "", store_type)
     return SPARK_NAMES.get(name, name)
+
+
+def is_fillable(store_type: str) -> bool:
+    """Whether a record can have a value of this type of Cassandra or PostgreSQL."""
+    return OF_RECORDS.fullmatch(spark_type(store_type)) is not None
 
 
 def column_types(

@@ -30,10 +30,11 @@ from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Row, roll_up
 from spark_jobs.columns import column_types, schema_of, usual_columns
-from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic, key_sql
+from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic
 from spark_jobs.transforms.declared import Rules, classify_declared
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.pseudonymise import Digests
+from spark_jobs.transforms.record_ids import id_sql
 from spark_jobs.transforms.summarise import summarise
 
 CQL_FILE: Final = "tables.cql"
@@ -53,6 +54,7 @@ class Input:
         makes_faults: Whether it takes `--invalid-ratio` and `--duplicate-ratio`.
         ends: Whether it ends by itself, with its file.
         file_setting: The setting that names its file; None for none.
+        offline: Settings, by name, with which it uses no service on the Internet.
     """
 
     module: str
@@ -61,6 +63,7 @@ class Input:
     makes_faults: bool = True
     ends: bool = False
     file_setting: str | None = None
+    offline: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def faults(self, invalid_ratio: float, duplicate_ratio: float) -> list[str]:
         """Options for this share of faults and duplicates."""
@@ -172,7 +175,12 @@ class Pipeline:
     @property
     def id_sql(self) -> str:
         """SQL that gives a stored record's id, as one value."""
-        return key_sql(self.id_columns)
+        return self.key_sql(self.id_columns)
+
+    def key_sql(self, columns: Iterable[str]) -> str:
+        """SQL that gives the value of a key, in the form of ids."""
+        types = self.column_types
+        return id_sql({name: types.get(name, "string") for name in columns})
 
     @property
     def hashes(self) -> bool:

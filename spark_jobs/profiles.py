@@ -55,7 +55,7 @@ PROFILES = Pipeline(
     name="profiles",
     contract=load_contract("profile"),
     id_columns=("identifiant",),
-    made_by=Input("producers.profiles", usual_count=500),
+    made_by=Input("producers.profiles", usual_count=500, offline={"PROFILES_SOURCE": "offline"}),
     classify_by=_classify,
     tables=(
         Table("usersprofilespace.users_profiles"),

@@ -18,6 +18,7 @@ from runtime.config.pipeline_folders import BUILT_IN, DECLARATION, pipeline_fold
 from schemas.contract import read_contract
 from schemas.fields import Contract
 from settings import Settings
+from spark_jobs.columns import is_fillable
 from spark_jobs.declaration_parts import misplaced_parts
 from spark_jobs.pipeline import CQL_FILE, SQL_FILE, Pipeline
 from sql import declared as sql
@@ -155,7 +156,8 @@ def _completed(declared: Pipeline, contract: Contract, folder: Path) -> Pipeline
     """The declaration with its contract and the columns of its tables.
 
     Raises:
-        PipelineError: it names a table that the folder's CQL or SQL does not create.
+        PipelineError: it names a table that the folder's CQL or SQL does not create, or one with a
+            column of a type that no record has.
     """
     cql_shapes = cql.shapes_of(_text(folder / CQL_FILE), f"{folder.name}/{CQL_FILE}")
     sql_shapes = sql.shapes_of(_text(folder / SQL_FILE), f"{folder.name}/{SQL_FILE}")
@@ -168,6 +170,15 @@ def _completed(declared: Pipeline, contract: Contract, folder: Path) -> Pipeline
         )
         for name in names
         if name not in shapes
+    ]
+    columns = {name: shape.columns for name, shape in cql_shapes.items()}
+    columns |= {name: shape.columns for name, shape in sql_shapes.items()}
+    faults += [
+        f"{folder.name}: column `{column}` of `{table}` has the type {kind}, which no record can"
+        " fill; take another."
+        for table, of_table in columns.items()
+        for column, kind in of_table.items()
+        if not is_fillable(kind)
     ]
     if faults:
         raise PipelineError("\n".join(faults))

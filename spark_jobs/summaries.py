@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, roll_up
-from spark_jobs.transforms.summarise import combine, summarise
+from spark_jobs.transforms.summarise import Transform, combining, summarising
 
 # With more, the driver's work outweighs what one pass over all dimensions saves.
 MOST_COMBINATIONS: Final = 1000
@@ -18,7 +18,7 @@ MOST_COMBINATIONS: Final = 1000
 
 @dataclass
 class Summaries:
-    """The summaries of a job's batches.
+    """The summaries of a job's batches, which all have the same columns.
 
     Attributes:
         aggregates: What its pipeline counts.
@@ -28,6 +28,8 @@ class Summaries:
 
     aggregates: Sequence[Aggregate]
     too_many: int | None = None
+    _combine: Transform | None = None
+    _summarise: Transform | None = None
 
     def of(self, classified: DataFrame, messages: int) -> BatchSummary:
         """The counts of a batch and its changes to documents.
@@ -37,11 +39,15 @@ class Summaries:
             messages: The most that it may have.
         """
         if self.too_many is None or messages < self.too_many:
-            # One task for the groups, so that the limit takes one job.
-            groups = combine(classified, self.aggregates).coalesce(1)
-            rows = groups.limit(MOST_COMBINATIONS + 1).collect()
+            self._combine = self._combine or combining(classified.schema, self.aggregates)
+            groups = classified.transform(self._combine)
+            if messages > MOST_COMBINATIONS:
+                # One task for the groups, so that the limit takes one job.
+                groups = groups.coalesce(1).limit(MOST_COMBINATIONS + 1)
+            rows = groups.collect()
             if len(rows) <= MOST_COMBINATIONS:
                 return roll_up((row.asDict() for row in rows), self.aggregates)
             self.too_many = messages
-        rows = summarise(classified, self.aggregates).collect()
+        self._summarise = self._summarise or summarising(classified.schema, self.aggregates)
+        rows = classified.transform(self._summarise).collect()
         return roll_up((row.asDict() for row in rows), self.aggregates)

@@ -7,7 +7,7 @@ columns, by default those of the first table without the lineage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -49,19 +49,6 @@ class Takes:
 
 
 EVERYTHING: Final = Takes()
-
-
-def key_sql(columns: Sequence[str]) -> str:
-    r"""SQL that gives a row's id: the column, or several joined by `|`.
-
-    In the texts of several, `\` and `|` are escaped, so that no two keys are the same.
-    """
-    if len(columns) == 1:
-        return f"`{columns[0]}`"
-    texts = (
-        rf"replace(replace(CAST(`{name}` AS STRING), '\\', '\\\\'), '|', '\\|')" for name in columns
-    )
-    return f"concat_ws('|', {', '.join(texts)})"
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def settings(stack_settings: Settings) -> Settings:
     return stack_settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_topic(stack_settings: Settings) -> Callable[[], str]:
     """Creates topics (with their dead-letter topics) that no other test has."""
     from spark_jobs.sources.topics import ensure_topics

@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from local_stack import stack
 from operations.bench.jobs import latency, peak_memory, start_up
 from operations.bench.pipelines import Warm
 from operations.bench.results import BenchRow, Results, committed, save, worse_than
+from operations.bench.sizes import Sizes
 from operations.bench.topics import Topics, produce, produce_by_command, produce_ready_bytes
+from operations.bench.workload import MAIN, SECOND
 from operations.own_stack import own_settings
 from operations.prepare import prepare_stores
 from operations.tables import print_table, say
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import PROJECT_ROOT, Settings
-from spark_jobs.profiles import PROFILES
 from spark_jobs.session.session import build_session
 from spark_jobs.session.stopping import stop_spark
-from spark_jobs.tickets import TICKETS
 
 SINKS = ("cassandra", "mongodb", "files")
 CEILING, BASELINE = "ready bytes in a loop", "baseline"
 WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
 DIRECT = ", direct writer"
 WHOLE_DIRECT, LIMIT_DIRECT = f"{WHOLE}{DIRECT}", f"{LIMIT}{DIRECT}"
-PROFILES_WHOLE = "profiles: whole pipeline"
+SECOND_WHOLE = f"{SECOND.name}: whole pipeline"
 PARSED = "read, parse, judge; to nothing"
 DEDUPLICATED = "read, parse, judge, deduplicate; to nothing"
-TABLES = tuple(table.name for table in TICKETS.tables)
+TABLES = tuple(table.name for table in MAIN.tables)
 WARM_UPS = 2
 LATENCY_SECONDS = 20
 SMALL_BACKLOG, LARGE_BACKLOG = 300_000, 3_000_000
@@ -43,17 +42,6 @@ SMALL_BACKLOG, LARGE_BACKLOG = 300_000, 3_000_000
 MEMORY_SECONDS = 30
 COLUMNS = ("group", "row", "median", "unit", "range", "ratio", "of")
 Measure = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured."""
-
-    # Just under a round number, whose rounding would leave an extra batch of a message or two.
-    tickets: int = 199_900
-    profiles: int = 99_900
-    rounds: int = 2
-    jobs: bool = True
 
 
 def bench(settings: Settings, sizes: Sizes) -> int:
@@ -69,7 +57,7 @@ def bench(settings: Settings, sizes: Sizes) -> int:
             rows += _jobs(own, sizes)
     finally:
         stack.down(own, say)
-    amounts = {"tickets": sizes.tickets, "profiles": sizes.profiles, "rounds": sizes.rounds}
+    amounts = {**sizes.records, "rounds": sizes.rounds}
     results = Results("Millrace: make bench", amounts, tuple(rows))
     report(results, "bench")
     for line in judge(results):
@@ -109,7 +97,7 @@ def in_turn(rounds: int, variants: Sequence[tuple[BenchRow, Measure]]) -> list[B
 
 
 def _producers(own: Settings, sizes: Sizes) -> list[BenchRow]:
-    count, group = sizes.tickets, "produce"
+    count, group = sizes.main, "produce"
     command = "command with --processes 2, start included"
     say("warming up the broker")
     produce_ready_bytes(own, count)
@@ -129,8 +117,8 @@ def _producers(own: Settings, sizes: Sizes) -> list[BenchRow]:
 
 def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
     topics = Topics(own)
-    topics.fill(TICKETS, sizes.tickets)
-    topics.fill(PROFILES, sizes.profiles)
+    topics.fill(MAIN, sizes.main)
+    topics.fill(SECOND, sizes.second)
     spark = build_session(own, "bench")
     try:
         warm = Warm(own, spark, topics)
@@ -150,50 +138,50 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
 
 def _wholes(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     return [
-        (BenchRow(BASELINE, "tickets"), partial(warm.baseline, TICKETS)),
-        (BenchRow(WHOLE, "tickets", reference=BASELINE), partial(warm.whole, TICKETS)),
+        (BenchRow(BASELINE, MAIN.name), partial(warm.baseline, MAIN)),
+        (BenchRow(WHOLE, MAIN.name, reference=BASELINE), partial(warm.whole, MAIN)),
         (
-            BenchRow(WHOLE_DIRECT, "tickets", reference=BASELINE),
-            partial(warm.whole, TICKETS, writer="direct"),
+            BenchRow(WHOLE_DIRECT, MAIN.name, reference=BASELINE),
+            partial(warm.whole, MAIN, writer="direct"),
         ),
-        (BenchRow(PROFILES_WHOLE, "profiles", reference=WHOLE), partial(warm.whole, PROFILES)),
+        (BenchRow(SECOND_WHOLE, SECOND.name, reference=WHOLE), partial(warm.whole, SECOND)),
     ]
 
 
 def _variants(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     return _against_baseline(
-        "tickets",
+        MAIN.name,
         {
-            "whole pipeline and files": partial(warm.whole, TICKETS, SINKS),
-            "without deduplication": partial(warm.without_deduplication, TICKETS),
-            "without ledger": partial(warm.without_ledger, TICKETS),
-            "without second table": partial(warm.without_second_table, TICKETS),
+            "whole pipeline and files": partial(warm.whole, MAIN, SINKS),
+            "without deduplication": partial(warm.without_deduplication, MAIN),
+            "without ledger": partial(warm.without_ledger, MAIN),
+            "without second table": partial(warm.without_second_table, MAIN),
         },
     )
 
 
 def _reading(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     return _against_baseline(
-        "tickets",
+        MAIN.name,
         {
-            PARSED: partial(warm.parse, TICKETS),
-            DEDUPLICATED: partial(warm.deduplicate, TICKETS),
+            PARSED: partial(warm.parse, MAIN),
+            DEDUPLICATED: partial(warm.deduplicate, MAIN),
         },
     )
 
 
 def _sinks(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     rows = {
-        **{f"cassandra {name}": partial(warm.sink, TICKETS, "cassandra", name) for name in TABLES},
+        **{f"cassandra {name}": partial(warm.sink, MAIN, "cassandra", name) for name in TABLES},
         **{
             f"cassandra {name}{DIRECT}": partial(
-                warm.sink, TICKETS, "cassandra", name, writer="direct"
+                warm.sink, MAIN, "cassandra", name, writer="direct"
             )
             for name in TABLES
         },
-        "mongodb, aggregates": partial(warm.sink, TICKETS, "mongodb"),
-        "files, all sets": partial(warm.sink, TICKETS, "files"),
-        "postgres": partial(warm.sink, TICKETS, "postgres"),
+        "mongodb, aggregates": partial(warm.sink, MAIN, "mongodb"),
+        "files, all sets": partial(warm.sink, MAIN, "files"),
+        "postgres": partial(warm.sink, MAIN, "postgres"),
     }
     return _against_baseline("one sink, cached rows", rows)
 
@@ -214,7 +202,7 @@ def series_limit(rows: Sequence[BenchRow], name: str, writer: str = "") -> Bench
     medians = {row.name: row.median for row in rows}
     parts = [DEDUPLICATED, *(f"cassandra {table}{writer}" for table in TABLES)]
     limit = 1 / sum(1 / medians[part] for part in parts)
-    return BenchRow(name, "tickets", reference=BASELINE, values=[limit])
+    return BenchRow(name, MAIN.name, reference=BASELINE, values=[limit])
 
 
 def _jobs(own: Settings, sizes: Sizes) -> list[BenchRow]:
@@ -243,7 +231,7 @@ def judge(results: Results) -> list[str]:
         ("whole pipeline, direct writer / baseline", WHOLE_DIRECT, BASELINE, 1.5),
         ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
         ("the same, direct writer", WHOLE_DIRECT, LIMIT_DIRECT, 0.75),
-        ("profiles / tickets", PROFILES_WHOLE, WHOLE, 0.5),
+        (f"{SECOND.name} / {MAIN.name}", SECOND_WHOLE, WHOLE, 0.5),
         ("producer / ready bytes", "one process", CEILING, 0.4),
     ]
     lines = [

@@ -15,12 +15,12 @@ import psutil
 from cassandra.cluster import Session
 
 from cql.client import close, connect
+from operations.bench import workload
 from operations.bench.pipelines import STORES, BenchError, empty_tables, fresh_settings
-from operations.bench.topics import messages
+from operations.bench.workload import MAIN
 from operations.chaos.chaos_stack import wait_until
 from operations.producing import start_module
 from producers.delivery import Delivery
-from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.pacing import delivery_options
 from runtime.processes import kill_family
@@ -28,20 +28,18 @@ from settings import Settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
-from spark_jobs.tickets import TICKETS
 
 # Enough for the JVM to compile the code that every batch runs.
-WARM_TICKETS, WARM_SECONDS = 20_000, 60
+WARM_RECORDS, WARM_SECONDS = 20_000, 60
 JOB_SECONDS = 180
 PROBES_PER_SECOND = 20
 PROBE_PAUSE_SECONDS = 0.005
 SAMPLE_SECONDS = 0.25
-TICKET_ID = slice(len('{"ticket_id":"'), len('{"ticket_id":"') + 36)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds from handing a ticket to the producer to its row being readable in Cassandra."""
+    """Seconds from handing a record to the producer to its row being readable in Cassandra."""
 
     p50: float
     p99: float
@@ -64,32 +62,32 @@ class Job:
 class Probes:
     """Passes messages on and remembers when some of them were sent."""
 
-    def __init__(self, tickets: Iterator[Message], every: int) -> None:
-        self.tickets, self.every = tickets, every
+    def __init__(self, records: Iterator[Message], every: int) -> None:
+        self.records, self.every = records, every
         self.sent: deque[tuple[str, float]] = deque()
         self.stopped = Event()
 
     def __iter__(self) -> Iterator[Message]:
-        for number, message in enumerate(self.tickets):
+        for number, message in enumerate(self.records):
             if self.stopped.is_set():
                 return
             if not number % self.every:
-                self.sent.append((message.value[TICKET_ID].decode(), time.monotonic()))
+                self.sent.append((message.value[workload.ID_PLACE].decode(), time.monotonic()))
             yield message
 
 
 def latency(settings: Settings, rate: int, seconds: float) -> Latency:
-    """Latency of a continuous job with every guarantee, at a steady rate of tickets.
+    """Latency of a continuous job with every guarantee, at a steady rate of records.
 
     Measured once the job is warm: it first processes a backlog and a minute of load, during which
     the JVM is busy compiling.
     """
-    with job_on(settings, f"latency{rate}", before=WARM_TICKETS) as job:
-        tickets = TicketGenerator(time.monotonic_ns()).messages(0)
-        probes = Probes(tickets, max(1, rate // PROBES_PER_SECOND))
+    with job_on(settings, f"latency{rate}", before=WARM_RECORDS) as job:
+        records = workload.valid(0, time.monotonic_ns())
+        probes = Probes(records, max(1, rate // PROBES_PER_SECOND))
         session = connect(job.settings)
         try:
-            _until_read(job.settings, WARM_TICKETS)
+            _until_read(job.settings, WARM_RECORDS)
             with steady_load(job.settings, probes, rate):
                 _until_readable(session, probes, WARM_SECONDS)
                 waited = _until_readable(session, probes, seconds)
@@ -97,7 +95,7 @@ def latency(settings: Settings, rate: int, seconds: float) -> Latency:
             close(session)
     if len(waited) < PROBES_PER_SECOND:
         raise BenchError(
-            f"Only {len(waited)} tickets were seen in {seconds:.0f} s at {rate} a second: this"
+            f"Only {len(waited)} records were seen in {seconds:.0f} s at {rate} a second: this"
             " machine cannot keep up, so there is no latency to report."
         )
     cuts = quantiles(waited, n=100)
@@ -125,36 +123,36 @@ def peak_memory(settings: Settings, backlog: int, seconds: float) -> float:
 
 
 @contextmanager
-def steady_load(settings: Settings, tickets: Probes, rate: int) -> Iterator[None]:
-    """Send tickets at a steady rate while the block runs."""
-    producer = Thread(target=_produce, args=(settings, tickets, rate))
+def steady_load(settings: Settings, records: Probes, rate: int) -> Iterator[None]:
+    """Send records at a steady rate while the block runs."""
+    producer = Thread(target=_produce, args=(settings, records, rate))
     producer.start()
     try:
         yield
     finally:
-        tickets.stopped.set()
+        records.stopped.set()
         producer.join()
 
 
 def _produce(settings: Settings, probes: Probes, rate: int) -> None:
-    delivery = Delivery(settings, TICKETS.topic(settings), options=delivery_options(float(rate)))
+    delivery = Delivery(settings, MAIN.topic(settings), options=delivery_options(float(rate)))
     delivery.connect()
     delivery.send_all(iter(probes), rate=rate)
     delivery.close()
 
 
 def _until_readable(session: Session, probes: Probes, seconds: float) -> list[float]:
-    """Wait for each ticket in turn, oldest first; returns the seconds that each took."""
-    statement = session.prepare("SELECT ticket_id FROM support.tickets WHERE ticket_id = ?")
+    """Wait for each record in turn, oldest first; returns the seconds that each took."""
+    statement = session.prepare(workload.STORED)
     waited, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         if not probes.sent:
             time.sleep(PROBE_PAUSE_SECONDS)
             continue
-        ticket_id, sent_at = probes.sent[0]
-        if session.execute(statement, [ticket_id]).one() is None:
+        record_id, sent_at = probes.sent[0]
+        if session.execute(statement, [record_id]).one() is None:
             if time.monotonic() - sent_at > JOB_SECONDS:
-                raise BenchError(f"Ticket {ticket_id} was not stored within {JOB_SECONDS} s.")
+                raise BenchError(f"Record {record_id} was not stored within {JOB_SECONDS} s.")
             time.sleep(PROBE_PAUSE_SECONDS)
             continue
         waited.append(time.monotonic() - sent_at)
@@ -164,7 +162,7 @@ def _until_readable(session: Session, probes: Probes, seconds: float) -> list[fl
 
 def _until_read(settings: Settings, messages: int) -> None:
     with connect_mongodb(settings) as client:
-        ledger = Ledger(confirmed_database(client, settings), TICKETS.name)
+        ledger = Ledger(confirmed_database(client, settings), MAIN.name)
         wait_until(
             lambda: ledger.totals().read >= messages, JOB_SECONDS, f"{messages} messages read"
         )
@@ -179,21 +177,22 @@ def job_on(
     options: Sequence[str] = (),
     environment: dict[str, str] | None = None,
 ) -> Iterator[Job]:
-    """A tickets job in its own process, with its own topic and state; killed at the end."""
+    """The main pipeline's job as a process, with its own topic and state; killed at the end."""
     unique = f"{name}-{time.monotonic_ns()}"
     own = fresh_settings(settings, settings.millrace_home / "runs" / unique, STORES)
-    own = own.model_copy(update={"tickets_topic": f"bench-{unique}"})
-    ensure_topics(own, [own.tickets_topic])
-    empty_tables(own, TICKETS)
+    own = own.model_copy(update={f"{MAIN.name}_topic": f"bench-{unique}"})
+    ensure_topics(own, [MAIN.topic(own)])
+    empty_tables(own, MAIN)
     if before:
-        delivery = Delivery(own, own.tickets_topic)
+        delivery = Delivery(own, MAIN.topic(own))
         delivery.connect()
-        delivery.send_all(messages("tickets", before))
+        delivery.send_all(workload.mixed(MAIN, before))
         delivery.close()
     log_path = own.millrace_home / "job.log"
     started = time.monotonic()
     variables = _environment(own) | (environment or {})
-    child = start_module("spark_jobs.tickets", options, log_path, variables)
+    module, *words = MAIN.job_module
+    child = start_module(module, [*words, *options], log_path, variables)
     job = Job(own, psutil.Process(child.pid), child, started)
     try:
         yield job
@@ -209,7 +208,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {
         "MILLRACE_HOME": str(settings.millrace_home),
         "MONGO_DATABASE": settings.mongo_database,
-        "TICKETS_TOPIC": settings.tickets_topic,
+        f"{MAIN.name.upper()}_TOPIC": MAIN.topic(settings),
         "OUTPUT_PATH": settings.output_path,
         "SINKS": ",".join(settings.sinks),
     }

@@ -1,4 +1,4 @@
-"""`make bench-long`: long runs, with millions of tickets and thousands of small batches."""
+"""`make bench-long`: long runs, with millions of records and thousands of small batches."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from local_stack import stack
 from operations.bench.bench import report
 from operations.bench.jobs import Job, Probes, job_on, megabytes, steady_load
 from operations.bench.results import BenchRow, Results
+from operations.bench.workload import MAIN, valid
 from operations.own_stack import own_settings
 from operations.prepare import prepare_stores
 from operations.tables import say
-from producers.generate import TicketGenerator
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Document, Entry, Ledger
-from spark_jobs.tickets import TICKETS
 
 SAMPLE_SECONDS = 1.0
 PART = 1_000_000
@@ -32,24 +31,24 @@ SMALL_BATCHES, SMALL_RATE = 2000, 30
 WARM_BATCHES, COMPARED_BATCHES = 300, 300
 
 
-def bench_long(settings: Settings, tickets: int) -> int:
+def bench_long(settings: Settings, records: int) -> int:
     """Measure, print, compare with the committed results, write files; returns the exit code."""
     own = own_settings(settings, "bench", "measures", SINKS="cassandra,mongodb")
     ensure_jars(own, ["spark"], say, find_java(own, say))
     try:
         stack.up(own, say)
         prepare_stores(own, say)
-        rows = [*_backlog(own, tickets), *_small_batches(own, SMALL_BATCHES)]
+        rows = [*_backlog(own, records), *_small_batches(own, SMALL_BATCHES)]
     finally:
         stack.down(own, say)
-    sizes = {"tickets": tickets, "small_batches": SMALL_BATCHES}
+    sizes = {MAIN.name: records, "small_batches": SMALL_BATCHES}
     report(Results("Millrace: make bench-long", sizes, tuple(rows)), "bench-long")
     return 0
 
 
-def _backlog(own: Settings, tickets: int) -> list[BenchRow]:
+def _backlog(own: Settings, records: int) -> list[BenchRow]:
     """Process a large backlog: rows per second in parts of it, and the memory used."""
-    group = f"backlog of {tickets}"
+    group = f"backlog of {records}"
     first = f"rows 1 to {PART}"
     rates = BenchRow(first, group)
     last = BenchRow(f"the last {PART}", group, reference=first)
@@ -57,24 +56,24 @@ def _backlog(own: Settings, tickets: int) -> list[BenchRow]:
     memory = BenchRow("peak memory", group, "MB")
     early = BenchRow(f"peak memory up to {PART} rows", group, "MB")
     with (
-        job_on(own, "long", before=tickets, options=["--available-now"]) as job,
+        job_on(own, "long", before=records, options=["--available-now"]) as job,
         connect_mongodb(own) as client,
     ):
         database = confirmed_database(client, job.settings)
-        peaks = _watch(job, database, tickets)
-        entries = Ledger(database, TICKETS.name).entries()
+        peaks = _watch(job, database, records)
+        entries = Ledger(database, MAIN.name).entries()
     rates.values.append(_rate(entries, 0, PART))
-    last.values.append(_rate(entries, tickets - PART, tickets))
-    whole.values.append(_rate(entries, 0, tickets))
+    last.values.append(_rate(entries, records - PART, records))
+    whole.values.append(_rate(entries, 0, records))
     early.values.append(max(mb for read, mb in peaks if read <= PART))
     memory.values.append(max(mb for _, mb in peaks))
     return [rates, last, whole, early, memory]
 
 
-def _watch(job: Job, database: Database[Document], tickets: int) -> list[tuple[int, float]]:
+def _watch(job: Job, database: Database[Document], records: int) -> list[tuple[int, float]]:
     """Sample messages read and memory in megabytes until the job ends."""
     seen: list[tuple[int, float]] = []
-    said, ledger = 0, Ledger(database, TICKETS.name)
+    said, ledger = 0, Ledger(database, MAIN.name)
     while job.runs():
         last = ledger.last()
         read = 0 if last is None else sum(end for _, end in last.offsets.values())
@@ -84,7 +83,7 @@ def _watch(job: Job, database: Database[Document], tickets: int) -> list[tuple[i
             break
         if read >= said + PART:
             said = read
-            say(f"{read} of {tickets} read, {seen[-1][1]:.0f} MB")
+            say(f"{read} of {records} read, {seen[-1][1]:.0f} MB")
         time.sleep(SAMPLE_SECONDS)
     return seen
 
@@ -107,9 +106,9 @@ def _small_batches(own: Settings, batches: int) -> list[BenchRow]:
     group = f"{batches} small batches"
     early, late = BenchRow("early batches", group, "s"), BenchRow("late batches", group, "s")
     with job_on(own, "small", environment={"TRIGGER_INTERVAL_SECONDS": "0"}) as job:
-        tickets = Probes(TicketGenerator(1).messages(0), every=SMALL_RATE)
-        with steady_load(job.settings, tickets, SMALL_RATE), connect_mongodb(own) as client:
-            ledger = Ledger(confirmed_database(client, job.settings), TICKETS.name)
+        records = Probes(valid(0, seed=1), every=SMALL_RATE)
+        with steady_load(job.settings, records, SMALL_RATE), connect_mongodb(own) as client:
+            ledger = Ledger(confirmed_database(client, job.settings), MAIN.name)
             while (last := ledger.last()) is None or last.batch_id < batches:
                 time.sleep(SAMPLE_SECONDS)
             entries = ledger.entries()

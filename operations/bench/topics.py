@@ -8,16 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 
 from confluent_kafka import Producer
 
+from operations.bench.workload import MAIN, SEED, mixed, valid
 from operations.pipelines import topic_offsets
 from producers.delivery import TUNING, Delivery
-from producers.generate import TicketGenerator
-from producers.messages import Message
-from producers.offline_profiles import offline_profiles
-from producers.profiles import profile_messages
 from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
@@ -25,9 +21,6 @@ from spark_jobs.sources.kafka import OffsetRanges
 from spark_jobs.sources.topics import delete_topics, ensure_topics
 from spark_jobs.state.offset_ranges import width
 
-# As in `make run`, some records are invalid and some ids are repeated.
-INVALID, DUPLICATE = 0.01, 0.02
-SEED = 6
 READY_MESSAGES = 20_000
 
 
@@ -43,7 +36,7 @@ class Topics:
         topic = pipeline.topic(self.settings)
         delivery = Delivery(self.settings, topic)
         delivery.connect()
-        delivery.send_all(messages(pipeline.name, count))
+        delivery.send_all(mixed(pipeline, count))
         delivery.close()
         self._ranges[pipeline.name] = topic_offsets(self.settings, topic)
 
@@ -56,19 +49,9 @@ class Topics:
         return width(self._ranges[pipeline.name])
 
 
-def messages(name: str, count: int, seed: int = SEED) -> Iterator[Message]:
-    """Generated records of a pipeline."""
-    if name == "profiles":
-        profiles = islice(offline_profiles(seed), count)
-        return profile_messages(
-            profiles, seed=seed, invalid_ratio=INVALID, duplicate_ratio=DUPLICATE
-        )
-    return TicketGenerator(seed, invalid_ratio=INVALID, duplicate_ratio=DUPLICATE).messages(count)
-
-
 def produce_ready_bytes(settings: Settings, count: int) -> float:
     """The ceiling in messages per second: prepared bytes, sent in a bare loop."""
-    ready = [(m.key, m.value) for m in TicketGenerator(SEED).messages(min(count, READY_MESSAGES))]
+    ready = [(m.key, m.value) for m in valid(min(count, READY_MESSAGES))]
     with _own_topic(settings, "ready") as topic:
         producer = Producer({**TUNING, **settings.kafka_client_options()})
         rounds = max(1, count // len(ready))
@@ -93,23 +76,23 @@ def produce_ready_bytes(settings: Settings, count: int) -> float:
 
 
 def produce(settings: Settings, count: int) -> float:
-    """Messages per second of the ticket producer in one process, generation included."""
+    """Messages per second of the main pipeline's producer in one process, generation included."""
     with _own_topic(settings, "produced") as topic:
         started = time.monotonic()
         delivery = Delivery(settings, topic)
         delivery.connect()
-        delivery.send_all(TicketGenerator(SEED).messages(count))
+        delivery.send_all(valid(count))
         delivery.close()
         return count / (time.monotonic() - started)
 
 
 def produce_by_command(settings: Settings, count: int, processes: int = 2) -> float:
-    """Messages per second of the ticket producer's command, including its start."""
+    """Messages per second of that producer's command, including its start."""
     with _own_topic(settings, f"produced-{processes}") as topic:
         words = ["--count", str(count), "--rate", "0", "--topic", topic, "--seed", str(SEED)]
         started = time.monotonic()
         subprocess.run(
-            [sys.executable, "-m", "producers.tickets", *words, "--processes", str(processes)],
+            [sys.executable, "-m", MAIN.input.module, *words, "--processes", str(processes)],
             cwd=PROJECT_ROOT,
             capture_output=True,
             check=True,

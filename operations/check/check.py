@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from errors import PipelineError
+from errors import MillraceError
 from operations.check.cql_checks import cql_faults
-from operations.check.declaration_checks import declaration_faults, first_table_faults
+from operations.check.declaration_checks import declaration_faults
 from operations.check.expression_checks import expression_faults
 from operations.check.fault import CONTRACT, CQL, DECLARATION, Fault
+from operations.check.first_table_checks import first_table_faults
 from operations.check.folder import Folder, read_folder
 from operations.check.neighbours import neighbour_faults
 from operations.check.privacy_checks import privacy_faults
@@ -55,7 +56,11 @@ def check(settings: Settings, name: str | None = None) -> int:
     everything = [read_folder(path) for path in paths]
     chosen = [folder for folder in everything if name in (None, folder.name)]
     found = {folder.name: [*folder_faults(folder, everything, settings)] for folder in chosen}
-    _analyse([folder for folder in chosen if not _fails(found[folder.name])], found, settings)
+    try:
+        _analyse(chosen, found, settings)
+    except MillraceError:
+        _print_faults(found)
+        raise
     return _report(chosen, found, settings)
 
 
@@ -91,9 +96,14 @@ def folder_faults(
         *privacy_faults(folder),
         *neighbour_faults(folder, everything, built_in(), settings),
     ]
+    yield from _in_order(found)
+
+
+def _in_order(faults: Sequence[Fault]) -> list[Fault]:
+    """Each fault once, file by file."""
     order = ["", CONTRACT, DECLARATION, CQL]
-    yield from sorted(
-        dict.fromkeys(found),
+    return sorted(
+        dict.fromkeys(faults),
         key=lambda fault: order.index(fault.file) if fault.file in order else len(order),
     )
 
@@ -103,36 +113,43 @@ def _fails(faults: Sequence[Fault]) -> bool:
 
 
 def _analyse(folders: Sequence[Folder], found: dict[str, list[Fault]], settings: Settings) -> None:
-    """Add the faults of their SQL, with one Spark session for all."""
-    pipelines: list[tuple[Folder, Pipeline]] = []
-    for folder in folders:
-        try:
-            pipelines.append((folder, load_pipeline(folder.path)))
-        except PipelineError as error:
-            found[folder.name].append(Fault(DECLARATION, "", str(error)))
+    """Add the faults of their SQL, with one Spark session for all.
+
+    Raises:
+        MillraceError: Java is missing, or Spark's driver did not start.
+    """
+    read = [(folder, folder.pipeline()) for folder in folders]
+    pipelines = [(folder, pipeline) for folder, pipeline in read if pipeline]
     if not pipelines:
         return
     with session_alone(settings, "check", say) as spark:
         for folder, pipeline in pipelines:
-            found[folder.name] += expression_faults(spark, folder, pipeline)
+            faults = found[folder.name]
+            # What was found without Spark is not said twice.
+            places = {(fault.file, fault.where) for fault in faults}
+            more = expression_faults(spark, folder, pipeline, as_a_whole=not _fails(faults))
+            faults += [fault for fault in more if (fault.file, fault.where) not in places]
 
 
 def _report(folders: Sequence[Folder], found: dict[str, list[Fault]], settings: Settings) -> int:
-    failed = False
+    failed = _print_faults(found)
     for folder in folders:
-        faults = found[folder.name]
-        for fault in faults:
-            say(fault.line(folder.name))
-        if _fails(faults):
-            failed = True
-        else:
+        if not _fails(found[folder.name]):
             pipeline = load_pipeline(folder.path)
             say(described(pipeline))
             failed |= _report_changes(pipeline, settings)
+    return EXIT_FAILED if failed else 0
+
+
+def _print_faults(found: dict[str, list[Fault]]) -> bool:
+    """Say each fault and how many there are; returns whether there are any."""
+    for name, faults in found.items():
+        for fault in _in_order(faults):
+            say(fault.line(name))
     number = sum(not fault.is_note for faults in found.values() for fault in faults)
     if number:
         say(f"{number} fault{'s' if number > 1 else ''}. docs/your-own-pipeline.md has the rules.")
-    return EXIT_FAILED if failed else 0
+    return number > 0
 
 
 def _report_changes(pipeline: Pipeline, settings: Settings) -> bool:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from operations.check.fault import CQL, DECLARATION, Fault
+from operations.check.fault import DECLARATION, Fault
 from operations.check.folder import Folder
-from operations.check.sql_text import columns_in, refused_calls
+from operations.check.sql_text import refused_calls
 from runtime import remedies
 from runtime.config.topic_names import TOPIC_NAME, dead_letter_topic
 from schemas.contract import COLUMN_NAME, RESERVED_COLUMNS
@@ -40,7 +40,7 @@ def declaration_faults(folder: Folder) -> Iterator[Fault]:
     if folder.contract is None:
         return
     types = known_types(folder)
-    for place, columns in _named_columns(declared):
+    for place, columns in named_columns(declared):
         yield from _unknown(place, columns, folder, types)
     for aggregate in declared.aggregates:
         yield from _aggregate(_at("aggregates", aggregate.name), aggregate, types)
@@ -63,7 +63,11 @@ def _at_measure(aggregate: Aggregate, name: str) -> str:
 
 def known_types(folder: Folder) -> dict[str, str]:
     """Column -> Spark type of all that a record may have, as far as it is known."""
-    types = {name: each.stored_as.spark for name, each in folder.fields.items()}
+    # An empty text stands for a type that is not known.
+    types = {
+        name: "" if name in folder.doubtful else each.stored_as.spark
+        for name, each in folder.fields.items()
+    }
     if any(each.sensitivity == "hashed" for each in folder.fields.values()):
         types["hash_key_id"] = "string"
     types |= OF_MESSAGES
@@ -73,7 +77,7 @@ def known_types(folder: Folder) -> dict[str, str]:
         for column, kind in columns.items()
     }
     types |= {name: of_tables.get(name, "string") for name in folder.derived if name not in types}
-    if folder.derives_by_function:
+    if folder.derives_unseen:
         types = of_tables | types
     return types
 
@@ -150,7 +154,8 @@ def _conditions(declared: Pipeline) -> Iterator[Fault]:
             yield _fault(place, text)
 
 
-def _named_columns(declared: Pipeline) -> Iterator[tuple[str, Iterable[str]]]:
+def named_columns(declared: Pipeline) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield the place of every list of columns in a declaration, and the columns."""
     for part in ("file_sets", "topics"):
         for target in getattr(declared, part):
             yield f"{_at(part, target.name)}.columns", target.columns
@@ -185,7 +190,7 @@ def _unknown(
 def _aggregate(place: str, aggregate: Aggregate, types: Mapping[str, str]) -> Iterator[Fault]:
     for dimension in aggregate.dimensions:
         kind = types.get(dimension.column)
-        if kind is None:
+        if not kind:
             continue
         column = f"`{dimension.column}` is of type {kind}"
         if dimension.unit in ("day", "hour") and kind != "timestamp":
@@ -202,7 +207,7 @@ def _aggregate(place: str, aggregate: Aggregate, types: Mapping[str, str]) -> It
 
 def _measure(place: str, measure: Measure, types: Mapping[str, str]) -> Iterator[Fault]:
     kind = types.get(measure.column or "")
-    if kind is None:
+    if not kind:
         return
     column = f"`{measure.column}` is of type {kind}"
     if measure.kind in ("total", "average") and not is_number(kind):
@@ -218,7 +223,7 @@ def is_number(spark_type: str) -> bool:
 
 def _file_set(place: str, file_set: FileSet, types: Mapping[str, str]) -> Iterator[Fault]:
     kind = types.get(file_set.day or "")
-    if kind is not None and kind not in ("timestamp", "date"):
+    if kind and kind not in ("timestamp", "date"):
         yield _fault(
             f"{place}.day",
             f"`day` needs a timestamp or a date, and `{file_set.day}` is of type {kind}",
@@ -228,39 +233,3 @@ def _file_set(place: str, file_set: FileSet, types: Mapping[str, str]) -> Iterat
     for name, times in Counter(file_set.columns).items():
         if times > 1:
             yield _fault(f"{place}.columns", f"`{name}` is listed {times} times")
-
-
-def first_table_faults(folder: Folder) -> Iterator[Fault]:
-    """Yield columns that the first table lacks, from which everything else is computed again."""
-    declared = folder.declaration
-    if declared is None or not declared.tables:
-        return
-    first = declared.tables[0].place
-    if first not in folder.cql or first in folder.half_read:
-        return
-    known = known_types(folder)
-    needed: dict[str, str] = {}
-    for place, columns in (*_named_columns(declared), *_columns_of_conditions(folder, known)):
-        if place != "clear":
-            for column in columns:
-                needed.setdefault(column, place)
-    there = {*folder.cql[first].columns, *(OF_MESSAGES.keys() & {"record_id", "outcome"})}
-    for column, place in needed.items():
-        if column in known and column not in there:
-            yield Fault(
-                CQL,
-                first,
-                f"it lacks the column `{column}`, which {DECLARATION} needs (`{place}`): verify and"
-                " rebuild read the first table; add the column to it",
-            )
-
-
-def _columns_of_conditions(
-    folder: Folder, known: Mapping[str, str]
-) -> Iterator[tuple[str, Iterable[str]]]:
-    if folder.declaration is None:
-        return
-    for place, sql in conditions(folder.declaration):
-        # What is not kept is not stored, so nothing is computed again from it.
-        if place != "keep":
-            yield place, columns_in(sql, known)

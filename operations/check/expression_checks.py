@@ -28,8 +28,13 @@ QUERY: Final = re.compile(r";?\s*(?:\(?line \d+,? pos \d+\)?;?|\n).*", re.DOTALL
 ASIDES: Final = re.compile(r" on search path \[[^\]]*\]| Please, refer to \S+ for a fix")
 
 
-def expression_faults(spark: SparkSession, folder: Folder, pipeline: Pipeline) -> Iterator[Fault]:
-    """Yield SQL that Spark cannot analyse, and derived columns that nothing can hold."""
+def expression_faults(
+    spark: SparkSession, folder: Folder, pipeline: Pipeline, *, as_a_whole: bool = True
+) -> Iterator[Fault]:
+    """Yield SQL that Spark cannot analyse, and derived columns that nothing can hold.
+
+    `as_a_whole`: analyse the whole plan too if each expression by itself has no fault.
+    """
     own = [field.column for field in pipeline.contract.fields if field.column]
     types = pipeline.column_types
     names = [
@@ -53,11 +58,12 @@ def expression_faults(spark: SparkSession, folder: Folder, pipeline: Pipeline) -
         faults += [fault] if fault else []
     for table in pipeline.tables:
         for name, sql in table.derived.items():
-            kind = table.declared.columns.get(name, "text")
             place = f'tables["{table.place}"].derived["{name}"]'
-            fault = _fault_of(records, sql, place, types.get(name, kind))
+            fault = _fault_of(records, sql, place, types.get(name, "string"))
             faults += [fault] if fault else []
-    yield from faults or _as_a_whole(spark, pipeline)
+    yield from faults
+    if as_a_whole and not faults:
+        yield from _as_a_whole(spark, pipeline)
 
 
 def _fault_of(records: DataFrame, sql: str, place: str, wanted: str | None) -> Fault | None:

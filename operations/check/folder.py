@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cql import declared as cql
@@ -12,8 +12,10 @@ from operations.check.fault import CONTRACT, CQL, DECLARATION, SQL, Fault
 from runtime.config.pipeline_folders import BUILT_IN, PIPELINE_NAME
 from schemas.contract import read_contract
 from schemas.fields import Contract, FieldContract
+from spark_jobs.columns import is_fillable
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import read_declaration
+from spark_jobs.targets import Table
 from sql import declared as sql
 
 
@@ -23,7 +25,7 @@ class Folder:
 
     Attributes:
         name: The pipeline.
-        contract: Its contract.
+        contract: Its contract, as far as it can be read.
         declaration: The object `PIPELINE` as it stands, with parts of the right types.
         cql_text: `tables.cql`.
         cql: The tables of it, by `keyspace.table`.
@@ -31,6 +33,7 @@ class Folder:
         sql: The tables of it.
         faults: What cannot be read.
         half_read: Tables of `tables.cql` that have more columns than could be read.
+        doubtful: Columns of fields with faults, whose types and rules are not known for certain.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Folder:
     sql: Mapping[str, sql.PostgresShape] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     half_read: set[str] = field(default_factory=set)
+    doubtful: set[str] = field(default_factory=set)
 
     @property
     def fields(self) -> dict[str, FieldContract]:
@@ -68,9 +72,42 @@ class Folder:
         return shapes + [shape.columns for shape in self.sql.values()]
 
     @property
-    def derives_by_function(self) -> bool:
-        """Whether a function adds columns whose names only Spark can find."""
-        return self.declaration is not None and callable(self.declaration.derived)
+    def derives_unseen(self) -> bool:
+        """Whether derived columns are not known: a function adds them, or nothing could be read."""
+        return self.declaration is None or callable(self.declaration.derived)
+
+    def pipeline(self) -> Pipeline | None:
+        """The declaration with its contract, and what of its tables records can fill.
+
+        None if contract or declaration cannot be read without faults.
+        """
+        declared = self.declaration
+        has_faults = any(fault.file == CONTRACT for fault in self.faults)
+        if declared is None or self.contract is None or has_faults:
+            return None
+        tables = {place: replace(s, columns=_fillable(s.columns)) for place, s in self.cql.items()}
+        sqls = {name: replace(s, columns=_fillable(s.columns)) for name, s in self.sql.items()}
+        return replace(
+            declared,
+            name=self.name,
+            contract=self.contract,
+            folder=self.path,
+            tables=tuple(
+                replace(t, shape=tables[t.place]) for t in declared.tables if t.place in tables
+            ),
+            sql_tables=tuple(
+                replace(t, shape=sqls[t.name]) for t in declared.sql_tables if t.name in sqls
+            ),
+        )
+
+    def table(self, place: str) -> Table | None:
+        """The declaration of a table of Cassandra."""
+        declared = self.declaration.tables if self.declaration else ()
+        return next((table for table in declared if table.place == place), None)
+
+
+def _fillable(columns: Mapping[str, str]) -> dict[str, str]:
+    return {name: kind for name, kind in columns.items() if is_fillable(kind)}
 
 
 def read_folder(path: Path) -> Folder:
@@ -122,6 +159,9 @@ def _read_contract(folder: Folder) -> None:
             is_placed = text and place.startswith("`") and "`" not in place[1:]
             where, text = (place[1:], text) if is_placed else ("", fault)
             folder.faults.append(Fault(CONTRACT, where, text))
+        folder.contract = error.partial
+        wrong = {fault.where for fault in folder.faults if fault.file == CONTRACT}
+        folder.doubtful = {c for c, each in folder.fields.items() if each.name in wrong}
 
 
 def _read_declaration(folder: Folder) -> None:

@@ -17,10 +17,17 @@ from sql.declared import PostgresShape
 SHARD: Final = "pmod(crc32({id}), 16)"
 
 
-def key_faults(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+def key_faults(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fault]:
     """Yield what in the key of a table of Cassandra would lose or overload rows."""
-    yield from _key(folder, table, shape)
-    yield from _partitions(folder, table, shape)
+    key = [name for name, _, _ in shape.key]
+    yield from _whole_id(folder, CQL, place, key, shape.columns)
+    for name in key:
+        if "<" in shape.columns.get(name, "") and not shape.columns[name].startswith("frozen<"):
+            yield Fault(CQL, place, f"`{name}` is a collection, which no key can hold")
+    if table := folder.table(place):
+        yield from _nullable_key(folder, CQL, place, key, table.stand_ins)
+        yield from _stand_ins(table, key, shape)
+    yield from _partitions(folder, place, shape)
 
 
 def sql_key_faults(folder: Folder, place: str, shape: PostgresShape) -> Iterator[Fault]:
@@ -37,7 +44,7 @@ def _whole_id(
     columns: Mapping[str, str],
 ) -> Iterator[Fault]:
     absent = [name for name in key if name not in columns]
-    for name in absent:
+    for name in absent if place not in folder.half_read else ():
         yield Fault(
             file, place, f"`{name}` is in the primary key, but is no column of the table; add it"
         )
@@ -52,13 +59,7 @@ def _whole_id(
         )
 
 
-def _key(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
-    key = [name for name, _, _ in shape.key]
-    yield from _whole_id(folder, CQL, table.place, key, shape.columns)
-    yield from _nullable_key(folder, CQL, table.place, key, table.stand_ins)
-    for name in key:
-        if "<" in shape.columns.get(name, "") and not shape.columns[name].startswith("frozen<"):
-            yield Fault(CQL, table.place, f"`{name}` is a collection, which no key can hold")
+def _stand_ins(table: Table, key: Sequence[str], shape: CassandraShape) -> Iterator[Fault]:
     for name in table.stand_ins:
         at = f'tables["{table.place}"].stand_ins'
         if name not in key:
@@ -75,7 +76,9 @@ def _nullable_key(
     folder: Folder, file: str, place: str, key: Sequence[str], stand_ins: Mapping[str, str]
 ) -> Iterator[Fault]:
     optional = {
-        name for name, each in folder.fields.items() if not each.required and each.default is None
+        name
+        for name, each in folder.fields.items()
+        if not each.required and each.default is None and name not in folder.doubtful
     }
     for name in key:
         if name in stand_ins:
@@ -102,34 +105,34 @@ def _may_be_absent(folder: Folder, column: str, source: str, file: str, place: s
     )
 
 
-def _partitions(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+def _partitions(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fault]:
     """Yield a fault if a partition gets ever more rows as time passes."""
     partition = [name for name, kind, _ in shape.key if kind == "partition_key"]
     if not partition or {*folder.id_columns} <= {*partition}:
         return
     types = known_types(folder)
-    if any(_divides(folder, table, name, types) for name in partition):
+    if any(_divides(folder, place, name, types) for name in partition):
         return
     names = ", ".join(partition)
     yield Fault(
         CQL,
-        table.place,
+        place,
         f"a partition holds all records with the same {names}, and grows without bound;"
         f" {_division(folder, names)}",
     )
 
 
-def _divides(folder: Folder, table: Table, name: str, types: Mapping[str, str]) -> bool:
+def _divides(folder: Folder, place: str, name: str, types: Mapping[str, str]) -> bool:
     """Whether a column is a stretch of time, or a shard of the ids."""
-    own = {**folder.derived, **table.derived}
-    if types.get(name) in ("timestamp", "date"):
+    table = folder.table(place)
+    own = {**folder.derived, **(table.derived if table else {})}
+    if types.get(name) in ("timestamp", "date") or name in folder.doubtful:
         return True
     if name in own:
         sources = columns_in(own[name], types)
         of_time = any(types[each] in ("timestamp", "date") for each in sources)
         return of_time or bool({*sources} & {*folder.id_columns, "record_id"})
-    # What a function derives cannot be seen from here.
-    return folder.derives_by_function and name not in folder.fields
+    return folder.derives_unseen and name not in folder.fields
 
 
 def _division(folder: Folder, names: str) -> str:

@@ -29,7 +29,8 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
         return
     for field in folder.contract.fields:
         name = WORD_BREAK.sub("_", field.name.rpartition(".")[2]).lower()
-        if field.sensitivity == "public" and TELLING.search(name):
+        is_sure = field.column not in folder.doubtful
+        if field.sensitivity == "public" and is_sure and TELLING.search(name):
             yield note(
                 CONTRACT,
                 field.name,
@@ -53,10 +54,10 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
             f' `clear=("{column}",)`',
         )
     for column in declared.clear:
-        if column in folder.fields and column not in sources:
+        if column in folder.fields and column not in {*sources, *folder.doubtful}:
             sensitivity = folder.fields[column].sensitivity
             yield note(DECLARATION, "clear", f"`{column}` is `{sensitivity}` and needs no entry")
-    if folder.derives_by_function and sources:
+    if folder.derives_unseen and sources:
         yield note(
             DECLARATION,
             "derived",

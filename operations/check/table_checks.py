@@ -11,15 +11,10 @@ from operations.check.folder import Folder
 from operations.check.key_checks import key_faults, sql_key_faults
 from operations.check.sql_text import columns_in
 from runtime import remedies
-from spark_jobs.columns import OF_MESSAGES, spark_type
-from spark_jobs.targets import LINEAGE, Table
+from spark_jobs.columns import OF_MESSAGES, is_fillable, spark_type
+from spark_jobs.targets import LINEAGE
 from sql.declared import server_type
 
-# Types that a derived column may have, as Spark calls them.
-DERIVED_TYPES: Final = re.compile(
-    r"(?:array<)?(?:string|boolean|tinyint|smallint|int|bigint|float|double|date|timestamp"
-    r"|decimal\(\d+,\d+\))>?"
-)
 LINEAGE_IN_CQL: Final = dict(
     zip(LINEAGE, ("int", "bigint", "timestamp"), strict=True), hash_key_id="text"
 )
@@ -31,43 +26,39 @@ LINEAGE_IN_SQL: Final = dict(
 
 def table_faults(folder: Folder) -> Iterator[Fault]:
     """Yield what in the tables does not fit the contract, or would lose or overload rows."""
-    if folder.contract is None or folder.declaration is None:
-        return
-    for table in folder.declaration.tables:
-        if shape := folder.cql.get(table.place):
-            yield from _columns(folder, table.place, shape.columns, CQL, table)
-            yield from key_faults(folder, table, shape)
-    for sql_table in folder.declaration.sql_tables:
-        if sql_shape := folder.sql.get(sql_table.name):
-            yield from _columns(folder, sql_table.name, sql_shape.columns, SQL)
-            yield from sql_key_faults(folder, sql_table.name, sql_shape)
+    for place, shape in folder.cql.items():
+        yield from _columns(folder, place, shape.columns, CQL)
+        yield from key_faults(folder, place, shape)
+    for name, sql_shape in folder.sql.items():
+        yield from _columns(folder, name, sql_shape.columns, SQL)
+        yield from sql_key_faults(folder, name, sql_shape)
     yield from _two_types(folder)
     yield from _unstored(folder)
 
 
-def _columns(
-    folder: Folder,
-    place: str,
-    columns: Mapping[str, str],
-    file: str,
-    table: Table | None = None,
-) -> Iterator[Fault]:
+def _columns(folder: Folder, place: str, columns: Mapping[str, str], file: str) -> Iterator[Fault]:
     lineage = LINEAGE_IN_CQL if file == CQL else LINEAGE_IN_SQL
-    if missing := [name for name in LINEAGE if name not in columns]:
+    missing = [name for name in LINEAGE if name not in columns]
+    if missing and place not in folder.half_read:
         added = ", ".join(f"{name} {lineage[name]}" for name in missing)
         yield Fault(
             file,
             place,
             f"it lacks the lineage of its rows, by which they are proven; add: {added}",
         )
+    if folder.contract is None:
+        return
+    table = folder.table(place)
     own = {*folder.derived, *(table.derived if table else ())}
     for name, kind in columns.items():
+        if name in folder.doubtful:
+            continue
         wanted = _wanted(folder, name, file)
         if wanted is None and name not in own:
-            if not folder.derives_by_function:
+            if not folder.derives_unseen:
                 yield _unknown(folder, file, place, name)
         elif wanted is None:
-            if not DERIVED_TYPES.fullmatch(spark_type(kind)):
+            if not is_fillable(kind):
                 yield Fault(file, place, f"`{name}` has the type {kind}, which no record can fill")
         elif not _is_same(kind, wanted, file):
             yield Fault(
@@ -77,15 +68,15 @@ def _columns(
 
 def unfilled(folder: Folder, added: Collection[str]) -> Iterator[Fault]:
     """Yield columns of tables that nothing fills, once it is known which ones a function adds."""
-    if folder.declaration is None:
-        return
     tables = [
-        *((CQL, t.place, folder.cql.get(t.place), t.derived) for t in folder.declaration.tables),
-        *((SQL, t.name, folder.sql.get(t.name), {}) for t in folder.declaration.sql_tables),
+        *((CQL, place, shape.columns) for place, shape in folder.cql.items()),
+        *((SQL, place, shape.columns) for place, shape in folder.sql.items()),
     ]
-    for file, place, shape, derived in tables:
-        for name in shape.columns if shape else ():
-            if _wanted(folder, name, file) is None and name not in {*added, *derived}:
+    for file, place, columns in tables:
+        table = folder.table(place)
+        known = {*added, *(table.derived if table else ())}
+        for name in columns:
+            if _wanted(folder, name, file) is None and name not in known:
                 yield _unknown(folder, file, place, name)
 
 
@@ -149,11 +140,11 @@ def _unstored(folder: Folder) -> Iterator[Fault]:
         stored |= {c for each in folder.declaration.topics for c in each.columns}
     for name, field in folder.fields.items():
         used = any(name in columns_in(sql, {name: 0}) for sql in folder.derived.values())
-        if name not in stored and not used and not folder.derives_by_function:
+        if name not in stored and not used and not folder.derives_unseen:
             text = f"its column `{name}` is in no table, so it is stored nowhere"
             yield note("contract.schema.json", field.name, text)
     is_hashed = any(each.sensitivity == "hashed" for each in folder.fields.values())
-    if is_hashed and "hash_key_id" not in stored:
+    if is_hashed and stored and "hash_key_id" not in stored:
         text = (
             "no table has `hash_key_id text`, so digests of a former key cannot be distinguished"
             " from new ones; add the column"

@@ -10,9 +10,11 @@ from operations.new.observed import Observed
 from schemas.contract import WHITE_SPACE
 from schemas.types import Kind
 
-# An enumeration has this many values at most, each this often on average.
+# Records can be grouped by this many values at most, each this often on average; to refuse any
+# other value, it must be more often.
 MOST_CHOICES: Final = 20
-LEAST_REPEATS: Final = 3
+LEAST_REPEATS: Final = 2
+REPEATS_OF_ENUM: Final = 3
 LONGEST_CHOICE: Final = 40
 # Generous, as the sample does not have the longest text there will be.
 LENGTHS: Final = (64, 128, 255, 500, 1_000, 2_000, 5_000, 10_000, 50_000)
@@ -27,7 +29,8 @@ class Guess:
         keywords: The keywords of the contract that say so.
         why: The reason, for a comment.
         is_array: Whether it is an array.
-        choices: How many distinct values, if they are few and repeat; else 0.
+        choices: How many distinct values, if they are few and repeat, so that records can be
+            grouped by them; else 0.
         adds_up: `total` or `average` if a measure of it says something.
         moment: Kind and Spark SQL of the instant or day that a text spells in a form that no
             contract has; `{}` stands for the column, and a text that spells none gives null.

@@ -5,17 +5,18 @@ A type is never narrower than the sample: every value in it is valid for what is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from operations.new.guess import Guess, room, share_of, text_or_number
-from operations.new.numbers import of_numbers
+from operations.new.numbers import money, of_numbers
 from operations.new.observed import Observed
 from operations.new.texts import of_texts
 from operations.new.words import words_of
 from schemas.contract import WHITE_SPACE
-from schemas.types import Kind
+from schemas.types import NUMBER, Kind
 
 # Elements of other kinds are texts: a tag that the sample lacks is no fault.
 ELEMENT_KINDS: Final[frozenset[Kind]] = frozenset(
@@ -42,7 +43,10 @@ def infer(observed: Observed, *, from_text: bool = False, exact: bool = True) ->
     if types == {"number"}:
         return of_numbers(values, words, where, exact=exact)
     if types == {"string", "number"}:
-        return text_or_number(values, f"texts and numbers {where}")
+        mixed = f"texts and numbers {where}"
+        are_numbers = all(re.fullmatch(NUMBER, str(value)) for value in values)
+        amounts = money(values, words, ["string", "number"], mixed) if are_numbers else None
+        return amounts or text_or_number(values, mixed)
     return f"a mixture of {' and '.join(sorted(types))}, for which a contract has no type"
 
 

@@ -98,6 +98,8 @@ def _fields(
         are_objects = {isinstance(value, dict) for value in filled}
         if not filled:
             yield LeftOut(".".join(own), "absent, null or blank in every record")
+        elif "\\" in name:
+            yield LeftOut(".".join(own), "its name has a backslash")
         elif are_objects == {True} and len(own) < DEEPEST:
             loose = is_loose or any(map(_is_blank, sent))
             yield from _fields(own, values, around, loose)

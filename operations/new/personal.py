@@ -169,7 +169,7 @@ def _by_name(path: Sequence[str], pipeline: str, texts: Sequence[str]) -> Person
     around = [word for name in (pipeline, *path[:-1]) for word in words_of(name)]
     are_times = _share(texts, DATE.fullmatch) >= LEAST_SHARE
     are_numbers = _share(texts, NUMBER.fullmatch) >= LEAST_SHARE
-    if not words or (words[-1] in ABOUT and "hash" not in words):
+    if not words or words[-1] in ABOUT - {"hash", "key"}:
         return None
     if SECRETS.named_by(words) and not are_times:
         return Personal("never", "text", "its name means a secret")

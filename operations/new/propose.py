@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from operations.new.contract import LONGEST_COLUMN, NamedField
+from operations.new.personal import PERSONS
 from operations.new.plan import AggregatePlan, Column, Plan, TablePlan
 from operations.new.roles import TIME_KINDS, instants
-from operations.new.words import IDS, LIKELY_DIMENSIONS, has_any, unique
+from operations.new.words import IDS, LIKELY_DIMENSIONS, has_any, unique, words_of
 from schemas.fields import Contract
 
 SHARDS: Final = 16
@@ -124,6 +125,7 @@ def _dimensions(fields: Sequence[NamedField]) -> list[NamedField]:
         for each in fields
         if each.guess.choices > 1
         and each.sensitivity == "public"
+        and not _is_of_persons(each)
         and (each.guess.kind == "string" or _is_code(each))
         and (each.guess.kind == "string" or each.field.observed.is_always_there)
     ]
@@ -136,6 +138,13 @@ def _dimensions(fields: Sequence[NamedField]) -> list[NamedField]:
         return "enum" not in each.guess.keywords, known == 99, known
 
     return sorted(able, key=order)[:MOST_DIMENSIONS]
+
+
+def _is_of_persons(each: NamedField) -> bool:
+    """Whether there is a value for each person or user: too many to have a document each."""
+    words, path = each.field.words, each.field.observed.path
+    around = [word for name in path for word in words_of(name)]
+    return has_any(words, PERSONS) or (has_any(words, IDS) and has_any(around, PERSONS))
 
 
 def _is_code(each: NamedField) -> bool:

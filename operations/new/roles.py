@@ -19,6 +19,7 @@ from operations.new.words import (
     FIRST_TIMES,
     IDS,
     LATER_TIMES,
+    OPEN_SETS,
     TIMES,
     has_any,
     words_of,
@@ -204,7 +205,7 @@ def _rank(field: Field, fields: Sequence[Field], pipeline: str) -> tuple[bool, i
         rank = 2
     elif field.guess.kind == "uuid":
         rank = 3
-    elif place == 0 and _looks_like_a_code(field):
+    elif place == 0 and not has_any(words, OPEN_SETS) and _looks_like_a_code(field):
         rank = 4
     else:
         return None

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from operations.new.guess import Guess, few, room
+from operations.new.guess import REPEATS_OF_ENUM, Guess, few, room
 from operations.new.numbers import money, of_numbers
 from operations.new.words import OPEN_SETS, TEXTS, has_any
 from schemas.contract import WHITE_SPACE
@@ -83,8 +83,12 @@ def _of_format(texts: Sequence[str], where: str) -> Guess | None:
 
 def _plain(texts: Sequence[str], words: Sequence[str], where: str) -> Guess:
     choices = few([text.lower() for text in texts])
-    is_closed = choices > 1 and not has_any(words, OPEN_SETS | TEXTS)
-    if is_closed and not all(text.isdecimal() for text in texts):
+    is_often = 1 < choices <= len(texts) / REPEATS_OF_ENUM
+    if (
+        is_often
+        and not has_any(words, OPEN_SETS | TEXTS)
+        and not all(text.isdecimal() for text in texts)
+    ):
         keywords: dict[str, Any] = {"type": "string", "enum": _spellings(texts)}
         return Guess("string", keywords, f"{choices} different texts {where}", choices=choices)
     why = f"text {where}"

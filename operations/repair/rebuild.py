@@ -115,7 +115,8 @@ def rebuild(
         return Rebuilt(pipeline.name, pipeline.topic(settings), None)
     last = entries[-1]
     if missing := {source.name, MongoAggregates.name} - {*last.sinks}:
-        raise _not_rebuilt(f"{' and '.join(sorted(missing))} got nothing of {pipeline.name}")
+        why = f"{' and '.join(sorted(missing))} got nothing of {pipeline.name}"
+        raise _not_rebuilt(pipeline, why)
     # The lock covers this machine only; the checkpoint shows that no job elsewhere owns the data.
     one_query(entries, checkpoint_of(settings, pipeline.name), pipeline.name)
     table = next(iter(source.rows()))
@@ -154,15 +155,15 @@ def _source(pipeline: Pipeline, settings: Settings, database: Database[Document]
     sinks = sinks_of(pipeline, settings, database)
     source = next((sink for sink in sinks if sink.is_source), None)
     if source is None or not any(sink.collections for sink in sinks):
-        raise _not_rebuilt(f"SINKS is `{','.join(settings.sinks)}`")
+        raise _not_rebuilt(pipeline, f"SINKS is `{','.join(settings.sinks)}`")
     return source
 
 
-def _not_rebuilt(why: str) -> JobError:
+def _not_rebuilt(pipeline: Pipeline, why: str) -> JobError:
     return JobError(
         f"A rebuild reads records from Cassandra and writes aggregates to MongoDB, but {why}. Set"
-        " SINKS to both; without records only a reset recomputes aggregates, from the topic, as in"
-        f" `{remedies.reset('tickets')}`."
+        " SINKS to both; without records only a reset recomputes aggregates, from the topic:"
+        f" `{remedies.reset(pipeline.family)}`."
     )
 
 

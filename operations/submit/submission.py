@@ -1,7 +1,7 @@
 """The spark-submit command of a job, and the environment with its driver's settings.
 
 The driver runs on this machine with this checkout and Python, so settings and secrets reach it by
-environment and `.env`, as with `python -m spark_jobs.tickets`. Executors get connectors, code and
+environment and `.env`, as with `millrace job NAME`. Executors get connectors, code and
 the settings they need from it; they only need Java and Spark.
 """
 

@@ -78,7 +78,7 @@ class Arrivals:
         arrivals = (
             read_messages(self.spark, self.settings, self.pipeline.topic(self.settings), ranges)
             .transform(self.pipeline.classify, self.settings)
-            .transform(select_arrivals)
+            .transform(select_arrivals, contents.key if contents else "record_id")
             .persist(KEPT)
         )
         try:
@@ -162,10 +162,12 @@ def _ids(prints: DataFrame) -> DataFrame:
     return prints.select(F.col("_id").alias("id"))
 
 
-def select_arrivals(classified: DataFrame) -> DataFrame:
+def select_arrivals(classified: DataFrame, key: str) -> DataFrame:
     """Count messages by outcome, those that may be stored by id, with the first and last time.
 
-    Columns in: `outcome`, `record_id`, `kafka_timestamp` of classified messages.
+    `key` is SQL that gives the id of a record, as in the tables.
+
+    Columns in: `outcome`, `kafka_timestamp` of classified messages, and those of the key.
     Columns out: `outcome` string (`rejected`, `filtered` or `stored`), `id` string, `messages`
         bigint, `first_ms`, `last_ms` bigint (Kafka's time, since 1970).
     Grain: one id of messages that may be stored; one outcome of others.
@@ -175,7 +177,7 @@ def select_arrivals(classified: DataFrame) -> DataFrame:
     return (
         classified.select(
             F.when(is_stored, F.lit(STORED)).otherwise(F.col("outcome")).alias("outcome"),
-            F.when(is_stored, F.col("record_id")).alias("id"),
+            F.when(is_stored, F.expr(key).cast("string")).alias("id"),
             sent.alias("sent"),
         )
         .groupBy("outcome", "id")

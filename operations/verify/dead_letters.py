@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from operations.pipelines import topic_offsets
 from operations.verify.arrivals import is_within, readable_ranges
 from operations.verify.differences import named, shortened
+from operations.verify.on_spark import KEPT
 from operations.verify.snapshot import LedgerSnapshot
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
@@ -29,6 +30,7 @@ from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sources.kafka import read_messages, read_origins
 from spark_jobs.state.ledger import Document, Entry
 from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.transforms.outcomes import REJECTED
 
 BLOCK_OFFSETS: Final = 1000
 COORDINATES: Final = "kafka_partition int, kafka_offset bigint"
@@ -114,11 +116,13 @@ class DeadLetterAccount:
         ranges = _common(_hull(entries), readable_ranges(self.snapshot, self.offsets))
         if not ranges:
             return []
-        rejected = (
+        # Kept first: Spark would push the filter into the expressions of `classify` and evaluate
+        # them once per mention, which for many fields does not end.
+        classified = (
             read_messages(self.spark, self.settings, self.topic, ranges)
             .transform(self.pipeline.classify, self.settings)
-            .filter(F.col("outcome") == "rejected")
-            .select("kafka_partition", "kafka_offset")
+            .select("outcome", "kafka_partition", "kafka_offset")
+            .persist(KEPT)
         )
         if store == "Kafka":
             found = self._origins().distinct()
@@ -126,7 +130,11 @@ class DeadLetterAccount:
             # Only of the batches that differ.
             inside = [place for place in self._summaries() if place and _is_inside(*place, ranges)]
             found = self.spark.createDataFrame(inside, COORDINATES)
-        return _names(place, self.topic, rejected, found.filter(is_within(ranges)))
+        rejected = classified.filter(F.col("outcome") == REJECTED).drop("outcome")
+        try:
+            return _names(place, self.topic, rejected, found.filter(is_within(ranges)))
+        finally:
+            classified.unpersist()
 
     def _origins(self) -> DataFrame:
         """Source coordinates of the messages on the dead-letter topic, null if not of this one."""

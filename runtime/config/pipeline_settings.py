@@ -44,7 +44,11 @@ class BuiltInPipelines(PipelinesPlace):
     tickets_count: int = Field(
         100, ge=0, description="tickets that the producer sends; 0 = endless"
     )
-    tickets_rate: kinds.Rate = Field(10, description="tickets per second; 0 = unlimited")
+    tickets_rate: kinds.Rate = Field(
+        10,
+        description="tickets per second, and records of each other pipeline in `make stream`;"
+        " 0 = unlimited",
+    )
     profiles_count: int = Field(
         100, ge=0, description="profiles that the producer sends; 0 = endless"
     )
@@ -61,3 +65,8 @@ class BuiltInPipelines(PipelinesPlace):
         None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
     )
     customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
+
+    @property
+    def stream_rate(self) -> float:
+        """Records per second of each producer of `make stream`: one rate for all of them."""
+        return self.tickets_rate

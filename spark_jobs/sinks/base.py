@@ -41,7 +41,7 @@ class StoredTable:
 
     Attributes:
         name: Its name in the pipeline's declaration.
-        key: SQL that gives a row's id, such as `"ticket_id"`.
+        key: SQL that gives a row's id, such as `"order_id"`.
         read: All its rows with the stored columns, under the records' names. By `_batch_id`
             (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`, rows of an
             unfinished batch are left out; without these columns every row is compared.

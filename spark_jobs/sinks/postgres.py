@@ -30,7 +30,7 @@ from spark_jobs.pipeline import SQL_FILE, Pipeline
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
-from spark_jobs.targets import SqlTable, key_sql
+from spark_jobs.targets import SqlTable
 from sql.client import Transaction, apply_tables, connect, login, transaction
 from sql.declared import declared
 from sql.tables import count_rows, faults, truncate
@@ -65,7 +65,7 @@ class PostgresSink(Sink):
     """Writes each batch to every table, all in one transaction."""
 
     settings: Settings
-    pipeline: str
+    pipeline: Pipeline
     tables: tuple[SqlTable, ...]
     # A user's file of tables; None for the platform's own.
     file: Path | None = None
@@ -93,7 +93,7 @@ class PostgresSink(Sink):
         """Upsert the batch's records into every table, once."""
         name = (batch.query_id, batch_id)
         with transaction(self.settings, f"take batch {batch_id}") as work:
-            if not work.execute(CLAIM, [*name, self.pipeline]).rowcount:
+            if not work.execute(CLAIM, [*name, self.pipeline.name]).rowcount:
                 return
             rows = sum(_write(work, table, batch.records) for table in self.tables)
             fault_point("in-postgres-transaction")
@@ -115,7 +115,8 @@ class PostgresSink(Sink):
         """Every table, read over JDBC."""
         for t in self.tables:
             read = partial(read_rows, settings=self.settings, table=t)
-            yield StoredTable(t.name, key_sql(t.key), read, t.name, REPLACEMENT, t.takes)
+            key = self.pipeline.key_sql(t.key)
+            yield StoredTable(t.name, key, read, t.name, REPLACEMENT, t.takes)
 
     def describe(self) -> str:
         """Where the rows are."""
@@ -123,7 +124,7 @@ class PostgresSink(Sink):
 
     def delete(self) -> None:
         """Empty the tables, and forget the batches that are in them."""
-        truncate(self.settings, [table.name for table in self.tables], [self.pipeline])
+        truncate(self.settings, [table.name for table in self.tables], [self.pipeline.name])
 
 
 def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sink | None:
@@ -131,7 +132,7 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     if not pipeline.sql_tables:
         return None
     file = pipeline.folder / SQL_FILE if pipeline.folder else None
-    return PostgresSink(settings, pipeline.name, pipeline.sql_tables, file)
+    return PostgresSink(settings, pipeline, pipeline.sql_tables, file)
 
 
 def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataFrame:

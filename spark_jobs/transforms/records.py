@@ -29,13 +29,12 @@ from schemas.fields import Contract, FieldContract, ObjectContract, path_of
 from spark_jobs.transforms import outcomes, timestamps
 from spark_jobs.transforms.marked import Members, marked, with_marked
 from spark_jobs.transforms.pseudonymise import Digests
+from spark_jobs.transforms.record_ids import id_sql
 from spark_jobs.transforms.typed import typed
 from spark_jobs.transforms.validate import trimmed_field
 
 # How far a producer's clock may be ahead of the broker's.
 EVENT_TIME_TOLERANCE: Final = "INTERVAL 24 HOURS"
-# The form of coordinates in `outcomes.message_columns`, which no id may have.
-COORDINATES: Final = r"\A *[0-9]+/[0-9]+\z"
 
 
 def classify_records(
@@ -77,21 +76,8 @@ def classify_records(
 
 
 def record_id(fields: tuple[FieldContract, ...]) -> Column:
-    r"""Return the id of a valid record, as text; expects the fields' values.
-
-    Several fields are joined by `|`; in their texts `\` and `|` are escaped, so that two ids are
-    equal only if their fields are. An id in the form of coordinates gets a leading blank.
-    """
-    texts = [_id_text(field) for field in fields]
-    if len(texts) > 1:
-        texts = [F.regexp_replace(text, r"[\\|]", r"\\$0") for text in texts]
-    joined = reduce(lambda left, right: F.concat(left, F.lit("|"), right), texts)
-    return F.when(joined.rlike(COORDINATES), F.concat(F.lit(" "), joined)).otherwise(joined)
-
-
-def _id_text(field: FieldContract) -> Column:
-    value = F.col(_value(field))
-    return timestamps.iso(value) if field.kind == "timestamp" else value.cast("string")
+    """Return the id of a valid record, as text; expects the fields' values."""
+    return F.expr(id_sql({_value(field): field.stored_as.spark for field in fields}))
 
 
 def _is_read(field: FieldContract) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -41,6 +41,7 @@ NUMBERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType, T.DecimalType, T.
 LONGEST_SUMMABLE = 28
 MOST_DIGITS = 38
 Types = Mapping[str, T.DataType]
+Transform = Callable[[DataFrame], DataFrame]
 
 
 def summarise(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFrame:
@@ -59,8 +60,13 @@ def summarise(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFra
     Raises:
         ValueError: a measure does not suit the type of its column.
     """
+    return summarising(classified.schema, aggregates)(classified)
+
+
+def summarising(schema: T.StructType, aggregates: Sequence[Aggregate]) -> Transform:
+    """`summarise` for batches of a schema; it can be used again, as columns take time to make."""
     dimensions, parts = all_dimensions(aggregates), all_parts(aggregates)
-    types = _types(classified, dimensions, parts)
+    types = {field.name: field.dataType for field in schema}
     keys = [_key(d).alias(f"dimension_{n}") for n, d in enumerate(dimensions)]
     inputs = {n: _chosen(p, types).alias(f"input_{n}") for n, p in enumerate(parts) if p != RECORDS}
     entries = _Entries(aggregates, types)
@@ -68,23 +74,18 @@ def summarise(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFra
         _computed(p, _of_groupings(p, aggregates, F.col(f"input_{n}")), types).alias(f"part_{n}")
         for n, p in enumerate(parts)
     ]
-    return (
-        classified.select("outcome", _reasons().alias("reasons"), *keys, *inputs.values())
-        .select(F.explode(entries.of_record()).alias("entry"), *(f"input_{n}" for n in inputs))
-        .groupBy("entry")
-        .agg(*values)
-        .select(
-            "entry.grouping",
-            *entries.outcome_and_reasons(),
-            *(
-                _shown(d, entries.value(d), types).alias(f"dimension_{n}")
-                for n, d in enumerate(dimensions)
-            ),
-            *(
-                _collected(p, F.col(f"part_{n}"), types).alias(f"part_{n}")
-                for n, p in enumerate(parts)
-            ),
-        )
+    read: list[Column | str] = ["outcome", _reasons().alias("reasons"), *keys, *inputs.values()]
+    exploded: list[Column | str] = [
+        F.explode(entries.of_record()).alias("entry"),
+        *(f"input_{n}" for n in inputs),
+    ]
+    shown = _named(
+        [F.col("entry.grouping"), *entries.outcome_and_reasons()],
+        (_shown(d, entries.value(d), types) for d in dimensions),
+        (_collected(p, F.col(f"part_{n}"), types) for n, p in enumerate(parts)),
+    )
+    return lambda classified: (
+        classified.select(*read).select(*exploded).groupBy("entry").agg(*values).select(*shown)
     )
 
 
@@ -95,36 +96,47 @@ def combine(classified: DataFrame, aggregates: Sequence[Aggregate]) -> DataFrame
     Grain: one combination of outcome, reasons and dimensions.
     Nulls: `grouping`; absent values; a part without values.
     """
+    return combining(classified.schema, aggregates)(classified)
+
+
+def combining(schema: T.StructType, aggregates: Sequence[Aggregate]) -> Transform:
+    """`combine` for batches of a schema; it can be used again, as columns take time to make."""
     dimensions, parts = all_dimensions(aggregates), all_parts(aggregates)
-    types = _types(classified, dimensions, parts)
+    types = {field.name: field.dataType for field in schema}
     names = {d: d.column if d.unit == "value" else f"_key_{n}" for n, d in enumerate(dimensions)}
     keys = {"outcome": F.col("outcome"), "_reasons": _reasons().alias("_reasons")}
     keys |= {name: _key(d).alias(name) for d, name in names.items()}
-    others = {name.lower() for name in classified.columns if name not in keys}
+    others = {name.lower() for name in schema.names if name not in keys}
     # What a condition says about a whole group is said once per group, not per record.
     whole = {p: replace(p, where=None) for p in parts if p.where and not _words(p.where) & others}
     computed = tuple(dict.fromkeys(whole.get(p, p) for p in parts))
     columns = {p: f"_part_{n}" for n, p in enumerate(computed)}
-    sums = (_computed(p, _chosen(p, types), types).alias(name) for p, name in columns.items())
+    sums = [_computed(p, _chosen(p, types), types).alias(name) for p, name in columns.items()]
 
     def part(each: Part) -> Column:
         value = F.col(columns[whole.get(each, each)])
-        return F.when(F.expr(str(each.where)), value) if each in whole else value
+        value = F.when(F.expr(str(each.where)), value) if each in whole else value
+        return _collected(each, value, types)
 
-    return (
-        classified.groupBy(*keys.values())
-        .agg(*sums)
-        .select(
-            F.lit(None).cast("int").alias("grouping"),
-            "outcome",
-            F.col("_reasons").alias("reasons"),
-            *(
-                _shown(d, F.col(names[d]), types).alias(f"dimension_{n}")
-                for n, d in enumerate(dimensions)
-            ),
-            *(_collected(p, part(p), types).alias(f"part_{n}") for n, p in enumerate(parts)),
-        )
+    shown = _named(
+        [F.lit(None).cast("int"), F.col("outcome"), F.col("_reasons")],
+        (_shown(d, F.col(names[d]), types) for d in dimensions),
+        map(part, parts),
     )
+    by = [*keys.values()]
+    return lambda classified: classified.groupBy(*by).agg(*sums).select(*shown)
+
+
+def _named(
+    first: Sequence[Column], dimensions: Iterable[Column], parts: Iterable[Column]
+) -> list[Column]:
+    """The columns of both summaries."""
+    names = ("grouping", "outcome", "reasons")
+    return [
+        *(value.alias(name) for name, value in zip(names, first, strict=True)),
+        *(value.alias(f"dimension_{n}") for n, value in enumerate(dimensions)),
+        *(value.alias(f"part_{n}") for n, value in enumerate(parts)),
+    ]
 
 
 def _words(condition: str) -> set[str]:
@@ -134,13 +146,6 @@ def _words(condition: str) -> set[str]:
 
 def _reasons() -> Column:
     return F.when(F.col("outcome") == REJECTED, F.col("reasons")).otherwise(no_reasons())
-
-
-def _types(classified: DataFrame, dimensions: Sequence[Dimension], parts: Sequence[Part]) -> Types:
-    names = [d.column for d in dimensions] + [p.column for p in parts if p.column]
-    wanted = [*dict.fromkeys(names)]
-    schema = classified.select(*(F.col(name).alias(str(n)) for n, name in enumerate(wanted))).schema
-    return {name: field.dataType for name, field in zip(wanted, schema, strict=True)}
 
 
 def _key(dimension: Dimension) -> Column:
@@ -262,7 +267,7 @@ class _Entries:
         texts = F.split(F.col(f"entry.{TEXTS[1]}"), ",")
         reasons = F.when(F.col(f"entry.{TEXTS[1]}") == "", no_reasons()).otherwise(texts)
         outcome = F.when(is_own, F.col(f"entry.{TEXTS[0]}"))
-        return outcome.alias("outcome"), F.when(is_own, reasons).alias("reasons")
+        return outcome, F.when(is_own, reasons)
 
     def value(self, dimension: Dimension) -> Column:
         """A dimension's value in the groupings that have it."""

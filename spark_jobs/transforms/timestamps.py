@@ -42,13 +42,18 @@ def cut_to_milliseconds(at: Column) -> Column:
     return F.date_trunc("millisecond", at)
 
 
-def iso(at: Column) -> Column:
-    """Return an instant as `2026-11-22T10:11:12.345Z`, whatever the session's time zone."""
-    seconds = F.pmod(F.unix_seconds(at), F.lit(86_400))
-    parts = (seconds / 3600, F.pmod(seconds, F.lit(3600)) / 60, F.pmod(seconds, F.lit(60)))
-    milliseconds = F.pmod(F.unix_millis(at), F.lit(1000))
-    numbers = (part.cast("int") for part in (*parts, milliseconds))
-    return F.format_string("%sT%02d:%02d:%02d.%03dZ", utc_date(at).cast("string"), *numbers)
+def iso_sql(at: str) -> str:
+    """Return SQL for an instant as `2026-11-22T10:11:12.345Z`, whatever the session's time zone."""
+    second = f"unix_seconds({at})"
+    date = f"CAST(date_from_unix_date(CAST(floor({second} / 86400) AS INT)) AS STRING)"
+    parts = (
+        f"floor(pmod({second}, 86400L) / 3600)",
+        f"floor(pmod({second}, 3600L) / 60)",
+        f"pmod({second}, 60L)",
+        f"pmod(unix_millis({at}), 1000L)",
+    )
+    digits = ", ".join(f"CAST({part} AS INT)" for part in parts)
+    return f"IF({at} IS NULL, NULL, format_string('%sT%02d:%02d:%02d.%03dZ', {date}, {digits}))"
 
 
 def utc_hour(at: Column) -> Column:

@@ -45,7 +45,7 @@ def on_topic(world: World, topic: str) -> list[tuple[bytes, Any, dict[str, str]]
 
 def file_rows(world: World, name: str) -> list[dict[str, Any]]:
     [file_set] = [each for each in world.pipeline.file_sets if each.name == name]
-    frame = read_set(world.spark, world.settings, file_set, "parquet").drop("batch_id")
+    frame = read_set(world.spark, world.settings, file_set, "parquet").drop("_batch_id")
     return [row.asDict() for row in frame.collect()]
 
 
@@ -171,7 +171,7 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
     ) as refused:
         whole.process()
     for sink in ("files", "postgres"):
-        command = f"-m spark_jobs.customers --available-now --sinks {sink}`"
+        command = f"job customers --available-now --sinks {sink}`"
         assert command in str(refused.value)
 
     whole.sql("DELETE FROM customers_alerts RETURNING 1")

@@ -96,7 +96,7 @@ def test_three_readers_see_the_same_rows_in_every_format(
 
     for form in ("parquet", "json", "csv"):
         rows = read_set(spark, every, TICKETS.file_sets[0], form)
-        assert rows.columns == [*COLUMNS, "batch_id"]
+        assert rows.columns == [*COLUMNS, "_batch_id"]
         assert [
             (r.ticket_id, r.at, r.request)
             for r in rows.selectExpr(

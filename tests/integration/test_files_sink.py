@@ -119,7 +119,7 @@ def test_row_names_its_batch(settings: Settings, batch: MakeBatch, spark: SparkS
     written.write_batch(batch(ticket(ticket_id="B")), 12)
 
     rows = read_set(spark, settings, TICKETS.file_sets[0], "parquet").collect()
-    assert sorted((row.ticket_id, row.batch_id) for row in rows) == [("A", 3), ("B", 12)]
+    assert sorted((row.ticket_id, row["_batch_id"]) for row in rows) == [("A", 3), ("B", 12)]
     assert applied_batch(settings, TICKETS) == 12
 
 

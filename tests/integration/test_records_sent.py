@@ -86,7 +86,7 @@ def test_every_record_of_a_file_arrives_with_its_key(
 
     output = output_of([*command(settings, "sent", topic), "orders", str(tmp_path / "records")])
 
-    assert f"orders source: `{tmp_path / 'records'}`, 50 records\n" in output
+    assert f"source: `{tmp_path / 'records'}`, 50 records\n" in output
     assert counts(output) == (COUNT, COUNT, 0)
     keys = [f"A-{n}".encode() for n in range(COUNT)]
     if write is jsonl:

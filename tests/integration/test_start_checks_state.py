@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from errors import JobError
+from spark_jobs.aggregates import hour
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.run.job import check_pipelines
@@ -76,6 +77,27 @@ def test_state_of_another_spark_is_refused(make_world: MakeWorld) -> None:
 
     assert "spark 3.4, now 3.5" in str(refused.value)
     assert "the ids of 2 stored records" in str(refused.value)
+
+
+def test_declaration_that_stored_records_do_not_fit_is_refused(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    run(world)
+    by_hour = dataclasses.replace(TICKETS.aggregates[0], by=(hour("created_at"), "assigned_team"))
+    changed = dataclasses.replace(
+        world.pipeline, aggregates=(by_hour, *world.pipeline.aggregates[1:])
+    )
+    world.send(ticket("C"), partition=0)
+
+    with pytest.raises(JobError) as refused:
+        run(dataclasses.replace(world, pipeline=changed))
+
+    text = str(refused.value)
+    assert "the dimensions of aggregate `tickets_by_team` changed" in text
+    assert "undo the change" in text
+    assert world.totals() == Counts(read=2, stored=2)
+    run(world)
+    assert world.totals() == Counts(read=3, stored=3)
 
 
 def test_all_findings_are_listed_together_and_each_prevents_the_start(

@@ -5,7 +5,6 @@ The values of the records are in tests/support/every_type.py.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import re
@@ -15,9 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 import pytest
 from bson.decimal128 import Decimal128
 from psycopg.sql import SQL, Identifier
@@ -26,12 +22,12 @@ from operations.pipelines import read_topic
 from operations.verify.accounts import take_accounts
 from settings import OUTPUT_FORMATS
 from spark_jobs.registry import load_pipeline
-from spark_jobs.sinks.files.csv_text import csv_lines
 from spark_jobs.sinks.files.reading import read_set
 from sql import client
 from sql.declared import server_type
 from tests.support.every_type import EARLY, EXPECTED, MESSAGES, NAME, plain, write_pipeline
 from tests.support.pipelines import MakeWorld
+from tests.support.tampered_files import in_csv, in_json, in_parquet
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
@@ -343,47 +339,7 @@ def change_files(world: World) -> None:
     folder = Path(world.settings.output_path) / NAME
     for form, change in (("parquet", in_parquet), ("json", in_json), ("csv", in_csv)):
         (path,) = folder.rglob(f"*.{form}")
-        change(path)
-
-
-def in_parquet(path: Path) -> None:
-    table = pq.read_table(path, partitioning=None)
-    rows = table.to_pylist()
-    for row in rows:
-        value, _ = TAMPERED[row["name"]]
-        is_list = isinstance(value, list)
-        texts = [str(v) if isinstance(v, uuid.UUID) else v for v in (value if is_list else [value])]
-        row[row["name"]] = texts if is_list else texts[0]
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
-
-
-def in_json(path: Path) -> None:
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        column = json.loads(line)["name"]
-        start = line.index(f'"{column}":') + len(f'"{column}":')
-        _, end = json.JSONDecoder().raw_decode(line, start)
-        lines.append(f"{line[:start]}{TAMPERED[column][1]}{line[end:]}\n")
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def in_csv(path: Path) -> None:
-    # Python's reader knows no null; Arrow's does.
-    with path.open(newline="", encoding="utf-8") as file:
-        columns = next(csv.reader(file))
-    texts = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(columns, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-    )
-    rows = pyarrow.csv.read_csv(path, convert_options=texts).to_pylist()
-    for row in rows:
-        value, text = TAMPERED[row["name"]]
-        as_text = text if isinstance(value, list) or not text.startswith('"') else text[1:-1]
-        row[row["name"]] = None if value is None else as_text
-    lines = csv_lines([columns, *([row[name] for name in columns] for row in rows)])
-    path.write_text("".join(lines), encoding="utf-8")
+        change(path, TAMPERED)
 
 
 @pytest.mark.parametrize(

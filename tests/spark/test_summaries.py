@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs import summaries
 from spark_jobs.aggregates import Aggregate, count
-from spark_jobs.transforms.summarise import combine, summarise
+from spark_jobs.transforms.summarise import Transform, combining, summarising
 from tests.support.summaries import records_of
 
 
@@ -22,13 +22,18 @@ def test_batches_with_many_combinations_are_read_by_document(
     two, three = (rows(*({"country": name} for name in names)) for names in ("AB", "ABC"))
     monkeypatch.setattr(summaries, "MOST_COMBINATIONS", 2)
     ways: list[str] = []
-    for way in (combine, summarise):
+    for making in (combining, summarising):
 
-        def noted(*given: Any, way: Any = way) -> DataFrame:
-            ways.append(way.__name__)
-            return way(*given)
+        def noted(*given: Any, making: Any = making) -> Transform:
+            transform = making(*given)
 
-        monkeypatch.setattr(summaries, way.__name__, noted)
+            def way(classified: DataFrame) -> DataFrame:
+                ways.append(making.__name__)
+                return transform(classified)
+
+            return way
+
+        monkeypatch.setattr(summaries, making.__name__, noted)
     own = summaries.Summaries([by_country])
 
     def counted(records: DataFrame, messages: int) -> tuple[list[str], list[str]]:
@@ -37,9 +42,9 @@ def test_batches_with_many_combinations_are_read_by_document(
         assert found.stored == len(found.changes)
         return [change.document_id for change in found.changes], [*ways]
 
-    assert counted(two, 500) == (["A", "B"], ["combine"])
-    assert counted(three, 100) == (["A", "B", "C"], ["combine", "summarise"])
+    assert counted(two, 500) == (["A", "B"], ["combining"])
+    assert counted(three, 100) == (["A", "B", "C"], ["combining", "summarising"])
     # From then on, a batch of that size is read once.
-    assert counted(three, 100) == (["A", "B", "C"], ["summarise"])
-    assert counted(two, 500) == (["A", "B"], ["summarise"])
-    assert counted(two, 99) == (["A", "B"], ["combine"])
+    assert counted(three, 100) == (["A", "B", "C"], ["summarising"])
+    assert counted(two, 500) == (["A", "B"], ["summarising"])
+    assert counted(two, 99) == (["A", "B"], ["combining"])

@@ -15,15 +15,16 @@ from operations.verify.contents import Contents, read_contents
 from operations.verify.sink_contents import Wanted
 from operations.verify.stored_rows import StoredRows, compare
 from spark_jobs.aggregates import Aggregate, count, distinct, total
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import StoredTable
-from spark_jobs.targets import Table, Takes, key_sql
-from spark_jobs.tickets import TICKETS
+from spark_jobs.targets import Table, Takes
+from spark_jobs.transforms.record_ids import id_sql
 
 # A contract may have columns of these names.
 COLUMNS = "id string, line int, hash string, is_confirmed boolean, batch_id int, amount int"
 LINEAGE = "kafka_partition int, kafka_offset bigint"
 SCHEMA = f"{COLUMNS}, {LINEAGE}"
-KEY = key_sql(["id", "line"])
+KEY = id_sql({"id": "string", "line": "int"})
 ROWS = [
     ("a", 1, "x", False, 7, 5, 0, 0),
     ("a", 2, None, None, 8, 50, 0, 1),
@@ -41,9 +42,9 @@ TOTALS = Aggregate(
         "alerts": count("outcome = 'alert'"),
     },
 )
-TABLES = (Table("orders", "orders", lambda rows: rows), Table("orders", "by_hash", lambda r: r))
-ORDERS = replace(
-    TICKETS, name="orders", tables=TABLES, aggregates=(TOTALS,), alert="amount > 10 OR hash = 'q'"
+TABLES = (Table("orders.orders"), Table("orders.by_hash"))
+ORDERS = Pipeline(
+    name="orders", tables=TABLES, aggregates=(TOTALS,), alert="amount > 10 OR hash = 'q'"
 )
 Comparison = Callable[..., Any]
 

@@ -15,6 +15,7 @@ from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.rows import differing_rows
 from spark_jobs.profiles import PROFILES
 from spark_jobs.tickets import TICKETS
+from spark_jobs.transforms.record_ids import id_sql
 
 
 def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: SparkSession) -> None:
@@ -111,13 +112,21 @@ def test_arrivals_are_the_ids_of_messages_to_store_with_their_times(spark: Spark
     def at(second: int) -> datetime:
         return datetime(2026, 11, 22, 0, 0, second, tzinfo=UTC)
 
-    rows: list[Any] = [("valid", "A", at(5)), ("alert", "A", at(2)), ("rejected", "0/1", at(1))]
-    schema = "outcome string, record_id string, kafka_timestamp timestamp"
+    rows: list[Any] = [
+        ("valid", "A", 1, at(5)),
+        ("alert", "A", 1, at(2)),
+        # The form of coordinates.
+        ("valid", "0/1", 2, at(3)),
+        ("rejected", None, None, at(1)),
+    ]
+    schema = "outcome string, order_id string, line int, kafka_timestamp timestamp"
+    messages = spark.createDataFrame(rows, schema)
 
-    arrivals = select_arrivals(spark.createDataFrame(rows, schema)).collect()
+    arrivals = select_arrivals(messages, id_sql({"order_id": "string", "line": "int"})).collect()
 
     assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
-        ("stored", "A", 2, 3000),
+        ("stored", "A|1", 2, 3000),
+        ("stored", "0/1|2", 1, 0),
         ("rejected", None, 1, 0),
     }
 

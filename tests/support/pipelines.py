@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,36 @@ def make_world(
     make_database: MakeDatabase,
     tmp_path: Path,
 ) -> Iterator[MakeWorld]:
+    """Gives each test worlds of its own."""
+    with worlds(stack_settings, job_spark, cassandra, make_topic, make_database, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_worlds(
+    stack_settings: Settings,
+    job_spark: SparkSession,
+    cassandra: Session,
+    make_topic: Callable[[], str],
+    make_database: MakeDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MakeWorld]:
+    """Gives worlds that all tests of a module share, which change nothing in them."""
+    place = tmp_path_factory.mktemp("worlds")
+    with worlds(stack_settings, job_spark, cassandra, make_topic, make_database, place) as make:
+        yield make
+
+
+@contextmanager
+def worlds(
+    stack_settings: Settings,
+    job_spark: SparkSession,
+    cassandra: Session,
+    make_topic: Callable[[], str],
+    make_database: MakeDatabase,
+    place: Path,
+) -> Iterator[MakeWorld]:
+    """Makes worlds with their state below a folder."""
     clients = []
 
     def make(pipeline: Pipeline) -> World:
@@ -74,8 +105,8 @@ def make_world(
                 # What a test is not about costs it no time: others are named where they matter.
                 "sinks": ("cassandra", "mongodb"),
                 "postgres_dsn": make_database(),
-                "millrace_home": tmp_path / name,
-                "output_path": str(tmp_path / name / "output"),
+                "millrace_home": place / name,
+                "output_path": str(place / name / "output"),
                 "pii_hash_key": type(stack_settings.mongo_uri)(TEST_KEY),
             }
         )
@@ -86,7 +117,7 @@ def make_world(
             create_tables(cassandra, pipeline, name)
             own = in_keyspace(pipeline, name)
         else:
-            own = own_copy(pipeline, tmp_path / name / "pipelines", name)
+            own = own_copy(pipeline, place / name / "pipelines", name)
             found = {"pipelines_path": own.folder.parent, "pipelines": (own.name,)}
             settings = settings.model_copy(update=found)
             create_own_tables(own, settings, database)

@@ -40,7 +40,7 @@ def postgres_server() -> Iterator[Settings]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_database(postgres_server: Settings) -> MakeDatabase:
     """Gives addresses of places with the platform's tables that no other test has."""
 

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from settings import Settings
 from spark_jobs.changes import BatchSummary
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.targets import SqlTable
@@ -50,7 +51,7 @@ def batch(records: DataFrame) -> Batch:
 
 
 def sink(settings: Settings, *tables: SqlTable) -> PostgresSink:
-    return PostgresSink(settings, "customers", tables or (USA,))
+    return PostgresSink(settings, CUSTOMERS, tables or (USA,))
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from tests.support.pipelines import TEST_KEY
 from tests.support.world import World
 
 JOB_IN_KEYSPACE = (sys.executable, "-m", "tests.support.job_in_keyspace")
+OWN_JOB = (sys.executable, "-m", "spark_jobs.job")
 
 
 def start_job(
@@ -37,6 +38,10 @@ def start_job(
         "SPARK_MASTER": "local[2]",
     }
     command = [*launcher, world.keyspace, name]
+    if world.pipeline.folder:
+        own["PIPELINES_PATH"] = str(world.pipeline.folder.parent)
+        own["PIPELINES"] = name
+        command = [*OWN_JOB, name]
     with (settings.millrace_home / "output.txt").open("ab") as output:
         return subprocess.Popen(
             [*command, *options],

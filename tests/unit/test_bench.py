@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from operations.bench import jobs
 from operations.bench.bench import in_turn, judge, series_limit
 from operations.bench.results import BenchRow, Results, bar_chart, worse_than
+from operations.bench.sizes import Sizes
+from operations.bench.workload import ID_PLACE, MAIN, SECOND, STORED, mixed, valid
 from producers.processes import shares
+from settings import Settings
 
 
 def row(name: str, *values: float, unit: str = "rows/s", reference: str | None = None) -> BenchRow:
@@ -130,6 +135,46 @@ def test_chart_is_an_image_with_a_bar_for_each_row() -> None:
 
     bars = image.findall("{http://www.w3.org/2000/svg}rect")[1:]
     assert [int(bar.attrib["width"]) for bar in bars] == [420, 210, 420]
+
+
+def test_the_workload_is_of_the_pipelines_that_the_options_name() -> None:
+    assert [*Sizes().records] == [MAIN.name, SECOND.name] == ["tickets", "profiles"]
+    for pipeline, field in ((MAIN, "ticket_id"), (SECOND, "login")):
+        assert all(field in json.loads(message.value) for message in mixed(pipeline, 3))
+
+
+def test_a_probe_asks_for_the_id_of_its_message() -> None:
+    (message,) = valid(1)
+
+    assert message.value[ID_PLACE].decode() == json.loads(message.value)["ticket_id"]
+    assert STORED == "SELECT ticket_id FROM support.tickets WHERE ticket_id = ?"
+
+
+def test_a_measured_job_reads_a_topic_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[str] = []
+    started: list[tuple[str, list[str], dict[str, str]]] = []
+
+    def start(
+        module: str, options: list[str], _log: Path, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        started.append((module, options, environment))
+        return subprocess.Popen(["sleep", "60"])
+
+    monkeypatch.setattr(jobs, "ensure_topics", lambda _, topics: created.extend(topics))
+    monkeypatch.setattr(jobs, "empty_tables", lambda *_: None)
+    monkeypatch.setattr(jobs, "start_module", start)
+
+    with jobs.job_on(settings, "short", options=["--available-now"]) as job:
+        (topic,) = created
+
+    assert topic.startswith("bench-short-")
+    assert job.settings.tickets_topic == topic
+    ((module, options, environment),) = started
+    assert (module, options) == ("spark_jobs.tickets", ["--available-now"])
+    assert environment["TICKETS_TOPIC"] == topic
+    assert not job.runs()
 
 
 def test_processes_share_a_count_evenly() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from errors import JobError, PipelineError
 from operations.check.check import check
 from operations.check.fault import Fault
-from settings import Settings
+from settings import PROJECT_ROOT, Settings
+from spark_jobs.registry import load_pipeline
 from tests.support.pipeline_folders import (
     BY_STATUS,
     CONTRACT,
@@ -209,19 +211,111 @@ def test_fault_is_one_line_with_pipeline_file_and_place() -> None:
     )
 
 
-def test_faults_are_printed_without_spark_and_fail(
+def test_faults_on_the_page_are_those_that_are_found(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs/your-own-pipeline.md").read_text()
+    shown = [line for line in page.splitlines() if line.startswith("`orders/")]
+    edits = (
+        declaration('total("amount")', 'total("status")'),
+        cql(BY_STATUS, "((status), created_at, order_id)"),
+    )
+    keyword = (CONTRACT, '"enum": ["EUR"', '"enumm": ["EUR"')
+
+    # A contract that cannot be read gives no types to compare with.
+    found = [*faults(orders(tmp_path / "a", keyword)), *faults(orders(tmp_path / "b", *edits))]
+
+    assert shown == [fault.line("orders") for fault in found]
+
+
+def no_spark(*_: object) -> NoReturn:
+    raise JobError("Spark's Java process did not start.")
+
+
+def test_faults_of_a_contract_are_printed_without_spark_and_fail(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operations.check.check.session_alone", None)
-    orders(tmp_path, declaration('total("amount")', 'total("status")'))
+    monkeypatch.setattr("operations.check.check.session_alone", no_spark)
+    orders(tmp_path, (CONTRACT, '"enum": ["EUR"', '"enumm": ["EUR"'))
     settings = Settings(_env_file=None, pipelines_path=tmp_path)
 
     assert check(settings) == 1
-    assert re.fullmatch(
-        r'`orders/pipeline.py`, `aggregates\["orders_by_currency"\].measures\["revenue"\]`: `total`'
-        r" needs a number, .*\n1 fault\. .*\n",
-        capsys.readouterr().out,
+    assert capsys.readouterr().out == (
+        "`orders/contract.schema.json`, `currency`: unknown keyword `enumm`; did you mean `enum`?\n"
+        "1 fault. docs/your-own-pipeline.md has the rules.\n"
     )
+
+
+def test_faults_are_printed_also_if_spark_cannot_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.check.check.session_alone", no_spark)
+    orders(tmp_path, declaration('total("amount")', 'total("status")'))
+    settings = Settings(_env_file=None, pipelines_path=tmp_path)
+
+    with pytest.raises(JobError, match="did not start"):
+        check(settings)
+
+    printed = capsys.readouterr().out
+    assert "`total` needs a number" in printed
+    assert "no faults" not in printed
+
+
+def test_tables_are_compared_with_what_can_be_read_of_a_contract(tmp_path: Path) -> None:
+    folder = orders(
+        tmp_path,
+        (CONTRACT, '"enum": ["EUR"', '"enumm": ["EUR"'),
+        (CONTRACT, '"type": ["string", "number"]', '"type": "decimal"'),
+        cql("express         boolean", "express         text"),
+        cql(BY_STATUS, "((status), created_at, order_id)"),
+        sql("kafka_offset    bigint NOT NULL,\n", ""),
+        declaration('count("express")', 'total("status")'),
+    )
+
+    # What is of the type of `amount`, which cannot be read, is not compared.
+    assert_expected(
+        faults(folder),
+        [
+            (CONTRACT, "amount", "`type` is not made of"),
+            (CONTRACT, "currency", "did you mean `enum`?"),
+            (
+                DECLARATION,
+                'aggregates["orders_by_country"].measures["express"]',
+                "`status` is of type string",
+            ),
+            (CQL, "orders.orders", "`express` is text, but its values are boolean"),
+            (CQL, "orders.orders_by_status", "grows without bound"),
+            (SQL, "orders", "add: kafka_offset bigint"),
+        ],
+    )
+
+
+def test_tables_are_checked_without_a_readable_declaration(tmp_path: Path) -> None:
+    folder = orders(
+        tmp_path,
+        declaration("PIPELINE = Pipeline(", "PIPELINE = Pipeline(("),
+        cql("amount          decimal,", "amount          double,"),
+        cql(BY_STATUS, "((status), created_at)"),
+    )
+
+    assert_expected(
+        faults(folder),
+        [
+            (DECLARATION, "line 18", "SyntaxError"),
+            (CQL, "orders.orders", "`amount` is double"),
+            (CQL, "orders.orders_by_status", "`order_id` of the id is not in the primary key"),
+            (CQL, "orders.orders_by_status", "grows without bound"),
+        ],
+    )
+
+
+def test_type_that_no_record_has_ends_no_command_in_a_traceback(tmp_path: Path) -> None:
+    folder = orders(
+        tmp_path,
+        cql("  express         boolean,", "  express boolean,\n  odd map<text, int>,"),
+        declaration('{"created_day"', '{"odd": "1", "created_day"'),
+    )
+
+    with pytest.raises(PipelineError, match="has the type map<text, int>"):
+        load_pipeline(folder)
 
 
 def test_unknown_name_is_answered_with_the_nearest(

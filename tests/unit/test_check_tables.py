@@ -126,11 +126,21 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     ),
     "first table without a column that an aggregate needs": (
         cql("  country         text,\n  hash_key_id     text,       --", "  hash_key_id text, --"),
-        [(CQL, ORDERS, "it lacks the column `country`, which pipeline.py needs")],
+        [
+            (
+                CQL,
+                ORDERS,
+                'it lacks the column `country`, which `aggregates["orders_by_country"].by` needs',
+            )
+        ],
     ),
     "first table without a column that a condition needs": (
         cql("  express         boolean,\n", ""),
         [(CQL, ORDERS, "it lacks the column `express`")],
+    ),
+    "first table without a column that another table has": (
+        cql("  items           list<text>,\n", ""),
+        [(CQL, ORDERS, "it lacks the column `items`, which `orders.orders_by_status` needs")],
     ),
     "rows that expire": (
         cql("WITH CLUSTERING", "WITH default_time_to_live = 86400 AND CLUSTERING"),

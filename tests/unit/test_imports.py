@@ -27,7 +27,7 @@ ROOMS = (
     *("operations.hints", "operations.needs", "operations.repair", "operations.dead_letters"),
     *("operations.chaos", "operations.submit", "operations.bench", "operations.pyspark_shell"),
     *("operations.reset", "operations.run_summary", "operations.run", "operations.check"),
-    *("operations.trial", "operations.commands"),
+    *("operations.trial", "millrace.testing", "millrace.fixtures", "operations.commands"),
     *("operations.options", "operations.cli"),
 )
 LONGEST_LINES = 400

@@ -67,6 +67,11 @@ def test_json_is_found_by_its_content(
     assert read(tmp_path, content) == [(place, text.encode()) for place, text in expected]
 
 
+def test_the_name_decides_where_the_content_does_not(tmp_path: Path) -> None:
+    assert read(tmp_path, "1\n2", "x.jsonl") == [("line 1", b"1"), ("line 2", b"2")]
+    assert "has no header" in refused(tmp_path, "1\n2", "x.csv")
+
+
 def test_a_record_that_crosses_pages_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -236,6 +236,11 @@ def test_all_faults_of_a_file_are_listed_together() -> None:
         contract_from("small", schema)
 
 
+def test_a_contract_that_the_project_does_not_have_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"Cannot read the parcel contract .*parcel\.schema"):
+        load_contract("parcel")
+
+
 def test_a_correct_file_is_taken() -> None:
     assert [field.name for field in contract_from("small", SMALL).fields] == ["a", "p.q"]
 

@@ -126,6 +126,22 @@ def test_a_table_that_nearly_fits_is_printed_closely(capsys: pytest.CaptureFixtu
     )
 
 
+def test_a_whole_table_shows_all_that_a_record_has(capsys: pytest.CaptureFixture[str]) -> None:
+    rejected = {"ticket_id": "A1", "request": None, "reasons": "missing_request"}
+
+    print_records([TICKET, rejected], "table", whole=True)
+
+    lines = printed(capsys)
+    second = lines.index("─[ 2 ]" + "─" * 74)
+    # A long text goes on in the next line, under its column.
+    names = [line.split()[0] for line in lines[1:second] if line[0] != " "]
+    assert names == [*TICKET]
+    assert [line.split() for line in lines[second + 1 :]] == [
+        ["ticket_id", "A1"],
+        ["reasons", "missing_request"],
+    ]
+
+
 def test_without_a_terminal_a_table_keeps_its_full_width(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

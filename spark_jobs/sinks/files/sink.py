@@ -58,7 +58,7 @@ from spark_jobs.sinks.files.rows import (
 )
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
-from spark_jobs.targets import FileSet, key_sql
+from spark_jobs.targets import FileSet
 
 # More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
@@ -153,10 +153,9 @@ class FilesSink(Sink):
         # Files that an earlier attempt put in place and this one will not: noted before any move.
         system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
         with publishing(system, self.family):
-            for position, (source, target) in enumerate(moves):
-                if position:
-                    fault_point("in-files-publish")
+            for source, target in moves:
                 system.move(source, target)
+                fault_point("in-files-publish")
             for path in sorted(former - {*targets}):
                 system.delete(path)
         return tuple(targets)
@@ -196,7 +195,8 @@ class FilesSink(Sink):
             for form in found.output_format:
                 read = partial(read_set, settings=found, file_set=each, form=form)
                 place = f"{each.name} ({form})"
-                yield StoredTable(each.name, key_sql(each.key), read, place, takes=each.takes)
+                key = self.pipeline.key_sql(each.key)
+                yield StoredTable(each.name, key, read, place, takes=each.takes)
 
     def totals(self) -> Totals | None:
         """The snapshots in each format that is there."""
