@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from errors import SinkRejected
 from operations.check.check import folder_faults
+from operations.check.fault import DECLARATION
 from operations.check.folder import read_folder
 from schemas.spark import MESSAGE_SCHEMA
 from schemas.types import TYPES
@@ -93,8 +94,11 @@ def test_folder_with_every_type_has_no_fault(pipeline: Pipeline, settings: Setti
     assert pipeline.folder is not None
     folder = read_folder(pipeline.folder)
 
-    faults = folder_faults(folder, [folder], settings)
+    faults = [*folder_faults(folder, [folder], settings)]
     assert [str(fault) for fault in faults if not fault.is_note] == []
+    (note,) = [fault for fault in faults if fault.file == DECLARATION]
+    assert note.where == 'aggregates["all_of_it"].measures["smallest"]'
+    assert "a number in MongoDB has at most 34 digits" in note.text
     fields = pipeline.contract.fields
     assert {field.kind for field in fields} == {*TYPES}
     assert {field.kind for field in fields if field.items} == {*TYPES}
