@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_names_and_values_that_no_contract_has_as_they_are(frame: Frame, tmp_pat
         "quote_d": [1.5, 2.0],
         "exact": "12345678901234567890123",
         "loose_in": 0,
-        "cost": "1000.0",
+        "cost": Decimal("1000.00"),
         "seen_on": None,
     }
     assert {name: first[name] for name in expected} == expected
