@@ -24,22 +24,32 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_every_kind_of_crash_comes_before_any_comes_again() -> None:
-    names = [fault.name for fault in choose_faults(len(FAULTS) + 2, seed=1)]
+    names = [fault.name for fault in choose_faults(len(FAULTS) + 2, 1, built_in())]
 
     assert len(names) == len(FAULTS) + 2
     assert set(names[: len(FAULTS)]) == {fault.name for fault in FAULTS}
 
 
 def test_twenty_rounds_strike_at_every_named_point() -> None:
-    struck = [fault.environment.get(faults.VARIABLE) for fault in choose_faults(20, seed=3)]
+    struck = [fault.environment.get(faults.VARIABLE) for fault in choose_faults(20, 3, built_in())]
 
     assert set(faults.FAULT_POINTS) <= set(struck)
     assert len(struck) == 20
 
 
 def test_seed_decides_the_order() -> None:
-    assert choose_faults(20, seed=7) == choose_faults(20, seed=7)
-    assert choose_faults(20, seed=7) != choose_faults(20, seed=8)
+    assert choose_faults(20, 7, built_in()) == choose_faults(20, 7, built_in())
+    assert choose_faults(20, 7, built_in()) != choose_faults(20, 8, built_in())
+
+
+def test_faults_that_affect_no_pipeline_are_left_out() -> None:
+    (profiles,) = [pipeline for pipeline in built_in() if not pipeline.file_sets]
+
+    chosen = {fault.name for fault in choose_faults(60, 5, [profiles])}
+
+    assert "at in-files-publish" not in chosen
+    assert "at before-topics" not in chosen
+    assert "at between-tables" in chosen
 
 
 def test_every_fault_point_is_among_the_crashes() -> None:
