@@ -77,7 +77,7 @@ TYPES: Final[dict[Kind, StoredAs]] = {
     "string": _TEXT,
     "integer": StoredAs("bigint", "bigint", "bigint", "long", "int64", "digits"),
     "number": StoredAs(
-        "double", "double", "double precision", "double", "double", "shortest exact digits"
+        "double", "double", "double precision", "double", "double", "digits of exactly this number"
     ),
     "boolean": StoredAs("boolean", "boolean", "boolean", "bool", "bool", "`true` or `false`"),
     "decimal": StoredAs(
@@ -86,7 +86,7 @@ TYPES: Final[dict[Kind, StoredAs]] = {
         "numeric(p,s)",
         "decimal",
         "decimal128(p,s)",
-        "digits, `s` of them after the point",
+        "digits, `s` of them after the point; `1E-9` below 0.000001",
     ),
     "timestamp": StoredAs(
         "timestamp",

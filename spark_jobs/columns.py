@@ -21,7 +21,9 @@ OF_MESSAGES: Final = {
     "kafka_offset": "bigint",
     "kafka_timestamp": "timestamp",
 }
-# Types of stores that Spark names otherwise; a decimal has the digits of Spark's connector.
+# A decimal for which its store says no digits.
+UNLIMITED: Final = "decimal(38,18)"
+# Types of stores that Spark names otherwise.
 SPARK_NAMES: Final = {
     "text": "string",
     "varchar": "string",
@@ -30,10 +32,12 @@ SPARK_NAMES: Final = {
     "timeuuid": "string",
     "inet": "string",
     "varint": "decimal(38,0)",
-    "decimal": "decimal(38,18)",
+    "decimal": UNLIMITED,
     "integer": "int",
     "real": "float",
     "double precision": "double",
+    "character varying": "string",
+    "character": "string",
     "timestamp with time zone": "timestamp",
 }
 # What a column of a record may be, by Spark's names.
@@ -49,8 +53,9 @@ def spark_type(store_type: str) -> str:
     if found := re.fullmatch(r"(?:frozen<)?(?:list|set)<(.*?)>+|(.*)\[\]", store_type):
         return f"array<{spark_type(found[1] or found[2])}>"
     if found := re.fullmatch(r"numeric(\(\d+,\d+\))?", store_type):
-        return f"decimal{found[1] or '(38,18)'}"
-    return SPARK_NAMES.get(store_type, store_type)
+        return f"decimal{found[1]}" if found[1] else UNLIMITED
+    name = re.sub(r"\(\d+\)", "", store_type)
+    return SPARK_NAMES.get(name, name)
 
 
 def is_fillable(store_type: str) -> bool:
@@ -67,8 +72,10 @@ def column_types(
         known["hash_key_id"] = "string"
     known |= OF_MESSAGES
     shapes = [*(t.declared.columns for t in tables), *(t.declared.columns for t in sql_tables)]
-    for column, kind in (pair for columns in shapes for pair in columns.items()):
-        known.setdefault(column, spark_type(kind))
+    declared = [(column, spark_type(kind)) for s in shapes for column, kind in s.items()]
+    # Cassandra's decimals have no digits of their own: PostgreSQL's may say them.
+    for column, kind in sorted(declared, key=lambda pair: UNLIMITED in pair[1]):
+        known.setdefault(column, kind)
     return known
 
 

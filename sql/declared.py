@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from runtime.brackets import parts_between_commas
 
@@ -29,14 +29,25 @@ RULES: Final = re.compile(
 # Short names of types -> the server's names.
 TYPE_NAMES: Final = {
     "int": "integer",
+    "int2": "smallint",
     "int4": "integer",
     "int8": "bigint",
     "bool": "boolean",
+    "float4": "real",
     "float8": "double precision",
+    "float": "double precision",
     "decimal": "numeric",
+    "dec": "numeric",
+    "varchar": "character varying",
+    "char varying": "character varying",
+    "char": "character",
     "timestamptz": "timestamp with time zone",
     "timestamp": "timestamp without time zone",
 }
+TYPE: Final = re.compile(
+    r"(?P<base>.*?) ?(?P<digits>\([^)]*\))?(?P<zone> with(?:out)? time zone)?"
+    r"(?P<array>(?: ?\[\d*\])+| array(?: ?\[\d+\])?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,14 @@ def _shape(body: str, origin: str) -> PostgresShape:
 
 
 def server_type(text: str) -> str:
-    """A type as the server names it: `timestamptz` is `timestamp with time zone`."""
-    kind = re.sub(r"\s+", " ", text).strip().lower()
-    found = re.fullmatch(r"([^([]*?)\s*(\([^)]*\))?\s*((?:\[\])?)", kind)
-    if found is None:  # no type that a column of records can have
-        return kind
-    base, digits, rest = found.groups()
-    return f"{TYPE_NAMES.get(base, base)}{(digits or '').replace(' ', '')}{rest}"
+    """A type as the server names it: `timestamptz(3)` is `timestamp(3) with time zone`."""
+    found: Any = TYPE.fullmatch(re.sub(r"\s+", " ", text).strip().lower())
+    base = found["base"] + (found["zone"] or "")
+    digits = (found["digits"] or "").replace(" ", "")
+    name = TYPE_NAMES.get(base, base)
+    if name == "numeric" and digits and "," not in digits:
+        digits = digits.replace(")", ",0)")
+    if name == "character" and not digits:
+        digits = "(1)"
+    name, zone, rest = name.partition(" with")
+    return f"{name}{digits}{zone}{rest}{'[]' if found['array'] else ''}"

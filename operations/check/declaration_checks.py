@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from operations.check.fault import DECLARATION, Fault
+from operations.check.fault import DECLARATION, Fault, note
 from operations.check.folder import Folder
 from operations.check.sql_text import refused_calls
 from runtime import remedies
 from runtime.config.topic_names import TOPIC_NAME, dead_letter_topic
 from schemas.contract import COLUMN_NAME, RESERVED_COLUMNS
 from spark_jobs.aggregates import Aggregate, Measure
+from spark_jobs.changes import EXACT
 from spark_jobs.columns import OF_MESSAGES, spark_type
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import FileSet
@@ -214,6 +215,11 @@ def _measure(place: str, measure: Measure, types: Mapping[str, str]) -> Iterator
         yield _fault(place, f"`{measure.kind}` needs a number, and {column}; take another column")
     elif kind.startswith("array") or (measure.kind in ("minimum", "maximum") and kind == "boolean"):
         yield _fault(place, f"`{measure.kind}` needs a number, instant, date or text, and {column}")
+    digits = re.match(r"decimal\((\d+),", kind)
+    if digits and int(digits[1]) > EXACT.prec and measure.kind != "distinct":
+        text = f"{column}, but a number in MongoDB has at most {EXACT.prec} digits: one that needs"
+        text += " more stops the job; lower `x-precision` if the values allow it"
+        yield note(DECLARATION, place, text)
 
 
 def is_number(spark_type: str) -> bool:

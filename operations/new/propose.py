@@ -141,7 +141,7 @@ def _dimensions(fields: Sequence[NamedField]) -> list[NamedField]:
 
 
 def _is_of_persons(each: NamedField) -> bool:
-    """Whether there is a value for each person: too many to have a document each."""
+    """Whether there is a value for each person or user: too many to have a document each."""
     words, path = each.field.words, each.field.observed.path
     around = [word for name in path for word in words_of(name)]
     return has_any(words, PERSONS) or (has_any(words, IDS) and has_any(around, PERSONS))

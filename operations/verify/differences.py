@@ -166,9 +166,14 @@ def _is_between(found: Any, low: Any, high: Any, tolerance: float) -> bool:
     if not _is_number(bounds[0]):
         same_type = isinstance(found, type(bounds[0]))
         return same_type and (low is None or low <= found) and (high is None or found <= high)
-    # Fractions, as decimals and doubles cannot be compared otherwise. NaN is never within bounds.
-    if not _is_number(found) or not math.isfinite(found):
+    if not _is_number(found):
         return False
+    # Doubles that add up to more than any double: the sum depends on their order.
+    if math.isinf(tolerance):
+        return True
+    if not all(map(math.isfinite, (found, *bounds))):
+        return found in bounds
+    # Fractions, as decimals and doubles cannot be compared otherwise.
     within = Fraction(tolerance)
     return (low is None or Fraction(low) - within <= Fraction(found)) and (
         high is None or Fraction(found) <= Fraction(high) + within

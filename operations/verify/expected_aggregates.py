@@ -99,6 +99,9 @@ def _key(dimension: Dimension, types: Types) -> Column:
         return F.array_max(F.filter(lowest, lambda low: low <= column))
     elif isinstance(types[dimension.column], (*INTEGERS, T.BooleanType)):
         return column
+    elif isinstance(types[dimension.column], (T.DoubleType, T.FloatType)):
+        # -0.0 and 0.0 are one value.
+        column += F.lit(0.0)
     return F.coalesce(column.cast("string"), F.lit(UNKNOWN))
 
 

@@ -108,7 +108,14 @@ def _normal(rows: DataFrame, nul: str, stand_ins: Mapping[str, str]) -> list[Col
     """Columns converted to what every store can hold."""
     found = []
     for name, kind in rows.dtypes:
-        column = F.translate(name, NUL, nul) if kind == "string" else F.col(name)
+        column = F.col(name)
+        if kind == "string":
+            column = F.translate(column, NUL, nul)
+        elif kind == "array<string>":
+            column = F.transform(column, lambda text: F.translate(text, NUL, nul))
+        if kind.startswith("array<"):
+            # Cassandra has nothing in place of an empty list.
+            column = F.when(F.size(column) > 0, column)
         if name in stand_ins:
             column = F.coalesce(column, F.lit(stand_ins[name]))
         found.append(column.alias(name))

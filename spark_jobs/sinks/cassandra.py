@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ class CassandraSink(Sink):
     id_sql: str
     # A user's file of tables; None for the platform's own.
     file: Path | None = None
+    # Spark's types of the pipeline's columns.
+    types: Mapping[str, str] = field(default_factory=dict, hash=False)
     name = "cassandra"
     store = "Cassandra"
     is_source = True
@@ -118,7 +120,7 @@ class CassandraSink(Sink):
     def rows(self) -> Iterator[StoredTable]:
         """Every table, read by token ranges."""
         for t in self.tables:
-            read = partial(read_table, keyspace=t.keyspace, table=t.name)
+            read = partial(read_table, keyspace=t.keyspace, table=t.name, types=self.types)
             yield StoredTable(t.name, self.id_sql, read, t.place)
 
     def describe(self) -> str:
@@ -224,7 +226,8 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
     if not pipeline.tables:
         return None
     file = pipeline.folder / CQL_FILE if pipeline.folder else None
-    return CassandraSink(settings, pipeline.tables, pipeline.id_sql, file)
+    types = pipeline.column_types
+    return CassandraSink(settings, pipeline.tables, pipeline.id_sql, file, types)
 
 
 def _is_there(session: Session, table: Table) -> bool:

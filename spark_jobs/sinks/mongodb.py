@@ -132,9 +132,9 @@ class MongoAggregates(Sink):
                 raise sink_error("MongoDB", f"take batch {batch_id} into {name}", error) from error
             except ArithmeticError as error:
                 raise SinkRejected(
-                    f"MongoDB: a sum in {name} needs more than 34 digits, the most that Decimal128"
-                    " holds. Nothing is lost: the batch is repeated at the next start. Limit the"
-                    " numbers in the contract, or declare them as `number`."
+                    f"MongoDB: a number in {name} needs more than 34 digits, the most that"
+                    " Decimal128 holds. Nothing is lost: the batch is repeated at the next start."
+                    " Limit the numbers in the contract, or declare them as `number`."
                 ) from error
 
     def replace_collections(

@@ -32,7 +32,7 @@ from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
 from spark_jobs.targets import SqlTable
 from sql.client import Transaction, apply_tables, connect, login, transaction
-from sql.declared import TYPE_NAMES, declared
+from sql.declared import declared
 from sql.tables import count_rows, faults, truncate
 
 LEDGER = "millrace_batches"
@@ -55,7 +55,7 @@ ROWS_PER_PARTITION = 250_000
 MOST_PARTITIONS = 64
 FETCH_ROWS = 5_000
 LAST_OFFSET = 2**63 - 1
-# Covers the times of all records; any time outside reads as one that no record has.
+# Covers the times and days of all records; any outside reads as one that no record has.
 READABLE = "'1000-01-01Z' AND '20000-01-01Z'"
 UNREADABLE = "'20000-01-01Z'"
 
@@ -139,7 +139,7 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
     """All rows of a table, read over JDBC by ranges of `kafka_offset`.
 
     Columns out: the table's; uuid as string, timestamptz as timestamp, text[] as array<string>.
-        A time that no record can have (`infinity`) becomes one in the year 20000.
+        A time or day that no record can have (`infinity`) becomes one in the year 20000.
     Grain: one row.
     Nulls: as stored.
     """
@@ -156,10 +156,10 @@ def read_rows(spark: SparkSession, settings: Settings, table: SqlTable) -> DataF
 
 
 def _readable(table: SqlTable) -> str:
-    """The table as a subquery in which every time is one that Spark can hold."""
+    """The table as a subquery in which every time and day is one that Spark can hold."""
     columns = ", ".join(
         f"CASE WHEN {name} NOT BETWEEN {READABLE} THEN {UNREADABLE} ELSE {name} END AS {name}"
-        if kind == TYPE_NAMES["timestamptz"]
+        if kind.startswith(("timestamp", "date")) and not kind.endswith("[]")
         else name
         for name, kind in table.declared.columns.items()
     )

@@ -50,8 +50,8 @@ def in_two_batches(make_world: MakeWorld, own: Own) -> World:
     return world
 
 
-def replayed(world: World, sink: str) -> Replayed:
-    request = understood(world.settings, world.topic, "earliest", "latest", sink, (world.pipeline,))
+def replayed(world: World, sink: str, start: str = "earliest") -> Replayed:
+    request = understood(world.settings, world.topic, start, "latest", sink, (world.pipeline,))
     plan = planned(world.settings, world.database, request)
     return apply_replay(plan, world.settings, world.spark, world.database, print)
 
@@ -81,6 +81,9 @@ def lose(world: World, sink: str) -> None:
 def test_store_that_lost_everything_is_filled_again(make_world: MakeWorld, own: Own) -> None:
     world = in_two_batches(make_world, own)
     tables = {t.name: sorted(world.rows(t.name), key=str) for t in world.pipeline.tables}
+    # Compares the documents with all batches before it, and changes nothing.
+    assert replayed(world, "mongodb", "0:1").batches == 1
+    assert documents(world) == own.documents
 
     for sink in ALL:
         lose(world, sink)

@@ -11,11 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from operations.bench import jobs
 from operations.bench.bench import in_turn, judge, series_limit
 from operations.bench.results import BenchRow, Results, bar_chart, worse_than
 from operations.bench.sizes import Sizes
 from operations.bench.workload import ID_PLACE, MAIN, SECOND, STORED, mixed, valid
 from producers.processes import shares
+from settings import Settings
 
 
 def row(name: str, *values: float, unit: str = "rows/s", reference: str | None = None) -> BenchRow:
@@ -146,6 +148,33 @@ def test_a_probe_asks_for_the_id_of_its_message() -> None:
 
     assert message.value[ID_PLACE].decode() == json.loads(message.value)["ticket_id"]
     assert STORED == "SELECT ticket_id FROM support.tickets WHERE ticket_id = ?"
+
+
+def test_a_measured_job_reads_a_topic_of_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[str] = []
+    started: list[tuple[str, list[str], dict[str, str]]] = []
+
+    def start(
+        module: str, options: list[str], _log: Path, environment: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
+        started.append((module, options, environment))
+        return subprocess.Popen(["sleep", "60"])
+
+    monkeypatch.setattr(jobs, "ensure_topics", lambda _, topics: created.extend(topics))
+    monkeypatch.setattr(jobs, "empty_tables", lambda *_: None)
+    monkeypatch.setattr(jobs, "start_module", start)
+
+    with jobs.job_on(settings, "short", options=["--available-now"]) as job:
+        (topic,) = created
+
+    assert topic.startswith("bench-short-")
+    assert job.settings.tickets_topic == topic
+    ((module, options, environment),) = started
+    assert (module, options) == ("spark_jobs.tickets", ["--available-now"])
+    assert environment["TICKETS_TOPIC"] == topic
+    assert not job.runs()
 
 
 def test_processes_share_a_count_evenly() -> None:

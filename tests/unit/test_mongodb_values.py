@@ -116,7 +116,9 @@ def test_later_batch_is_added_and_an_applied_one_changes_nothing() -> None:
 def test_sum_beyond_34_digits_is_refused_and_says_so() -> None:
     full = STORED | {"sum": Decimal128("9" * 34)}
 
-    with pytest.raises(SinkRejected, match=r"sum in revenue needs more than 34 digits.*contract"):
+    with pytest.raises(
+        SinkRejected, match=r"number in revenue needs more than 34 digits.*contract"
+    ):
         apply(FakeCollection(full), batch(Decimal("0.1")), 4)
 
 
