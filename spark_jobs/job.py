@@ -13,6 +13,7 @@ if __package__ in {None, ""}:  # spark-submit of this file: make the project imp
 
 from collections.abc import Sequence
 
+import spark_jobs  # noqa: F401 - first, as it leaves out modules that shadow others
 from errors import MillraceError
 from settings import load_settings
 from spark_jobs.registry import pipeline_named

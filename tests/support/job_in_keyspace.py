@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+import spark_jobs  # noqa: F401 - first, as it leaves out modules that shadow others
 from settings import load_settings
 from spark_jobs.registry import pipeline_named
 from spark_jobs.run.command import main
