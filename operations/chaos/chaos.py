@@ -75,7 +75,7 @@ def chaos(settings: Settings, rounds: int, seed: int) -> int:
         spark = build_session(own.model_copy(update={"spark_master": "local[2]"}), "chaos")
         chaos_stack = ChaosStack(own, spark, own.millrace_home / "logs" / "chaos-jobs.log")
         try:
-            played = play(chaos_stack, choose_faults(rounds, seed), seed)
+            played = play(chaos_stack, choose_faults(rounds, seed, pipelines_of(own)), seed)
         finally:
             chaos_stack.end_jobs()
             spark.stop()
@@ -84,18 +84,19 @@ def chaos(settings: Settings, rounds: int, seed: int) -> int:
     return report(played, seed, own)
 
 
-def choose_faults(rounds: int, seed: int) -> list[ChaosFault]:
-    """Every kind of fault once, in random order, before any is repeated.
+def choose_faults(rounds: int, seed: int, pipelines: Sequence[Pipeline]) -> list[ChaosFault]:
+    """Every kind of fault that affects a pipeline once, in random order, before any is repeated.
 
     With fewer rounds than kinds, the named fault points take precedence.
     """
     chance = random.Random(seed)  # noqa: S311 - not for secrets
-    points = [fault for fault in FAULTS if VARIABLE in fault.environment]
-    others = [fault for fault in FAULTS if VARIABLE not in fault.environment]
+    possible = [fault for fault in FAULTS if any(map(fault.affects, pipelines))]
+    points = [fault for fault in possible if VARIABLE in fault.environment]
+    others = [fault for fault in possible if VARIABLE not in fault.environment]
     chosen: list[ChaosFault] = []
     while left := rounds - len(chosen):
-        kinds = list(FAULTS)
-        if len(points) <= left < len(FAULTS):
+        kinds = list(possible)
+        if len(points) <= left < len(possible):
             kinds = points + chance.sample(others, left - len(points))
         chosen += chance.sample(kinds, min(left, len(kinds)))
     return chosen

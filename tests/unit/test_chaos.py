@@ -10,8 +10,10 @@ from errors import JobError
 from operations.chaos.chaos import Round, choose_faults, report
 from operations.chaos.fault_actions import FAULTS, PASSES
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import built_in
 from spark_jobs.state import fault_points as faults
+from spark_jobs.targets import Table
 
 
 @pytest.fixture
@@ -24,22 +26,35 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_every_kind_of_crash_comes_before_any_comes_again() -> None:
-    names = [fault.name for fault in choose_faults(len(FAULTS) + 2, seed=1)]
+    names = [fault.name for fault in choose_faults(len(FAULTS) + 2, 1, built_in())]
 
     assert len(names) == len(FAULTS) + 2
     assert set(names[: len(FAULTS)]) == {fault.name for fault in FAULTS}
 
 
 def test_twenty_rounds_strike_at_every_named_point() -> None:
-    struck = [fault.environment.get(faults.VARIABLE) for fault in choose_faults(20, seed=3)]
+    struck = [fault.environment.get(faults.VARIABLE) for fault in choose_faults(20, 3, built_in())]
 
     assert set(faults.FAULT_POINTS) <= set(struck)
     assert len(struck) == 20
 
 
 def test_seed_decides_the_order() -> None:
-    assert choose_faults(20, seed=7) == choose_faults(20, seed=7)
-    assert choose_faults(20, seed=7) != choose_faults(20, seed=8)
+    assert choose_faults(20, 7, built_in()) == choose_faults(20, 7, built_in())
+    assert choose_faults(20, 7, built_in()) != choose_faults(20, 8, built_in())
+
+
+@pytest.mark.parametrize("rounds", [1, 12, 40])
+def test_only_what_an_enabled_pipeline_can_meet_is_chosen(rounds: int) -> None:
+    """Its records go to Cassandra alone."""
+    plain = Pipeline("plain", tables=(Table("plain.rows"),))
+
+    names = [fault.name for fault in choose_faults(rounds, 1, [plain])]
+
+    stores = ("files", "snapshots", "postgres", "topics", "tables", "mongodb")
+    assert len(names) == rounds
+    assert [n for n in names if n.startswith("at ") and any(s in n for s in stores)] == []
+    assert "PostgreSQL killed" not in names
 
 
 def test_every_fault_point_is_among_the_crashes() -> None:
