@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+# Of a program that ends by SIGPIPE.
+EXIT_BROKEN_PIPE = 141
 SERVICES_STAY = "what has started stays up (`make down` stops it)"
 # Command -> what Ctrl-C leaves behind.
 CLOSINGS = {
@@ -62,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # As with `| head`: the reader has enough. Else Python would complain while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -90,13 +90,13 @@ def choose_faults(rounds: int, seed: int, pipelines: Sequence[Pipeline]) -> list
     With fewer rounds than kinds, the named fault points take precedence.
     """
     chance = random.Random(seed)  # noqa: S311 - not for secrets
-    possible = [fault for fault in FAULTS if any(map(fault.affects, pipelines))]
-    points = [fault for fault in possible if VARIABLE in fault.environment]
-    others = [fault for fault in possible if VARIABLE not in fault.environment]
+    faults = [fault for fault in FAULTS if any(map(fault.affects, pipelines))]
+    points = [fault for fault in faults if VARIABLE in fault.environment]
+    others = [fault for fault in faults if VARIABLE not in fault.environment]
     chosen: list[ChaosFault] = []
     while left := rounds - len(chosen):
-        kinds = list(possible)
-        if len(points) <= left < len(possible):
+        kinds = list(faults)
+        if len(points) <= left < len(faults):
             kinds = points + chance.sample(others, left - len(points))
         chosen += chance.sample(kinds, min(left, len(kinds)))
     return chosen

@@ -186,12 +186,11 @@ def test_small_files_are_merged_and_every_row_stays(filled: Filled, own: Own) ->
 
 @both
 def test_doctor_checks_topics_and_tables_of_a_users_pipeline(
-    make_world: MakeWorld, stack_settings: Settings, own: Own
+    make_world: MakeWorld, own: Own
 ) -> None:
     world = own_world(make_world, own)
-    # The services are those of the tests' stack.
-    home = {"millrace_home": stack_settings.millrace_home}
-    settings = world.settings.model_copy(update=home)
+    # The services are those of the tests' stack, in other folders.
+    settings = world.settings.model_copy(update={"stack": "external"})
     prepare_stores(settings, lambda text: None)
     looks = {look_at_kafka, look_at_cassandra, look_at_mongodb, look_at_postgres}
     checks = [check for check in checks_for(settings) if check.look in looks]
