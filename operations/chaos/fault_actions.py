@@ -25,6 +25,8 @@ PASSES: Mapping[str, Callable[[Pipeline], bool]] = {
     "before-files": lambda pipeline: bool(pipeline.file_sets),
     "in-files-publish": lambda pipeline: bool(pipeline.file_sets),
     "between-files-and-snapshots": lambda pipeline: bool(pipeline.snapshots),
+    "before-postgres": lambda pipeline: bool(pipeline.sql_tables),
+    "in-postgres-transaction": lambda pipeline: bool(pipeline.sql_tables),
     "before-topics": lambda pipeline: bool(pipeline.topics),
     "between-topics-and-confirmation": lambda pipeline: bool(pipeline.topics),
     "before-dead-letters": lambda pipeline: pipeline.input.makes_faults,
@@ -207,7 +209,12 @@ FAULTS = (
         affects=lambda pipeline: bool(pipeline.tables),
     ),
     ChaosFault("MongoDB killed", outage_of("mongodb"), ends_job=False),
-    ChaosFault("PostgreSQL killed", outage_of("postgres"), ends_job=False),
+    ChaosFault(
+        "PostgreSQL killed",
+        outage_of("postgres"),
+        ends_job=False,
+        affects=lambda pipeline: bool(pipeline.sql_tables),
+    ),
     ChaosFault(
         "all stores killed",
         outage_of("kafka", "cassandra", "mongodb", "postgres"),
