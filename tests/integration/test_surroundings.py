@@ -73,9 +73,9 @@ def assert_right_results(world: World, spark: SparkSession) -> None:
     (file_set,) = [each for each in TICKETS.file_sets if each.name == "tickets_with_assignment"]
     for form in FORMATS:
         found = read_set(spark, world.settings, file_set, form).selectExpr(
-            *texts, "cast(created_at AS string) AS at", "batch_id"
+            *texts, "cast(created_at AS string) AS at", "_batch_id"
         )
-        assert {(*row[:5], row.at, row.batch_id) for row in found.collect()} == {
+        assert {(*row[:5], row.at, row["_batch_id"]) for row in found.collect()} == {
             (*row, at, 0)
             for row, at in zip(
                 sorted(stored), ("2026-11-22 10:05:00.123", "2026-11-23 00:30:00"), strict=True
