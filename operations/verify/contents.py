@@ -19,6 +19,7 @@ from typing import Any, Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import (
     ExpectedAggregates,
     columns_of,
@@ -81,7 +82,11 @@ class Contents:
         sums = negative_sums(unconfirmed, self.pipeline.aggregates)
         return {
             collection: {
-                name: {k: f.value for k, f in document.items() if f.kind == "total"}
+                name: {
+                    k: f.value
+                    for k, f in document.items()
+                    if isinstance(f, Figure) and f.kind == "total"
+                }
                 for name, document in documents.items()
             }
             for collection, documents in sums.items()

@@ -21,6 +21,8 @@ from tests.support.pipelines import MakeWorld
 pytestmark = pytest.mark.extended
 
 INSIDE = ("between-tables", "in-files-publish", "in-postgres-transaction", "in-mongodb-bulk")
+# Some or all documents include the unfinished batch: they are compared within bounds.
+APPLIED = ("in-mongodb-bulk", "before-ledger")
 PASSED = [p for p in FAULT_POINTS if p not in PASSES or PASSES[p](ORDERS.pipeline())]
 
 
@@ -32,6 +34,8 @@ def test_batch_of_orders_that_dies_at_any_point_is_applied_once(
     world.send(*ORDERS.messages(), partition=0)
 
     crash(world, monkeypatch, point)
+    if point in APPLIED:
+        assert faults_of(world) == []
     world.process()
 
     assert_stored(world, ORDERS)
@@ -45,6 +49,8 @@ def test_batches_of_readings_that_die_inside_their_stores_are_applied_once(
     for number, point in enumerate(INSIDE, start=1):
         world.send(*readings(str(number)), partition=0)
         crash(world, monkeypatch, point)
+        if point in APPLIED:
+            assert faults_of(world) == []
         world.process()
         assert (world.totals().read, world.totals().stored) == (8 * number, 4 * number), point
 

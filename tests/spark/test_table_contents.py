@@ -121,6 +121,16 @@ def test_column_of_the_second_table_alone_is_compared_with_what_it_derives_from(
         assert contents.faults == ["Cassandra by: `b` differs from orders.orders in tens"]
 
 
+def test_what_negative_values_of_an_unfinished_batch_lower_is_known_by_document(
+    spark: SparkSession, contents_of: Comparison
+) -> None:
+    unfinished = [("y", 1, "z", True, 9, -7, 0, 2001), ("y", 2, "z", True, 9, -1, 0, 2002)]
+    rows = [*ROWS, *unfinished]
+
+    with contents_of(rows, spark.createDataFrame(rows, SCHEMA)) as contents:
+        assert contents.falls() == {"orders_by_hash": {"z": {"amount": -8}}}
+
+
 def test_copies_hold_the_records_with_their_outcome_as_the_tables_give_it(
     spark: SparkSession, contents_of: Comparison
 ) -> None:
