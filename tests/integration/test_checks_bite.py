@@ -14,6 +14,7 @@ from spark_jobs.run import query as pipeline_run
 from spark_jobs.run.batch_writer import BatchWriter
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.tickets import TICKETS
+from spark_jobs.transforms.deduplicate import select_first_arrivals
 from tests.integration.test_fault_points import crash
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
@@ -108,7 +109,7 @@ def test_message_dropped_on_the_way_does_not_pass_for_a_duplicate(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Spark drops rows behind the watermark: silently."""
-    select = pipeline_run.select_first_arrivals
+    select = select_first_arrivals
 
     def drop_one(records: DataFrame, **options: Any) -> DataFrame:
         return select(records, **options).filter("record_id <> 'B'")

@@ -21,6 +21,7 @@ from local_stack import run_as, stack
 from local_stack.postgres import Postgres
 from settings import PROJECT_ROOT, Settings
 from sql import client, tables
+from sql.declared import declared
 from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase
 
@@ -175,7 +176,7 @@ def test_files_applied_again_change_nothing(
     client.apply_tables(settings)
 
     assert tables.count_rows(settings, "tickets") == 1
-    assert tables.faults(settings, list(tables.declared())) == []
+    assert tables.faults(settings, declared()) == []
 
 
 def test_two_processes_may_create_the_tables_at_once(
@@ -183,7 +184,7 @@ def test_two_processes_may_create_the_tables_at_once(
 ) -> None:
     settings = postgres_server.model_copy(update={"postgres_dsn": make_database()})
     with client.connect(settings) as connection:
-        for name in tables.declared():
+        for name in declared():
             connection.execute(f"DROP TABLE {name}".encode())
     errors: list[Exception] = []
 
@@ -200,7 +201,7 @@ def test_two_processes_may_create_the_tables_at_once(
         thread.join()
 
     assert errors == []
-    assert tables.faults(settings, list(tables.declared())) == []
+    assert tables.faults(settings, declared()) == []
 
 
 def test_no_one_but_the_owner_sees_a_row(

@@ -27,7 +27,8 @@ from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.cassandra import connector_options, in_table_order
 from spark_jobs.sinks.cassandra_watchdog import forget_sessions
 from spark_jobs.sinks.registry import sinks_of
-from spark_jobs.sources.topics import LIMIT, kafka_admin
+from spark_jobs.sources.broker import kafka_admin
+from spark_jobs.sources.topics import LIMIT
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.outcomes import STORED
 from sql.client import transaction

@@ -53,8 +53,8 @@ def test_every_record_of_the_sample_is_valid(name: str, frame: Frame, tmp_path: 
         assert stored.columns == [*table.declared.columns]
         assert stored.filter(" OR ".join(f"{column} IS NULL" for column in key)).count() == 0
         assert stored.select(*key).distinct().count() == rows.select("record_id").distinct().count()
-    for target in (*pipeline.sql_tables, *pipeline.file_sets):
-        assert target.rows(rows).count() == rows.count()
+    for derive in [each.rows for each in pipeline.sql_tables + pipeline.file_sets]:
+        assert derive(rows).count() == rows.count()
     # What `make verify` finds a stored row by.
     assert rows.filter(f"record_id <> {pipeline.id_sql}").count() == 0
     assert pipeline.summarise(rows).count() > 1

@@ -183,7 +183,7 @@ def test_dimensions_keep_integers_and_booleans_and_turn_all_else_into_text(rows:
 
 
 def test_bands_of_ages_meet_without_gap(rows: Rows) -> None:
-    expected = {
+    expected: dict[str, set[int | None]] = {
         "unknown": {None, -1, 13},
         "14-17": {14, 17},
         "18-24": {18, 24},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -65,12 +67,12 @@ def test_unsupported_python_hands_over_to_a_supported_one(monkeypatch: pytest.Mo
     started: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--dev"])
-    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/opt/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/opt/{name}")
     # python3.11 is only a version manager's launcher here: it does not run.
     monkeypatch.setattr(
         bootstrap, "python_version", lambda path: (3, 12) if "3.12" in path else None
     )
-    monkeypatch.setattr(bootstrap.os, "execv", lambda path, args: started.append((path, args)))
+    monkeypatch.setattr(os, "execv", lambda path, args: started.append((path, args)))
 
     with pytest.raises(bootstrap.BootstrapError):  # execv, not real here, comes back
         bootstrap.ensure_python()
@@ -82,7 +84,7 @@ def test_missing_python_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 9, 2))
-    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
 
     status = bootstrap.main([])
 
@@ -105,7 +107,7 @@ def test_python_that_does_not_run_has_no_version(tmp_path: Path) -> None:
 def test_too_little_space_is_refused_before_anything_is_made(
     checkout: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: Usage(9e9, 8e9, 1e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9e9, 8e9, 1e9))
 
     with pytest.raises(bootstrap.BootstrapError, match=r"1\.0 GB free .* 2\.5 GB needed"):
         bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
@@ -118,7 +120,7 @@ def test_missing_venv_module_names_the_debian_package(
     checkout: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "_succeeds", lambda command: False)
-    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
     with pytest.raises(bootstrap.BootstrapError, match=f"apt install {package}"):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cql import client, scan
+from cql import client, declared, scan
 from cql.statements import created_keyspace, split_statements, with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import load_settings
@@ -41,7 +41,7 @@ def test_files_hold_the_statements_of_both_keyspaces() -> None:
             " ".join(statement.split()[:6])
             for statement in split_statements(path.read_text(encoding="utf-8"))
         ]
-        for path in sorted(client.CQL_FOLDER.glob("*.cql"))
+        for path in sorted(declared.CQL_FOLDER.glob("*.cql"))
     }
 
     assert beginnings == {

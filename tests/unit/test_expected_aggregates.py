@@ -188,9 +188,9 @@ def test_average_of_an_unfinished_batch_is_the_quotient_of_its_parts(
 def test_field_of_an_unfinished_batch_lies_between_its_bounds(
     field: str, least: Any, most: Any, fall: Any, found: Any, agrees: bool
 ) -> None:
-    bounds = ({"x": {"value": Figure(value, field)}} for value in (least, most))
+    lowest, highest = ({"x": {"value": Figure(value, field)}} for value in (least, most))
     document = {"_id": "x", "value": found}
 
-    faults = excesses(PLACE, SOURCE, *bounds, [document], {"x": {"value": fall}})
+    faults = excesses(PLACE, SOURCE, lowest, highest, [document], {"x": {"value": fall}})
 
     assert (faults == []) is agrees

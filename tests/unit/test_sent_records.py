@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from producers import generated, sent
+from producers.command import settings_or_exit
 from producers.named import NamedInput, input_named
 from producers.never_sent import NeverSent
 from producers.pacing import ProducerStop
@@ -230,7 +231,7 @@ def test_the_topic_is_that_of_the_settings_or_the_name(
     orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def topic(given: str | None = None) -> str:
-        return input_named("orders", sent.settings_or_exit(), given).topic
+        return input_named("orders", settings_or_exit(), given).topic
 
     assert topic() == "orders"
     monkeypatch.setenv("ORDERS_TOPIC", "shop.orders")

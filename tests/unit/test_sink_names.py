@@ -31,7 +31,13 @@ def comparisons(source: str) -> list[int]:
             for each in ast.walk(node)
         )
 
-    return [node.lineno for node in ast.walk(tree) for part in _choices(node) if names_a_sink(part)]
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr | ast.pattern)
+        for part in _choices(node)
+        if names_a_sink(part)
+    ]
 
 
 def _choices(node: ast.AST) -> Iterator[ast.AST]:
@@ -50,7 +56,7 @@ def _constants(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
         if isinstance(value, ast.Constant) and value.value in NAMES:
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
             yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 

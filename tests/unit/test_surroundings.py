@@ -12,8 +12,8 @@ import pytest
 from local_stack.cassandra import Cassandra
 from local_stack.kafka import Kafka
 from runtime import surroundings
-from runtime.java import JAVA_LOCALE, Java
-from runtime.surroundings import driver_environment, for_java, service_environment
+from runtime.java import Java
+from runtime.surroundings import JAVA_LOCALE, driver_environment, for_java, service_environment
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.session.foreign_conf import EXECUTOR_OPTIONS, chosen_by_caller, foreign_keys
 from spark_jobs.session.session import launch_conf, session_conf
