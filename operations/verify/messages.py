@@ -205,7 +205,7 @@ def messages_of(
         return
     batches = spark.createDataFrame(spans(snapshot.entries, ranges), BATCHES)
     topics = [*pipeline.forward_topics(settings).values()]
-    forwarded = [_forwarded(topic).alias(f"forward_{n}") for n, topic in enumerate(topics)]
+    forwarded = {f"forward_{n}": _forwarded(topic) for n, topic in enumerate(topics)}
     # Without a table there is none whose key could differ from the record's.
     key = pipeline.id_sql if shape else "record_id"
     rows = (
@@ -225,10 +225,11 @@ def messages_of(
             "kafka_timestamp_ms",
             "redrives",
             F.when(F.col("outcome") == REJECTED, hash_of(["key", "value"])).alias("letter_hash"),
-            *forwarded,
+            *(message.alias(name) for name, message in forwarded.items()),
         )
         .transform(with_batch_ids, batches)
         .transform(with_duplicates)
+        .withColumns({name: F.when(_is_stored(), F.col(name)) for name in forwarded})
         .drop("record_id", "kafka_timestamp")
         .persist(KEPT)
     )

@@ -149,7 +149,7 @@ def test_alerts_keep_every_text_as_it_was_sent_in_topic_files_and_tables(
 
 def test_messages_that_no_record_was_forwarded_as_are_named(make_world: MakeWorld) -> None:
     world = make_world(CUSTOMERS)
-    world.send(sent(), sent(customer_id="CUST-2", country="Peru"), partition=0)
+    world.send(sent(), sent(customer_id="CUST-2", country="Peru"), sent(), partition=0)
     world.process(sinks=("files",))
     settings = world.settings.model_copy(update={"sinks": ("files",)})
     topic = settings.customers_usa_topic
