@@ -123,7 +123,7 @@ class _Accountant:
         self.stores: list[StoreCount] = []
         self.faults: list[str] = []
         self.reached: dict[str, dict[str, dict[int, int]]] = {}
-        self.differing: dict[str, set[Any]] = {}
+        self.differing: dict[str, set[str]] = {}
         self.notes = accepted_losses(self.snapshot.entries)
 
     def account(self) -> Account:
@@ -280,10 +280,10 @@ class _Accountant:
                 numbers = (found, len(least[name]))
                 self._collection(name, *numbers, "the number of documents", bound or found)
             place, unfinished = f"MongoDB {self.database.name}.{name}", snapshot.unfinished[name]
-            ahead = {document["_id"] for document in unfinished}
+            ahead = {str(document["_id"]) for document in unfinished}
             expected = {key: group for key, group in least[name].items() if key not in ahead}
             by_id = differences_by_id(place, source, expected, settled)
-            self.differing[name] = {key for key, _ in by_id}
+            self.differing[name] = {str(key) for key, _ in by_id}
             faults += shortened(place, [fault for _, fault in by_id])
             if most:
                 fallen = falls.get(name, {})

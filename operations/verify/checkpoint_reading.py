@@ -37,7 +37,7 @@ class Plans:
 
     def ranges(self, batch_id: int) -> Ranges | None:
         """The offsets of a batch; None if its plan or the one before it is no longer kept."""
-        start = self.until.get(batch_id - 1) if batch_id > 0 else self.first
+        start = self.until.get(batch_id - 1) if batch_id > 0 else self.first or None
         if start is None or batch_id not in self.until:
             return None
         return {p: (start.get(p, 0), end) for p, end in self.until[batch_id].items()}

@@ -14,6 +14,7 @@ from operations.verify.ledger_checks import (
     loss_faults,
     origin_faults,
     unchecked_sinks,
+    unwritten_sinks,
 )
 from operations.verify.snapshot import LedgerSnapshot
 from runtime import remedies
@@ -71,6 +72,12 @@ def ledger_account(
     started = _start_findings(pipeline, settings, ledger, checkpoint) if is_readable else []
     if faults and entries:
         faults.append(f"ledger: {_repair(pipeline, settings)}")
+    for name in sorted(unwritten_sinks(entries, enabled) if entries else ()):
+        command = remedies.replay(pipeline.topic(settings), name, settings)
+        faults.append(
+            f"ledger: no batch names {name} in `sinks`, but SINKS lists it: `{command}` writes all"
+            " stored records there"
+        )
     every = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
     notes = list(checkpoint.notes)
     if others := unchecked_sinks(entries, enabled):

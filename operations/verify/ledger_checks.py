@@ -40,7 +40,7 @@ def origin_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:
     faults = [
         *_unlike(entries, "query_id", origin.query_id),
         *_unlike(entries, "topic", origin.topic),
-        *_unlike(entries, "hash_key_id", origin.hash_key_id),
+        *_key_faults(entries, origin.hash_key_id),
     ]
     if origin.topic_id is not None and len(known_ids) == 1 and known_ids != {origin.topic_id}:
         faults.append(
@@ -64,15 +64,28 @@ def _unlike(entries: Iterable[Entry], field: str, wanted: Any) -> Iterator[str]:
         yield f"ledger: {_batches(batches)}: `{field}` is `{value}`, it must be `{wanted}`"
 
 
+def _key_faults(entries: Sequence[Entry], present: str | None) -> Iterator[str]:
+    keys = {entry.hash_key_id for entry in entries}
+    if len(keys) == 1 and keys != {present}:
+        (former,) = keys
+        yield (
+            f"ledger: `hash_key_id` of all batches is `{former}`, but the present PII_HASH_KEY and"
+            f" PII_HASH_MODE make `{present}`: set the former key and mode again"
+        )
+    else:
+        yield from _unlike(entries, "hash_key_id", present)
+
+
 def _sink_faults(entries: Sequence[Entry], enabled: AbstractSet[str]) -> Iterator[str]:
     """Sinks that some entries lack or have alone: a sink is added to all entries at once."""
     named = Counter(frozenset(entry.sinks) for entry in entries)
     usual = enabled if enabled in named or not named else named.most_common(1)[0][0]
+    nowhere = unwritten_sinks(entries, enabled)
     wrong: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for entry in entries:
         own = Counter(entry.sinks)
         for words, names in (
-            ("lacks", (usual | enabled) - own.keys()),
+            ("lacks", (usual | enabled) - own.keys() - nowhere),
             ("names, unlike other batches,", own.keys() - usual),
             ("names twice", {name for name, times in own.items() if times > 1}),
         ):
@@ -80,6 +93,11 @@ def _sink_faults(entries: Sequence[Entry], enabled: AbstractSet[str]) -> Iterato
                 wrong[words, name].append(entry.batch_id)
     for (words, name), batches in wrong.items():
         yield f"ledger: {_batches(batches)}: `sinks` {words} {name}"
+
+
+def unwritten_sinks(entries: Sequence[Entry], enabled: AbstractSet[str]) -> frozenset[str]:
+    """Enabled sinks that no entry names."""
+    return frozenset(enabled).difference(*(entry.sinks for entry in entries))
 
 
 def unchecked_sinks(entries: Sequence[Entry], enabled: AbstractSet[str]) -> frozenset[str]:

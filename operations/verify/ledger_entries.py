@@ -105,13 +105,18 @@ def _faults_of(document: Document, pipeline: str) -> Iterator[str]:
     for name, (is_right, words) in FORMS.items():
         value = document.get(name)
         if not is_right(value):
-            yield f"`{name}` is {kind_of(value)}, not {words}"
+            yield f"`{name}` is {_shown(value)}, not {words}"
     if document.get("alerts") is not None and not _is_count(document["alerts"]):
-        yield f"`alerts` is {kind_of(document['alerts'])}, not a whole number"
+        yield f"`alerts` is {_shown(document['alerts'])}, not a count"
     offsets, lost = document.get("offsets"), document.get("accepted_loss")
     for name, ranges in (("offsets", offsets), ("accepted_loss", lost)):
         if ranges is not None and isinstance(ranges, list) and not _are_ranges(ranges):
             yield f"`{name}` has a range without `partition`, `from` and `until` in order"
+
+
+def _shown(value: Any) -> str:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_integer else kind_of(value)
 
 
 def _is_count(value: Any) -> bool:
@@ -159,13 +164,13 @@ def _are_sinks(value: Any) -> bool:
 
 Form = tuple[Callable[[Any], bool], str]
 FORMS: Final[Mapping[str, Form]] = {
-    "batch_id": (_is_count, "a whole number"),
-    **{name: (_is_count, "a whole number") for name in COUNTS if name != "alerts"},
+    "batch_id": (_is_count, "a count"),
+    **{name: (_is_count, "a count") for name in COUNTS if name != "alerts"},
     **{n: (lambda v: isinstance(v, str), "text") for n in ("query_id", "topic")},
     **{n: (lambda v: isinstance(v, str | None), "text") for n in TEXTS},
     "offsets": (lambda v: isinstance(v, list), "a list of ranges"),
     "accepted_loss": (lambda v: isinstance(v, list | None), "a list of ranges"),
-    "reasons": (_are_reasons, "reasons with whole numbers"),
+    "reasons": (_are_reasons, "reasons with counts"),
     "sinks": (_are_sinks, "a list of names"),
     "clock": (lambda v: v is None or _is_clock(v), "a clock's time"),
     "rebuilt": (lambda v: isinstance(v, bool | None), "true or false"),

@@ -86,11 +86,13 @@ def mark_account(
     for each in aggregates if snapshot.settled else ():
         if snapshot.query_id is None:
             continue  # neither ledger nor checkpoint: no document can belong to a batch
-        places = reached.get(each.name, {}).items()
-        known = {key: at for key, at in places if key not in differing.get(each.name, ())}
+        rows_of, documents = reached.get(each.name), snapshot.documents(each.name)
+        judged = (rows_of or {}).keys() - differing.get(each.name, set())
+        known = {key: rows_of[key] for key in judged} if rows_of else {}
         faults += mark_faults(
             f"MongoDB {database.name}.{each.name}",
-            snapshot.documents(each.name),
+            # A document without rows is named as such.
+            [d for d in documents if rows_of is None or str(d["_id"]) in rows_of],
             last_batches(known, batch_of),
             Marks(snapshot.query_id, snapshot.last, {*snapshot.later}, rebuilt),
         )
@@ -115,7 +117,7 @@ def mark_faults(
     faults = (
         f"{place}: `{document['_id']}`: {words}"
         for document in documents
-        for words in _wrong(document, last.get(document["_id"]), marks)
+        for words in _wrong(document, last.get(str(document["_id"])), marks)
     )
     return shortened(place, list(faults))
 
