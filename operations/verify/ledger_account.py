@@ -13,6 +13,7 @@ from operations.verify.ledger_checks import (
     count_faults,
     loss_faults,
     origin_faults,
+    setting_faults,
     unchecked_sinks,
     unwritten_sinks,
 )
@@ -72,6 +73,7 @@ def ledger_account(
     started = _start_findings(pipeline, settings, ledger, checkpoint) if is_readable else []
     if faults and entries:
         faults.append(f"ledger: {_repair(pipeline, settings)}")
+    faults += setting_faults(entries, origin)
     for name in sorted(unwritten_sinks(entries, enabled) if entries else ()):
         command = remedies.replay(pipeline.topic(settings), name, settings)
         faults.append(

@@ -36,22 +36,44 @@ class Origin:
 
 def origin_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:
     """Where entries name another topic, query, key or other sinks than they must, as text."""
-    known_ids = {entry.topic_id for entry in entries} - {None}
     faults = [
         *_unlike(entries, "query_id", origin.query_id),
         *_unlike(entries, "topic", origin.topic),
-        *_key_faults(entries, origin.hash_key_id),
     ]
-    if origin.topic_id is not None and len(known_ids) == 1 and known_ids != {origin.topic_id}:
-        faults.append(
-            f"ledger: its batches belong to a former topic {origin.topic}; the present one was"
-            " created again and is not read"
-        )
-    elif origin.topic_id is not None:
+    if not _is_other_key(entries, origin):
+        faults += _unlike(entries, "hash_key_id", origin.hash_key_id)
+    if origin.topic_id is not None and not _is_former_topic(entries, origin):
         # Entries made by a replay alone have none, so only those after one that has it must.
         first = next((n for n, entry in enumerate(entries) if entry.topic_id), len(entries))
         faults += _unlike(entries[first:], "topic_id", origin.topic_id)
     return faults + list(_sink_faults(entries, origin.sinks))
+
+
+def setting_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:
+    """Where all entries name another key or a former topic, as text: the present ones are wrong."""
+    faults = []
+    if _is_other_key(entries, origin):
+        faults.append(
+            f"ledger: `hash_key_id` of all batches is `{entries[0].hash_key_id}`, but the present"
+            f" PII_HASH_KEY and PII_HASH_MODE make `{origin.hash_key_id}`: set the former key and"
+            " mode again"
+        )
+    if _is_former_topic(entries, origin):
+        faults.append(
+            f"ledger: its batches belong to a former topic {origin.topic}; the present one was"
+            " created again and is not read"
+        )
+    return faults
+
+
+def _is_other_key(entries: Sequence[Entry], origin: Origin) -> bool:
+    keys = {entry.hash_key_id for entry in entries}
+    return len(keys) == 1 and keys != {origin.hash_key_id}
+
+
+def _is_former_topic(entries: Sequence[Entry], origin: Origin) -> bool:
+    known = {entry.topic_id for entry in entries} - {None}
+    return origin.topic_id is not None and len(known) == 1 and known != {origin.topic_id}
 
 
 def _unlike(entries: Iterable[Entry], field: str, wanted: Any) -> Iterator[str]:
@@ -64,22 +86,10 @@ def _unlike(entries: Iterable[Entry], field: str, wanted: Any) -> Iterator[str]:
         yield f"ledger: {_batches(batches)}: `{field}` is `{value}`, it must be `{wanted}`"
 
 
-def _key_faults(entries: Sequence[Entry], present: str | None) -> Iterator[str]:
-    keys = {entry.hash_key_id for entry in entries}
-    if len(keys) == 1 and keys != {present}:
-        (former,) = keys
-        yield (
-            f"ledger: `hash_key_id` of all batches is `{former}`, but the present PII_HASH_KEY and"
-            f" PII_HASH_MODE make `{present}`: set the former key and mode again"
-        )
-    else:
-        yield from _unlike(entries, "hash_key_id", present)
-
-
 def _sink_faults(entries: Sequence[Entry], enabled: AbstractSet[str]) -> Iterator[str]:
     """Sinks that some entries lack or have alone: a sink is added to all entries at once."""
     named = Counter(frozenset(entry.sinks) for entry in entries)
-    usual = enabled if enabled in named or not named else named.most_common(1)[0][0]
+    usual = max(named, key=lambda s: (named[s], s == enabled, len(s)), default=enabled)
     nowhere = unwritten_sinks(entries, enabled)
     wrong: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for entry in entries:
@@ -108,26 +118,23 @@ def unchecked_sinks(entries: Sequence[Entry], enabled: AbstractSet[str]) -> froz
 
 def count_faults(entries: Iterable[Entry]) -> list[str]:
     """Entries whose counts contradict each other, as text."""
-    faults = []
-    for entry in entries:
-        counts = entry.counts
-        parts = counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
-        if counts.read != parts:
-            faults.append(
-                f"batch {entry.batch_id}: read {counts.read}, but its parts add up to {parts}"
-            )
-        # Each dead letter has one reason or more, each of them once.
-        most, named = max(counts.reasons.values(), default=0), sum(counts.reasons.values())
-        if not most <= counts.dead_lettered <= named:
-            faults.append(
-                f"batch {entry.batch_id}: {counts.dead_lettered} dead letters cannot have the"
-                f" {named} reasons that it names"
-            )
-        if counts.alerts > counts.stored:
-            faults.append(
-                f"batch {entry.batch_id}: {counts.alerts} alerts, but {counts.stored} records"
-            )
-    return faults
+    return [
+        f"ledger: batch {entry.batch_id}: {words}"
+        for entry in entries
+        for words in _contradictions(entry.counts)
+    ]
+
+
+def _contradictions(counts: Counts) -> Iterator[str]:
+    parts = counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
+    if counts.read != parts:
+        yield f"read {counts.read}, but its parts add up to {parts}"
+    # Each dead letter has one reason or more, each of them once.
+    most, named = max(counts.reasons.values(), default=0), sum(counts.reasons.values())
+    if not most <= counts.dead_lettered <= named:
+        yield f"{counts.dead_lettered} dead letters cannot have the {named} reasons that it names"
+    if counts.alerts > counts.stored:
+        yield f"{counts.alerts} alerts, but {counts.stored} records"
 
 
 def ledger_against_messages(entries: Iterable[Entry], found: Mapping[int, Counts]) -> list[str]:

@@ -13,6 +13,7 @@ from operations.verify.ledger_checks import (
     ledger_against_messages,
     loss_faults,
     origin_faults,
+    setting_faults,
     unchecked_sinks,
     unwritten_sinks,
 )
@@ -69,8 +70,10 @@ def test_batches_with_one_other_value_share_a_line() -> None:
 def test_topic_that_was_created_again_and_another_key_are_named_as_such() -> None:
     other = replace(ORIGIN, topic_id="id-2", hash_key_id="k2")
 
-    of_key, of_topic = origin_faults([entry(0), entry(1)], other)
+    entries = [entry(0), entry(1)]
+    of_key, of_topic = setting_faults(entries, other)
 
+    assert origin_faults(entries, other) == setting_faults(entries, ORIGIN) == []
     assert of_key == (
         "ledger: `hash_key_id` of all batches is `k1`, but the present PII_HASH_KEY and"
         " PII_HASH_MODE make `k2`: set the former key and mode again"
@@ -97,10 +100,10 @@ def test_counts_of_a_batch_must_fit_together() -> None:
 
     assert count_faults([entry(0, counts=good)]) == []
     assert [count_faults([entry(7, counts=counts)]) for counts in wrong] == [
-        ["batch 7: read 6, but its parts add up to 5"],
-        ["batch 7: 2 dead letters cannot have the 1 reasons that it names"],
-        ["batch 7: 2 dead letters cannot have the 3 reasons that it names"],
-        ["batch 7: 3 alerts, but 2 records"],
+        ["ledger: batch 7: read 6, but its parts add up to 5"],
+        ["ledger: batch 7: 2 dead letters cannot have the 1 reasons that it names"],
+        ["ledger: batch 7: 2 dead letters cannot have the 3 reasons that it names"],
+        ["ledger: batch 7: 3 alerts, but 2 records"],
     ]
 
 
