@@ -119,6 +119,11 @@ def checkpoint_faults(entries: Sequence[Entry], plans: Plans) -> list[str]:
     """
     faults = []
     for entry in entries:
+        if entry.batch_id > max(plans.until, default=-1):
+            faults.append(
+                f"ledger: batch {entry.batch_id} is beyond Spark's checkpoint, which has not"
+                " planned it"
+            )
         if (planned := _ranges_of(entry, plans)) not in (None, dict(entry.offsets)):
             here, there = (
                 ranges_in_words(r) or "no offset" for r in (entry.offsets, planned or {})

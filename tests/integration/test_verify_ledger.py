@@ -120,17 +120,17 @@ def offsets(start: int, end: int) -> list[dict[str, int]]:
     return [{"partition": 0, "from": start, "until": end}, *others]
 
 
-def move(batch_id: int, **fields: Any) -> Change:
-    """Give a copy of an entry another `_id`, and leave the entry."""
+def copied(number: int, **fields: Any) -> Change:
+    """Add a copy of an entry that differs in these fields."""
 
     def change(batches: Any) -> None:
-        entry = batches.find_one({"batch_id": batch_id}) | fields
+        entry = batches.find_one({"batch_id": number}) | fields
         batches.insert_one(entry | {"_id": f"{entry['query_id']}/{entry['batch_id']}"})
 
     return change
 
 
-RANGE = "ledger: batch 1 names partition 0, offsets {}; Spark's checkpoint planned partition 0,"
+RANGE = "ledger: batch 1 names partition 0, {}; Spark's checkpoint planned partition 0,"
 BEYOND = "ledger: batch 2 was read to offset 9 of partition 0, which ends at 8 on the broker: the"
 LACKS = "and lacks 3 offsets. Was MongoDB restored from an older backup?"
 CHANGES: list[tuple[Change, list[str]]] = [
@@ -141,15 +141,15 @@ CHANGES: list[tuple[Change, list[str]]] = [
     (
         set_fields(1, offsets=offsets(3, 6)),
         [
-            RANGE.format("3 to 5") + " offsets 3 to 4",
-            "ledger: partition 0, offset 5 is read twice before batch 2",
+            RANGE.format("offsets 3 to 5") + " offsets 3 to 4",
+            "ledger: partition 0, offsets 5 to 5 are read twice before batch 2",
         ],
     ),
     (
         set_fields(1, offsets=offsets(3, 4)),
         [
-            RANGE.format("3") + " offsets 3 to 4",
-            "ledger: partition 0, offset 4 is missing before batch 2",
+            RANGE.format("offset 3") + " offsets 3 to 4",
+            "ledger: partition 0, offsets 4 to 4 are missing before batch 2",
         ],
     ),
     (
@@ -168,8 +168,8 @@ CHANGES: list[tuple[Change, list[str]]] = [
             "ledger: partition 0, offsets 3 to 4 are missing before batch 2",
         ],
     ),
-    (move(1, query_id="x"), ["is a second entry of batch 1"]),
-    (move(2, batch_id=7), ["the checkpoint", "read twice before batch 7"]),
+    (copied(1, query_id="x"), ["is a second entry of batch 1"]),
+    (copied(2, batch_id=7), ["batch 7 is beyond Spark's checkpoint", "read twice before batch 7"]),
     (set_fields(1, query_id="x"), ["`query_id` and `batch_id` are `x` and `1`, unlike its `_id`"]),
     (set_fields(2, pipeline="orders"), ["`pipeline` is `orders`, not `tickets`"]),
     (set_fields(0, topic="x"), ["ledger: batch 0: `topic` is `x`, it must be `{topic}`"]),

@@ -62,6 +62,14 @@ def test_missing_entry_is_named_unless_its_batch_had_no_message() -> None:
     ]
 
 
+def test_entry_of_a_batch_that_was_not_planned_is_named() -> None:
+    planned, later = entry(4, {0: (9, 12), 1: (2, 2)}), entry(5, {0: (12, 13)})
+
+    assert checkpoint_faults([*RIGHT, planned, later], PLANS) == [
+        "ledger: batch 5 is beyond Spark's checkpoint, which has not planned it"
+    ]
+
+
 def test_of_batches_whose_plans_are_gone_only_the_known_end_is_compared() -> None:
     kept = Plans(3, {3: UNTIL[3]}, {0: 1})
 
