@@ -8,6 +8,7 @@ from typing import Final
 from errors import MillraceError
 from operations.verify.checkpoint_reading import CheckpointReading, checkpoint_faults
 from operations.verify.coverage import coverage_faults
+from operations.verify.differences import shortened
 from operations.verify.ledger_checks import (
     Origin,
     count_faults,
@@ -68,7 +69,8 @@ def ledger_account(
     for entry in entries:
         faults += loss_faults(entry, offsets, plans.lost if plans else {})
     faults += checkpoint_faults(entries, plans) if plans else []
-    covered = coverage_faults(entries, offsets, is_same_topic=is_same)
+    faults = shortened("ledger", faults)
+    covered = shortened("ledger", coverage_faults(entries, offsets, is_same_topic=is_same))
     is_readable = not snapshot.faults and checkpoint.query_id is not None
     started = _start_findings(pipeline, settings, ledger, checkpoint) if is_readable else []
     if faults and entries:
