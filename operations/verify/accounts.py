@@ -24,7 +24,7 @@ from operations.pipelines import (
     topic_offsets,
 )
 from operations.verify.account import Account, StoreCount
-from operations.verify.arrivals import Arrivals
+from operations.verify.against_messages import content_faults
 from operations.verify.checkpoint_reading import CheckpointReading
 from operations.verify.contents import Contents, read_contents
 from operations.verify.coverage import accepted_losses
@@ -37,7 +37,9 @@ from operations.verify.expected_aggregates import (
     taken_offsets,
 )
 from operations.verify.ledger_account import ledger_account
+from operations.verify.ledger_checks import ledger_against_messages
 from operations.verify.marks import mark_account
+from operations.verify.messages import Messages, messages_of
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading
@@ -54,6 +56,7 @@ from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.offset_ranges import Ranges
 
 Document = dict[str, Any]
 Offsets = dict[int, tuple[int, int]]
@@ -67,8 +70,7 @@ def take_accounts(
 ) -> list[Account]:
     """Take the account of each pipeline, with every difference as a line of text.
 
-    Reads every table and the dead-letter topics once, on Spark, and every aggregate. If numbers
-    differ, the source topic too.
+    Reads every topic, table and aggregate once; rows of blocks that differ are read again.
 
     Raises:
         MillraceError: a service did not answer or lacks a table or topic.
@@ -134,13 +136,18 @@ class _Accountant:
             if self.source:
                 contents = self._contents(self.source, kept)
                 details += self._tables(contents) if contents else self.faults
-            details += self._arrivals(contents)
-            records = self._records(contents)
+            shape = contents.shape if contents else None
+            read = (self.settings, self.pipeline, self.snapshot, self.offsets, shape)
+            messages = kept.enter_context(messages_of(self.spark, *read))
+            if messages is not None:
+                details += self._messages(messages, contents)
+            records = self._records(contents, messages)
             if records is not None:
                 kept.callback(records.persist(KEPT).unpersist)
             source = contents.source if contents else f"the topic {self.topic}"
             details += self._aggregates(contents, records, source) + self._marks()
-            details += self._other_sinks(records, source)
+            details += self._other_sinks(records, messages, source)
+            self.notes += sorted(messages.notes) if messages else []
         self._unfinished()
         faults = self._ledger() + [
             f"{store.store} {store.place}: {store.sums_what} is {store.sum_found},"
@@ -226,27 +233,35 @@ class _Accountant:
             if partition in now and last >= now[partition][1]
         ]
 
-    def _arrivals(self, contents: Contents | None) -> list[str]:
-        arrivals = Arrivals(self.spark, self.settings, self.pipeline, self.snapshot, self.offsets)
-        faults, notes = arrivals.differences(contents)
-        self.notes += notes
+    def _messages(self, messages: Messages, contents: Contents | None) -> list[str]:
+        """Where the ledger's numbers and the first table's rows differ from the topic."""
+        faults: list[str] = []
+        if messages.is_whole:
+            faults += messages.faults(lambda ranges: self._numbers(messages, ranges))
+        if contents is not None:
+            faults += messages.faults(lambda ranges: content_faults(messages, contents, ranges))
         return faults
 
-    def _records(self, contents: Contents | None) -> DataFrame | None:
+    def _numbers(self, messages: Messages, ranges: Ranges) -> list[str]:
+        if ranges != messages.ranges:
+            return []
+        return ledger_against_messages(self.snapshot.entries, messages.by_batch())
+
+    def _records(self, contents: Contents | None, messages: Messages | None) -> DataFrame | None:
         """The stored records of confirmed batches, if anything must be compared with them."""
         if contents is not None:
             return contents.records if self.copies else None
         if not self.copies and not self.snapshot.settled:
             return None
-        return expected_records(
-            self.spark, self.settings, self.pipeline, self.snapshot, self.offsets
-        )
+        return expected_records(messages)
 
-    def _other_sinks(self, records: DataFrame | None, source: str) -> list[str]:
+    def _other_sinks(
+        self, records: DataFrame | None, messages: Messages | None, source: str
+    ) -> list[str]:
         where = (self.spark, self.settings, self.pipeline, self.copies)
         reading = SinkReading(*where, self.snapshot, self.offsets)
         found = account_of_sinks(reading, records, source)
-        stores, faults = account_of_topics(reading, records)
+        stores, faults = account_of_topics(reading, records, messages)
         self.stores += [*stores, *found.stores]
         self.notes += found.notes
         return faults + found.faults

@@ -18,9 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
-from operations.verify.arrivals import is_within, readable_ranges
 from operations.verify.coverage import batch_finder
 from operations.verify.differences import named, shortened
+from operations.verify.messages import is_within, readable_ranges
 from operations.verify.on_spark import KEPT
 from operations.verify.snapshot import LedgerSnapshot
 from runtime.config.topic_names import dead_letter_topic

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from operations.verify.hashes import differs, hash_of, sums_by
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 
 MOST_BUCKETS = 100_000
-LOW_HALF = 2**32 - 1
 NUL = "\x00"
-PARTS = ("rows", "high", "low")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),
             F.sum("rows_1").alias("confirmed"),
-            F.count_if(_differs()).alias("differing"),
+            F.count_if(differs()).alias("differing"),
         ).first()
         faults: list[str] = []
         if sums.differing:
@@ -128,35 +126,13 @@ def _bucket(key: str) -> Column:
 
 def _buckets(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
     """Number of rows and sums of both halves of their hashes, for both sides, by bucket."""
-    labelled = [
-        rows.select(F.lit(number).alias("side"), _bucket(key).alias("bucket"), _hash(rows))
-        for number, rows in enumerate((left, right))
-    ]
-    side = F.col("side")
-    sums = [
-        column
-        for number in (0, 1)
-        for column in (
-            F.count_if(side == number).alias(f"rows_{number}"),
-            F.sum(F.when(side == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
-            F.sum(F.when(side == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
-                f"low_{number}"
-            ),
-        )
-    ]
-    return reduce(DataFrame.union, labelled).groupBy("bucket").agg(*sums)
-
-
-def _hash(rows: DataFrame) -> Column:
-    # The hash skips nulls: without their positions, a value in the wrong column would not show.
-    return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns)).alias("hash")
-
-
-def _differs() -> Column:
-    same = (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_1")) for part in PARTS)
-    return ~reduce(lambda left, right: left & right, same)
+    hashed = (
+        rows.select(_bucket(key).alias("bucket"), hash_of(rows.columns).alias("hash"))
+        for rows in (left, right)
+    )
+    return sums_by(next(hashed), next(hashed), by=("bucket",))
 
 
 def _of_buckets(rows: DataFrame, buckets: DataFrame, key: str) -> DataFrame:
-    wanted = buckets.filter(_differs()).select(F.col("bucket").alias("_bucket"))
+    wanted = buckets.filter(differs()).select(F.col("bucket").alias("_bucket"))
     return rows.join(wanted, _bucket(key) == F.col("_bucket"), "left_semi")

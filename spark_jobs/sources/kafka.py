@@ -117,16 +117,24 @@ def read_messages(
 def read_origins(
     spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
 ) -> DataFrame:
-    """The source coordinates in the headers of a dead-letter topic's messages; no payload.
+    """Messages that jobs made from others, such as dead letters, with their source coordinates.
 
-    Columns out: `source_topic` string, `source_partition` int, `source_offset` bigint.
-    Grain: one message of the dead-letter topic, copies included.
-    Nulls: if a header is absent or not a number, as no job wrote that message.
+    Columns out: `key` binary, `value` binary, `partition` int and `offset` bigint (on this topic),
+        `source_topic` string, `source_partition` int, `source_offset` bigint, and as text the
+        headers `reasons`, `source_timestamp`, `redrives`.
+    Grain: one message, copies included.
+    Nulls: where a header is absent or not a number, as no job wrote that message.
     """
+    texts = ("reasons", "source_timestamp", "redrives")
     return _read(spark, settings, topic, ranges).select(
+        "key",
+        "value",
+        "partition",
+        "offset",
         _header("source_topic").alias("source_topic"),
         _header("source_partition").cast("int").alias("source_partition"),
         _header("source_offset").cast("bigint").alias("source_offset"),
+        *(_header(name).alias(name) for name in texts),
     )
 
 

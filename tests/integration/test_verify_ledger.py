@@ -206,13 +206,18 @@ def test_ledger_that_was_changed_is_named_entry_by_entry(make_world: MakeWorld) 
 
 def test_entry_of_another_shape_leaves_the_other_accounts(make_world: MakeWorld) -> None:
     world = three_batches(make_world)
-    world.database["batches"].update_one({"batch_id": 1}, {"$set": {"clock": 5, "stored": "1"}})
+    batches = world.database["batches"]
+    batches.update_one({"batch_id": 1}, {"$set": {"clock": 5, "stored": "1"}})
+    batches.update_one({"batch_id": 2}, {"$set": {"reasons": {"invalid_priority": 1}}})
 
     account = account_of(world)
 
     assert account.faults[0].endswith(
         "/1`: `stored` is text, not a count; `clock` is an integer, not a clock's time"
     )
+    of_batch, of_topic = "ledger: batch 2: reason", "in these offsets the topic has"
+    assert f"{of_batch} invalid_priority is 1, {of_topic} 0 (+1)" in account.faults
+    assert f"{of_batch} unparseable is 0, {of_topic} 1 (-1)" in account.faults
     assert {store.place for store in account.stores} >= {
         f"{world.keyspace}.tickets",
         f"{world.keyspace}.ticket_metrics",
