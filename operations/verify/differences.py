@@ -132,7 +132,9 @@ def _bounds(most: Figure, least: Any, document: Document, fall: Any) -> tuple[An
             return most.value, before
         case "maximum":
             return before, most.value
-    return (before or 0) + fall, most.value - fall
+    low = 0 if before is None else before
+    # A fall of zero may be of another type.
+    return (low + fall, most.value - fall) if fall else (low, most.value)
 
 
 def shortened(place: str, faults: list[str]) -> list[str]:
