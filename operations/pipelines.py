@@ -23,7 +23,7 @@ END_OF_PARTITION = KafkaError._PARTITION_EOF  # noqa: SLF001
 
 def present_parts(pipeline: Pipeline, database: Database[Document]) -> list[Pipeline]:
     """The parts of a pipeline that have a ledger; the whole pipeline if none has."""
-    parts = [part for part in pipeline.parts() if Ledger(database, part.name).last()]
+    parts = [part for part in pipeline.parts() if Ledger(database, part.name).has_entries()]
     return parts or [pipeline]
 
 
@@ -36,8 +36,7 @@ def last_entries(settings: Settings, database: Database[Document]) -> list[Entry
 
 def settings_of_part(part: Pipeline, settings: Settings, database: Database[Document]) -> Settings:
     """The settings, with only the part's sinks if it is not the whole pipeline."""
-    last = Ledger(database, part.name).last()
-    if part.name == part.family or last is None:
+    if part.name == part.family or (last := Ledger(database, part.name).last()) is None:
         return settings
     sinks = tuple(name for name in last.sinks if name in part.separable)
     return settings.model_copy(update={"sinks": sinks})

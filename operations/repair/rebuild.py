@@ -84,7 +84,7 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
         done = [
             Rebuilt(p.name, p.topic(settings), None)
             for p in pipelines
-            if not Ledger(database, p.name).last()
+            if not Ledger(database, p.name).has_entries()
         ]
         empty = {rebuilt.pipeline for rebuilt in done}
         if filled := [pipeline for pipeline in pipelines if pipeline.name not in empty]:
@@ -131,6 +131,8 @@ def rebuild(
     summary = pipeline.roll_up(row.asDict() for row in rows)
     # The new documents lack the unfinished batch, so it must be applied again.
     forget_confirmations(database, pipeline.name, MongoAggregates.name)
+    # Before the documents, which all get its number, whichever batch changed them last.
+    Ledger(database, pipeline.name).note_rebuilt(last)
     aggregates = MongoAggregates(database, last.query_id)
     aggregates.replace_collections(pipeline.collections, summary.changes, last.batch_id)
     return Rebuilt(

@@ -25,12 +25,20 @@ from operations.pipelines import (
 )
 from operations.verify.account import Account, StoreCount
 from operations.verify.against_messages import content_faults
+from operations.verify.checkpoint_reading import CheckpointReading
 from operations.verify.contents import Contents, read_contents
-from operations.verify.coverage import accepted_losses, coverage_faults, origin_faults
+from operations.verify.coverage import accepted_losses
 from operations.verify.dead_letters import DeadLetterAccount
-from operations.verify.differences import differences, excesses
+from operations.verify.differences import differences_by_id, excesses, shortened
 from operations.verify.expected import expected_records
-from operations.verify.expected_aggregates import ExpectedAggregates, expected_aggregates
+from operations.verify.expected_aggregates import (
+    ExpectedAggregates,
+    expected_aggregates,
+    taken_offsets,
+)
+from operations.verify.ledger_account import ledger_account
+from operations.verify.ledger_checks import ledger_against_messages
+from operations.verify.marks import mark_account
 from operations.verify.messages import Messages, messages_of
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
@@ -39,13 +47,15 @@ from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snap
 from operations.verify.spark_errors import OVERFLOW, explained_errors
 from operations.verify.topic_accounts import account_of_topics
 from operations.verify.unreadable import unreadable_rows
+from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
-from spark_jobs.state.ledger import Counts
+from spark_jobs.state.checkpoint import checkpoint_of
+from spark_jobs.state.ledger import Ledger
 from spark_jobs.state.offset_ranges import Ranges
 
 Document = dict[str, Any]
@@ -100,7 +110,11 @@ class _Accountant:
         seconds = SETTLE_SECONDS if may_move else 0
         # Before the ledger: messages that expire while a job reads on are not lost.
         first = {p: low for p, (low, _) in topic_offsets(settings, self.topic).items()}
-        self.snapshot: LedgerSnapshot = take_snapshot(database, pipeline.name, aggregates, seconds)
+        ledger = Ledger(database, pipeline.name)
+        self.checkpoint = CheckpointReading(checkpoint_of(settings, pipeline.name))
+        self.snapshot: LedgerSnapshot = take_snapshot(
+            ledger, self.topic, aggregates, self.checkpoint, seconds
+        )
         # After the ledger: it never names what the broker does not have.
         self.state = topic_state(settings, self.topic)
         self.offsets: Offsets = {
@@ -110,6 +124,8 @@ class _Accountant:
         size_shuffles(spark, self.counts.read)
         self.stores: list[StoreCount] = []
         self.faults: list[str] = []
+        self.reached: dict[str, dict[str, dict[int, int]]] = {}
+        self.differing: dict[str, set[str]] = {}
         self.notes = accepted_losses(self.snapshot.entries)
 
     def account(self) -> Account:
@@ -129,7 +145,7 @@ class _Accountant:
             if records is not None:
                 kept.callback(records.persist(KEPT).unpersist)
             source = contents.source if contents else f"the topic {self.topic}"
-            details += self._aggregates(contents, records, source)
+            details += self._aggregates(contents, records, source) + self._marks()
             details += self._other_sinks(records, messages, source)
             self.notes += sorted(messages.notes) if messages else []
         self._unfinished()
@@ -166,18 +182,13 @@ class _Accountant:
             return None
 
     def _ledger(self) -> list[str]:
-        entries = self.snapshot.entries
-        faults = [
-            *origin_faults(entries, self.topic, self.state.topic_id),
-            *coverage_faults(entries, self.offsets),
-            *self.snapshot.faults,
-        ]
-        return faults + [
-            f"batch {entry.batch_id}: read {entry.counts.read}, but its parts add up to"
-            f" {_parts(entry.counts)}"
-            for entry in entries
-            if entry.counts.read != _parts(entry.counts)
-        ]
+        ledger = Ledger(self.database, self.pipeline.name)
+        faults, notes = ledger_account(
+            self.pipeline, self.settings, ledger, self.snapshot, self.checkpoint, self.state,
+            self.offsets,
+        )  # fmt: skip
+        self.notes += notes
+        return faults
 
     def _waiting(self) -> int:
         """Offsets after the last confirmed batch; not every one of them holds a message."""
@@ -234,18 +245,7 @@ class _Accountant:
     def _numbers(self, messages: Messages, ranges: Ranges) -> list[str]:
         if ranges != messages.ranges:
             return []
-        counts: Counts = self.snapshot.counts
-        found = sum(messages.by_batch().values(), Counts())
-        return [
-            f"ledger: {what} is {booked}, in these offsets the topic has {present}"
-            f" ({booked - present:+d})"
-            for what, booked, present in (
-                ("read", counts.read, found.read),
-                ("dead-lettered", counts.dead_lettered, found.dead_lettered),
-                ("filtered", counts.filtered, found.filtered),
-            )
-            if booked != present
-        ]
+        return ledger_against_messages(self.snapshot.entries, messages.by_batch())
 
     def _records(self, contents: Contents | None, messages: Messages | None) -> DataFrame | None:
         """The stored records of confirmed batches, if anything must be compared with them."""
@@ -285,8 +285,9 @@ class _Accountant:
             most = contents.expected_aggregates(confirmed_only=False) if snapshot.later else least
             falls = contents.falls() if snapshot.later else {}
         elif records is not None:
-            least = expected_aggregates(records, aggregates)
+            least = expected_aggregates(records, aggregates, snapshot.read_until)
             most = {} if snapshot.later else least
+        self.reached = taken_offsets(least)
         faults = []
         for name, settled in snapshot.settled.items():
             if name not in counting:
@@ -294,13 +295,22 @@ class _Accountant:
                 numbers = (found, len(least[name]))
                 self._collection(name, *numbers, "the number of documents", bound or found)
             place, unfinished = f"MongoDB {self.database.name}.{name}", snapshot.unfinished[name]
-            ahead = {document["_id"] for document in unfinished}
+            ahead = {str(document["_id"]) for document in unfinished}
             expected = {key: group for key, group in least[name].items() if key not in ahead}
-            faults += differences(place, source, expected, settled)
+            by_id = differences_by_id(place, source, expected, settled)
+            self.differing[name] = {str(key) for key, _ in by_id}
+            faults += shortened(place, [fault for _, fault in by_id])
             if most:
                 fallen = falls.get(name, {})
                 faults += excesses(place, source, least[name], most[name], unfinished, fallen)
         return faults
+
+    def _marks(self) -> list[str]:
+        remedy = remedies.rebuild(self.settings)
+        if self.source is None:
+            remedy = remedies.reset(self.pipeline.family, self.settings)
+        where = (self.database, self.snapshot, self.pipeline.aggregates)
+        return mark_account(*where, self.reached, self.differing, remedy)
 
     def _collection(self, name: str, found: int, expected: int, what: str, at_most: int) -> None:
         place, documents = f"{self.database.name}.{name}", len(self.snapshot.documents(name))
@@ -314,10 +324,6 @@ class _Accountant:
                 f"batch {self.snapshot.later[-1]} is unfinished: {documents} documents of MongoDB"
                 " already include it and were checked within bounds; a job will finish it"
             )
-
-
-def _parts(counts: Counts) -> int:
-    return counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
 
 
 def _total(documents: list[Document], column: str) -> int:

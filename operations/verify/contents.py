@@ -79,7 +79,8 @@ class Contents:
     def expected_aggregates(self, *, confirmed_only: bool) -> ExpectedAggregates:
         """The GROUP BY over the rows of the first table."""
         rows = self._rows(confirmed_only=confirmed_only)
-        return expected_aggregates(rows, self.pipeline.aggregates)
+        partitions = self.ends if confirmed_only else ()
+        return expected_aggregates(rows, self.pipeline.aggregates, partitions)
 
     def falls(self) -> ExpectedAggregates:
         """Collection -> `_id` -> total -> what negative values of unconfirmed rows add up to."""

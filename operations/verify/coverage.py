@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 from spark_jobs.state.ledger import Entry
 from spark_jobs.state.offset_ranges import Ranges
 
 
-def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
+def coverage_faults(
+    entries: Sequence[Entry], offsets: Ranges, *, is_same_topic: bool = False
+) -> list[str]:
     """Gaps and overlaps between the offset ranges of consecutive batches, as text.
 
     A gap before the first batch shows only while the broker has its messages. An accepted loss is
@@ -17,6 +21,7 @@ def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
     Args:
         entries: The ledger of one pipeline, by batch id.
         offsets: Partition -> (first offset on the broker, offset after the last).
+        is_same_topic: Whether the broker's id of the topic is the ledger's.
     """
     faults = []
     reached: dict[int, int] = {}
@@ -47,28 +52,13 @@ def coverage_faults(entries: Sequence[Entry], offsets: Ranges) -> list[str]:
                 f" gone from the broker ({low - end} messages)"
             )
         if end > high:
+            by = max(e.batch_id for e in entries if e.offsets.get(partition, (0, 0))[1] == end)
+            again = "" if is_same_topic else ", or the topic was created again"
             faults.append(
-                f"ledger: partition {partition} was read to {end}, but ends at {high} on the"
-                " broker: the topic was created again"
+                f"ledger: batch {by} was read to offset {end} of partition {partition}, which ends"
+                f" at {high} on the broker: the ledger names offsets that the topic never"
+                f" had{again}"
             )
-    return faults
-
-
-def origin_faults(entries: Sequence[Entry], topic: str, topic_id: str | None) -> list[str]:
-    """Faults if batches belong to several queries, or to a topic with another name or id."""
-    faults = []
-    if len(queries := {entry.query_id for entry in entries}) > 1:
-        faults.append(
-            f"ledger: it holds batches of {len(queries)} queries, each of which read on its own"
-        )
-    if others := sorted({entry.topic for entry in entries} - {topic}):
-        faults.append(f"ledger: batches belong to the topic {', '.join(others)}, not to {topic}")
-    known = [entry.topic_id for entry in entries if entry.topic_id is not None]
-    if known and topic_id is not None and known[-1] != topic_id:
-        faults.append(
-            f"ledger: its batches belong to a former topic {topic}; the present one was created"
-            " again and is not read"
-        )
     return faults
 
 
@@ -95,6 +85,26 @@ def first_ranges(entries: Sequence[Entry]) -> dict[int, tuple[int, int]]:
 def read_until(entries: Sequence[Entry]) -> dict[int, int]:
     """Partition -> the offset after the last one that a confirmed batch has read."""
     return {p: end for entry in entries for p, (_, end) in entry.offsets.items()}
+
+
+def batch_finder(entries: Sequence[Entry]) -> Callable[[int, int], int | None]:
+    """A function that finds a message's batch by partition and offset, by binary search."""
+    ends: defaultdict[int, list[int]] = defaultdict(list)
+    batches: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        for partition, (start, end) in entry.offsets.items():
+            if start < end:
+                ends[partition].append(end)
+                batches[partition].append(entry)
+
+    def find(partition: int, offset: int) -> int | None:
+        position = bisect_right(ends[partition], offset)
+        if position == len(ends[partition]):
+            return None
+        entry = batches[partition][position]
+        return entry.batch_id if offset >= entry.offsets[partition][0] else None
+
+    return find
 
 
 def _is_accepted(entry: Entry, partition: int, start: int, end: int) -> bool:

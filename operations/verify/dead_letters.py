@@ -8,9 +8,8 @@ by `_id` only.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
+from operations.verify.coverage import batch_finder
 from operations.verify.differences import named, shortened
 from operations.verify.messages import is_within, readable_ranges
 from operations.verify.on_spark import KEPT
@@ -85,7 +85,7 @@ class DeadLetterAccount:
     def as_summaries(self) -> Kept:
         """What the summaries in MongoDB hold."""
         kept = Kept(f"{self.database.name}.{SUMMARIES} ({self.topic})")
-        batch_of = _batch_finder(self.snapshot.entries)
+        batch_of = batch_finder(self.snapshot.entries)
         for place in self._summaries():
             kept.total += 1
             batch_id = batch_of(*place) if place else None
@@ -201,26 +201,6 @@ def _names(place: str, topic: str, rejected: DataFrame, found: DataFrame) -> lis
 
     both = missing.union(extra).orderBy("kafka_partition", "kafka_offset")
     return named(place, both, words)
-
-
-def _batch_finder(entries: Sequence[Entry]) -> Callable[[int, int], int | None]:
-    """A function that finds a message's batch by its coordinates, by binary search."""
-    ends: defaultdict[int, list[int]] = defaultdict(list)
-    batches: defaultdict[int, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        for partition, (start, end) in entry.offsets.items():
-            if start < end:
-                ends[partition].append(end)
-                batches[partition].append(entry)
-
-    def find(partition: int, offset: int) -> int | None:
-        position = bisect_right(ends[partition], offset)
-        if position == len(ends[partition]):
-            return None
-        entry = batches[partition][position]
-        return entry.batch_id if offset >= entry.offsets[partition][0] else None
-
-    return find
 
 
 def _hull(entries: Sequence[Entry]) -> dict[int, tuple[int, int]]:

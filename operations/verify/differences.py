@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
 
+from bson.datetime_ms import DatetimeMS
+from bson.decimal128 import Decimal128
 from pyspark.sql import DataFrame
 
 Document = dict[str, Any]
@@ -45,16 +48,25 @@ def differences(
         expected: `_id` -> fields, of every document that must be there.
         found: The documents that are there.
     """
+    by_id = differences_by_id(place, source, expected, found)
+    return shortened(place, [fault for _, fault in by_id])
+
+
+def differences_by_id(
+    place: str, source: str, expected: Mapping[str, Document], found: Iterable[Document]
+) -> list[tuple[Any, str]]:
+    """All that `differences` finds, each with the `_id` of its document."""
     missing = dict(expected)
-    faults = []
+    faults: list[tuple[Any, str]] = []
     for document in found:
         name = document["_id"]
         group = missing.pop(name, None) if isinstance(name, str) else None
         if group is None:
-            faults.append(f"{place}: `{name}` is there, but no row of {source} belongs to it")
+            words = f"`{name}` is there, but no row of {source} belongs to it"
+            faults.append((name, f"{place}: {words}"))
             continue
         faults += [
-            f"{place}: `{name}`: {_difference(column, document.get(column), value, source)}"
+            (name, f"{place}: `{name}`: {_difference(column, document.get(column), value, source)}")
             for column, value in group.items()
             if not _agrees(document.get(column), value)
         ]
@@ -64,8 +76,8 @@ def differences(
             for n, figure in ((n, _figure(v)) for n, v in group.items())
             if figure.kind != "label"
         )
-        faults.append(f"{place}: `{name}` is missing; the rows of {source} give {numbers}")
-    return shortened(place, faults)
+        faults.append((name, f"{place}: `{name}` is missing; the rows of {source} give {numbers}"))
+    return faults
 
 
 def excesses(
@@ -120,7 +132,9 @@ def _bounds(most: Figure, least: Any, document: Document, fall: Any) -> tuple[An
             return most.value, before
         case "maximum":
             return before, most.value
-    return (before or 0) + fall, most.value - fall
+    low = 0 if before is None else before
+    # A fall of zero may be of another type.
+    return (low + fall, most.value - fall) if fall else (low, most.value)
 
 
 def shortened(place: str, faults: list[str]) -> list[str]:
@@ -163,11 +177,10 @@ def _is_between(found: Any, low: Any, high: Any, tolerance: float) -> bool:
     bounds = [bound for bound in (low, high) if bound is not None]
     if not bounds:
         return found is None
-    if not _is_number(bounds[0]):
-        same_type = isinstance(found, type(bounds[0]))
-        return same_type and (low is None or low <= found) and (high is None or found <= high)
-    if not _is_number(found):
+    if kind_of(found) not in map(kind_of, bounds):
         return False
+    if not _is_number(bounds[0]):
+        return (low is None or low <= found) and (high is None or found <= high)
     # Doubles that add up to more than any double: the sum depends on their order.
     if math.isinf(tolerance):
         return True
@@ -184,7 +197,10 @@ def _difference(column: str, found: Any, expected: Any, source: str) -> str:
     figure = _figure(expected)
     both = _is_number(found) and _is_number(figure.value)
     by = f" ({_text(_minus(found, figure.value), '+')})" if both else ""
-    words = f"`{column}` is {_text(found)}, by the rows of {source} it is {_text(figure.value)}{by}"
+    here, there = _text(found), _text(figure.value)
+    if None not in {found, figure.value} and kind_of(found) != kind_of(figure.value):
+        here, there, by = f"{here} ({kind_of(found)})", f"{there} ({kind_of(figure.value)})", ""
+    words = f"`{column}` is {here}, by the rows of {source} it is {there}{by}"
     if figure.kind == "estimate":
         words += f"; an estimate may differ by {figure.tolerance:g}"
     return words
@@ -194,6 +210,28 @@ def _minus(found: Any, expected: Any) -> Any:
     if isinstance(found, Decimal) or isinstance(expected, Decimal):
         return Decimal(found) - Decimal(expected)
     return found - expected
+
+
+def kind_of(value: object) -> str:
+    """The type of a value in a document, in words; integers of 32 and 64 bits are one type."""
+    return next((words for kind, words in KINDS.items() if isinstance(value, kind)), "other data")
+
+
+# The first that fits: a boolean is an integer to Python.
+KINDS: Final[Mapping[type, str]] = {
+    type(None): "absent",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a double",
+    Decimal: "a decimal",
+    Decimal128: "a decimal",
+    str: "text",
+    date: "a time",
+    DatetimeMS: "a time",
+    list: "a list",
+    dict: "a document",
+    bytes: "bytes",
+}
 
 
 def _is_number(value: object) -> bool:

@@ -33,15 +33,34 @@ RELATIVE: Final = 1e-9
 # 3 % of an estimate are more than three of its standard errors (0.8 %).
 ESTIMATED: Final = 0.03
 FEW: Final = 2.0
+# In an expected document, while it is not taken out: partition -> highest offset.
+REACHED: Final = "applied"
+# Each is one more column of every GROUP BY.
+MOST_PARTITIONS: Final = 64
 Types = Mapping[str, T.DataType]
 
 
-def expected_aggregates(rows: DataFrame, aggregates: Iterable[Aggregate]) -> ExpectedAggregates:
+def expected_aggregates(
+    rows: DataFrame, aggregates: Iterable[Aggregate], partitions: Iterable[int] = ()
+) -> ExpectedAggregates:
     """What the collections must hold.
 
-    Columns in: those that the aggregates name.
+    Of these Kafka partitions each document has the highest offset of its rows, in `REACHED`; of
+    none of them if they are too many.
+
+    Columns in: those that the aggregates name; with partitions also the rows' coordinates.
     """
-    return {aggregate.name: expected_documents(rows, aggregate) for aggregate in aggregates}
+    listed = tuple(partitions)
+    listed = listed if len(listed) <= MOST_PARTITIONS else ()
+    return {each.name: expected_documents(rows, each, listed) for each in aggregates}
+
+
+def taken_offsets(expected: ExpectedAggregates) -> dict[str, dict[str, dict[int, int]]]:
+    """Take `REACHED` out of the documents: collection -> `_id` -> partition -> highest offset."""
+    return {
+        name: {key: document.pop(REACHED, {}) for key, document in documents.items()}
+        for name, documents in expected.items()
+    }
 
 
 def negative_sums(rows: DataFrame, aggregates: Iterable[Aggregate]) -> ExpectedAggregates:
@@ -69,7 +88,9 @@ def columns_of(aggregates: Sequence[Aggregate], present: Iterable[str]) -> list[
     return [name for name in present if name in named or name in conditions]
 
 
-def expected_documents(rows: DataFrame, aggregate: Aggregate) -> dict[str, Document]:
+def expected_documents(
+    rows: DataFrame, aggregate: Aggregate, partitions: tuple[int, ...] = ()
+) -> dict[str, Document]:
     """What the documents of one aggregate must hold, by `_id`."""
     types = {field.name: field.dataType for field in rows.schema}
     chosen = rows.filter(aggregate.where) if aggregate.where else rows
@@ -79,12 +100,21 @@ def expected_documents(rows: DataFrame, aggregate: Aggregate) -> dict[str, Docum
         for n, measure in enumerate(aggregate.measures.values())
         for part, column in _columns(measure, types).items()
     ]
-    groups = chosen.groupBy(*keys).agg(F.count(F.lit(1)).alias("rows"), *numbers)
+    offset = F.col("kafka_offset")
+    reached = [
+        F.max(F.when(F.col("kafka_partition") == p, offset)).alias(f"reached_{p}")
+        for p in partitions
+    ]
+    groups = chosen.groupBy(*keys).agg(F.count(F.lit(1)).alias("rows"), *numbers, *reached)
     found = {}
     for row in groups.filter("rows > 0").collect():
         labels = {d.field: _label(d, row[f"key_{n}"]) for n, d in enumerate(aggregate.dimensions)}
-        document = {k: v if isinstance(v, str) else Figure(v, "label") for k, v in labels.items()}
-        found[_name(list(labels.values()))] = document | _measures(aggregate, row)
+        document: Document = {
+            k: v if isinstance(v, str) else Figure(v, "label") for k, v in labels.items()
+        }
+        last = {p: v for p in partitions if (v := row[f"reached_{p}"]) is not None}
+        document |= _measures(aggregate, row) | ({REACHED: last} if partitions else {})
+        found[_name(list(labels.values()))] = document
     return found
 
 
@@ -177,16 +207,21 @@ PARTS: Final = ("count", "sum", "number", "size", "value", "instant", "distinct"
 
 def _extreme(found: Mapping[str, Any]) -> Any:
     if "value" in found:
-        return found["value"]
+        return _plain(found["value"])
     micros = found["instant"]
     return None if micros is None else EPOCH + timedelta(microseconds=micros)
 
 
 def _sum(found: Mapping[str, Any]) -> Figure:
-    value = found["sum"] or 0
-    is_whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
-    value = int(value) if is_whole else value
+    # Without any value it is an integer, whatever the column's type.
+    value = 0 if found["sum"] is None else _plain(found["sum"])
     return Figure(value, "total", RELATIVE * (found.get("size") or 0.0))
+
+
+def _plain(value: Any) -> Any:
+    """A number as documents hold it: decimals without fraction digits are integers."""
+    is_whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return int(value) if is_whole else value
 
 
 def _average(total: Any, number: int, size: float, parts: tuple[str, str]) -> Figure:

@@ -229,7 +229,8 @@ def _from_decimal(value: Any) -> Any:
     if not isinstance(value, Decimal128):
         return value
     number = value.to_decimal()
-    return int(number) if number.as_tuple().exponent == 0 else number
+    is_integer = number.as_tuple().exponent == 0 and not MIN <= number <= MAX
+    return int(number) if is_integer else number
 
 
 def _needs_decimal(value: Any) -> bool:

@@ -93,8 +93,20 @@ class Checkpoint:
         Raises:
             JobError: the offset log has no such batch, or it is not in the known format.
         """
+        return self._planned(batch_id, self.read(f"offsets/{batch_id}") or "")
+
+    def kept_plans(self) -> dict[int, PlannedBatch]:
+        """The batches whose plans it still has, by number; Spark keeps about the last hundred.
+
+        Raises:
+            JobError: a plan is not in the known format.
+        """
+        logs = {batch_id: self.read(f"offsets/{batch_id}") for batch_id in self._ids("offsets")}
+        # Spark may have deleted one since.
+        return {n: self._planned(n, log) for n, log in logs.items() if log is not None}
+
+    def _planned(self, batch_id: int, log: str) -> PlannedBatch:
         try:
-            log = self.read(f"offsets/{batch_id}") or ""
             _, metadata_line, offsets_line = log.splitlines()[:3]
             metadata = json.loads(metadata_line)
             conf = metadata.get("conf", {})
@@ -107,7 +119,7 @@ class Checkpoint:
                 watermark_ms=int(metadata["batchWatermarkMs"]),
                 shuffle_partitions=int(conf["spark.sql.shuffle.partitions"]),
             )
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise JobError(
                 f"The checkpoint `{self.path}` has no readable plan of batch {batch_id}"
                 f" ({type(error).__name__}): something else changed it, or another version of"
@@ -131,14 +143,18 @@ class Checkpoint:
         """
         planned = self.last_planned()
         if planned is None:
-            return self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
+            return self.first_offsets()
         if self.last_committed() == planned:
             return self.planned_batch(planned).until
         return {partition: start for partition, (start, _) in self.ranges(planned).items()}
 
+    def first_offsets(self) -> Offsets:
+        """The offsets that the query began with; empty before its first start."""
+        return self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
+
     def done_ranges(self) -> dict[int, tuple[int, int]]:
         """Partition -> (first offset that the query read, next offset to read)."""
-        begun = self._initial_offsets() if self.read(INITIAL_OFFSETS) else {}
+        begun = self.first_offsets()
         return {p: (begun.get(p, 0), offset) for p, offset in self.next_offsets().items()}
 
     def note_accepted_loss(self, ranges: Mapping[int, tuple[int, int]]) -> None:

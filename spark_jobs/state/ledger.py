@@ -63,8 +63,8 @@ class Entry:
 
     `topic_id` is the broker's id of the topic; `code_fingerprint` (`plan` in the collection)
     identifies the code that made the batch; `accepted_loss` are its offsets that the broker no
-    longer had and whose loss the user accepted; `moment` is when it was confirmed. Each of them
-    may be absent.
+    longer had and whose loss the user accepted; `moment` is when it was confirmed; `rebuilt` says
+    that the aggregates were computed again when it was the last one. Each of them may be absent.
     """
 
     pipeline: str
@@ -79,6 +79,7 @@ class Entry:
     code_fingerprint: str | None = None
     accepted_loss: Ranges = field(default_factory=dict)
     moment: Moment | None = None
+    rebuilt: bool = False
 
     def document(self, now: datetime) -> Document:
         """The entry as a document of the collection."""
@@ -96,13 +97,31 @@ class Entry:
             "plan": self.code_fingerprint,
             "accepted_loss": _range_documents(self.accepted_loss),
             "clock": self.moment.document() if self.moment else None,
+            "rebuilt": self.rebuilt,
             "updated_at": now,
         }
 
     @classmethod
     def of(cls, document: Document) -> Entry:
-        """The entry in a document of the collection."""
+        """The entry in a document of the collection.
+
+        Raises:
+            JobError: a field is missing or has another form; `make verify` names all such fields.
+        """
+        try:
+            return cls._of(document)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise JobError(
+                f"The ledger entry `{document.get('_id')}` in MongoDB's `{COLLECTION}` cannot be"
+                f" read ({type(error).__name__}): something else changed it. `{remedies.verify()}`"
+                " names what is wrong with it."
+            ) from error
+
+    @classmethod
+    def _of(cls, document: Document) -> Entry:
         names = ("read", "stored", "dead_lettered", "filtered", "duplicates", "reasons")
+        if not all(isinstance(document[n], int) for n in ("batch_id", *names[:-1])):
+            raise TypeError("a number is not whole")
         return cls(
             pipeline=document["pipeline"],
             topic=document["topic"],
@@ -118,6 +137,7 @@ class Entry:
             code_fingerprint=document.get("plan"),
             accepted_loss=_ranges(document.get("accepted_loss", [])),
             moment=_moment(document.get("clock")),
+            rebuilt=bool(document.get("rebuilt")),
         )
 
 
@@ -209,6 +229,20 @@ class Ledger:
         found = self.database[COLLECTION].find({"pipeline": self.pipeline}).sort("batch_id", 1)
         return [Entry.of(document) for document in found]
 
+    def documents(self, query_id: str | None) -> list[Document]:
+        """All entries as they are stored; those of this query under another pipeline too."""
+        collection = self.database[COLLECTION]
+        own = list(collection.find({"pipeline": self.pipeline}))
+        # The character after `/` is `0`.
+        of_query = {"_id": {"$gte": f"{query_id}/", "$lt": f"{query_id}0"}}
+        other = {"pipeline": {"$ne": self.pipeline}}
+        return own + (list(collection.find(of_query | other)) if query_id else [])
+
+    def has_entries(self) -> bool:
+        """Whether a batch of the pipeline is confirmed."""
+        own = {"pipeline": self.pipeline}
+        return self.database[COLLECTION].find_one(own, {"_id": 1}) is not None
+
     def totals(self) -> Counts:
         """Sums of the counts over all confirmed batches."""
         return sum((entry.counts for entry in self.entries()), Counts())
@@ -218,6 +252,11 @@ class Ledger:
         self.database[COLLECTION].update_many(
             {"pipeline": self.pipeline}, {"$addToSet": {"sinks": sink}}
         )
+
+    def note_rebuilt(self, entry: Entry) -> None:
+        """Note that the aggregates are computed again, up to this entry."""
+        wanted = {"_id": f"{entry.query_id}/{entry.batch_id}"}
+        self.database[COLLECTION].update_one(wanted, {"$set": {"rebuilt": True}})
 
     def confirm(self, entry: Entry, now: datetime | None = None) -> None:
         """Enter a batch that every sink has confirmed; entering it again is harmless.

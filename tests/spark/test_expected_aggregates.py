@@ -10,9 +10,15 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from operations.verify.differences import differences
-from operations.verify.expected_aggregates import columns_of, expected_aggregates, negative_sums
+from operations.verify.expected_aggregates import (
+    columns_of,
+    expected_aggregates,
+    negative_sums,
+    taken_offsets,
+)
 from spark_jobs.aggregates import (
     Aggregate,
     Measure,
@@ -106,6 +112,25 @@ def test_negative_sums_tell_how_far_rows_lower_a_total_or_that_of_an_average(row
     assert {key: d["units"].value for key, d in found["units"].items()} == {"FR": -3, "DE": 0}
     assert {key: d["mean_sum"].value for key, d in found["means"].items()} == {"FR": -3, "DE": 0}
     assert "counts" not in found
+
+
+def test_highest_offset_of_each_partition_is_known_by_document(rows: Rows) -> None:
+    records = rows(
+        {"country": "FR", "site": 0, "units": 5},
+        {"country": "FR", "site": 0, "units": 9},
+        {"country": "FR", "site": 2, "units": 1},
+        {"country": "DE", "site": 2, "units": 7},
+    ).withColumns({"kafka_partition": F.col("site"), "kafka_offset": F.col("units")})
+    counted = [Aggregate("counted", ("country",), {"n": count()}, "units <> 9")]
+
+    expected = expected_aggregates(records, counted, range(3))
+    of_many = expected_aggregates(records, counted, range(65))
+
+    assert taken_offsets(expected) == {"counted": {"FR": {0: 5, 2: 1}, "DE": {2: 7}}}
+    assert expected == {
+        "counted": {"FR": {"country": "FR", "n": 2}, "DE": {"country": "DE", "n": 1}}
+    }
+    assert taken_offsets(of_many) == {"counted": {"FR": {}, "DE": {}}}
 
 
 def test_columns_that_aggregates_read_are_found_in_conditions_too() -> None:

@@ -28,18 +28,22 @@ def test_beginning_that_was_never_read_is_named() -> None:
     assert fault.startswith("ledger: partition 1, offsets 10 to 39 were never read")
 
 
-def test_hole_overlap_and_recreated_topic_are_named() -> None:
+def test_hole_overlap_and_offsets_beyond_the_topic_are_named() -> None:
     entries = [
         entry(0, {0: (0, 10), 1: (0, 10), 2: (0, 10)}),
         entry(1, {0: (12, 20), 1: (7, 20), 2: (10, 20)}),
     ]
 
-    assert coverage_faults(entries, {0: (0, 20), 1: (0, 20), 2: (0, 4)}) == [
+    offsets = {0: (0, 20), 1: (0, 20), 2: (0, 4)}
+    faults = coverage_faults(entries, offsets, is_same_topic=True)
+    assert faults == [
         "ledger: partition 0, offsets 10 to 11 are missing before batch 1",
         "ledger: partition 1, offsets 7 to 9 are read twice before batch 1",
-        "ledger: partition 2 was read to 20, but ends at 4 on the broker: the topic was created"
-        " again",
+        "ledger: batch 1 was read to offset 20 of partition 2, which ends at 4 on the broker: the"
+        " ledger names offsets that the topic never had",
     ]
+    (*_, unsure) = coverage_faults(entries, offsets)
+    assert unsure == f"{faults[-1]}, or the topic was created again"
 
 
 def test_accepted_loss_is_a_note_and_no_hole() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from bson.int64 import Int64
 
 from operations.verify.differences import Figure, differences, excesses
 
@@ -40,7 +41,11 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
     ("exact", "found", "agrees"),
     [
         (5, 5, True),
-        (5, 5.0, True),
+        (5, 5.0, False),
+        (Figure(5.0, "total"), 5, False),
+        (Figure(7, "label"), 7.0, False),
+        (Figure(7, "label"), Int64(7), True),
+        (5, Decimal(5), False),
         (5, 6, False),
         (5, "5", False),
         (5, None, False),
@@ -52,8 +57,10 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
         (Figure(7, "label"), 7, True),
         (Figure(True, "label"), True, True),
         (Figure(True, "label"), 1, False),
-        (Figure(2**70, "total"), Decimal(2**70), True),
-        (Figure(2**70, "total"), Decimal(2**70 + 1), False),
+        (Figure(2**70, "total"), 2**70, True),
+        (Figure(2**70, "total"), 2**70 + 1, False),
+        (Figure(2**70, "total"), float(2**70), False),
+        (Figure(Decimal("0.00"), "total"), 0, False),
         (Figure(Decimal("0.30"), "total"), Decimal("0.3"), True),
         (Figure(Decimal("0.3"), "total"), 0.3, False),
         (Figure(0.3, "total", 1e-9), 0.30000000000000004, True),
@@ -174,6 +181,10 @@ def test_average_of_an_unfinished_batch_is_the_quotient_of_its_parts(
         ("total", 100, 80, -30, 69, False),
         ("total", 100, 80, -30, 111, False),
         ("total", Decimal("1.50"), Decimal("2.50"), 0, Decimal("2.51"), False),
+        ("total", Decimal("1.50"), Decimal("2.50"), Decimal("0.00"), 2.0, False),
+        ("total", 0, 0, 0.0, 0, True),
+        ("total", None, 2.5, 0.0, 2.5, True),
+        ("total", 2, 3, 0, 3.0, False),
         ("minimum", 5, 3, 0, 4, True),
         ("minimum", 5, 3, 0, 6, False),
         ("minimum", 5, 3, 0, 2, False),

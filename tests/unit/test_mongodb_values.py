@@ -44,6 +44,10 @@ def test_value_is_stored_exactly_and_comes_back(value: Any, stored: Any) -> None
     assert type(back["v"]) is type(value)
 
 
+def test_small_integer_that_is_stored_as_a_decimal_stays_one() -> None:
+    assert isinstance(from_bson({"v": Decimal128("5")})["v"], Decimal)
+
+
 class FakeCollection:
     """The documents that a batch finds, and the updates that it makes."""
 

@@ -1,0 +1,125 @@
+"""The account of a ledger: its entries, the topic's offsets and the checkpoint must agree."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from errors import MillraceError
+from operations.verify.checkpoint_reading import CheckpointReading, checkpoint_faults
+from operations.verify.coverage import coverage_faults
+from operations.verify.differences import shortened
+from operations.verify.ledger_checks import (
+    Origin,
+    count_faults,
+    loss_faults,
+    origin_faults,
+    setting_faults,
+    unchecked_sinks,
+    unwritten_sinks,
+)
+from operations.verify.snapshot import LedgerSnapshot
+from runtime import remedies
+from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.registry import sink_names
+from spark_jobs.sources.topics import TopicState
+from spark_jobs.start_checks.guard import StartCheck
+from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.offset_ranges import Ranges
+
+# A running job may commit between two reads; not every time.
+TRIES: Final = 3
+PAUSE_SECONDS: Final = 0.5
+
+
+def ledger_account(
+    pipeline: Pipeline,
+    settings: Settings,
+    ledger: Ledger,
+    snapshot: LedgerSnapshot,
+    checkpoint: CheckpointReading,
+    topic: TopicState,
+    offsets: Ranges,
+) -> tuple[list[str], list[str]]:
+    """What is wrong with a pipeline's ledger, and notes on what was not checked, as text.
+
+    Args:
+        pipeline: The pipeline.
+        settings: Must have the key that the stored data was made with.
+        ledger: Its ledger.
+        snapshot: What was read of it.
+        checkpoint: The query's checkpoint.
+        topic: The topic, as the broker has it now.
+        offsets: Partition -> (first offset on the broker, offset after the last).
+    """
+    entries, plans = snapshot.entries, snapshot.plans
+    enabled = frozenset(sink_names(pipeline, settings, ledger.database))
+    origin = Origin(
+        pipeline.topic(settings),
+        topic.topic_id,
+        snapshot.query_id,
+        pipeline.hash_key_id(settings),
+        enabled,
+    )
+    known = [entry.topic_id for entry in entries if entry.topic_id]
+    is_same = topic.topic_id is not None and known[-1:] == [topic.topic_id]
+    faults = [*snapshot.faults, *origin_faults(entries, origin), *count_faults(entries)]
+    for entry in entries:
+        faults += loss_faults(entry, offsets, plans.lost if plans else {})
+    faults += checkpoint_faults(entries, plans) if plans else []
+    faults = shortened("ledger", faults)
+    covered = shortened("ledger", coverage_faults(entries, offsets, is_same_topic=is_same))
+    is_readable = not snapshot.faults and checkpoint.query_id is not None
+    started = _start_findings(pipeline, settings, ledger, checkpoint) if is_readable else []
+    if faults and entries:
+        faults.append(f"ledger: {_repair(pipeline, settings)}")
+    faults += setting_faults(entries, origin)
+    for name in sorted(unwritten_sinks(entries, enabled) if entries else ()):
+        command = remedies.replay(pipeline.topic(settings), name, settings)
+        faults.append(
+            f"ledger: no batch names {name} in `sinks`, but SINKS lists it: `{command}` writes all"
+            " stored records there"
+        )
+    every = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
+    notes = list(checkpoint.notes)
+    if others := unchecked_sinks(entries, enabled):
+        names = ", ".join(sorted(others))
+        if others <= {*sink_names(pipeline, every, ledger.database)}:
+            notes.append(f"{names} got these batches too, but SINKS lacks it: it was not checked")
+        else:
+            faults.append(f"ledger: `sinks` of all batches names {names}, which gets none of them")
+    if entries and checkpoint.query_id is None and not notes:
+        notes.append(
+            f"the checkpoint `{checkpoint.checkpoint.path}` is not here, so the ledger was not"
+            " compared with it, nor was checked whether a batch is in work; a job continues only"
+            " with the checkpoint"
+        )
+    return [*checkpoint.faults, *started, *faults, *covered], notes
+
+
+def _start_findings(
+    pipeline: Pipeline, settings: Settings, ledger: Ledger, checkpoint: CheckpointReading
+) -> list[str]:
+    """Why a job would refuse to continue with this ledger and checkpoint."""
+    found: list[str] = []
+    for number in range(TRIES):
+        if number:
+            time.sleep(PAUSE_SECONDS)
+        try:
+            case = StartCheck(pipeline, settings, ledger, checkpoint.checkpoint, ledger.last())
+            found = list(case.accounts())
+        except MillraceError:
+            return []  # what cannot be read is named already
+        if not found:
+            break
+    return [f"ledger: {text.removeprefix(f'Pipeline {pipeline.name}: ')}" for text in found]
+
+
+def _repair(pipeline: Pipeline, settings: Settings) -> str:
+    command = remedies.replay(pipeline.topic(settings), LEDGER_SINK, settings)
+    return (
+        "restore `batches` from a backup; or delete the wrong entries and all later ones, then"
+        f" `{command}` makes them again from checkpoint and topic"
+    )

@@ -1,0 +1,147 @@
+"""What documents remember: the last batch that changed them, and sketches of distinct values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import datasketches
+import pytest
+
+from operations.verify.coverage import batch_finder
+from operations.verify.marks import Marks, last_batches, mark_faults, sketch_differences
+from operations.verify.snapshot import mark_of
+from spark_jobs.state.ledger import Counts, Entry
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+MARKS = Marks("q", 5, {7}, set())
+
+
+def words_of(document: dict[str, Any], last: int | None = None, marks: Marks = MARKS) -> list[str]:
+    faults = mark_faults("c", [{"_id": "d", "updated_at": NOW} | document], {"d": last}, marks)
+    assert all(fault.startswith("c: `d`: ") for fault in faults)
+    return [fault.removeprefix("c: `d`: ") for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("mark", "last", "rebuilt", "words"),
+    [
+        (3, 3, set(), None),
+        (7, 3, set(), None),
+        (3, None, set(), None),
+        (4, 3, {4}, None),
+        (3, 3, {2}, None),
+        (
+            6,
+            3,
+            set(),
+            "names batch 6, but the ledger ends with batch 5 and no such batch is in work: the next"
+            " job would leave out its own batch here",
+        ),
+        (5, 3, set(), "names batch 5, but batch 3 was the last to change it"),
+        (5, 3, {4}, "names batch 5, but batch 3 was the last to change it"),
+        (2, 3, set(), "names batch 2, but batch 3 was the last to change it"),
+        (
+            2,
+            3,
+            {2},
+            "names batch 2, but batch 3 changed it too: repeated, it would be added twice",
+        ),
+        (3.0, 3, set(), "has a double in place of a batch's number"),
+        ("3", 3, set(), "has text in place of a batch's number"),
+        (-1, 3, set(), "has an integer in place of a batch's number"),
+    ],
+)
+def test_mark_is_that_of_the_last_batch_with_a_row(
+    mark: Any, last: int | None, rebuilt: set[int], words: str | None
+) -> None:
+    marks = Marks("q", 5, {7}, rebuilt)
+
+    assert words_of({"applied": {"q": mark}}, last, marks) == (
+        [f"`applied` {words}"] if words else []
+    )
+
+
+def test_mark_of_a_batch_before_the_first_confirmed_one_is_named() -> None:
+    assert words_of({"applied": {"q": 0}}, None, Marks("q", -1, {0}, set())) == []
+    assert words_of({"applied": {"q": 0}}, None, Marks("q", -1, set(), set())) == [
+        "`applied` names batch 0, but the ledger is empty and no such batch is in work: the next"
+        " job would leave out its own batch here"
+    ]
+
+
+@pytest.mark.parametrize("applied", [..., None, {}, 3, {"x": 3}])
+def test_document_without_the_mark_of_its_query_is_named(applied: Any) -> None:
+    document = {} if applied is ... else {"applied": applied}
+
+    assert words_of(document) == [
+        "`applied` does not name the pipeline's query: a repeated batch would be added twice"
+    ]
+
+
+def test_mark_of_a_foreign_query_and_another_type_of_time_are_named() -> None:
+    assert words_of({"applied": {"q": 3, "x": 3}, "updated_at": "now"}, 3) == [
+        "`updated_at` is text, not a time",
+        "`applied` names the query x, which is not the pipeline's",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("applied", "mark"),
+    [
+        ({"q": 3, "x": 9}, 3),
+        ({"q": "3"}, None),
+        ({"q": True}, None),
+        (None, None),
+        ({"x": 1}, None),
+    ],
+)
+def test_mark_that_is_no_batch_makes_no_later_batch(applied: Any, mark: int | None) -> None:
+    assert mark_of({"applied": applied}, "q") == mark
+
+
+def test_last_batch_follows_from_the_highest_offset_of_each_partition() -> None:
+    sinks = ("mongodb",)
+    entries = [
+        Entry("p", "t", "q", 0, {0: (0, 10), 1: (5, 5)}, Counts(), sinks),
+        Entry("p", "t", "q", 2, {0: (10, 11), 1: (5, 9)}, Counts(), sinks),
+    ]
+    reached = {"a": {0: 9}, "b": {0: 3, 1: 5}, "c": {0: 10}, "d": {0: 3, 1: 9}, "e": {}}
+
+    found = last_batches(reached, batch_finder(entries))
+
+    # The ledger lacks the batch of partition 1, offset 9.
+    assert found == {"a": 0, "b": 2, "c": 2, "d": None, "e": None}
+
+
+def sketch(*values: str, lg_k: int = 14) -> bytes:
+    made = datasketches.hll_sketch(lg_k, datasketches.tgt_hll_type.HLL_8)
+    for value in values:
+        made.update(value)
+    return bytes(made.serialize_compact())
+
+
+TWO, BROKEN = (
+    sketch("a", "b"),
+    "`s` is no sketch of distinct values, so no batch can be added to it",
+)
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (TWO, None),
+        (sketch(), "`s` holds about 0 distinct values, `n` is 2"),
+        (sketch("a", "b", "c"), "`s` holds about 3 distinct values, `n` is 2"),
+        (sketch("a", "b", lg_k=12), BROKEN),
+        (TWO[:-3], BROKEN),
+        (b"", BROKEN),
+        (b"garbage " * 9, BROKEN),
+        ("text", BROKEN),
+        (None, BROKEN),
+    ],
+)
+def test_estimate_is_that_of_the_stored_sketch(stored: Any, words: str | None) -> None:
+    document = {"_id": "d", "n": 2, "s": stored}
+
+    assert list(sketch_differences(document, {"n": "s"})) == ([words] if words else [])
