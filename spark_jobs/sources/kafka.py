@@ -7,7 +7,7 @@ same offsets; messages lost on the broker stop the query (`failOnDataLoss`) inst
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -127,6 +127,30 @@ def read_origins(
         _header("source_topic").alias("source_topic"),
         _header("source_partition").cast("int").alias("source_partition"),
         _header("source_offset").cast("bigint").alias("source_offset"),
+    )
+
+
+def read_with_headers(
+    spark: SparkSession,
+    settings: Settings,
+    topic: str,
+    ranges: OffsetRanges,
+    names: Sequence[str],
+) -> DataFrame:
+    """The messages of a topic that jobs write to, with headers as text.
+
+    Columns out: `key` binary, `value` binary, `message_partition` int, `message_offset` bigint,
+        `headers` array<string> (the names, in order), and a string for each of `names`.
+    Grain: one message, copies included.
+    Nulls: `key` and `value` as on the topic; a header that is absent.
+    """
+    return _read(spark, settings, topic, ranges).select(
+        "key",
+        "value",
+        F.col("partition").alias("message_partition"),
+        F.col("offset").alias("message_offset"),
+        F.coalesce(F.col("headers")["key"], F.array().cast("array<string>")).alias("headers"),
+        *(_header(name).alias(name) for name in names),
     )
 
 
