@@ -17,8 +17,8 @@ from errors import JobError
 from operations.repair.batches import one_query
 from operations.spark_session import repair_session
 from operations.tables import say
-from operations.verify.arrivals import is_within
 from operations.verify.coverage import read_until
+from operations.verify.messages import is_within
 from operations.verify.on_spark import batch_session
 from operations.verify.spark_errors import explained_errors
 from runtime import remedies

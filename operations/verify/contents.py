@@ -26,6 +26,7 @@ from operations.verify.expected_aggregates import (
     expected_aggregates,
     negative_sums,
 )
+from operations.verify.hashes import LOW_HALF, hash_of
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
@@ -34,7 +35,6 @@ from spark_jobs.state.offset_ranges import Ranges
 
 BLOCK_OFFSETS: Final = 1000
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
-LOW_HALF: Final = 2**32 - 1
 
 
 @dataclass
@@ -65,6 +65,11 @@ class Contents:
     def source(self) -> str:
         """The table that the aggregates are computed from."""
         return next(iter(self.tables))
+
+    @property
+    def shape(self) -> dict[str, str]:
+        """Columns of the first table, and those derived for others -> Spark types."""
+        return shape_of(self.tables[self.source], self.pipeline)
 
     @property
     def records(self) -> DataFrame:
@@ -125,6 +130,7 @@ def read_contents(
         for n, (place, rows) in enumerate(tables.items())
     }
     hashed = dict(enumerate(shared[1:], start=1))
+    hashed[0] = [*shape_of(tables[source], pipeline)]
     prints[source] = _prints(tables[source], key, hashed, read_by).persist(KEPT)
     blocks = _blocks(prints).persist(KEPT)
     try:
@@ -161,6 +167,12 @@ def _comparable(
     return tables
 
 
+def shape_of(rows: DataFrame, pipeline: Pipeline) -> dict[str, str]:
+    """The declared columns of a table, in order -> Spark types; a table may have others."""
+    declared = {column for table in pipeline.tables for column in table.declared.columns}
+    return {name: kind for name, kind in sorted(rows.dtypes) if name in declared}
+
+
 def _shared(source: DataFrame, rows: DataFrame) -> list[str]:
     """The columns of records that both tables have."""
     return sorted({*source.columns} & {*rows.columns} - {"outcome", "_is_confirmed"})
@@ -177,11 +189,7 @@ def _prints(
     rows: DataFrame, key: str, hashed: Mapping[int, list[str]], others: list[str]
 ) -> DataFrame:
     """Id, coordinates and other columns, with the hash of some columns for each number."""
-    # The hash skips nulls: without their positions, a value in the wrong column would not show.
-    hashes = (
-        F.xxhash64(*columns, *(F.isnull(name) for name in columns)).alias(f"_hash_{number}")
-        for number, columns in hashed.items()
-    )
+    hashes = (hash_of(columns).alias(f"_hash_{number}") for number, columns in hashed.items())
     return rows.select(
         F.expr(key).cast("string").alias("_id"),
         *COORDINATES,
@@ -216,7 +224,7 @@ def _blocks(prints: dict[str, DataFrame]) -> DataFrame:
             F.lit(place).alias("_table"),
             "_is_confirmed",
             *COORDINATES,
-            _block().alias("_block"),
+            block_of().alias("_block"),
             *(
                 F.col(name) if (name := f"_hash_{n}") in own.columns else F.lit(None).alias(name)
                 for n in numbers
@@ -279,11 +287,12 @@ def _sums(number: int) -> list[tuple[str, str]]:
 
 def _rows_of(rows: DataFrame, blocks: DataFrame) -> DataFrame:
     wanted = blocks.select(F.col("kafka_partition").alias("_partition"), "_block")
-    same = F.col("kafka_partition").eqNullSafe(F.col("_partition")) & _block().eqNullSafe(
+    same = F.col("kafka_partition").eqNullSafe(F.col("_partition")) & block_of().eqNullSafe(
         F.col("_block")
     )
     return rows.filter("_is_confirmed").join(wanted, same, "left_semi")
 
 
-def _block() -> Column:
+def block_of() -> Column:
+    """The block of a row's offset."""
     return F.floor(F.col("kafka_offset") / BLOCK_OFFSETS)

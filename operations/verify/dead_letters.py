@@ -17,7 +17,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
-from operations.verify.arrivals import readable_ranges
 from operations.verify.coverage import first_ranges
 from operations.verify.differences import shortened
 from operations.verify.letter_documents import (
@@ -27,20 +26,20 @@ from operations.verify.letter_documents import (
     read_documents,
 )
 from operations.verify.letter_messages import (
-    HEADERS,
     differing_letters,
     foreign_letters,
     letters_of,
     name_differing,
     name_foreign,
 )
+from operations.verify.messages import Messages, is_within
 from operations.verify.on_spark import KEPT
 from operations.verify.snapshot import LedgerSnapshot
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sources.kafka import read_with_headers
+from spark_jobs.sources.kafka import read_origins
 from spark_jobs.state.ledger import Document, Entry
 from spark_jobs.state.offset_ranges import Ranges
 
@@ -71,8 +70,7 @@ class Kept:
 class DeadLetterAccount:
     """Compares a pipeline's dead letters with its ledger and its source messages.
 
-    `rejected` has the rejected messages of `readable_ranges`, as `letter_messages` describes them;
-    None if they are no longer known.
+    `messages` is None if the broker has none of the source messages.
     """
 
     spark: SparkSession
@@ -81,38 +79,45 @@ class DeadLetterAccount:
     pipeline: Pipeline
     snapshot: LedgerSnapshot
     offsets: Ranges
-    rejected: DataFrame | None = None
+    messages: Messages | None
 
     @property
     def topic(self) -> str:
         """The topic whose messages were rejected."""
         return self.pipeline.topic(self.settings)
 
-    @property
-    def known(self) -> Ranges:
-        """The offsets whose rejected messages are known."""
-        return {} if self.rejected is None else readable_ranges(self.snapshot, self.offsets)
-
     def on_topic(self) -> Kept:
         """What the dead-letter topic holds."""
         name = dead_letter_topic(self.topic)
         kept, place = Kept(name), f"Kafka {name}"
-        ranges = topic_offsets(self.settings, name)
         # Kept, as it is read several times; without payloads it is small.
         letters = (
-            read_with_headers(self.spark, self.settings, name, ranges, HEADERS)
+            read_origins(self.spark, self.settings, name, topic_offsets(self.settings, name))
             .transform(letters_of, self.topic)
             .persist(KEPT)
         )
+
+        def compare(known: Ranges) -> list[str]:
+            differing = differing_letters(letters, self._rejected(known), known)
+            return name_differing(place, self.topic, differing)
+
         try:
             self._count(letters, kept)
             foreign = letters.transform(foreign_letters, [*self.offsets])
             kept.faults += name_foreign(place, self.topic, name, foreign)
-            differing = differing_letters(letters, self.rejected, self.known)
-            kept.faults += name_differing(place, self.topic, differing)
+            kept.faults += self._compared(compare)
         finally:
             letters.unpersist()
         return kept
+
+    def _compared(self, compare: Callable[[Ranges], list[str]]) -> list[str]:
+        return compare({}) if self.messages is None else self.messages.faults(compare)
+
+    def _rejected(self, known: Ranges) -> DataFrame | None:
+        """The rejected messages in these offsets; None if there are no such offsets."""
+        if self.messages is None or not known:
+            return None
+        return self.messages.rejected.filter(is_within(known))
 
     def _count(self, letters: DataFrame, kept: Kept) -> None:
         ranges = [
@@ -131,10 +136,11 @@ class DeadLetterAccount:
 
     def as_summaries(self) -> Kept:
         """What the summaries in MongoDB hold."""
-        kept = Kept(f"{self.database.name}.{SUMMARIES} ({self.topic})")
+        place = f"{self.database.name}.{SUMMARIES} ({self.topic})"
         first = first_ranges(self.snapshot.entries)
         until, batch_of = self.snapshot.read_until, _batch_finder(self.snapshot.entries)
         confirmed = {p: (first.get(p, (0, 0))[0], until.get(p, 0)) for p in self.offsets}
+        kept = Kept(place)
 
         def count(partition: int, offset: int) -> None:
             kept.total += 1
@@ -142,14 +148,19 @@ class DeadLetterAccount:
                 kept.by_batch[batch_id] += 1
             kept.ends[partition] = max(offset, kept.ends.get(partition, offset))
 
-        noted, foreign = compare_documents(
-            Judged(self.topic, confirmed, self.known),
-            read_documents(self.database[SUMMARIES], self.topic),
-            iter(()) if self.rejected is None else expected_documents(self.rejected, self.topic),
-            count,
-        )
-        kept.total += foreign
-        kept.faults += noted.faults(f"MongoDB {kept.place}")
+        def compare(known: Ranges) -> list[str]:
+            kept.total, kept.by_batch, kept.ends = 0, Counter(), {}
+            rejected = self._rejected(known)
+            noted, foreign = compare_documents(
+                Judged(self.topic, confirmed, known),
+                read_documents(self.database[SUMMARIES], self.topic),
+                iter(()) if rejected is None else expected_documents(rejected, self.topic),
+                count,
+            )
+            kept.total += foreign
+            return noted.faults(f"MongoDB {place}")
+
+        kept.faults += self._compared(compare)
         return kept
 
     def faults(self, store: str, kept: Kept) -> list[str]:

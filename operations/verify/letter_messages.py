@@ -13,8 +13,9 @@ from typing import Any, Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from operations.verify.arrivals import is_within
 from operations.verify.differences import named
+from operations.verify.hashes import hash_of
+from operations.verify.messages import is_within
 from spark_jobs.state.offset_ranges import Ranges
 from spark_jobs.targets import PLACE
 
@@ -35,34 +36,31 @@ COMPARED: Final = {
 def letters_of(messages: DataFrame, topic: str) -> DataFrame:
     """The messages of a dead-letter topic without their payloads.
 
-    Columns in: those of `read_with_headers`, with `HEADERS`.
+    Columns in: those of `read_origins`.
     Columns out: `kafka_partition` int and `kafka_offset` bigint of the source message,
         `message_partition`, `message_offset`, those of `COMPARED`, and `is_formed` boolean: whether
         the headers are those that a job writes.
     Grain: one message, copies included.
     Nulls: the source's coordinates if the headers name no message of `topic`.
     """
-    own = F.col("source_topic") == topic
-    partition = F.when(own, F.col("source_partition").cast("int"))
-    offset = F.when(own, F.col("source_offset").cast("bigint"))
-    is_source = partition.isNotNull() & offset.isNotNull() & (offset >= 0)
+    offset = F.col("source_offset")
+    is_source = (F.col("source_topic") == topic) & (offset >= 0)
+    is_source &= F.col("source_partition").isNotNull()
     is_formed = (
         (F.col("headers") == F.array(*map(F.lit, HEADERS)))
-        & (F.col("source_partition") == partition.cast("string"))
-        & (F.col("source_offset") == offset.cast("string"))
-        & (F.col("source_timestamp") == F.col("source_timestamp").cast("bigint").cast("string"))
-        & (F.col("redrives") == F.col("redrives").cast("int").cast("string"))
+        & F.col("source_timestamp").cast("bigint").isNotNull()
+        & F.col("redrives").cast("int").isNotNull()
         & (F.col("reasons") != "")
     )
     return messages.select(
-        F.when(is_source, partition).alias("kafka_partition"),
+        F.when(is_source, F.col("source_partition")).alias("kafka_partition"),
         F.when(is_source, offset).alias("kafka_offset"),
-        "message_partition",
-        "message_offset",
+        F.col("partition").alias("message_partition"),
+        F.col("offset").alias("message_offset"),
         "reasons",
         "source_timestamp",
         "redrives",
-        F.xxhash64("key", "value", F.isnull("key"), F.isnull("value")).alias("letter_hash"),
+        hash_of(["key", "value"]).alias("letter_hash"),
         F.coalesce(is_formed, F.lit(False)).alias("is_formed"),
     )
 
@@ -121,7 +119,7 @@ def differing_letters(letters: DataFrame, rejected: DataFrame | None, known: Ran
         )
         .filter("is_missing OR is_extra OR size(columns) > 0")
         .groupBy(*PLACE, "is_missing", "is_extra")
-        .agg(F.array_distinct(F.flatten(F.collect_list("columns"))).alias("columns"))
+        .agg(F.array_sort(F.array_distinct(F.flatten(F.collect_list("columns")))).alias("columns"))
     )
 
 

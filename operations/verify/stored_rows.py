@@ -8,20 +8,20 @@ shuffle of ids and hashes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from operations.verify.hashes import differs, hash_of, sums_by
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 
 MOST_BUCKETS = 100_000
-LOW_HALF = 2**32 - 1
 NUL = "\x00"
-PARTS = ("rows", "high", "low")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class StoredRows:
         wanted: The condition for stored records that belong there.
         unit: What a row is called.
         nul: The store's replacement for U+0000, if it cannot hold that.
-        unreadable: What to do where Spark cannot read it.
         stand_ins: Column -> its value in some places where others have null.
+        placed: Column -> SQL that gives its value from a record: where a row must lie.
     """
 
     store: str
@@ -47,8 +47,8 @@ class StoredRows:
     wanted: Column
     unit: str = "rows"
     nul: str = NUL
-    unreadable: str = ""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,24 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
             F.count(F.lit(1)).alias("rows"), F.count_if("_is_confirmed").alias("confirmed")
         ).first()
         return Compared(found.rows, found.confirmed, None, [])
+    # Where the records lack a column that this needs, it is not compared.
+    with suppress(AnalysisException):
+        records = records.withColumns({name: F.expr(sql) for name, sql in stored.placed.items()})
     names = sorted({*stored.rows.columns} & {*records.columns})
     given, shown = (
         _normal(rows.select(*names), nul, stored.stand_ins)
         for rows, nul in ((records, stored.nul), (stored.rows, NUL))
     )
     left = records.filter(stored.wanted).select(*given)
-    right = stored.rows.select(*shown, "_is_confirmed")
+    further = {"_is_confirmed", "_file"} & {*stored.rows.columns}
+    right = stored.rows.select(*shown, *further)
     judged = right.filter("_is_confirmed").drop("_is_confirmed")
-    buckets = _buckets(left, judged, stored.key).persist(KEPT)
+    buckets = _buckets(left, judged.drop("_file"), stored.key).persist(KEPT)
     try:
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),
             F.sum("rows_1").alias("confirmed"),
-            F.count_if(_differs()).alias("differing"),
+            F.count_if(differs()).alias("differing"),
         ).first()
         faults: list[str] = []
         if sums.differing:
@@ -128,35 +132,13 @@ def _bucket(key: str) -> Column:
 
 def _buckets(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
     """Number of rows and sums of both halves of their hashes, for both sides, by bucket."""
-    labelled = [
-        rows.select(F.lit(number).alias("side"), _bucket(key).alias("bucket"), _hash(rows))
-        for number, rows in enumerate((left, right))
-    ]
-    side = F.col("side")
-    sums = [
-        column
-        for number in (0, 1)
-        for column in (
-            F.count_if(side == number).alias(f"rows_{number}"),
-            F.sum(F.when(side == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
-            F.sum(F.when(side == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
-                f"low_{number}"
-            ),
-        )
-    ]
-    return reduce(DataFrame.union, labelled).groupBy("bucket").agg(*sums)
-
-
-def _hash(rows: DataFrame) -> Column:
-    # The hash skips nulls: without their positions, a value in the wrong column would not show.
-    return F.xxhash64(*rows.columns, *(F.isnull(name) for name in rows.columns)).alias("hash")
-
-
-def _differs() -> Column:
-    same = (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_1")) for part in PARTS)
-    return ~reduce(lambda left, right: left & right, same)
+    hashed = (
+        rows.select(_bucket(key).alias("bucket"), hash_of(rows.columns).alias("hash"))
+        for rows in (left, right)
+    )
+    return sums_by(next(hashed), next(hashed), by=("bucket",))
 
 
 def _of_buckets(rows: DataFrame, buckets: DataFrame, key: str) -> DataFrame:
-    wanted = buckets.filter(_differs()).select(F.col("bucket").alias("_bucket"))
+    wanted = buckets.filter(differs()).select(F.col("bucket").alias("_bucket"))
     return rows.join(wanted, _bucket(key) == F.col("_bucket"), "left_semi")

@@ -1,7 +1,8 @@
-"""Compares topics of forwarded records with the ledger: every record once, copies aside."""
+"""Compares topics of forwarded records with what was to be forwarded, copies aside."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -9,21 +10,26 @@ from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
 from operations.verify.account import StoreCount
-from operations.verify.arrivals import is_within
 from operations.verify.differences import named
+from operations.verify.hashes import hash_of
+from operations.verify.messages import Messages, is_within
+from operations.verify.on_spark import KEPT
 from operations.verify.sink_contents import SinkReading, Wanted
+from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.kafka import read_origins
+from spark_jobs.state.offset_ranges import Ranges
 from spark_jobs.targets import PLACE
 
 
 def account_of_topics(
-    reading: SinkReading, records: DataFrame | None
+    reading: SinkReading, records: DataFrame | None, messages: Messages | None
 ) -> tuple[list[StoreCount], list[str]]:
     """The numbers of each topic, and what differs; nothing for a pipeline without topics.
 
     Args:
         reading: The pipeline, and what is confirmed.
         records: The stored records of confirmed batches; None if they are no longer known.
+        messages: What the topic holds; None if that is nothing.
     """
     entries, settings = reading.snapshot.entries, reading.settings
     written = entries[-1].sinks if entries else ()
@@ -32,43 +38,84 @@ def account_of_topics(
     counts = reading.snapshot.counts
     stores: list[StoreCount] = []
     faults: list[str] = []
-    for name, topic in reading.pipeline.forward_topics(settings).items():
+    for number, (name, topic) in enumerate(reading.pipeline.forward_topics(settings).items()):
         wanted = Wanted(topic.takes)
-        origins = _origins(reading, name)
-        until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
-        judged = origins.filter(is_within(until)).distinct()
-        found = judged.count()
-        places = None if records is None else records.filter(wanted.records).select(*PLACE)
-        expected = wanted.booked(counts)
-        if expected is None:
-            expected = found if places is None else places.count()
-        numbers = (origins.count(), found, expected)
-        stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct records"))
-        if found != expected and places is not None:
-            faults += _names(name, reading.pipeline.topic(settings), places, judged)
+        copies = _copies(reading, name).persist(KEPT)
+        try:
+            until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
+            judged = copies.filter(is_within(until)).select(*PLACE).distinct().count()
+            expected = wanted.booked(counts)
+            if expected is None and messages is not None and messages.is_whole:
+                expected = messages.rows.filter(F.col(f"forward_{number}").isNotNull()).count()
+            if expected is None:
+                expected = judged
+            numbers = (copies.count(), judged, expected)
+            stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct records"))
+            if messages is not None:
+                compare = partial(_faults, messages, name, number, copies)
+                faults += messages.faults(compare)
+        finally:
+            copies.unpersist()
     return stores, faults
 
 
-def _origins(reading: SinkReading, name: str) -> DataFrame:
-    """Source coordinates of the messages on a topic, copies included."""
-    ranges = topic_offsets(reading.settings, name)
-    own = F.col("source_topic") == reading.pipeline.topic(reading.settings)
+def _copies(reading: SinkReading, name: str) -> DataFrame:
+    """The messages on a topic, copies included: source coordinates, own place, and a hash.
+
+    Messages of other pipelines that forward to the same topic are left out.
+    """
+    settings, own = reading.settings, reading.pipeline.topic(reading.settings)
+    others = {
+        pipeline.topic(settings)
+        for pipeline in pipelines_of(settings)
+        if name in pipeline.forward_topics(settings)
+    }
+    is_own = F.col("source_topic") == own
     return (
-        read_origins(reading.spark, reading.settings, name, ranges)
-        .filter(own)
+        read_origins(reading.spark, settings, name, topic_offsets(settings, name))
+        .filter(~F.coalesce(F.col("source_topic").isin(*others - {own}), F.lit(False)))
         .select(
-            F.col("source_partition").alias("kafka_partition"),
-            F.col("source_offset").alias("kafka_offset"),
+            F.when(is_own, F.col("source_partition")).alias("kafka_partition"),
+            F.when(is_own, F.col("source_offset")).alias("kafka_offset"),
+            F.concat_ws("/", "partition", "offset").alias("place"),
+            hash_of(["key", "value"]).alias("hash"),
         )
     )
 
 
-def _names(name: str, source: str, wanted: DataFrame, found: DataFrame) -> list[str]:
-    missing = wanted.exceptAll(found).select("*", F.lit(True).alias("is_missing"))
-    extra = found.exceptAll(wanted).select("*", F.lit(False).alias("is_missing"))
+def _faults(
+    messages: Messages, name: str, number: int, copies: DataFrame, ranges: Ranges
+) -> list[str]:
+    """Records that a topic lacks, and messages that no record was forwarded as."""
+    wanted = messages.rows.filter(is_within(ranges)).select(
+        *PLACE, F.col(f"forward_{number}").alias("wanted")
+    )
+    is_foreign = F.col("kafka_partition").isNull() | F.col("kafka_offset").isNull()
+    found = copies.filter(is_within(ranges) | is_foreign)
+    source = messages.pipeline.topic(messages.settings)
+    missing = wanted.filter("wanted IS NOT NULL").join(found, [*PLACE], "left_anti")
+    unlike = (
+        found.join(wanted, [*PLACE], "left")
+        .filter("wanted IS NULL OR wanted <> hash")
+        .select("place", *PLACE, "wanted", is_foreign.alias("is_foreign"))
+    )
 
     def words(row: Any) -> str:
-        message = f"`{source}/{row.kafka_partition}/{row.kafka_offset}`"
-        return f"{message} is missing" if row.is_missing else f"{message} does not belong there"
+        message, origin = (
+            f"`{name}/{row.place}`",
+            f"`{source}/{row.kafka_partition}/{row.kafka_offset}`",
+        )
+        if row.is_foreign:
+            return f"message {message} names no message of {source} in its headers: no job sent it"
+        if row.wanted is None:
+            return f"{origin} does not belong there (message {message})"
+        return f"message {message} differs from what {origin} was forwarded as"
 
-    return named(f"Kafka {name}", missing.union(extra).orderBy(*PLACE), words)
+    return [
+        *named(
+            f"Kafka {name}",
+            missing.orderBy(*PLACE),
+            lambda row: f"`{source}/{row.kafka_partition}/{row.kafka_offset}` is missing",
+        ),
+        *named(f"Kafka {name}", unlike.orderBy(*PLACE, "place"), words),
+    ]

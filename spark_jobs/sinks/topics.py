@@ -16,7 +16,7 @@ from functools import reduce
 from typing import Any
 
 from pymongo.database import Database
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
@@ -55,18 +55,25 @@ def select_messages(records: DataFrame, name: str, topic: Topic) -> DataFrame:
         `headers` array<struct<key string, value binary>>.
     Grain: one forwarded record.
     """
+    key, value = message_of(topic)
+    headers = F.array(*(header(each, F.col(column)) for each, column in SOURCES.items()))
+    return topic.takes.of(records).select(
+        F.lit(name).alias("topic"),
+        key.alias("key"),
+        value.alias("value"),
+        headers.alias("headers"),
+    )
+
+
+def message_of(topic: Topic) -> tuple[Column, Column]:
+    """Key and value, binary, of the message that a topic gets of a stored record."""
     # JSON leaves out nulls; a valid record has no reasons.
     columns = [
         F.when(F.size("reasons") > 0, F.col("reasons")).alias("reasons") if c == "reasons" else c
         for c in topic.columns
     ]
-    headers = F.array(*(header(each, F.col(column)) for each, column in SOURCES.items()))
-    return topic.takes.of(records).select(
-        F.lit(name).alias("topic"),
-        F.expr(topic.key).cast("string").cast("binary").alias("key"),
-        F.to_json(F.struct(*columns), JSON_OPTIONS).cast("binary").alias("value"),
-        headers.alias("headers"),
-    )
+    value = F.to_json(F.struct(*columns), JSON_OPTIONS)
+    return F.expr(topic.key).cast("string").cast("binary"), value.cast("binary")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ same offsets; messages lost on the broker stop the query (`failOnDataLoss`) inst
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -117,40 +117,25 @@ def read_messages(
 def read_origins(
     spark: SparkSession, settings: Settings, topic: str, ranges: OffsetRanges
 ) -> DataFrame:
-    """The source coordinates in the headers of a dead-letter topic's messages; no payload.
+    """Messages that jobs made from others, such as dead letters, with their source coordinates.
 
-    Columns out: `source_topic` string, `source_partition` int, `source_offset` bigint.
-    Grain: one message of the dead-letter topic, copies included.
-    Nulls: if a header is absent or not a number, as no job wrote that message.
-    """
-    return _read(spark, settings, topic, ranges).select(
-        _header("source_topic").alias("source_topic"),
-        _header("source_partition").cast("int").alias("source_partition"),
-        _header("source_offset").cast("bigint").alias("source_offset"),
-    )
-
-
-def read_with_headers(
-    spark: SparkSession,
-    settings: Settings,
-    topic: str,
-    ranges: OffsetRanges,
-    names: Sequence[str],
-) -> DataFrame:
-    """The messages of a topic that jobs write to, with headers as text.
-
-    Columns out: `key` binary, `value` binary, `message_partition` int, `message_offset` bigint,
-        `headers` array<string> (the names, in order), and a string for each of `names`.
+    Columns out: `key` binary, `value` binary, `partition` int and `offset` bigint (on this topic),
+        `source_topic` string, `source_partition` int, `source_offset` bigint, and as text the
+        headers `reasons`, `source_timestamp`, `redrives`; `headers` array<string>, all names.
     Grain: one message, copies included.
-    Nulls: `key` and `value` as on the topic; a header that is absent.
+    Nulls: where a header is absent or not a number, as no job wrote that message.
     """
+    texts = ("reasons", "source_timestamp", "redrives")
     return _read(spark, settings, topic, ranges).select(
         "key",
         "value",
-        F.col("partition").alias("message_partition"),
-        F.col("offset").alias("message_offset"),
+        "partition",
+        "offset",
+        _header("source_topic").alias("source_topic"),
+        _header("source_partition").cast("int").alias("source_partition"),
+        _header("source_offset").cast("bigint").alias("source_offset"),
+        *(_header(name).alias(name) for name in texts),
         F.coalesce(F.col("headers")["key"], F.array().cast("array<string>")).alias("headers"),
-        *(_header(name).alias(name) for name in names),
     )
 
 

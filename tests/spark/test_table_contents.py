@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cql.declared import CassandraShape
 from operations.verify.contents import Contents, read_contents
 from operations.verify.sink_contents import Wanted
 from operations.verify.stored_rows import StoredRows, compare
@@ -42,7 +43,8 @@ TOTALS = Aggregate(
         "alerts": count("outcome = 'alert'"),
     },
 )
-TABLES = (Table("orders.orders"), Table("orders.by_hash"))
+SHAPE = CassandraShape({part.split()[0]: part.split()[1] for part in SCHEMA.split(", ")}, ())
+TABLES = (Table("orders.orders", shape=SHAPE), Table("orders.by_hash", shape=SHAPE))
 ORDERS = Pipeline(
     name="orders", tables=TABLES, aggregates=(TOTALS,), alert="amount > 10 OR hash = 'q'"
 )

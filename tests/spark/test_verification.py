@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.verify.arrivals import is_within, select_arrivals
 from operations.verify.dead_letters import count_by_batch
 from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
+from operations.verify.messages import NO_BATCH, is_within, spans, with_duplicates
 from operations.verify.rows import differing_rows
 from spark_jobs.profiles import PROFILES
+from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.tickets import TICKETS
-from spark_jobs.transforms.record_ids import id_sql
 
 
 def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: SparkSession) -> None:
@@ -108,27 +108,51 @@ def test_dead_letters_are_counted_once_for_the_batch_that_read_them(spark: Spark
     }
 
 
-def test_arrivals_are_the_ids_of_messages_to_store_with_their_times(spark: SparkSession) -> None:
+def test_all_but_the_first_arrival_of_an_id_are_duplicates(spark: SparkSession) -> None:
     def at(second: int) -> datetime:
         return datetime(2026, 11, 22, 0, 0, second, tzinfo=UTC)
 
     rows: list[Any] = [
-        ("valid", "A", 1, at(5)),
-        ("alert", "A", 1, at(2)),
-        # The form of coordinates.
-        ("valid", "0/1", 2, at(3)),
-        ("rejected", None, None, at(1)),
+        # The earlier batch wins, then the earlier time, partition and offset.
+        ("A", "valid", 1, at(0), 0, 9),
+        ("A", "alert", 0, at(5), 1, 4),
+        ("A", "valid", 0, at(5), 1, 3),
+        ("A", "valid", 0, at(5), 2, 0),
+        ("B", "valid", 1, at(7), 0, 8),
+        ("0/1", "rejected", 0, at(1), 0, 1),
     ]
-    schema = "outcome string, order_id string, line int, kafka_timestamp timestamp"
-    messages = spark.createDataFrame(rows, schema)
+    schema = (
+        "record_id string, outcome string, batch_id bigint, kafka_timestamp timestamp,"
+        " kafka_partition int, kafka_offset bigint"
+    )
 
-    arrivals = select_arrivals(messages, id_sql({"order_id": "string", "line": "int"})).collect()
+    found = with_duplicates(spark.createDataFrame(rows, schema)).collect()
 
-    assert {(a.outcome, a.id, a.messages, a.last_ms - a.first_ms) for a in arrivals} == {
-        ("stored", "A|1", 2, 3000),
-        ("stored", "0/1|2", 1, 0),
-        ("rejected", None, 1, 0),
+    assert {
+        (row.record_id, row.outcome, row.kafka_partition, row.kafka_offset) for row in found
+    } == {
+        ("A", "duplicate", 0, 9),
+        ("A", "duplicate", 1, 4),
+        ("A", "valid", 1, 3),
+        ("A", "duplicate", 2, 0),
+        ("B", "valid", 0, 8),
+        ("0/1", "rejected", 0, 1),
     }
+
+
+def test_each_offset_belongs_to_the_first_batch_that_read_it() -> None:
+    def entry(batch_id: int, start: int, end: int) -> Entry:
+        return Entry("p", "t", "q", batch_id, {0: (start, end)}, Counts(), ())
+
+    entries = [entry(0, 0, 10), entry(1, 5, 12), entry(2, 20, 30)]
+
+    assert spans(entries, {0: (3, 25), 1: (0, 2)}) == [
+        (0, 0, 3, 10),
+        (1, 0, 10, 12),
+        (NO_BATCH, 0, 12, 20),
+        (2, 0, 20, 25),
+        (NO_BATCH, 1, 0, 2),
+    ]
 
 
 @pytest.mark.parametrize(

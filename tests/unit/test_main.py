@@ -74,7 +74,7 @@ def test_only_a_proof_of_few_messages_does_without_compiling_for_speed(
 @pytest.mark.parametrize(
     ("words", "services"),
     [
-        (["verify"], {"kafka", "cassandra", "mongodb"}),
+        (["verify"], {"kafka", "mongodb"}),
         (["show", "client_tickets"], {"kafka"}),
         (["show", "client_tickets-dead-letter"], {"kafka"}),
         (["show", "support.tickets"], {"cassandra"}),

@@ -1,0 +1,56 @@
+"""Compares rows by hashes: number and sums of the hashes of a block must be the same on both sides.
+
+Sums, not XOR: a row that occurs twice must not cancel out. The halves of each hash are summed
+apart, so that no sum overflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+LOW_HALF: Final = 2**32 - 1
+PARTS: Final = ("rows", "high", "low")
+
+
+def hash_of(columns: Sequence[str | Column]) -> Column:
+    """A hash of these columns' values."""
+    # The hash skips nulls: without their positions, a value in the wrong column would not show.
+    return F.xxhash64(*columns, *(F.isnull(each) for each in columns))
+
+
+def sums_by(left: DataFrame, right: DataFrame, by: Sequence[str]) -> DataFrame:
+    """Add up both sides' hashes.
+
+    Columns in: those of `by`, and `hash` bigint.
+    Columns out: those of `by`; `rows_<n>`, `high_<n>`, `low_<n>` bigint, n = 0 for `left`.
+    Grain: one combination of `by`.
+    Nulls: sums of a side without rows.
+    """
+    labelled = [
+        rows.select(F.lit(number).alias("side"), *by, "hash")
+        for number, rows in enumerate((left, right))
+    ]
+    side = F.col("side")
+    sums = [
+        column
+        for number in (0, 1)
+        for column in (
+            F.count_if(side == number).alias(f"rows_{number}"),
+            F.sum(F.when(side == number, F.shiftright("hash", 32))).alias(f"high_{number}"),
+            F.sum(F.when(side == number, F.col("hash").bitwiseAND(LOW_HALF))).alias(
+                f"low_{number}"
+            ),
+        )
+    ]
+    return reduce(DataFrame.union, labelled).groupBy(*by).agg(*sums)
+
+
+def differs() -> Column:
+    """Whether the sides of a row of `sums_by` differ."""
+    same = (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_1")) for part in PARTS)
+    return ~reduce(lambda left, right: left & right, same)
