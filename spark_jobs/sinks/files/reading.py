@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -27,8 +29,14 @@ FOLDER = "_folder"
 MOST_DAMAGED = 20
 
 
-def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
-    """All rows of a set in one format.
+def read_set(
+    spark: SparkSession,
+    settings: Settings,
+    file_set: FileSet,
+    form: str,
+    skipped: Sequence[str] = (),
+) -> DataFrame:
+    """All rows of a set in one format, without those of the files that are to be skipped.
 
     Columns out: the set's columns, `_batch_id` bigint, `_file` string (its path below the set's
         folder, as in an address), `_folder` string (the folder of the day).
@@ -52,6 +60,8 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
         file.alias("_file"),
         F.regexp_extract(file, "^(?:(.*)/)?", 1).alias(FOLDER),
     )
+    if skipped:
+        found = found.filter(~F.concat(F.lit(f"{folder}/"), "_file").isin([*skipped]))
     return with_lists(found, schema) if form == "csv" else found
 
 

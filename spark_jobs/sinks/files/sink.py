@@ -39,7 +39,7 @@ from spark_jobs.session.file_system import (
 from spark_jobs.sinks.base import Batch, Sink, StoredTable, Totals
 from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
-from spark_jobs.sinks.files.exchange import finish, read_intent
+from spark_jobs.sinks.files.exchange import finish, read_intent, superseded
 from spark_jobs.sinks.files.formats import small_file, writer
 from spark_jobs.sinks.files.manifest import (
     Manifest,
@@ -199,9 +199,11 @@ class FilesSink(Sink):
     def rows(self) -> Iterator[StoredTable]:
         """Every set in each format that is there."""
         found = as_written(self.settings, self.pipeline)
+        system = output_files(self.settings)
+        skipped = superseded(system, self.family) if can_be_reached(system) else []
         for each in self.pipeline.file_sets:
             for form in found.output_format:
-                read = partial(read_set, settings=found, file_set=each, form=form)
+                read = partial(read_set, settings=found, file_set=each, form=form, skipped=skipped)
                 place = f"{each.name} ({form})"
                 key = self.pipeline.key_sql(each.key)
                 damaged = partial(damaged_files, settings=found, file_set=each, form=form)
@@ -228,7 +230,13 @@ class FilesSink(Sink):
         return Totals(manifest.last_batch if manifest else None, tables) if tables else None
 
     def notes(self) -> Iterator[str]:
-        """Notes that the files' formats differ from the setting."""
+        """Notes on formats that differ from the setting, and on an interrupted merge."""
+        system = output_files(self.settings)
+        if can_be_reached(system) and superseded(system, self.family):
+            yield (
+                f"files of {self.family}: an interrupted `millrace compact` left rows twice; run it"
+                " again"
+            )
         if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
             yield f"{differing}; set OUTPUT_FORMAT={formats} for the next job"
