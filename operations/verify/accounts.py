@@ -214,7 +214,10 @@ class _Accountant:
 
     def _dead_letters(self, messages: Messages | None) -> list[str]:
         where = (self.spark, self.settings, self.database, self.pipeline)
-        dead_letters = DeadLetterAccount(*where, self.snapshot, self.offsets, messages)
+        # Few of all messages, and read several times.
+        rejected = messages.rejected.persist(KEPT) if messages else None
+        read = (self.snapshot, self.offsets, messages, rejected)
+        dead_letters = DeadLetterAccount(*where, *read)
         faults: list[str] = []
         stores: list[StoreCount] = []
         for store, keep, unit, what in (
@@ -227,6 +230,8 @@ class _Accountant:
                 stores.append(StoreCount(store, kept.place, unit, *numbers, what))
                 faults += dead_letters.faults(store, kept)
         self.stores[:0] = stores
+        if rejected is not None:
+            rejected.unpersist()
         return faults
 
     def _tables(self, contents: Contents) -> list[str]:

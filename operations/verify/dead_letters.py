@@ -70,7 +70,8 @@ class Kept:
 class DeadLetterAccount:
     """Compares a pipeline's dead letters with its ledger and its source messages.
 
-    `messages` is None if the broker has none of the source messages.
+    `messages` is None if the broker has none of the source messages; `rejected` are those of them
+    that were rejected.
     """
 
     spark: SparkSession
@@ -80,6 +81,7 @@ class DeadLetterAccount:
     snapshot: LedgerSnapshot
     offsets: Ranges
     messages: Messages | None
+    rejected: DataFrame | None
 
     @property
     def topic(self) -> str:
@@ -115,9 +117,9 @@ class DeadLetterAccount:
 
     def _rejected(self, known: Ranges) -> DataFrame | None:
         """The rejected messages in these offsets; None if there are no such offsets."""
-        if self.messages is None or not known:
+        if self.rejected is None or not known:
             return None
-        return self.messages.rejected.filter(is_within(known))
+        return self.rejected.filter(is_within(known))
 
     def _count(self, letters: DataFrame, kept: Kept) -> None:
         ranges = [

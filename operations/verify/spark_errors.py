@@ -90,10 +90,14 @@ def apart(
         with explained_errors(what, remedy):
             yield
     except MillraceError as error:
-        faults.append(" ".join(str(error).split("\n")))
+        fault = " ".join(str(error).split("\n"))
     except Exception as error:
-        explanation = explained(error, settings)
-        faults.append(str(explanation) if explanation else _unexplained(what, error))
+        fault = str(explained(error, settings) or _unexplained(what, error))
+    else:
+        return
+    # Several parts of an account may need what is missing.
+    if fault not in faults:
+        faults.append(fault)
 
 
 def _unexplained(what: str, error: Exception) -> str:

@@ -144,7 +144,7 @@ def test_files_that_lie_wrongly_are_named_and_damaged_ones_alone_are_not_compare
         f"files high_priority_tickets (parquet): `{damaged}` cannot be read: it is damaged."
         " Restore it; until then no row of this set is compared",
     ]
-    assert faults[-1].startswith("Files: `metrics` in ")
+    assert faults[-1].startswith("Files: `metrics/parquet/metrics.parquet` in ")
     assert faults[-1].endswith("a file is damaged or its permissions forbid reading. Restore it.")
     away = account_of(world, files="The disk is away.")
     assert away.faults == ["The disk is away. Nothing in files was compared."]

@@ -178,6 +178,11 @@ class FilesSink(Sink):
     def _staging(self, query_id: str, batch_id: int) -> str:
         return f"{STAGING}/{self.family}/{query_id}/{batch_id}"
 
+    def answer(self) -> None:
+        """Read a file, which may be missing; HDFS answers only once Spark runs."""
+        if place := arrow_files(self.settings):
+            place.read(manifest_path(self.family))
+
     def count(self) -> dict[str, int | None]:
         """Rows of each set in each format that is there; None on HDFS and S3."""
         found = as_written(self.settings, self.pipeline)
