@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from operations.verify.contents import BLOCK_OFFSETS, Contents, block_of
 from operations.verify.differences import named
-from operations.verify.hashes import differs, sums_by
+from operations.verify.hashes import differs, sums_by, without_empty_lists
 from operations.verify.messages import DUPLICATE, Messages, is_within
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import differing_rows
@@ -50,7 +50,9 @@ def content_faults(messages: Messages, contents: Contents, ranges: Ranges) -> li
             own = left.select(F.expr(contents.key).cast("string").alias("id"))
             chosen = ids.union(own).distinct()
             key = F.expr(contents.key).cast("string")
-            right = right.join(chosen, key == F.col("id"), "left_semi").select(*messages.shape)
+            right = right.join(chosen, key == F.col("id"), "left_semi").select(
+                *without_empty_lists(messages.shape)
+            )
             return _named(messages, contents, differing_rows(left, right, contents.key))
         finally:
             left.unpersist()

@@ -26,7 +26,7 @@ from operations.verify.expected_aggregates import (
     expected_aggregates,
     negative_sums,
 )
-from operations.verify.hashes import LOW_HALF, hash_of
+from operations.verify.hashes import LOW_HALF, hash_of, without_empty_lists
 from operations.verify.on_spark import KEPT
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
@@ -129,8 +129,8 @@ def read_contents(
         place: _prints(rows, key, {n: shared[n]}, [])
         for n, (place, rows) in enumerate(tables.items())
     }
-    hashed = dict(enumerate(shared[1:], start=1))
-    hashed[0] = [*shape_of(tables[source], pipeline)]
+    hashed: dict[int, Sequence[str | Column]] = dict(enumerate(shared[1:], start=1))
+    hashed[0] = without_empty_lists(shape_of(tables[source], pipeline))
     prints[source] = _prints(tables[source], key, hashed, read_by).persist(KEPT)
     blocks = _blocks(prints).persist(KEPT)
     try:
@@ -186,7 +186,7 @@ def is_confirmed(until: Mapping[int, int], offsets: Ranges) -> Column:
 
 
 def _prints(
-    rows: DataFrame, key: str, hashed: Mapping[int, list[str]], others: list[str]
+    rows: DataFrame, key: str, hashed: Mapping[int, Sequence[str | Column]], others: list[str]
 ) -> DataFrame:
     """Id, coordinates and other columns, with the hash of some columns for each number."""
     hashes = (hash_of(columns).alias(f"_hash_{number}") for number, columns in hashed.items())

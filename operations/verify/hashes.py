@@ -6,7 +6,7 @@ apart, so that no sum overflows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Final
 
@@ -15,6 +15,16 @@ from pyspark.sql import functions as F
 
 LOW_HALF: Final = 2**32 - 1
 PARTS: Final = ("rows", "high", "low")
+
+
+def without_empty_lists(shape: Mapping[str, str]) -> list[Column]:
+    """Columns (-> Spark types), with null for an empty list, as Cassandra tells none from none."""
+    return [
+        (F.when(F.size(name) > 0, F.col(name)) if kind.startswith("array<") else F.col(name)).alias(
+            name
+        )
+        for name, kind in shape.items()
+    ]
 
 
 def hash_of(columns: Sequence[str | Column]) -> Column:

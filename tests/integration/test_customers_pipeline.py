@@ -147,6 +147,35 @@ def test_alerts_keep_every_text_as_it_was_sent_in_topic_files_and_tables(
     }
 
 
+def test_messages_that_no_record_was_forwarded_as_are_named(make_world: MakeWorld) -> None:
+    world = make_world(CUSTOMERS)
+    world.send(sent(), sent(customer_id="CUST-2", country="Peru"), partition=0)
+    world.process(sinks=("files",))
+    settings = world.settings.model_copy(update={"sinks": ("files",)})
+    topic = settings.customers_usa_topic
+    [(key, value, headers)] = on_topic(world, topic)
+    foreign = world.settings.model_copy(update={"customers_topic": topic})
+    other = replace(world, settings=foreign)
+    own = [(name, text.encode()) for name, text in headers.items()]
+    beside = [(n, b"1" if n == "source_offset" else text) for n, text in own]
+    other.send((key, json.dumps(value).encode()), partition=0)
+    other.send((key, b"{}"), partition=0, headers=own)
+    other.send((key, b"{}"), partition=0, headers=beside)
+
+    (account,) = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
+
+    first = len(read_topic(settings, topic)) - 3
+    source = f"`{world.topic}/0"
+    assert account.faults == [
+        f"Kafka {topic}: distinct records is 2, the ledger says 1 (+1)",
+        f"Kafka {topic}: message `{topic}/0/{first}` names no message of {world.topic} in its"
+        " headers: no job sent it",
+        f"Kafka {topic}: message `{topic}/0/{first + 1}` differs from what {source}/0` was"
+        " forwarded as",
+        f"Kafka {topic}: {source}/1` does not belong there (message `{topic}/0/{first + 2}`)",
+    ]
+
+
 def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_readings_changed_in_tables_and_files_are_named(make_world: MakeWorld) -
         "Cassandra {ks}.readings_by_state: the number of rows is 3, the ledger says 4 (-1)",
         f"Cassandra {{ks}}.readings_by_state: `{changed}` differs from {source} in temperature",
         f"Cassandra {{ks}}: `{lost}` is lost: the topic holds it as a valid message, no table does",
+        f"Cassandra {source}: `{changed}` differs from its message on {{topic}} in temperature",
         f"files readings (parquet): `{lost}` is there, but not in {source}",
         f"files readings (parquet): `{changed}` differs from {source} in temperature",
         f"files faults (parquet): `{moved}` differs from {source} in humidity",

@@ -123,6 +123,7 @@ def move_a_day(world: World) -> None:
             change_priority_of_a_row,
             [
                 "Cassandra {ks}.tickets_by_team: `B` differs from {ks}.tickets in priority",
+                "Cassandra {ks}.tickets: `B` differs from its message on {topic} in priority",
                 "MongoDB {db}.tickets_by_priority: `2026-11-22|critical` is there, but no row of"
                 " {ks}.tickets belongs to it",
                 "MongoDB {db}.tickets_by_priority: `2026-11-22|low` is missing; the rows of"
@@ -156,7 +157,7 @@ def test_harm_to_tickets_is_reported_place_by_place(
 
     harm(world)
 
-    names = {"ks": world.keyspace, "db": world.database.name}
+    names = {"ks": world.keyspace, "db": world.database.name, "topic": world.topic}
     assert account_of(world).faults == [line.format(**names) for line in expected]
 
 
@@ -197,7 +198,7 @@ def test_harm_to_profiles_is_reported_place_by_place(
 
     harm(world)
 
-    names = {"ks": world.keyspace, "db": world.database.name}
+    names = {"ks": world.keyspace, "db": world.database.name, "topic": world.topic}
     assert account_of(world).faults == [line.format(**names) for line in expected]
 
 

@@ -74,6 +74,21 @@ def test_lost_doubled_and_foreign_rows_are_named_by_id(make_world: MakeWorld) ->
     ) in faults
 
 
+def test_rows_changed_alike_in_every_table_differ_from_their_messages(
+    make_world: MakeWorld,
+) -> None:
+    world = tickets_world(make_world)
+    for ticket_id, change in (("B", {"request": "other"}), ("C", {"kafka_offset": 0})):
+        for table in ("tickets", "tickets_by_team"):
+            insert(world, table, row_of(world, table, ticket_id) | change)
+
+    assert account_of(world).faults == [
+        f"Cassandra {world.keyspace}.tickets: `{ticket_id}` differs from its message on"
+        f" {world.topic} in {column}"
+        for ticket_id, column in (("B", "request"), ("C", "kafka_offset"))
+    ]
+
+
 def test_row_under_the_wrong_hour_is_named(make_world: MakeWorld) -> None:
     world = tickets_world(make_world)
     row = row_of(world, "tickets_by_team", "B")
