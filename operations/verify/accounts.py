@@ -35,7 +35,7 @@ from operations.verify.expected_aggregates import ExpectedAggregates, expected_a
 from operations.verify.messages import Messages, messages_of
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
-from operations.verify.sink_contents import SinkReading
+from operations.verify.sink_contents import SinkReading, named_in_errors
 from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snapshot
 from operations.verify.spark_errors import OVERFLOW, apart
 from operations.verify.topic_accounts import account_of_topics
@@ -179,7 +179,7 @@ class _Accountant:
     def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
-        tables = [*source.rows()]
+        tables = [named_in_errors(source, table) for table in source.rows()]
         try:
             reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)
             return kept.enter_context(reading)

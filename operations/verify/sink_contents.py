@@ -6,16 +6,17 @@ writes them, so that a fault in that code shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pymongo.database import Database
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
 from operations.verify.contents import is_confirmed
 from operations.verify.snapshot import LedgerSnapshot
+from operations.verify.spark_errors import explained_errors
 from operations.verify.stored_rows import StoredRows
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -91,6 +92,16 @@ class SinkReading:
 
 
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
+
+
+def named_in_errors(sink: Sink, table: StoredTable) -> StoredTable:
+    """The table, whose name the error has if Spark cannot open it."""
+
+    def read(spark: SparkSession) -> DataFrame:
+        with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
+            return table.read(spark)
+
+    return replace(table, read=read)
 
 
 def stored_rows(reading: SinkReading, sink: Sink, table: StoredTable) -> StoredRows:

@@ -32,7 +32,7 @@ def verify(settings: Settings) -> int:
     """Print every account; returns 0 only if everything is accounted for."""
     is_brief = _look_at_stores(settings)
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
-        accounts = balance(settings, spark, _stores_away(settings))
+        accounts = balance(settings, spark, stores_away(settings))
     print_accounts(accounts)
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
@@ -53,7 +53,7 @@ def _look_at_stores(settings: Settings) -> bool:
         return has_read_little(settings, confirmed_database(client, settings))
 
 
-def _stores_away(settings: Settings) -> dict[str, str]:
+def stores_away(settings: Settings) -> dict[str, str]:
     """The sinks that do not answer, by name, each with the reason."""
     away = {}
     for sink, *_ in kinds_of(pipelines_of(settings), settings).values():
