@@ -9,6 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from operations.verify.account import StoreCount
+from operations.verify.differences import shortened
 from operations.verify.file_snapshots import totals_faults
 from operations.verify.sink_contents import SinkReading, Wanted, stored_rows
 from operations.verify.spark_errors import apart, is_of_machine
@@ -111,4 +112,5 @@ def _look_at(reading: SinkReading, sink: Sink, found: SinkAccounts) -> None:
     confirmed = reading.confirmed_in(sink)
     if confirmed and (missing := sink.elsewhere()):
         found.faults.append(f"{sink.store}: {missing}")
-    found.faults += (f"{sink.store}: {text}" for text in sink.misplaced(confirmed, reading.latest))
+    lies = sink.misplaced(confirmed, reading.latest)
+    found.faults += shortened(sink.store, [f"{sink.store}: {text}" for text in lies])

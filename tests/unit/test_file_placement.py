@@ -65,7 +65,6 @@ def test_files_of_batches_and_what_readers_skip_are_in_order(system: LocalFiles,
 @pytest.mark.parametrize(
     "path",
     [
-        f"{DAY}/5f1d7c2e-0000000004-000.parquet",  # nothing waits for a batch 4
         f"{DAY}/ffffffff-0000000000-000.parquet",
         f"{DAY}/5f1d7c2e-0000000000-000.csv",
         f"{DAY}/5f1d7c2e-0000000000-00.parquet",
@@ -85,6 +84,17 @@ def test_stray_file_is_named(system: LocalFiles, path: str) -> None:
     (fault,) = faults(system)
 
     assert fault.startswith(f"`{path}`: no job of tickets put this file there")
+
+
+def test_file_of_a_batch_that_no_job_can_have_begun_is_named(system: LocalFiles) -> None:
+    """Nothing waits for a batch 4."""
+    path = f"{DAY}/5f1d7c2e-0000000004-000.parquet"
+    system.write(path, b"rows")
+
+    (fault,) = faults(system)
+
+    assert fault.startswith(f"`{path}` names batch 4, which the ledger does not have")
+    assert "millrace replay --topic client_tickets --sink mongodb`" in fault
 
 
 def test_merged_files_are_in_order_once_something_was_compacted(system: LocalFiles) -> None:

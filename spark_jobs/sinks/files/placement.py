@@ -40,7 +40,7 @@ def placement_faults(
         latest: Gives the last batch of each query that may be there; called after the files were
             listed, as a job may write on.
     """
-    system, family = output_files(settings), pipeline.family
+    system, family, topic = output_files(settings), pipeline.family, pipeline.topic(settings)
     written = as_written(settings, pipeline)
     # In this order: a batch's files are there before the manifest names it, and no longer once the
     # notes have it.
@@ -53,10 +53,17 @@ def placement_faults(
     for each in pipeline.file_sets:
         for file in listed[each.name]:
             path = f"{each.name}/{file.path}"
-            if not known.is_of_a_set(file.path, has_days=each.day is not None):
+            batch_id = known.batch_in(file.path, has_days=each.day is not None)
+            if batch_id is None:
                 yield (
                     f"`{path}`: no job of {family} put this file there, yet readers of"
                     f" `{each.name}` read it: move it elsewhere"
+                )
+            elif batch_id > known.until(file.path):
+                yield (
+                    f"`{path}` names batch {batch_id}, which the ledger does not have and no job"
+                    " can have begun: move it elsewhere; if MongoDB was set back, first bring it"
+                    f" up to date: `{remedies.replay(topic, 'mongodb', settings)}`"
                 )
             elif not file.size:
                 yield f"`{path}` is empty, and no job writes empty files: restore it"
@@ -81,25 +88,29 @@ class _Known:
         self, formats: Sequence[str], last: Mapping[str, int], *, has_compacted: bool
     ) -> None:
         self.formats, self.has_compacted = formats, has_compacted
-        self.until = {query_id[:8]: batch_id for query_id, batch_id in last.items()}
+        self.last = {query_id[:8]: batch_id for query_id, batch_id in last.items()}
 
-    def is_of_a_set(self, path: str, *, has_days: bool) -> bool:
+    def batch_in(self, path: str, *, has_days: bool) -> int | None:
+        """The batch that a path names, -1 for a merged file; None if no job writes such a path."""
         form, rest = path.rpartition(".")[2], path
         if form not in self.formats:
-            return False
+            return None
         if len(self.formats) > 1:
             folder, _, rest = path.partition("/")
             if folder != form:
-                return False
+                return None
         if has_days:
             day = DAY.match(rest)
             rest = rest[day.end() :] if day else "/"
         if COMPACTED_FILE.fullmatch(rest):
-            return self.has_compacted
+            return -1 if self.has_compacted else None
         found = BATCH_FILE.fullmatch(rest)
         # Before the first confirmed batch, no query is known.
-        until = self.until.get(found[1], -1 if self.until else 0) if found else -1
-        return found is not None and int(found[2]) <= until
+        return int(found[2]) if found and (found[1] in self.last or not self.last) else None
+
+    def until(self, path: str) -> int:
+        """The last batch of the query in a path that may be there."""
+        return self.last.get(path.rpartition("/")[2][:8], 0)
 
 
 def _visible(files: Sequence[StoredFile]) -> list[StoredFile]:
