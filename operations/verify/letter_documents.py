@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from pymongo.collection import Collection
@@ -57,10 +58,14 @@ class Judged:
     confirmed: Ranges
     known: Ranges
 
+    @cached_property
+    def _own(self) -> re.Pattern[str]:
+        own = rf"{re.escape(self.topic)}/(0|[1-9]\d{{0,9}})/(0|[1-9]\d{{0,18}})"
+        return re.compile(own, re.ASCII)
+
     def coordinates(self, name: object) -> tuple[int, int] | None:
         """Partition and offset in an id; None if it names no message of the topic."""
-        own = rf"{re.escape(self.topic)}/(0|[1-9]\d{{0,9}})/(0|[1-9]\d{{0,18}})"
-        found = re.fullmatch(own, name, re.ASCII) if isinstance(name, str) else None
+        found = self._own.fullmatch(name) if isinstance(name, str) else None
         place = (int(found[1]), int(found[2])) if found else None
         return place if place and place[0] in self.confirmed else None
 
@@ -144,8 +149,8 @@ def _paired(documents: Iterator[Document], expected: Iterator[Fields]) -> Iterat
 def _unlike(document: Document, topic: str, wanted: Fields | None) -> list[str]:
     """The fields that differ, are missing or are too many; by form alone if nothing is wanted."""
     if wanted is not None:
-        names = sorted({*document} | {*wanted})
-        return [n for n in names if not _is_same(document.get(n), wanted.get(n))]
+        names = {*document, *wanted}
+        return sorted(n for n in names if not _is_same(document.get(n), wanted.get(n)))
     time, reasons = document.get("source_timestamp"), document.get("reasons")
     is_list = isinstance(reasons, list) and all(isinstance(r, str) and r for r in reasons)
     is_time = isinstance(time, datetime) or (isinstance(time, str) and NUMBER.fullmatch(time))
