@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from runtime.jars import ensure_jars
@@ -31,7 +32,9 @@ def repair_session(
     try:
         yield spark
     finally:
-        spark.stop()
+        # Spark may have ended by itself, without memory: what it was used for has said so.
+        with suppress(Py4JError, OSError):
+            spark.stop()
 
 
 @contextmanager

@@ -16,7 +16,6 @@ An intent file (`_millrace/<pipeline>-intent.json`) exists during the exchange: 
 
 from __future__ import annotations
 
-import re
 import sys
 import uuid
 from collections import defaultdict
@@ -40,12 +39,12 @@ from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
 from spark_jobs.sinks.files.exchange import Intent, finish, read_intent
 from spark_jobs.sinks.files.formats import reader, writer
 from spark_jobs.sinks.files.manifest import set_folder
+from spark_jobs.sinks.files.placement import BATCH_FILE
 from spark_jobs.sinks.files.rows import as_written
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.targets import FileSet
 
-BATCH_FILE = re.compile(r"([0-9a-f]{8})-(\d{10})-\d{3,}\.\w+\Z")
 TARGET_BYTES = 128 * 1024 * 1024
 
 

@@ -8,9 +8,10 @@ messages that no job has read, is not checked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from types import MappingProxyType
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -42,9 +43,9 @@ from operations.verify.marks import mark_account
 from operations.verify.messages import Messages, messages_of
 from operations.verify.on_spark import KEPT, batch_session, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
-from operations.verify.sink_contents import SinkReading
+from operations.verify.sink_contents import SinkReading, named_in_errors
 from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snapshot
-from operations.verify.spark_errors import OVERFLOW, explained_errors
+from operations.verify.spark_errors import OVERFLOW, apart
 from operations.verify.topic_accounts import account_of_topics
 from operations.verify.unreadable import unreadable_rows
 from runtime import remedies
@@ -55,9 +56,10 @@ from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
 from spark_jobs.state.checkpoint import checkpoint_of
-from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.state.offset_ranges import Ranges
 
+TOPIC_REMEDY = "Run the command again; if that does not help, the broker's logs may say more"
 Document = dict[str, Any]
 Offsets = dict[int, tuple[int, int]]
 
@@ -67,20 +69,28 @@ def take_accounts(
     database: Database[Document],
     spark: SparkSession,
     pipelines: Sequence[Pipeline],
+    away: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Account]:
     """Take the account of each pipeline, with every difference as a line of text.
 
-    Reads every topic, table and aggregate once; rows of blocks that differ are read again.
+    Reads every topic, table and aggregate once; rows of blocks that differ are read again. What
+    cannot be read is a fault of its account, and the others are taken all the same.
 
-    Raises:
-        MillraceError: a service did not answer or lacks a table or topic.
+    Args:
+        settings: The addresses of all stores.
+        database: The ledgers and aggregates.
+        spark: The session.
+        pipelines: The pipelines.
+        away: Sinks that do not answer, by name, with the reason; they are not read.
     """
     parts = [part for pipeline in pipelines for part in present_parts(pipeline, database)]
 
     def account(part: Pipeline) -> Account:
-        with explained_errors(f"what pipeline {part.name} stored"):
+        faults: list[str] = []
+        with apart(faults, f"what pipeline {part.name} stored", settings):
             fed = settings_of_part(part, settings, database)
-            return _Accountant(fed, database, batch_session(spark), part).account()
+            return _Accountant(fed, database, batch_session(spark), part, away).account()
+        return Account(part.name, part.topic(settings), 0, Counts(), [], faults)
 
     # In parallel, as each alternates between planning and running tasks.
     with ThreadPoolExecutor(max_workers=max(len(parts), 1)) as pool:
@@ -96,11 +106,13 @@ class _Accountant:
         database: Database[Document],
         spark: SparkSession,
         pipeline: Pipeline,
+        away: Mapping[str, str],
     ) -> None:
         self.settings, self.database, self.spark = settings, database, spark
         self.pipeline = pipeline
         self.topic = pipeline.topic(settings)
-        sinks = sinks_of(pipeline, settings, database)
+        every = sinks_of(pipeline, settings, database)
+        sinks = [sink for sink in every if sink.name not in away]
         self.source = next((sink for sink in sinks if sink.is_source), None)
         aggregates = pipeline.aggregates if any(sink.collections for sink in sinks) else ()
         self.copies = [s for s in sinks if s is not self.source and not s.collections]
@@ -123,30 +135,41 @@ class _Accountant:
         self.counts = self.snapshot.counts
         size_shuffles(spark, self.counts.read)
         self.stores: list[StoreCount] = []
-        self.faults: list[str] = []
+        self.faults = [
+            f"{away[sink.name]} Nothing in {sink.store} was compared."
+            for sink in every
+            if sink.name in away
+        ]
         self.reached: dict[str, dict[str, dict[int, int]]] = {}
         self.differing: dict[str, set[str]] = {}
         self.notes = accepted_losses(self.snapshot.entries)
 
     def account(self) -> Account:
-        """Everything about one pipeline."""
-        details = self._dead_letters()
+        """Everything about one pipeline; what cannot be read is a fault, and the rest is taken."""
+        details: list[str] = []
+        letters: list[str] = []
         with ExitStack() as kept:
-            contents = None
+            contents = messages = records = None
             if self.source:
-                contents = self._contents(self.source, kept)
-                details += self._tables(contents) if contents else self.faults
-            shape = contents.shape if contents else None
-            read = (self.settings, self.pipeline, self.snapshot, self.offsets, shape)
-            messages = kept.enter_context(messages_of(self.spark, *read))
-            if messages is not None:
-                details += self._messages(messages, contents)
-            records = self._records(contents, messages)
-            if records is not None:
-                kept.callback(records.persist(KEPT).unpersist)
+                store, remedy = self.source.store, self.source.unreadable
+                with apart(details, f"the tables in {store}", self.settings, remedy):
+                    contents = self._contents(self.source, kept)
+                    details += self._tables(contents) if contents else []
+            with self._apart(details, f"the messages of {self.topic}"):
+                shape = contents.shape if contents else None
+                read = (self.settings, self.pipeline, self.snapshot, self.offsets, shape)
+                messages = kept.enter_context(messages_of(self.spark, *read))
+                letters = self._dead_letters(messages)
+                details += self._messages(messages, contents) if messages else []
+            with self._apart(details, f"the records of {self.topic}"):
+                records = self._records(contents, messages)
+                if records is not None:
+                    kept.callback(records.persist(KEPT).unpersist)
             source = contents.source if contents else f"the topic {self.topic}"
-            details += self._aggregates(contents, records, source) + self._marks()
-            details += self._other_sinks(records, messages, source)
+            with self._apart(details, "the aggregates in MongoDB"):
+                details += self._aggregates(contents, records, source) + self._marks()
+            with self._apart(details, "the other sinks"):
+                details += self._other_sinks(records, messages, source)
             self.notes += sorted(messages.notes) if messages else []
         self._unfinished()
         faults = self._ledger() + [
@@ -161,24 +184,27 @@ class _Accountant:
             self.counts.read + self._waiting(),
             self.counts,
             self.stores,
-            faults + details,
+            faults + letters + self.faults + details,
             self.notes,
             self.is_running,
         )
 
+    def _apart(self, faults: list[str], what: str) -> AbstractContextManager[None]:
+        return apart(faults, what, self.settings, TOPIC_REMEDY)
+
     def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
-        tables = [*source.rows()]
+        tables = [named_in_errors(source, table) for table in source.rows()]
         try:
             reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)
             return kept.enter_context(reading)
         except (Py4JError, PySparkException) as error:
             if OVERFLOW not in str(error):
                 raise
-            self.faults += unreadable_rows(self.settings, self.pipeline)
-            if not self.faults:
+            if not (rows := unreadable_rows(self.settings, self.pipeline)):
                 raise
+            self.faults += rows
             return None
 
     def _ledger(self) -> list[str]:
@@ -197,19 +223,26 @@ class _Accountant:
             max(high - max(until.get(p, low), low), 0) for p, (low, high) in self.offsets.items()
         )
 
-    def _dead_letters(self) -> list[str]:
-        dead_letters = DeadLetterAccount(
-            self.spark, self.settings, self.database, self.pipeline, self.snapshot, self.offsets
-        )
-        expected = self.counts.dead_lettered
-        faults = []
-        for store, kept, unit, what in (
-            ("Kafka", dead_letters.on_topic(), "messages", "distinct dead letters"),
-            ("MongoDB", dead_letters.as_summaries(), "documents", "the number of documents"),
+    def _dead_letters(self, messages: Messages | None) -> list[str]:
+        where = (self.spark, self.settings, self.database, self.pipeline)
+        # Few of all messages, and read several times.
+        rejected = messages.rejected.persist(KEPT) if messages else None
+        read = (self.snapshot, self.offsets, messages, rejected)
+        dead_letters = DeadLetterAccount(*where, *read)
+        faults: list[str] = []
+        stores: list[StoreCount] = []
+        for store, keep, unit, what in (
+            ("Kafka", dead_letters.on_topic, "messages", "distinct dead letters"),
+            ("MongoDB", dead_letters.as_summaries, "documents", "the number of documents"),
         ):
-            numbers = (kept.total, kept.judged, expected)
-            self.stores.append(StoreCount(store, kept.place, unit, *numbers, what))
-            faults += dead_letters.faults(store, kept)
+            with self._apart(faults, f"the dead letters in {store}"):
+                kept = keep()
+                numbers = (kept.total, kept.judged, self.counts.dead_lettered)
+                stores.append(StoreCount(store, kept.place, unit, *numbers, what))
+                faults += dead_letters.faults(store, kept)
+        self.stores[:0] = stores
+        if rejected is not None:
+            rejected.unpersist()
         return faults
 
     def _tables(self, contents: Contents) -> list[str]:
@@ -259,10 +292,13 @@ class _Accountant:
         self, records: DataFrame | None, messages: Messages | None, source: str
     ) -> list[str]:
         where = (self.spark, self.settings, self.pipeline, self.copies)
-        reading = SinkReading(*where, self.snapshot, self.offsets)
+        reading = SinkReading(*where, self.snapshot, self.offsets, self.database)
+        faults: list[str] = []
+        with self._apart(faults, "the forward topics"):
+            stores, faults = account_of_topics(reading, records, messages)
+            self.stores += stores
         found = account_of_sinks(reading, records, source)
-        stores, faults = account_of_topics(reading, records, messages)
-        self.stores += [*stores, *found.stores]
+        self.stores += found.stores
         self.notes += found.notes
         return faults + found.faults
 

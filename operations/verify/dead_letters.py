@@ -1,49 +1,63 @@
-"""Compares the dead letters of confirmed batches, on the topic and as summaries, with the ledger.
+"""Compares the dead letters of confirmed batches with the ledger and with their source messages.
 
-Copies count once. Numbers are compared by batch; only if they differ is the source topic read
-again, to name missing and extra messages. Payloads are not read. Summaries are read one by one,
-by `_id` only.
+On the topic each copy is compared, and copies count once; in MongoDB each document. What the
+source messages say comes from the caller, who has read them; where the broker no longer has them,
+numbers, coordinates and form are checked.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
-from operations.verify.coverage import batch_finder
-from operations.verify.differences import named, shortened
-from operations.verify.messages import is_within, readable_ranges
+from operations.verify.coverage import batch_finder, first_ranges
+from operations.verify.differences import shortened
+from operations.verify.letter_documents import (
+    Judged,
+    compare_documents,
+    expected_documents,
+    read_documents,
+)
+from operations.verify.letter_messages import (
+    differing_letters,
+    foreign_letters,
+    letters_of,
+    name_differing,
+    name_foreign,
+)
+from operations.verify.messages import Messages, is_within
 from operations.verify.on_spark import KEPT
 from operations.verify.snapshot import LedgerSnapshot
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sources.kafka import read_messages, read_origins
-from spark_jobs.state.ledger import Document, Entry
+from spark_jobs.sources.kafka import read_origins
+from spark_jobs.state.ledger import Document
 from spark_jobs.state.offset_ranges import Ranges
-from spark_jobs.transforms.outcomes import REJECTED
 
-BLOCK_OFFSETS: Final = 1000
-COORDINATES: Final = "kafka_partition int, kafka_offset bigint"
-RANGES: Final = "batch_id bigint, kafka_partition int, start bigint, end bigint"
+BLOCK_OFFSETS = 1000
+RANGES = "batch_id bigint, kafka_partition int, start bigint, end bigint"
 
 
 @dataclass
 class Kept:
-    """The number of dead letters in one place: in total, and by confirmed batch."""
+    """The dead letters in one place: how many, in total and by confirmed batch, and what differs.
+
+    `ends` has the highest source offset in each partition.
+    """
 
     place: str
     total: int = 0
     by_batch: Counter[int] = field(default_factory=Counter)
+    ends: dict[int, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
     @property
     def judged(self) -> int:
@@ -53,7 +67,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class DeadLetterAccount:
-    """Compares a pipeline's dead letters with its ledger."""
+    """Compares a pipeline's dead letters with its ledger and its source messages.
+
+    `messages` is None if the broker has none of the source messages; `rejected` are those of them
+    that were rejected.
+    """
 
     spark: SparkSession
     settings: Settings
@@ -61,6 +79,8 @@ class DeadLetterAccount:
     pipeline: Pipeline
     snapshot: LedgerSnapshot
     offsets: Ranges
+    messages: Messages | None
+    rejected: DataFrame | None
 
     @property
     def topic(self) -> str:
@@ -69,89 +89,105 @@ class DeadLetterAccount:
 
     def on_topic(self) -> Kept:
         """What the dead-letter topic holds."""
-        kept = Kept(dead_letter_topic(self.topic))
+        name = dead_letter_topic(self.topic)
+        kept, place = Kept(name), f"Kafka {name}"
+        # Kept, as it is read several times; without payloads it is small.
+        letters = (
+            read_origins(self.spark, self.settings, name, topic_offsets(self.settings, name))
+            .transform(letters_of, self.topic)
+            .persist(KEPT)
+        )
+
+        def compare(known: Ranges) -> list[str]:
+            differing = differing_letters(letters, self._rejected(known), known)
+            return name_differing(place, self.topic, differing)
+
+        try:
+            self._count(letters, kept)
+            foreign = letters.transform(foreign_letters, [*self.offsets])
+            kept.faults += name_foreign(place, self.topic, name, foreign)
+            kept.faults += self._compared(compare)
+        finally:
+            letters.unpersist()
+        return kept
+
+    def _compared(self, compare: Callable[[Ranges], list[str]]) -> list[str]:
+        return compare({}) if self.messages is None else self.messages.faults(compare)
+
+    def _rejected(self, known: Ranges) -> DataFrame | None:
+        """The rejected messages in these offsets; None if there are no such offsets."""
+        if self.rejected is None or not known:
+            return None
+        return self.rejected.filter(is_within(known))
+
+    def _count(self, letters: DataFrame, kept: Kept) -> None:
         ranges = [
             (e.batch_id, partition, start, end)
             for e in self.snapshot.entries
             for partition, (start, end) in e.offsets.items()
         ]
         batches = self.spark.createDataFrame(ranges, RANGES)
-        for row in count_by_batch(self._origins(), batches).collect():
+        for row in count_by_batch(letters, batches).collect():
             kept.total += row.copies
             if row.batch_id is not None:
                 kept.by_batch[row.batch_id] = row.messages
-        return kept
+        own = letters.filter(F.col("kafka_partition").isin([*self.offsets]))
+        ends = own.groupBy("kafka_partition").agg(F.max("kafka_offset").alias("last")).collect()
+        kept.ends = {row.kafka_partition: row.last for row in ends}
 
     def as_summaries(self) -> Kept:
         """What the summaries in MongoDB hold."""
-        kept = Kept(f"{self.database.name}.{SUMMARIES} ({self.topic})")
-        batch_of = batch_finder(self.snapshot.entries)
-        for place in self._summaries():
+        place = f"{self.database.name}.{SUMMARIES} ({self.topic})"
+        first = first_ranges(self.snapshot.entries)
+        until, batch_of = self.snapshot.read_until, batch_finder(self.snapshot.entries)
+        confirmed = {p: (first.get(p, (0, 0))[0], until.get(p, 0)) for p in self.offsets}
+        kept = Kept(place)
+
+        def count(partition: int, offset: int) -> None:
             kept.total += 1
-            batch_id = batch_of(*place) if place else None
-            if batch_id is not None:
+            if (batch_id := batch_of(partition, offset)) is not None:
                 kept.by_batch[batch_id] += 1
+            kept.ends[partition] = max(offset, kept.ends.get(partition, offset))
+
+        def compare(known: Ranges) -> list[str]:
+            kept.total, kept.by_batch, kept.ends = 0, Counter(), {}
+            rejected = self._rejected(known)
+            noted, foreign = compare_documents(
+                Judged(self.topic, confirmed, known),
+                read_documents(self.database[SUMMARIES], self.topic),
+                iter(()) if rejected is None else expected_documents(rejected, self.topic),
+                count,
+            )
+            kept.total += foreign
+            return noted.faults(f"MongoDB {place}")
+
+        kept.faults += self._compared(compare)
         return kept
 
     def faults(self, store: str, kept: Kept) -> list[str]:
-        """Which batches differ from the ledger, and which messages make the difference."""
+        """Which batches differ from the ledger, and which messages differ from their source."""
         place = f"{store} {kept.place}"
-        differing = [
-            entry
-            for entry in self.snapshot.entries
-            if kept.by_batch[entry.batch_id] != entry.counts.dead_lettered
-        ]
-        if not differing:
-            return []
         numbers = [
             f"{place}: batch {entry.batch_id}: {kept.by_batch[entry.batch_id]} dead letters, the"
             f" ledger says {entry.counts.dead_lettered}"
             f" ({kept.by_batch[entry.batch_id] - entry.counts.dead_lettered:+d})"
-            for entry in differing
+            for entry in self.snapshot.entries
+            if kept.by_batch[entry.batch_id] != entry.counts.dead_lettered
         ]
-        return shortened(place, numbers) + self._named(place, store, differing)
+        return shortened(place, numbers) + kept.faults + self._beyond(place, kept)
 
-    def _named(self, place: str, store: str, entries: Sequence[Entry]) -> list[str]:
-        """The messages of these batches that a place lacks or has in addition."""
-        ranges = _common(_hull(entries), readable_ranges(self.snapshot, self.offsets))
-        if not ranges:
+    def _beyond(self, place: str, kept: Kept) -> list[str]:
+        """Dead letters of messages that the source topic has never had."""
+        if all(last < self.offsets[p][1] for p, last in kept.ends.items() if p in self.offsets):
             return []
-        # Kept first: Spark would push the filter into the expressions of `classify` and evaluate
-        # them once per mention, which for many fields does not end.
-        classified = (
-            read_messages(self.spark, self.settings, self.topic, ranges)
-            .transform(self.pipeline.classify, self.settings)
-            .select("outcome", "kafka_partition", "kafka_offset")
-            .persist(KEPT)
-        )
-        if store == "Kafka":
-            found = self._origins().distinct()
-        else:
-            # Only of the batches that differ.
-            inside = [place for place in self._summaries() if place and _is_inside(*place, ranges)]
-            found = self.spark.createDataFrame(inside, COORDINATES)
-        rejected = classified.filter(F.col("outcome") == REJECTED).drop("outcome")
-        try:
-            return _names(place, self.topic, rejected, found.filter(is_within(ranges)))
-        finally:
-            classified.unpersist()
-
-    def _origins(self) -> DataFrame:
-        """Source coordinates of the messages on the dead-letter topic, null if not of this one."""
-        name = dead_letter_topic(self.topic)
-        ranges = topic_offsets(self.settings, name)
-        own = F.col("source_topic") == self.topic
-        return read_origins(self.spark, self.settings, name, ranges).select(
-            F.when(own, F.col("source_partition")).alias("kafka_partition"),
-            F.when(own, F.col("source_offset")).alias("kafka_offset"),
-        )
-
-    def _summaries(self) -> Iterator[tuple[int, int] | None]:
-        """Source coordinates of the summaries; None if no job wrote one."""
-        own = re.compile(rf"{re.escape(self.topic)}/(\d+)/(\d+)", re.ASCII)
-        for document in self.database[SUMMARIES].find({"source_topic": self.topic}, {"_id": 1}):
-            found = own.fullmatch(str(document["_id"]))
-            yield (int(found[1]), int(found[2])) if found else None
+        # A job may have read on since.
+        now = topic_offsets(self.settings, self.topic)
+        return [
+            f"{place}: dead letters of partition {partition} name offsets up to {last}, but the"
+            f" topic {self.topic} ends at {now[partition][1]}: they belong to no message"
+            for partition, last in sorted(kept.ends.items())
+            if partition in now and last >= now[partition][1]
+        ]
 
 
 def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
@@ -187,38 +223,3 @@ def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
         .agg(F.count(F.lit(1)).alias("messages"), F.sum("copies").alias("copies"))
         .select("batch_id", "messages", "copies")
     )
-
-
-def _names(place: str, topic: str, rejected: DataFrame, found: DataFrame) -> list[str]:
-    missing = rejected.exceptAll(found).select("*", F.lit(True).alias("is_missing"))
-    extra = found.exceptAll(rejected).select("*", F.lit(False).alias("is_missing"))
-
-    def words(row: Any) -> str:
-        message = f"`{topic}/{row.kafka_partition}/{row.kafka_offset}`"
-        if row.is_missing:
-            return f"{message} is missing; the source topic holds it as a rejected message"
-        return f"{message} is there, but the source topic holds no such rejected message"
-
-    both = missing.union(extra).orderBy("kafka_partition", "kafka_offset")
-    return named(place, both, words)
-
-
-def _hull(entries: Sequence[Entry]) -> dict[int, tuple[int, int]]:
-    hull: dict[int, tuple[int, int]] = {}
-    for entry in entries:
-        for partition, (start, end) in entry.offsets.items():
-            low, high = hull.get(partition, (start, end))
-            hull[partition] = (min(low, start), max(high, end))
-    return hull
-
-
-def _common(left: Ranges, right: Ranges) -> dict[int, tuple[int, int]]:
-    both = {
-        p: (max(left[p][0], right[p][0]), min(left[p][1], right[p][1])) for p in {*left} & {*right}
-    }
-    return {p: (start, end) for p, (start, end) in both.items() if start < end}
-
-
-def _is_inside(partition: int, offset: int, ranges: Ranges) -> bool:
-    start, end = ranges.get(partition, (0, 0))
-    return start <= offset < end

@@ -7,32 +7,36 @@ from pyspark.sql import DataFrame
 from operations.verify.differences import Document, differences
 from operations.verify.expected_aggregates import expected_documents
 from operations.verify.sink_contents import SinkReading
+from operations.verify.spark_errors import apart
 from spark_jobs.aggregates import WHOLE
+from spark_jobs.sinks.base import Sink
 from spark_jobs.targets import Snapshot
 
 
 def totals_faults(
-    reading: SinkReading, records: DataFrame, source: str
-) -> tuple[list[str], list[str]]:
-    """Faults and notes about the totals that sinks store."""
-    faults: list[str] = []
-    notes: list[str] = []
+    reading: SinkReading,
+    sink: Sink,
+    records: DataFrame,
+    source: str,
+    faults: list[str],
+    notes: list[str],
+) -> None:
+    """Add the faults and notes about the totals that a sink stores."""
+    if (totals := sink.totals()) is None:
+        return
+    if totals.last_batch is not None and totals.last_batch > reading.last_batch:
+        notes.append(
+            f"{sink.store}: the snapshots hold batch {totals.last_batch}, which is unfinished:"
+            " not checked"
+        )
+        return
     declared = {snapshot.name: snapshot for snapshot in reading.pipeline.snapshots}
-    for sink in reading.sinks:
-        if (totals := sink.totals()) is None:
-            continue
-        if totals.last_batch is not None and totals.last_batch > reading.last_batch:
-            last = totals.last_batch
-            notes.append(
-                f"{sink.store}: the snapshots hold batch {last}, which is unfinished: not checked"
-            )
-            continue
-        expected = {name: expected_rows(records, each) for name, each in declared.items()}
-        for name, place, rows in totals.tables:
+    expected = {name: expected_rows(records, each) for name, each in declared.items()}
+    for name, place, read in totals.tables:
+        with apart(faults, f"{sink.store} {place}", reading.settings, sink.unreadable):
             column = declared[name].by
-            found = [row | {"_id": row[column] if column else WHOLE} for row in rows]
+            found = [row | {"_id": row[column] if column else WHOLE} for row in read()]
             faults += differences(f"{sink.store} {place}", source, expected[name], found)
-    return faults, notes
 
 
 def expected_rows(records: DataFrame, snapshot: Snapshot) -> dict[str, Document]:

@@ -6,21 +6,22 @@ writes them, so that a fault in that code shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from pyspark.sql import Column, SparkSession
+from pymongo.database import Database
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from operations.pipelines import topic_offsets
 from operations.verify.contents import is_confirmed
 from operations.verify.snapshot import LedgerSnapshot
 from operations.verify.spark_errors import explained_errors
 from operations.verify.stored_rows import StoredRows
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.base import Sink
-from spark_jobs.state.ledger import Counts
+from spark_jobs.sinks.base import Sink, StoredTable
+from spark_jobs.state.ledger import Counts, Document, Entry, Ledger
 from spark_jobs.state.offset_ranges import Ranges
 from spark_jobs.targets import Takes
 from spark_jobs.transforms.outcomes import ALERT
@@ -59,37 +60,63 @@ class SinkReading:
     sinks: list[Sink]
     snapshot: LedgerSnapshot
     offsets: Ranges
+    database: Database[Document]
 
     @property
     def last_batch(self) -> int:
         """The last confirmed batch; -1 if there is none."""
         return self.snapshot.entries[-1].batch_id if self.snapshot.entries else -1
 
+    def confirmed_in(self, sink: Sink) -> list[Entry]:
+        """The confirmed batches that a sink must have."""
+        return [e for e in self.snapshot.entries if sink.name in e.sinks and e.counts.stored]
+
+    def latest(self) -> dict[str, int]:
+        """Query -> the last batch that stores may have by now.
+
+        That is the one after the last confirmed one, unless it would have nothing to read.
+        """
+        parts = {part.name: part for part in (self.pipeline, *self.pipeline.parts())}
+        last = [entry for name in parts if (entry := Ledger(self.database, name).last())]
+        ends = {p: end for p, (_, end) in topic_offsets(self.settings, self.topic).items()}
+        return {
+            entry.query_id: entry.batch_id
+            + any(end > entry.offsets.get(p, (0, 0))[1] for p, end in ends.items())
+            for entry in last
+        }
+
+    @property
+    def topic(self) -> str:
+        """The topic that the pipeline reads."""
+        return self.pipeline.topic(self.settings)
+
 
 COORDINATES: Final = ("kafka_partition", "kafka_offset")
 
 
-def stored_places(reading: SinkReading) -> Iterator[tuple[Wanted, StoredRows]]:
-    """Every table and set of files of the sinks."""
-    for sink in reading.sinks:
-        for table in sink.rows():
-            wanted = Wanted(table.takes)
-            with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
-                rows = table.read(reading.spark)
-            rows = rows.withColumn("_is_confirmed", _is_confirmed(rows.columns, reading))
-            yield (
-                wanted,
-                StoredRows(
-                    sink.store,
-                    table.place,
-                    table.key,
-                    rows,
-                    wanted.records,
-                    nul=table.nul,
-                    unreadable=sink.unreadable,
-                    stand_ins=reading.pipeline.stand_ins,
-                ),
-            )
+def named_in_errors(sink: Sink, table: StoredTable) -> StoredTable:
+    """The table, whose name the error has if Spark cannot open it."""
+
+    def read(spark: SparkSession) -> DataFrame:
+        with explained_errors(f"{sink.store} {table.place}", sink.unreadable):
+            return table.read(spark)
+
+    return replace(table, read=read)
+
+
+def stored_rows(reading: SinkReading, sink: Sink, table: StoredTable) -> StoredRows:
+    """The rows of one table or set of files, which Spark has not read yet."""
+    rows = table.read(reading.spark)
+    return StoredRows(
+        sink.store,
+        table.place,
+        table.key,
+        rows.withColumn("_is_confirmed", _is_confirmed(rows.columns, reading)),
+        Wanted(table.takes).records,
+        nul=table.nul,
+        stand_ins=reading.pipeline.stand_ins,
+        placed=table.placed,
+    )
 
 
 def _is_confirmed(columns: list[str], reading: SinkReading) -> Column:

@@ -8,9 +8,11 @@ shuffle of ids and hashes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -34,8 +36,8 @@ class StoredRows:
         wanted: The condition for stored records that belong there.
         unit: What a row is called.
         nul: The store's replacement for U+0000, if it cannot hold that.
-        unreadable: What to do where Spark cannot read it.
         stand_ins: Column -> its value in some places where others have null.
+        placed: Column -> SQL that gives its value from a record: where a row must lie.
     """
 
     store: str
@@ -45,8 +47,8 @@ class StoredRows:
     wanted: Column
     unit: str = "rows"
     nul: str = NUL
-    unreadable: str = ""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    placed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,19 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
             F.count(F.lit(1)).alias("rows"), F.count_if("_is_confirmed").alias("confirmed")
         ).first()
         return Compared(found.rows, found.confirmed, None, [])
+    # Where the records lack a column that this needs, it is not compared.
+    with suppress(AnalysisException):
+        records = records.withColumns({name: F.expr(sql) for name, sql in stored.placed.items()})
     names = sorted({*stored.rows.columns} & {*records.columns})
     given, shown = (
         _normal(rows.select(*names), nul, stored.stand_ins)
         for rows, nul in ((records, stored.nul), (stored.rows, NUL))
     )
     left = records.filter(stored.wanted).select(*given)
-    right = stored.rows.select(*shown, "_is_confirmed")
+    further = {"_is_confirmed", "_file"} & {*stored.rows.columns}
+    right = stored.rows.select(*shown, *further)
     judged = right.filter("_is_confirmed").drop("_is_confirmed")
-    buckets = _buckets(left, judged, stored.key).persist(KEPT)
+    buckets = _buckets(left, judged.drop("_file"), stored.key).persist(KEPT)
     try:
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),

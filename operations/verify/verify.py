@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import SparkSession
 
-from errors import JobError
+from errors import JobError, MillraceError
 from operations.pipelines import last_entries
 from operations.spark_session import repair_session
 from operations.verify.account import Account
@@ -30,7 +32,7 @@ def verify(settings: Settings) -> int:
     """Print every account; returns 0 only if everything is accounted for."""
     is_brief = _look_at_stores(settings)
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
-        accounts = balance(settings, spark)
+        accounts = balance(settings, spark, stores_away(settings))
     print_accounts(accounts)
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
@@ -41,17 +43,25 @@ def verify(settings: Settings) -> int:
 
 
 def _look_at_stores(settings: Settings) -> bool:
-    """Check that all services answer, before Spark starts, so that each explains its own errors.
+    """Check, before Spark starts, that broker and ledger answer: nothing is compared without them.
 
     Returns whether there is little to read.
     """
     existing_topics(settings)
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        is_little = has_read_little(settings, confirmed_database(client, settings))
+        return has_read_little(settings, confirmed_database(client, settings))
+
+
+def stores_away(settings: Settings) -> dict[str, str]:
+    """The sinks that do not answer, by name, each with the reason."""
+    away = {}
     for sink, *_ in kinds_of(pipelines_of(settings), settings).values():
-        sink.answer()
-    return is_little
+        try:
+            sink.answer()
+        except MillraceError as error:
+            away[sink.name] = str(error)
+    return away
 
 
 def has_read_little(settings: Settings, database: Database[Document]) -> bool:
@@ -67,10 +77,11 @@ def has_read_little(settings: Settings, database: Database[Document]) -> bool:
     return sum(ends) <= BRIEF_RECORDS
 
 
-def balance(settings: Settings, spark: SparkSession) -> list[Account]:
-    """Every pipeline's account."""
+def balance(
+    settings: Settings, spark: SparkSession, away: Mapping[str, str] = MappingProxyType({})
+) -> list[Account]:
+    """Every pipeline's account; `away` are sinks that do not answer, each with the reason."""
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
-        return take_accounts(
-            settings, confirmed_database(client, settings), spark, pipelines_of(settings)
-        )
+        database = confirmed_database(client, settings)
+        return take_accounts(settings, database, spark, pipelines_of(settings), away)

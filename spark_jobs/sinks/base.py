@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_jobs.changes import BatchSummary
+from spark_jobs.state.ledger import Entry
 from spark_jobs.targets import EVERYTHING, Takes
 
 
@@ -44,10 +45,13 @@ class StoredTable:
         key: SQL that gives a row's id, such as `"order_id"`.
         read: All its rows with the stored columns, under the records' names. By `_batch_id`
             (bigint, null: confirmed), or else by `kafka_partition` and `kafka_offset`, rows of an
-            unfinished batch are left out; without these columns every row is compared.
+            unfinished batch are left out; without these columns every row is compared. `_file`,
+            if there is one, is the file of a row.
         place: Its name in messages.
         nul: What the store has instead of U+0000, if it cannot hold that.
         takes: Which stored records belong in it.
+        placed: Column of `read` -> SQL that gives its value from a record: where the row must lie.
+        damaged: Which of its files cannot be read, once `read` has failed.
     """
 
     name: str
@@ -56,6 +60,8 @@ class StoredTable:
     place: str
     nul: str = "\x00"
     takes: Takes = EVERYTHING
+    placed: Mapping[str, str] = field(default_factory=dict)
+    damaged: Callable[[SparkSession], list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,11 @@ class Totals:
 
     Attributes:
         last_batch: The last batch that they include, None before the first.
-        tables: Name, name in messages, and rows of each.
+        tables: Of each its name, its name in messages, and a function that reads its rows.
     """
 
     last_batch: int | None
-    tables: Sequence[tuple[str, str, list[dict[str, Any]]]]
+    tables: Sequence[tuple[str, str, Callable[[], list[dict[str, Any]]]]]
 
 
 class Sink(ABC):
@@ -158,6 +164,17 @@ class Sink(ABC):
 
     def notes(self) -> Iterable[str]:
         """Remarks for the user about how data is stored. Undefined: none."""
+        return ()
+
+    def misplaced(
+        self, confirmed: Sequence[Entry], latest: Callable[[], Mapping[str, int]]
+    ) -> Iterable[str]:
+        """What is wrong with how the data lies in the store, its rows apart. Undefined: nothing.
+
+        Args:
+            confirmed: The batches that it must have.
+            latest: Gives the last batch of each query that may be there by now.
+        """
         return ()
 
     def elsewhere(self) -> str | None:

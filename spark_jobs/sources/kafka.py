@@ -121,7 +121,7 @@ def read_origins(
 
     Columns out: `key` binary, `value` binary, `partition` int and `offset` bigint (on this topic),
         `source_topic` string, `source_partition` int, `source_offset` bigint, and as text the
-        headers `reasons`, `source_timestamp`, `redrives`.
+        headers `reasons`, `source_timestamp`, `redrives`; `headers` array<string>, all names.
     Grain: one message, copies included.
     Nulls: where a header is absent or not a number, as no job wrote that message.
     """
@@ -135,6 +135,7 @@ def read_origins(
         _header("source_partition").cast("int").alias("source_partition"),
         _header("source_offset").cast("bigint").alias("source_offset"),
         *(_header(name).alias(name) for name in texts),
+        F.coalesce(F.col("headers")["key"], F.array().cast("array<string>")).alias("headers"),
     )
 
 

@@ -71,6 +71,19 @@ def read_intent(system: FileSystem, pipeline: str) -> Intent | None:
     return Intent(known["folder"], known["staging"], tuple(known["names"]), moves)
 
 
+def superseded(system: FileSystem, pipeline: str) -> list[str]:
+    """Paths of files whose rows are in others as well, as a merge was interrupted.
+
+    Only on HDFS and S3: the small files once all merged ones are there, otherwise the merged ones.
+    """
+    intent = None if system.is_local else read_intent(system, pipeline)
+    if intent is None:
+        return []
+    here = {file.path for file in system.files(intent.folder)}
+    names = intent.names if {*intent.new_names} <= here else intent.new_names
+    return [f"{intent.folder}/{name}" for name in names if name in here]
+
+
 def finish(system: FileSystem, pipeline: str, intent: Intent) -> None:
     """Complete a merge from wherever it stopped; the caller keeps the job from running."""
     try:

@@ -56,6 +56,8 @@ READ_OPTIONS: Final[dict[str, dict[str, str]]] = {
         "charToEscapeQuoteEscaping": '"',
         "multiLine": "true",
         "mode": "FAILFAST",
+        # A header must name the columns, in order.
+        "enforceSchema": "false",
     },
 }
 # Arrow reads a file in blocks, each of which must hold a whole row.

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from errors import SinkRejected
 from runtime import remedies
-from settings import Settings
+from settings import OUTPUT_FORMATS, Settings
 from spark_jobs.changes import Change, derived, merged
 from spark_jobs.session.file_system import STATE, FileSystem, ReadableFiles
 from spark_jobs.targets import Snapshot
@@ -51,6 +51,11 @@ class Manifest:
     def has(self, query_id: str, batch_id: int) -> bool:
         """Whether a batch is in the snapshots."""
         return within(self.applied.get(query_id, []), batch_id)
+
+    @property
+    def last_batch(self) -> int | None:
+        """The last batch that the snapshots hold, None before the first."""
+        return max((ranges[-1][1] for ranges in self.applied.values() if ranges), default=None)
 
     def apply(
         self, query_id: str, batch_id: int, snapshots: Iterable[Snapshot], changes: list[Change]
@@ -160,18 +165,24 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
         last = document["last"]
         return Manifest(
             pipeline=document["pipeline"],
-            formats=tuple(document["formats"]),
-            applied={q: [(a, b) for a, b in r] for q, r in document["applied"].items()},
-            last=(last[0], last[1], tuple(last[2])) if last else None,
+            formats=_known_formats(document["formats"]),
+            applied={q: [(int(a), int(b)) for a, b in r] for q, r in document["applied"].items()},
+            last=(str(last[0]), int(last[1]), tuple(map(str, last[2]))) if last else None,
             totals=document["totals"],
             sketches={k: base64.b64decode(v) for k, v in document["sketches"].items()},
         )
-    except (ValueError, KeyError, TypeError, IndexError, InvalidOperation) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, InvalidOperation) as error:
         raise SinkRejected(
             f"Files: `{system.url(manifest_path(pipeline))}` cannot be read"
             f" ({type(error).__name__}): something else changed it. Restore it, or start from"
             f" scratch with `{remedies.reset(pipeline)}`."
         ) from error
+
+
+def _known_formats(names: list[str]) -> tuple[str, ...]:
+    if not names or not {*names} <= {*OUTPUT_FORMATS}:
+        raise ValueError
+    return tuple(names)
 
 
 def within(ranges: Ranges, batch_id: int) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructType
@@ -17,12 +21,25 @@ from spark_jobs.targets import FileSet
 
 # Compacted files have other names.
 BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
+NO_DAY = "none"
+# The folder of rows whose day is null.
+UNKNOWN_DAY = "unknown"
+# The column of a row's folder.
+FOLDER = "_folder"
+MOST_DAMAGED = 20
 
 
-def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
-    """All rows of a set in one format.
+def read_set(
+    spark: SparkSession,
+    settings: Settings,
+    file_set: FileSet,
+    form: str,
+    skipped: Sequence[str] = (),
+) -> DataFrame:
+    """All rows of a set in one format, without those of the files that are to be skipped.
 
-    Columns out: the set's columns and `_batch_id` bigint.
+    Columns out: the set's columns, `_batch_id` bigint, `_file` string (its path below the set's
+        folder, as in an address), `_folder` string (the folder of the day).
     Grain: one row of the set.
     Nulls: `_batch_id` of rows in compacted files.
     """
@@ -30,20 +47,63 @@ def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: s
     folder = set_folder(settings, file_set.name, form)
     schema = file_set.schema
     if not system.files(folder):
-        return spark.createDataFrame([], StructType([*schema]).add("_batch_id", LongType()))
-    with_day = StructType([*schema]).add("day", StringType())
-    rows = reader(spark.read, form, with_day if file_set.day else schema)
+        own = StructType([*schema]).add("_batch_id", LongType())
+        return spark.createDataFrame([], own.add("_file", StringType()).add(FOLDER, StringType()))
+    # Not as partitions: any other folder or file in the set would end the reading.
+    options = {"recursiveFileLookup": "true", "pathGlobFilter": f"*.{form}"}
+    rows = reader(spark.read, form, schema).options(**options).load(system.url(folder))
     name = F.regexp_extract(F.col("_metadata.file_name"), BATCH_IN_NAME, 1)
-    batch_id = F.when(name != "", name.cast("bigint")).alias("_batch_id")
-    found = rows.load(system.url(folder)).select(*schema.names, batch_id)
+    file = F.substring_index("_metadata.file_path", f"/{folder}/", -1)
+    found = rows.select(
+        *schema.names,
+        F.when(name != "", name.cast("bigint")).alias("_batch_id"),
+        file.alias("_file"),
+        F.regexp_extract(file, "^(?:(.*)/)?", 1).alias(FOLDER),
+    )
+    if skipped:
+        found = found.filter(~F.concat(F.lit(f"{folder}/"), "_file").isin([*skipped]))
     return with_lists(found, schema) if form == "csv" else found
 
 
-def applied_batch(settings: Settings, pipeline: Pipeline) -> int | None:
-    """The last batch that the snapshots of a pipeline hold, None before the first."""
-    manifest = load_manifest(output_files(settings), pipeline.family)
-    ends = [ranges[-1][1] for ranges in manifest.applied.values() if ranges] if manifest else []
-    return max(ends, default=None)
+def folder_sql(file_set: FileSet) -> str:
+    """SQL that gives a record's folder within the set."""
+    if not file_set.day:
+        return "''"
+    # No date has more than four digits of its year.
+    return f"concat('day=', coalesce(string(date({file_set.day})), '{UNKNOWN_DAY}'))"
+
+
+def damaged_files(
+    spark: SparkSession, settings: Settings, file_set: FileSet, form: str
+) -> list[str]:
+    """The files of a set that cannot be read, at most `MOST_DAMAGED`; found by halving."""
+    system = output_files(settings)
+    folder = set_folder(settings, file_set.name, form)
+    found: list[str] = []
+
+    def search(paths: list[str]) -> None:
+        if not paths or len(found) >= MOST_DAMAGED or _can_be_read(paths):
+            return
+        if len(paths) == 1:
+            found.append(paths[0])
+        half = len(paths) // 2
+        search(paths[:half])
+        search(paths[half:])
+
+    def _can_be_read(paths: list[str]) -> bool:
+        rows = reader(spark.read, form, file_set.schema).load([system.url(p) for p in paths])
+        try:
+            rows.select(*file_set.schema.names).write.format("noop").mode("overwrite").save()
+        except (Py4JError, PySparkException):
+            return False
+        return True
+
+    search([f"{folder}/{file.path}" for file in system.files(folder) if _is_read(file.path, form)])
+    return found
+
+
+def _is_read(path: str, form: str) -> bool:
+    return path.endswith(f".{form}") and not any(n.startswith((".", "_")) for n in path.split("/"))
 
 
 def has_files(settings: Settings, pipeline: Pipeline) -> bool:

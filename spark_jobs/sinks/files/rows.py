@@ -115,7 +115,7 @@ def snapshot_rows(settings: Settings, snapshot: Snapshot, form: str) -> list[Rec
     memory = pa.BufferOutputStream()
     memory.write(content)
     schema = to_arrow_schema(snapshot_schema(snapshot))
-    with _readable_rows(settings, snapshot.name):
+    with _readable_rows(settings, snapshot_path(settings, snapshot, form)):
         fragment = ARROW_FORMATS[form].make_fragment(pa.BufferReader(memory.getvalue()))
         rows: list[Record] = fragment.to_table(schema=schema).to_pylist()
     return rows

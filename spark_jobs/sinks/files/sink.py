@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +39,7 @@ from spark_jobs.session.file_system import (
 from spark_jobs.sinks.base import Batch, Sink, StoredTable, Totals
 from spark_jobs.sinks.files.arrow_files import arrow_files
 from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
-from spark_jobs.sinks.files.exchange import finish, read_intent
+from spark_jobs.sinks.files.exchange import finish, read_intent, superseded
 from spark_jobs.sinks.files.formats import small_file, writer
 from spark_jobs.sinks.files.manifest import (
     Manifest,
@@ -48,7 +48,17 @@ from spark_jobs.sinks.files.manifest import (
     set_folder,
     snapshot_path,
 )
-from spark_jobs.sinks.files.reading import applied_batch, delete_sets, has_files, read_set
+from spark_jobs.sinks.files.placement import placement_faults
+from spark_jobs.sinks.files.reading import (
+    FOLDER,
+    NO_DAY,
+    UNKNOWN_DAY,
+    damaged_files,
+    delete_sets,
+    folder_sql,
+    has_files,
+    read_set,
+)
 from spark_jobs.sinks.files.rows import (
     as_written,
     count_set,
@@ -57,14 +67,12 @@ from spark_jobs.sinks.files.rows import (
     snapshot_rows,
 )
 from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.ledger import Entry
 from spark_jobs.state.store_errors import OUTAGE_PATTERN
 from spark_jobs.targets import FileSet
 
 # More than a usual micro-batch, so that a set gets one file per day and batch.
 ROWS_PER_FILE = 200_000
-NO_DAY = "none"
-# The folder of rows whose day is null.
-UNKNOWN_DAY = "unknown"
 TARGETS = "targets.json"
 
 
@@ -170,6 +178,11 @@ class FilesSink(Sink):
     def _staging(self, query_id: str, batch_id: int) -> str:
         return f"{STAGING}/{self.family}/{query_id}/{batch_id}"
 
+    def answer(self) -> None:
+        """Read a file, which may be missing; HDFS answers only once Spark runs."""
+        if place := arrow_files(self.settings):
+            place.read(manifest_path(self.family))
+
     def count(self) -> dict[str, int | None]:
         """Rows of each set in each format that is there; None on HDFS and S3."""
         found = as_written(self.settings, self.pipeline)
@@ -191,28 +204,53 @@ class FilesSink(Sink):
     def rows(self) -> Iterator[StoredTable]:
         """Every set in each format that is there."""
         found = as_written(self.settings, self.pipeline)
+        system = output_files(self.settings)
+        skipped = superseded(system, self.family) if can_be_reached(system) else []
         for each in self.pipeline.file_sets:
             for form in found.output_format:
-                read = partial(read_set, settings=found, file_set=each, form=form)
+                read = partial(read_set, settings=found, file_set=each, form=form, skipped=skipped)
                 place = f"{each.name} ({form})"
                 key = self.pipeline.key_sql(each.key)
-                yield StoredTable(each.name, key, read, place, takes=each.takes)
+                damaged = partial(damaged_files, settings=found, file_set=each, form=form)
+                placed = {FOLDER: folder_sql(each)}
+                yield StoredTable(
+                    each.name, key, read, place, takes=each.takes, placed=placed, damaged=damaged
+                )
 
     def totals(self) -> Totals | None:
-        """The snapshots in each format that is there."""
+        """The snapshots in each format that is there, and as the manifest will write them next."""
         found = as_written(self.settings, self.pipeline)
-        tables = [
-            (each.name, f"{each.name} ({form})", snapshot_rows(found, each, form))
+        manifest = load_manifest(output_files(self.settings), self.family)
+        tables: list[tuple[str, str, Callable[[], list[dict[str, Any]]]]] = [
+            (each.name, f"{each.name} ({form})", partial(snapshot_rows, found, each, form))
             for each in self.pipeline.snapshots
             for form in found.output_format
         ]
-        return Totals(applied_batch(self.settings, self.pipeline), tables) if tables else None
+        if manifest:
+            tables += [
+                (each.name, f"{each.name} ({manifest_path(self.family)})",
+                 partial(manifest.rows, each))
+                for each in self.pipeline.snapshots
+            ]  # fmt: skip
+        return Totals(manifest.last_batch if manifest else None, tables) if tables else None
 
     def notes(self) -> Iterator[str]:
-        """Notes that the files' formats differ from the setting."""
+        """Notes on formats that differ from the setting, and on an interrupted merge."""
+        system = output_files(self.settings)
+        if can_be_reached(system) and superseded(system, self.family):
+            yield (
+                f"files of {self.family}: an interrupted `millrace compact` left rows twice; run it"
+                " again"
+            )
         if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
             yield f"{differing}; set OUTPUT_FORMAT={formats} for the next job"
+
+    def misplaced(
+        self, confirmed: Sequence[Entry], latest: Callable[[], Mapping[str, int]]
+    ) -> Iterator[str]:
+        """Files that no job put there, and a manifest that does not fit the ledger."""
+        return placement_faults(self.settings, self.pipeline, confirmed, latest)
 
     def elsewhere(self) -> str | None:
         """That OUTPUT_PATH has no manifest."""
