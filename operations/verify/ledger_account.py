@@ -26,7 +26,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.registry import sink_names
 from spark_jobs.sources.topics import TopicState
 from spark_jobs.start_checks.guard import StartCheck
-from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.ledger import CONFIRMATIONS, Ledger
 from spark_jobs.state.offset_ranges import Ranges
 
 # A running job may commit between two reads; not every time.
@@ -81,6 +81,14 @@ def ledger_account(
         faults.append(
             f"ledger: no batch names {name} in `sinks`, but SINKS lists it: `{command}` writes all"
             " stored records there"
+        )
+    ahead = snapshot.confirming
+    if plans and ahead is not None and ahead > snapshot.last and not plans.is_planned(ahead):
+        delete = f"db.{CONFIRMATIONS}.deleteOne({{_id: '{pipeline.name}'}})"
+        faults.append(
+            f"MongoDB {ledger.database.name}.{CONFIRMATIONS}: sinks are noted to have batch {ahead},"
+            " which was never planned, so the job would leave it out there:"
+            f" `{remedies.mongosh(delete, settings)}` removes the note"
         )
     every = settings.model_copy(update={"sinks": tuple(SINK_MODULES)})
     notes = list(checkpoint.notes)
