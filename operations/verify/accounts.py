@@ -140,6 +140,7 @@ class _Accountant:
             for sink in every
             if sink.name in away
         ]
+        self.expected: ExpectedAggregates = {}
         self.reached: dict[str, dict[str, dict[int, int]]] = {}
         self.differing: dict[str, set[str]] = {}
         self.notes = accepted_losses(self.snapshot.entries)
@@ -323,7 +324,7 @@ class _Accountant:
         elif records is not None:
             least = expected_aggregates(records, aggregates, snapshot.read_until)
             most = {} if snapshot.later else least
-        self.reached = taken_offsets(least)
+        self.expected, self.reached = least, taken_offsets(least)
         faults = []
         for name, settled in snapshot.settled.items():
             if name not in counting:
@@ -346,7 +347,7 @@ class _Accountant:
         if self.source is None:
             remedy = remedies.reset(self.pipeline.family, self.settings)
         where = (self.database, self.snapshot, self.pipeline.aggregates)
-        return mark_account(*where, self.reached, self.differing, remedy)
+        return mark_account(*where, self.expected, self.reached, self.differing, remedy)
 
     def _collection(self, name: str, found: int, expected: int, what: str, at_most: int) -> None:
         place, documents = f"{self.database.name}.{name}", len(self.snapshot.documents(name))
