@@ -82,7 +82,7 @@ def damaged_files(
     found: list[str] = []
 
     def search(paths: list[str]) -> None:
-        if not paths or len(found) >= MOST_DAMAGED or _can_be_read(paths):
+        if not paths or len(found) >= MOST_DAMAGED or can_be_read(paths):
             return
         if len(paths) == 1:
             found.append(paths[0])
@@ -90,8 +90,9 @@ def damaged_files(
         search(paths[:half])
         search(paths[half:])
 
-    def _can_be_read(paths: list[str]) -> bool:
-        rows = reader(spark.read, form, file_set.schema).load([system.url(p) for p in paths])
+    def can_be_read(paths: list[str]) -> bool:
+        read = reader(spark.read, form, file_set.schema).option("recursiveFileLookup", "true")
+        rows = read.load([system.url(path) for path in paths])
         try:
             rows.select(*file_set.schema.names).write.format("noop").mode("overwrite").save()
         except (Py4JError, PySparkException):
