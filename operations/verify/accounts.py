@@ -37,7 +37,7 @@ from operations.verify.expected_aggregates import (
     expected_aggregates,
     taken_offsets,
 )
-from operations.verify.ledger_account import ledger_account
+from operations.verify.ledger_account import ahead_faults, ledger_account
 from operations.verify.ledger_checks import ledger_against_messages
 from operations.verify.marks import mark_account
 from operations.verify.messages import Messages, messages_of
@@ -298,6 +298,9 @@ class _Accountant:
         with self._apart(faults, "the forward topics"):
             stores, faults = account_of_topics(reading, records, messages)
             self.stores += stores
+        for sink in self.copies:
+            with apart(faults, f"what {sink.store} remembers", self.settings, sink.unreadable):
+                faults += ahead_faults([sink], self.snapshot)
         found = account_of_sinks(reading, records, source)
         self.stores += found.stores
         self.notes += found.notes

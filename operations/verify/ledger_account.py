@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -25,6 +25,7 @@ from runtime import remedies
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sink_names
 from spark_jobs.sources.topics import TopicState
 from spark_jobs.start_checks.guard import StartCheck
@@ -133,6 +134,18 @@ def _confirmation_faults(
             f" {batch_id}, which was never planned, so the job would leave it out there:"
             f" `{remedies.mongosh(delete, settings)}` removes the note"
         )
+
+
+def ahead_faults(sinks: Iterable[Sink], snapshot: LedgerSnapshot) -> Iterator[str]:
+    """Batches that sinks note as written, and that no job can have begun."""
+    plans, query_id = snapshot.plans, snapshot.query_id
+    for sink in sinks if plans is not None and query_id is not None else ():
+        place, batch_id = sink.remembers(str(query_id)) or ("", -1)
+        if batch_id > snapshot.last and not (plans and plans.is_planned(batch_id)):
+            yield (
+                f"{sink.store} {place}: batch {batch_id} is noted as written, which was never"
+                " planned, so the job would leave it out there: delete that note"
+            )
 
 
 def _start_findings(
