@@ -300,7 +300,7 @@ class _Accountant:
             self.stores += stores
         for sink in self.copies:
             with apart(faults, f"what {sink.store} remembers", self.settings, sink.unreadable):
-                faults += ahead_faults([sink], self.snapshot)
+                faults += ahead_faults([sink], self.snapshot, self.checkpoint)
         found = account_of_sinks(reading, records, source)
         self.stores += found.stores
         self.notes += found.notes

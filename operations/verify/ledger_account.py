@@ -136,12 +136,15 @@ def _confirmation_faults(
         )
 
 
-def ahead_faults(sinks: Iterable[Sink], snapshot: LedgerSnapshot) -> Iterator[str]:
+def ahead_faults(
+    sinks: Iterable[Sink], snapshot: LedgerSnapshot, checkpoint: CheckpointReading
+) -> Iterator[str]:
     """Batches that sinks note as written, and that no job can have begun."""
-    plans, query_id = snapshot.plans, snapshot.query_id
-    for sink in sinks if plans is not None and query_id is not None else ():
-        place, batch_id = sink.remembers(str(query_id)) or ("", -1)
-        if batch_id > snapshot.last and not (plans and plans.is_planned(batch_id)):
+    for sink in sinks if snapshot.plans is not None else ():
+        place, batch_id = sink.remembers(str(snapshot.query_id)) or ("", -1)
+        # Planned by now: a running job has gone on since the ledger was read.
+        plans = checkpoint.plans() if batch_id > snapshot.last else None
+        if plans is not None and not plans.is_planned(batch_id):
             yield (
                 f"{sink.store} {place}: batch {batch_id} is noted as written, which was never"
                 " planned, so the job would leave it out there: delete that note"
