@@ -76,7 +76,7 @@ def ledger_account(
     known = [entry.topic_id for entry in entries if entry.topic_id]
     is_same = topic.topic_id is not None and known[-1:] == [topic.topic_id]
     is_readable = not snapshot.faults and checkpoint.query_id is not None
-    notes = list(checkpoint.notes)
+    notes = [*dict.fromkeys(checkpoint.notes)]
     if entries and checkpoint.query_id is None and not notes:
         notes.append(
             f"the checkpoint `{checkpoint.checkpoint.path}` is not here, so the ledger was not"
@@ -85,7 +85,7 @@ def ledger_account(
         )
     other_faults, other_notes = _other_sinks(pipeline, settings, ledger, snapshot, enabled)
     return [
-        *checkpoint.faults,
+        *dict.fromkeys(checkpoint.faults),
         *(_start_findings(pipeline, settings, ledger, checkpoint) if is_readable else ()),
         *faults,
         *setting_faults(entries, origin),

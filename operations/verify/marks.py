@@ -195,10 +195,10 @@ def sketch_differences(
         if (number := _estimate(stored)) is None:
             yield f"`{name}` is no sketch of distinct values, so no batch can be added to it"
             continue
-        told = figure.value if figure else document.get(field)
+        expected = figure.value if figure else document.get(field)
         tolerance = figure.tolerance if figure else max(FEW, ESTIMATED * number)
-        if is_settled and isinstance(told, int) and abs(number - told) > tolerance:
-            yield f"`{name}` holds about {number} distinct values, there are {told}"
+        if is_settled and isinstance(expected, int) and abs(number - expected) > tolerance:
+            yield f"`{name}` holds about {number} distinct values, there are {expected}"
         elif figure and not all(_holds(stored, value) for value in figure.members):
             yield f"`{name}` lacks a value that rows have"
 

@@ -47,7 +47,7 @@ def test_tickets_are_grouped_by_utc_day_with_exact_distinct_clients(spark: Spark
         "account_count": 1,
         "general_count": 0,
         "critical_priority_count": 1,
-        "unique_clients": Figure(2, "estimate", 2.0),
+        "unique_clients": Figure(2, "estimate", 2.0, members=("C1", "C2")),
     }
 
 
