@@ -245,8 +245,8 @@ class FilesSink(Sink):
         system = output_files(self.settings)
         if can_be_reached(system) and superseded(system, self.family):
             yield (
-                f"files of {self.family}: an interrupted `millrace compact` left rows twice; run it"
-                " again"
+                f"files of {self.family}: an interrupted merge left rows twice;"
+                " `.venv/bin/millrace compact` completes it"
             )
         if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
