@@ -109,6 +109,11 @@ def cqlsh(statement: str, settings: Settings | None = None) -> str:
     return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
 
 
+def mongosh(statement: str, settings: Settings | None = None) -> str:
+    """Runs a statement without double quotes and dollar signs in the Mongo shell."""
+    return f'{_words(settings, "make", "mongosh")} EVAL="{statement}"'
+
+
 def exported(settings: Settings) -> str | None:
     """Exports the settings that a command in a shell would not find by itself; None if none."""
     given = _given(settings)

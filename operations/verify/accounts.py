@@ -37,7 +37,7 @@ from operations.verify.expected_aggregates import (
     expected_aggregates,
     taken_offsets,
 )
-from operations.verify.ledger_account import ledger_account
+from operations.verify.ledger_account import ahead_faults, ledger_account
 from operations.verify.ledger_checks import ledger_against_messages
 from operations.verify.marks import mark_account
 from operations.verify.messages import Messages, messages_of
@@ -140,6 +140,7 @@ class _Accountant:
             for sink in every
             if sink.name in away
         ]
+        self.expected: ExpectedAggregates = {}
         self.reached: dict[str, dict[str, dict[int, int]]] = {}
         self.differing: dict[str, set[str]] = {}
         self.notes = accepted_losses(self.snapshot.entries)
@@ -297,6 +298,9 @@ class _Accountant:
         with self._apart(faults, "the forward topics"):
             stores, faults = account_of_topics(reading, records, messages)
             self.stores += stores
+        for sink in self.copies:
+            with apart(faults, f"what {sink.store} remembers", self.settings, sink.unreadable):
+                faults += ahead_faults([sink], self.snapshot, self.checkpoint)
         found = account_of_sinks(reading, records, source)
         self.stores += found.stores
         self.notes += found.notes
@@ -323,7 +327,7 @@ class _Accountant:
         elif records is not None:
             least = expected_aggregates(records, aggregates, snapshot.read_until)
             most = {} if snapshot.later else least
-        self.reached = taken_offsets(least)
+        self.expected, self.reached = least, taken_offsets(least)
         faults = []
         for name, settled in snapshot.settled.items():
             if name not in counting:
@@ -346,7 +350,7 @@ class _Accountant:
         if self.source is None:
             remedy = remedies.reset(self.pipeline.family, self.settings)
         where = (self.database, self.snapshot, self.pipeline.aggregates)
-        return mark_account(*where, self.reached, self.differing, remedy)
+        return mark_account(*where, self.expected, self.reached, self.differing, remedy)
 
     def _collection(self, name: str, found: int, expected: int, what: str, at_most: int) -> None:
         place, documents = f"{self.database.name}.{name}", len(self.snapshot.documents(name))

@@ -113,10 +113,7 @@ def batches_in_work(
 
 
 def checkpoint_faults(entries: Sequence[Entry], plans: Plans) -> list[str]:
-    """Where the ledger differs from the batches that Spark planned and committed, as text.
-
-    Batches after the ledger's last one are left to the start checks.
-    """
+    """Where the ledger differs from the batches that Spark planned and committed, as text."""
     faults = []
     for entry in entries:
         if entry.batch_id > max(plans.until, default=-1):
@@ -132,10 +129,11 @@ def checkpoint_faults(entries: Sequence[Entry], plans: Plans) -> list[str]:
                 f"ledger: batch {entry.batch_id} names {here}; Spark's checkpoint planned {there}"
             )
     known = {entry.batch_id for entry in entries}
-    last = max(known, default=-1)
+    # Of the later ones that the ledger may not have yet, those that were committed before.
+    last = max(plans.committed if plans.committed is not None else -1, *known, -1)
     for batch_id in sorted(plans.until):
         ranges = plans.ranges(batch_id)
-        if batch_id < last and batch_id not in known and ranges and width(ranges):
+        if batch_id <= last and batch_id not in known and ranges and width(ranges):
             faults.append(
                 f"ledger: batch {batch_id} ({ranges_in_words(ranges)}) is missing; Spark's"
                 " checkpoint has it"

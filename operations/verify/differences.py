@@ -29,12 +29,14 @@ class Figure:
         kind: `label`, `total`, `minimum`, `maximum`, `average` or `estimate`.
         tolerance: How far a number may lie from it.
         parts: The fields of sum and count whose quotient an average is.
+        members: Some of the distinct values whose number is estimated.
     """
 
     value: Any
     kind: str
     tolerance: float = 0.0
     parts: tuple[str, str] | None = None
+    members: tuple[Any, ...] = ()
 
 
 def differences(

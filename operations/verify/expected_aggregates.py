@@ -25,6 +25,7 @@ ExpectedAggregates = dict[str, dict[str, Document]]
 """Collection -> `_id` -> the fields that its document must have."""
 
 INTEGERS: Final = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+SKETCHED: Final = (T.StringType, T.IntegerType, T.LongType)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIVISION: Final = Context(prec=34)
 # Of doubles, sums and averages may differ by this share of the sum of all magnitudes: it depends on
@@ -166,7 +167,9 @@ def _columns(measure: Measure, types: Types) -> dict[str, Column]:
             value = value.cast("string") if isinstance(kind, T.DateType) else value
             return {"value": F.min(value) if measure.kind == "minimum" else F.max(value)}
         case "distinct":
-            return {"distinct": F.count_distinct(value)}
+            # As sketches take them.
+            kept = value if isinstance(kind, SKETCHED) else value.cast("string")
+            return {"distinct": F.count_distinct(value), "least": F.min(kept), "most": F.max(kept)}
     number = value.cast("decimal(38,0)") if isinstance(kind, INTEGERS) else value
     if isinstance(kind, T.DecimalType):
         number = value.cast(T.DecimalType(38, kind.scale))
@@ -187,7 +190,10 @@ def _measures(aggregate: Aggregate, row: Any) -> Document:
                 fields[name] = found["count"]
             case "distinct":
                 exact = found["distinct"]
-                fields[name] = Figure(exact, "estimate", max(FEW, ESTIMATED * exact))
+                # Sketches take no empty text.
+                members = tuple(v for v in (found["least"], found["most"]) if v not in {None, ""})
+                tolerance = max(FEW, ESTIMATED * exact)
+                fields[name] = Figure(exact, "estimate", tolerance, members=members)
             case "minimum" | "maximum":
                 fields[name] = Figure(_extreme(found), measure.kind)
             case "total":
@@ -202,7 +208,10 @@ def _measures(aggregate: Aggregate, row: Any) -> Document:
     return fields
 
 
-PARTS: Final = ("count", "sum", "number", "size", "value", "instant", "distinct")
+PARTS: Final = (
+    *("count", "sum", "number", "size", "value", "instant"),
+    *("distinct", "least", "most"),
+)
 
 
 def _extreme(found: Mapping[str, Any]) -> Any:

@@ -38,7 +38,9 @@ def read_entries(
     for document in documents:
         name = str(document["_id"])
         wrong = list(_faults_of(document, pipeline))
-        if (entry := _entry(document, pipeline, topic)) is None:
+        entry = _entry(document, pipeline, topic)
+        what = f"batch {entry.batch_id} (entry `{name}`)" if entry else f"entry `{name}`"
+        if entry is None:
             wrong.append("it names no batch and was left out")
         elif before := found.get(entry.batch_id):
             both = (before, (entry, name))
@@ -52,7 +54,7 @@ def read_entries(
         else:
             found[entry.batch_id] = (entry, name)
         if wrong:
-            faults.append(f"ledger: entry `{name}`: {'; '.join(wrong)}")
+            faults.append(f"ledger: {what}: {'; '.join(wrong)}")
     return [found[batch_id][0] for batch_id in sorted(found)], faults
 
 

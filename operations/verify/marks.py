@@ -20,7 +20,8 @@ from pymongo.database import Database
 
 from operations.verify.coverage import batch_finder
 from operations.verify.differences import Document, kind_of, shortened
-from operations.verify.snapshot import LedgerSnapshot, is_batch
+from operations.verify.expected_aggregates import ESTIMATED, FEW, ExpectedAggregates
+from operations.verify.snapshot import LedgerSnapshot, is_batch, mark_of
 from spark_jobs.aggregates import SKETCH_LG_K, Aggregate
 
 # What the library raises for bytes that are no sketch.
@@ -65,8 +66,9 @@ def mark_account(
     database: Database[Document],
     snapshot: LedgerSnapshot,
     aggregates: Sequence[Aggregate],
+    expected: ExpectedAggregates,
     reached: Mapping[str, Mapping[str, Mapping[int, int]]],
-    differing: Mapping[str, AbstractSet[Any]],
+    differing: Mapping[str, AbstractSet[str]],
     remedy: str,
 ) -> list[str]:
     """What is wrong with the marks and sketches of a pipeline's documents, as text.
@@ -75,6 +77,7 @@ def mark_account(
         database: Where the documents are.
         snapshot: Ledger and documents.
         aggregates: The aggregates of the snapshot.
+        expected: What the rows of confirmed batches say; empty if that is unknown.
         reached: Collection -> `_id` -> partition -> the highest offset of a row.
         differing: Collection -> `_id`s of documents whose numbers differ from the rows: which
             batch changed them last cannot be seen from the rows either.
@@ -97,7 +100,7 @@ def mark_account(
             Marks(snapshot.query_id, snapshot.last, {*snapshot.later}, rebuilt),
         )
     if snapshot.settled:
-        faults += sketch_faults(database, aggregates)
+        faults += sketch_faults(database, snapshot, aggregates, expected)
     if faults:
         faults.append(f"MongoDB {database.name}: `{remedy}` makes these documents right again")
     return faults
@@ -149,34 +152,59 @@ def _wrong(document: Document, last: int | None, marks: Marks) -> Iterator[str]:
         )
 
 
-def sketch_faults(database: Database[Document], aggregates: Iterable[Aggregate]) -> Iterator[str]:
-    """Documents whose estimates are not those of their sketches, as text; reads one at a time."""
+def sketch_faults(
+    database: Database[Document],
+    snapshot: LedgerSnapshot,
+    aggregates: Iterable[Aggregate],
+    expected: ExpectedAggregates,
+) -> Iterator[str]:
+    """Sketches that are not of the rows' values, as text; reads one document at a time."""
     for aggregate in aggregates:
         if not (sketches := aggregate.sketches):
             continue
         place = f"MongoDB {database.name}.{aggregate.name}"
-        wanted = dict.fromkeys([*sketches, *sketches.values()], 1)
-        yield from shortened(
-            place,
-            [
-                f"{place}: `{document['_id']}`: {words}"
-                for document in database[aggregate.name].find({}, wanted, batch_size=100)
-                for words in sketch_differences(document, sketches)
-            ],
-        )
+        of_rows = expected.get(aggregate.name)
+        wanted = dict.fromkeys(["applied", *sketches, *sketches.values()], 1)
+        faults = [
+            f"{place}: `{document['_id']}`: {words}"
+            for document in database[aggregate.name].find({}, wanted, batch_size=100)
+            if of_rows is None or str(document["_id"]) in of_rows
+            for words in sketch_differences(
+                document,
+                sketches,
+                (of_rows or {}).get(str(document["_id"]), {}),
+                is_settled=mark_of(document, snapshot.query_id) not in snapshot.later,
+            )
+        ]
+        yield from shortened(place, faults)
 
 
-def sketch_differences(document: Document, sketches: Mapping[str, str]) -> Iterator[str]:
-    """Which estimates of a document are not those of its sketches, in words."""
-    for field, sketch in sketches.items():
-        stored, found = document.get(field), _estimate(document.get(sketch))
-        if found is None:
-            yield f"`{sketch}` is no sketch of distinct values, so no batch can be added to it"
-        elif stored != found:
-            yield f"`{sketch}` holds about {found} distinct values, `{field}` is {stored}"
+def sketch_differences(
+    document: Document, sketches: Mapping[str, str], figures: Document, *, is_settled: bool = True
+) -> Iterator[str]:
+    """Which sketches of a document are not of the rows' values, in words.
+
+    Args:
+        document: The document.
+        sketches: Field of each estimate -> field of its sketch.
+        figures: Field of each estimate -> what the rows say; empty if that is unknown.
+        is_settled: Whether the document has no values of later rows.
+    """
+    for field, name in sketches.items():
+        stored, figure = document.get(name), figures.get(field)
+        if (number := _estimate(stored)) is None:
+            yield f"`{name}` is no sketch of distinct values, so no batch can be added to it"
+            continue
+        expected = figure.value if figure else document.get(field)
+        tolerance = figure.tolerance if figure else max(FEW, ESTIMATED * number)
+        if is_settled and isinstance(expected, int) and abs(number - expected) > tolerance:
+            yield f"`{name}` holds about {number} distinct values, there are {expected}"
+        elif figure and not all(_holds(stored, value) for value in figure.members):
+            yield f"`{name}` lacks a value that rows have"
 
 
 def _estimate(sketch: Any) -> int | None:
+    """The number of values in a sketch; None if it is not one."""
     if not isinstance(sketch, bytes):
         return None
     try:
@@ -184,3 +212,11 @@ def _estimate(sketch: Any) -> int | None:
         return round(found.get_estimate()) if found.lg_config_k == SKETCH_LG_K else None
     except NO_SKETCH:
         return None
+
+
+def _holds(sketch: Any, value: Any) -> bool:
+    """Whether a sketch has a value: adding it then changes nothing."""
+    found = datasketches.hll_sketch.deserialize(sketch)
+    before = found.get_estimate()
+    found.update(value)
+    return bool(found.get_estimate() == before)

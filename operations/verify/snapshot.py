@@ -39,6 +39,7 @@ class LedgerSnapshot:
         faults: Entries that cannot be read, as text.
         query_id: The pipeline's query; None if neither ledger nor checkpoint names one.
         plans: What the query's checkpoint says; None if it is not here.
+        confirming: The batch that some sinks have confirmed last, by their own note.
     """
 
     entries: list[Entry]
@@ -48,6 +49,7 @@ class LedgerSnapshot:
     faults: list[str]
     query_id: str | None = None
     plans: Plans | None = None
+    confirming: int | None = None
 
     def documents(self, collection: str) -> list[Document]:
         """All documents of a collection."""
@@ -92,9 +94,11 @@ def take_snapshot(
         if not ahead or time.monotonic() > deadline:
             break
         time.sleep(PAUSE_SECONDS)
+    # Before the plans: a batch is planned before a sink confirms it.
+    noted = database[CONFIRMATIONS].find_one({"_id": ledger.pipeline, "query_id": query_id}) or {}
+    confirming = noted["batch_id"] if is_batch(noted.get("batch_id")) else None
     plans = checkpoint.plans() if query_id == checkpoint.query_id else None
-    noted = database[CONFIRMATIONS].find_one({"_id": ledger.pipeline, "query_id": query_id})
-    later = batches_in_work(ahead, last, plans, noted.get("batch_id") if noted else None)
+    later = batches_in_work(ahead, last, plans, confirming)
     settled, unfinished = (
         {
             name: [d for d in found if (mark_of(d, query_id) in later) is kind]
@@ -103,7 +107,9 @@ def take_snapshot(
         for kind in (False, True)
     )
     in_work = tuple(sorted(later))
-    return LedgerSnapshot(entries, settled, unfinished, in_work, faults, query_id, plans)
+    return LedgerSnapshot(
+        entries, settled, unfinished, in_work, faults, query_id, plans, confirming
+    )
 
 
 def mark_of(document: Document, query_id: str | None) -> int | None:

@@ -162,6 +162,13 @@ class Sink(ABC):
         """The totals that verification compares with the records. Undefined: it keeps none."""
         return None
 
+    def remembers(self, query_id: str) -> tuple[str, int] | None:
+        """Where it notes written batches, and the last one: a job leaves out what is noted.
+
+        Undefined: it keeps no notes, as its writes may be repeated.
+        """
+        return None
+
     def notes(self) -> Iterable[str]:
         """Remarks for the user about how data is stored. Undefined: none."""
         return ()

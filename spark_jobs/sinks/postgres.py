@@ -40,6 +40,7 @@ CLAIM = """
 INSERT INTO millrace_batches (query_id, batch_id, pipeline, rows, written_at)
 VALUES (%s, %s, %s, 0, now()) ON CONFLICT DO NOTHING
 """
+LAST = "SELECT max(batch_id) FROM millrace_batches WHERE query_id = %s"
 CLOSE = "UPDATE millrace_batches SET rows = %s WHERE query_id = %s AND batch_id = %s"
 INCOMING = "CREATE TEMPORARY TABLE {incoming} (LIKE {table}) ON COMMIT DROP"
 # In key order, two writers cannot deadlock. Ids that differ only in U+0000 are the same id here:
@@ -117,6 +118,12 @@ class PostgresSink(Sink):
             read = partial(read_rows, settings=self.settings, table=t)
             key = self.pipeline.key_sql(t.key)
             yield StoredTable(t.name, key, read, t.name, REPLACEMENT, t.takes)
+
+    def remembers(self, query_id: str) -> tuple[str, int] | None:
+        """The last batch of its ledger."""
+        with transaction(self.settings, f"read {LEDGER}") as work:
+            [last] = work.execute(LAST, [query_id]).fetchone() or [None]
+        return None if last is None else (LEDGER, last)
 
     def describe(self) -> str:
         """Where the rows are."""

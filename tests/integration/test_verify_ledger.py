@@ -79,7 +79,7 @@ def test_marks_types_and_sketches_that_were_changed_are_named_and_rebuilt(
         " change it",
         f"{hour}: `yard-2|2026-11-22T11`: `applied` names the query x, which is not the pipeline's",
         f"{state}: `2026-11-23|fault`: `updated_at` is text, not a time",
-        f"{state}: `2026-11-22|ok`: `sensors_sketch` holds about 0 distinct values, `sensors` is 2",
+        f"{state}: `2026-11-22|ok`: `sensors_sketch` lacks a value that rows have",
         f"MongoDB {world.database.name}: `{remedies.rebuild(world.settings)}` makes these documents"
         " right again",
     ]
@@ -170,7 +170,13 @@ CHANGES: list[tuple[Change, list[str]]] = [
     ),
     (copied(1, query_id="x"), ["is a second entry of batch 1"]),
     (copied(2, batch_id=7), ["batch 7 is beyond Spark's checkpoint", "read twice before batch 7"]),
-    (set_fields(1, query_id="x"), ["`query_id` and `batch_id` are `x` and `1`, unlike its `_id`"]),
+    (
+        set_fields(1, query_id="x"),
+        [
+            "ledger: batch 1 (entry `",
+            "`): `query_id` and `batch_id` are `x` and `1`, unlike its `_id`",
+        ],
+    ),
     (set_fields(2, pipeline="orders"), ["`pipeline` is `orders`, not `tickets`"]),
     (set_fields(0, topic="x"), ["ledger: batch 0: `topic` is `x`, it must be `{topic}`"]),
     (set_fields(2, topic_id="x"), ["ledger: batch 2: `topic_id` is `x`, it must be `{id}`"]),
@@ -203,6 +209,11 @@ def test_ledger_that_was_changed_is_named_entry_by_entry(make_world: MakeWorld) 
         batches.insert_many(backup)
     assert ledger_faults(world) == []
 
+    confirmations = world.database["confirmations"]
+    assert confirmations.update_one({}, {"$set": {"batch_id": 3}}).modified_count == 1
+    (fault,) = ledger_faults(world)
+    assert "confirmations: sinks are noted to have batch 3, which was never planned" in fault
+
 
 def test_entry_of_another_shape_leaves_the_other_accounts(make_world: MakeWorld) -> None:
     world = three_batches(make_world)
@@ -213,7 +224,7 @@ def test_entry_of_another_shape_leaves_the_other_accounts(make_world: MakeWorld)
     account = account_of(world)
 
     assert account.faults[0].endswith(
-        "/1`: `stored` is text, not a count; `clock` is an integer, not a clock's time"
+        "/1`): `stored` is text, not a count; `clock` is an integer, not a clock's time"
     )
     of_batch, of_topic = "ledger: batch 2: reason", "in these offsets the topic has"
     assert f"{of_batch} invalid_priority is 1, {of_topic} 0 (+1)" in account.faults

@@ -35,7 +35,7 @@ RIGHT = [
 
 def test_ledger_that_has_what_was_planned_has_no_fault() -> None:
     assert checkpoint_faults(RIGHT, PLANS) == []
-    assert checkpoint_faults([], PLANS) == []
+    assert checkpoint_faults([], Plans(None, UNTIL, {0: 1})) == []
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_missing_entry_is_named_unless_its_batch_had_no_message() -> None:
     assert checkpoint_faults([RIGHT[0], RIGHT[2]], PLANS) == [
         "ledger: batch 1 (partition 0, offsets 5 to 7) is missing; Spark's checkpoint has it"
     ]
+
+
+def test_committed_batch_after_the_last_entry_is_named() -> None:
+    (fault,) = checkpoint_faults(RIGHT[:2], PLANS)
+
+    assert fault.startswith("ledger: batch 3 (partition 0, offset 8; partition 1, offsets 0 to 1)")
+    assert checkpoint_faults(RIGHT[:2], Plans(1, UNTIL, {0: 1})) == []
 
 
 def test_entry_of_a_batch_that_was_not_planned_is_named() -> None:

@@ -72,7 +72,8 @@ def test_changed_field_is_named_with_its_entry(change: dict[str, Any], words: st
     entries, faults = read(change)
 
     assert len(entries) == 1
-    assert faults == [f"ledger: entry `q/1`: {words}"]
+    number = change.get("batch_id", 1)
+    assert faults == [f"ledger: batch {number} (entry `q/1`): {words}"]
 
 
 def test_several_faults_of_an_entry_are_one_finding_and_the_rest_is_read() -> None:

@@ -9,6 +9,7 @@ import datasketches
 import pytest
 
 from operations.verify.coverage import batch_finder
+from operations.verify.differences import Figure
 from operations.verify.marks import Marks, last_batches, mark_faults, sketch_differences
 from operations.verify.snapshot import mark_of
 from spark_jobs.state.ledger import Counts, Entry
@@ -127,12 +128,17 @@ TWO, BROKEN = (
 )
 
 
+OF_ROWS = Figure(2, "estimate", 2.0, members=("a", "b"))
+
+
 @pytest.mark.parametrize(
     ("stored", "words"),
     [
         (TWO, None),
-        (sketch(), "`s` holds about 0 distinct values, `n` is 2"),
-        (sketch("a", "b", "c"), "`s` holds about 3 distinct values, `n` is 2"),
+        (sketch("a", "b", "c"), None),  # within the error
+        (sketch(), "`s` lacks a value that rows have"),
+        (sketch("a", "c"), "`s` lacks a value that rows have"),
+        (sketch(*"abcde"), "`s` holds about 5 distinct values, there are 2"),
         (sketch("a", "b", lg_k=12), BROKEN),
         (TWO[:-3], BROKEN),
         (b"", BROKEN),
@@ -141,7 +147,33 @@ TWO, BROKEN = (
         (None, BROKEN),
     ],
 )
-def test_estimate_is_that_of_the_stored_sketch(stored: Any, words: str | None) -> None:
+def test_sketch_is_one_of_the_rows_values(stored: Any, words: str | None) -> None:
     document = {"_id": "d", "n": 2, "s": stored}
 
-    assert list(sketch_differences(document, {"n": "s"})) == ([words] if words else [])
+    found = list(sketch_differences(document, {"n": "s"}, {"n": OF_ROWS}))
+    assert found == ([words] if words else [])
+
+
+def test_large_sketch_has_its_members_and_no_other_value() -> None:
+    many = {"n": Figure(50_000, "estimate", 1500.0, members=("0", "49999"))}
+    document = {"n": 50_000, "s": sketch(*map(str, range(50_000)))}
+
+    assert list(sketch_differences(document, {"n": "s"}, many)) == []
+
+
+def test_sketch_of_an_unfinished_batch_has_the_members_and_perhaps_more() -> None:
+    document = {"n": 9, "s": sketch(*"abcdefghi")}
+    other = {"n": 9, "s": sketch(*"bcdefghij")}
+
+    def found(document: dict[str, Any]) -> list[str]:
+        return list(sketch_differences(document, {"n": "s"}, {"n": OF_ROWS}, is_settled=False))
+
+    assert found(document) == []
+    assert found(other) == ["`s` lacks a value that rows have"]
+
+
+def test_sketch_of_unknown_rows_is_compared_with_the_stored_number() -> None:
+    assert list(sketch_differences({"n": 4, "s": TWO}, {"n": "s"}, {})) == []
+    assert list(sketch_differences({"n": 5, "s": TWO}, {"n": "s"}, {})) == [
+        "`s` holds about 2 distinct values, there are 5"
+    ]

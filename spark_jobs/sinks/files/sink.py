@@ -38,7 +38,7 @@ from spark_jobs.session.file_system import (
 )
 from spark_jobs.sinks.base import Batch, Sink, StoredTable, Totals
 from spark_jobs.sinks.files.arrow_files import arrow_files
-from spark_jobs.sinks.files.compaction import CompactionNotes, publishing
+from spark_jobs.sinks.files.compaction import CompactionNotes, notes_path, publishing
 from spark_jobs.sinks.files.exchange import finish, read_intent, superseded
 from spark_jobs.sinks.files.formats import small_file, writer
 from spark_jobs.sinks.files.manifest import (
@@ -233,6 +233,12 @@ class FilesSink(Sink):
                 for each in self.pipeline.snapshots
             ]  # fmt: skip
         return Totals(manifest.last_batch if manifest else None, tables) if tables else None
+
+    def remembers(self, query_id: str) -> tuple[str, int] | None:
+        """The last batch that was compacted."""
+        compacted = CompactionNotes.load(output_files(self.settings), self.family)
+        ranges = compacted.batches.get(query_id)
+        return (notes_path(self.family), ranges[-1][1]) if ranges else None
 
     def notes(self) -> Iterator[str]:
         """Notes on formats that differ from the setting, and on an interrupted merge."""
