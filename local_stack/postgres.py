@@ -99,7 +99,9 @@ class Postgres(Service):
     def _runner(self, binaries: Path) -> Runner:
         home = self.settings.millrace_home
         # A stack of its own shares the tools of the user's.
-        return runner_for(self._store_path(), binaries, (home, (home / "tools").resolve().parent))
+        tools = (home / "tools").resolve()
+        homes = (home, tools.parent)
+        return runner_for(self._store_path(), binaries, tools / "postgres", homes)
 
     def _initialise(self, binaries: Path, runner: Runner) -> None:
         """Make the data folder, which gets its name only once it is complete."""

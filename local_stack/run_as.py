@@ -49,12 +49,13 @@ class Runner:
                 os.chown(each, uid, gid, follow_symlinks=False)
 
 
-def runner_for(data_path: Path, binaries: Path, homes: Collection[Path]) -> Runner:
+def runner_for(data_path: Path, binaries: Path, tool: Path, homes: Collection[Path]) -> Runner:
     """The way in which this system lets programs in `binaries` run on `data_path`.
 
     Args:
         data_path: The folder of the data; it may be made later.
         binaries: The folder of the programs.
+        tool: The folder in which they and their libraries would be installed.
         homes: State folders, in which no one else may read or pass.
 
     Raises:
@@ -73,7 +74,7 @@ def runner_for(data_path: Path, binaries: Path, homes: Collection[Path]) -> Runn
         "--clear-groups",
     )
     _let_in(account.pw_gid, data_path.parent, homes)
-    _let_in(account.pw_gid, binaries.parent, homes, with_content=True)
+    _let_in(account.pw_gid, tool, homes, with_content=True)
     # The folder itself is made later, so its parent is checked.
     if _runs(*dropped, "test", "-x", str(data_path.parent)) and _runs(
         *dropped, "test", "-x", str(binaries)
@@ -95,15 +96,17 @@ def _let_in(
     group: int, folder: Path, homes: Collection[Path], *, with_content: bool = False
 ) -> None:
     """Let a group pass to a folder below a state folder, and read its content if need be."""
+    if not folder.exists():
+        return
     way = [p for p in (folder, *folder.parents) if any(p.is_relative_to(home) for home in homes)]
-    content = [*folder.rglob("*")] if with_content and way else []
+    content = [*folder.rglob("*")] if with_content else []
     for path in (*way, *content):
         mode = stat.S_IMODE(path.lstat().st_mode)
-        # Of what others may read already, nothing changes; a link has no mode of its own.
-        if mode & 0o001 or path.is_symlink():
-            continue
-        os.chown(path, -1, group)
-        path.chmod(mode | (0o010 if path in way else mode >> 3 & 0o050))
+        needed = 0o010 if path in way else mode >> 3 & 0o050
+        # What everyone may do already stays as it is; a link has no mode of its own.
+        if mode & needed >> 3 != needed >> 3 and not path.is_symlink():
+            os.chown(path, -1, group)
+            path.chmod(mode | needed)
 
 
 @cache

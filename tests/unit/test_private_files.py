@@ -119,9 +119,11 @@ def test_only_the_group_of_a_servers_user_may_pass_and_read_its_program(
     for file in ("tools/postgres/bin/postgres", "tools/postgres/lib.so", "data/postgres/note"):
         (home / file).touch(mode=0o700)
 
+    # As pip leaves a library under the private umask.
+    (home / "tools/postgres/lib.so").chmod(0o711)
     _let_in(group, home / "data" / "postgres", [home])
     _let_in(group, home / "tools" / "postgres", [home], with_content=True)
-    _let_in(group, tmp_path, [home], with_content=True)
+    _let_in(group, home / "absent", [home], with_content=True)
 
     found = {str(p.relative_to(tmp_path)): oct(p.stat().st_mode & 0o777) for p in home.rglob("*")}
     passed = {name for name, mode in found.items() if mode == "0o710"}
@@ -130,8 +132,8 @@ def test_only_the_group_of_a_servers_user_may_pass_and_read_its_program(
     assert read == {
         "home/tools/postgres/bin",
         "home/tools/postgres/bin/postgres",
-        "home/tools/postgres/lib.so",
     }
+    assert found.pop("home/tools/postgres/lib.so") == "0o751"
     assert {found[name] for name in {*found} - passed - read} == {"0o700"}
     assert {(tmp_path / name).stat().st_gid for name in passed | read} == {group}
     assert home.stat().st_mode & 0o777 == 0o710
