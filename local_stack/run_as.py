@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,7 +96,10 @@ def _namespace(uid: int, gid: int) -> tuple[str, ...]:
 def _let_in(
     group: int, folder: Path, homes: Collection[Path], *, with_content: bool = False
 ) -> None:
-    """Let a group pass to a folder below a state folder, and read its content if need be."""
+    """Let a group pass to a folder below a state folder, and read its content if need be.
+
+    The caller checks the result, as some systems refuse.
+    """
     if not folder.exists():
         return
     way = [p for p in (folder, *folder.parents) if any(p.is_relative_to(home) for home in homes)]
@@ -105,8 +109,9 @@ def _let_in(
         needed = 0o010 if path in way else mode >> 3 & 0o050
         # What everyone may do already stays as it is; a link has no mode of its own.
         if mode & needed >> 3 != needed >> 3 and not path.is_symlink():
-            os.chown(path, -1, group)
-            path.chmod(mode | needed)
+            with suppress(OSError):
+                os.chown(path, -1, group)
+                path.chmod(mode | needed)
 
 
 @cache

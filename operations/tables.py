@@ -103,7 +103,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
     No word is broken: a wide table is printed without padding, or else vertically.
     """
-    values = [list(row) for row in rows]
+    columns, values = [*map(_cell, columns)], [list(row) for row in rows]
     cells = [[_cell(value) for value in line] for line in values]
     for padding in (PADDING, 0):
         if widths := _widths_that_fit(columns, cells, padding):
@@ -116,7 +116,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
         of_column = [line[position] for line in values]
         numeric = bool(values) and all(isinstance(each, int | float | None) for each in of_column)
         table.add_column(
-            Text(_cell(name)),
+            Text(name),
             justify="right" if numeric else "left",
             overflow="fold",
             width=widths[position],
