@@ -146,7 +146,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 producers.append(Producer(settings, pipeline, options))
                 say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
-            say(f"jobs running; {f'Spark UI {ui}; ' if ui else ''}Ctrl-C ends everything")
+            say(f"jobs running; Spark UI {ui}; Ctrl-C ends everything")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:

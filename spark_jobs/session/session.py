@@ -107,7 +107,7 @@ def build_session(
     `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
     caller ends it with `keep_archive`.
     `is_alone`: it reads and writes no store, so it needs no connectors and downloads none.
-    `has_ui`: it lasts, so it has web pages: on loopback, and so only on a master of this machine.
+    `has_ui`: it lasts, so it has web pages, with a local master on loopback.
 
     Raises:
         JobError: the driver did not start, or no master answers; names its log.
@@ -124,7 +124,7 @@ def build_session(
     conf = _conf(settings, name)
     if is_alone:
         conf.setAll([*ALONE.items()])
-    if not (under_spark_submit() or (has_ui and settings.spark_master.startswith("local"))):
+    if not has_ui and not under_spark_submit():
         conf.set("spark.ui.enabled", "false")
     master = str(conf.get("spark.master"))
     handler = signal.getsignal(signal.SIGINT)
