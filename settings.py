@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, SecretStr, create_model
 
@@ -36,6 +36,7 @@ __all__ = [
     "OUTPUT_FORMATS",
     "PROJECT_ROOT",
     "SECRETS_VARIABLE",
+    "SECRET_VARIABLES",
     "Settings",
     "load_settings",
 ]
@@ -273,6 +274,14 @@ class Settings(BuiltInPipelines):
         if self.kafka_ssl_ca_location:
             options["ssl.ca.location"] = str(self.kafka_ssl_ca_location)
         return options
+
+
+# Variables that may hold a secret.
+SECRET_VARIABLES: Final = frozenset(
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if SecretStr in {field.annotation, *get_args(field.annotation)}
+)
 
 
 def load_settings(

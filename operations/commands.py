@@ -160,7 +160,8 @@ def show(settings: Settings, options: argparse.Namespace) -> int:
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]
     wanted = RowFilter(where, options.limit)
-    return show(settings, options.what, wanted, options.format, columns)
+    safe = options.excel_safe
+    return show(settings, options.what, wanted, options.format, columns, excel_safe=safe)
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:

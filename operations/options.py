@@ -179,6 +179,11 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--columns", default="", help="names with commas, or `all`")
+    parser.add_argument(
+        "--excel-safe",
+        action="store_true",
+        help="in CSV, begin texts that spreadsheets take for formulas with '",
+    )
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:

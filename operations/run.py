@@ -71,7 +71,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     say = _clock_say()
     pipelines = pipelines_of(settings)
     with ExitStack() as held:
-        note_ui = _begin(settings, pipelines, held)
+        _begin(settings, pipelines, held)
         if amounts.file is None:
             say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
@@ -96,7 +96,6 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             raise
         session.set_result(spark)
         try:
-            note_ui(spark.sparkContext.uiWebUrl)
             for line in produced.result():
                 say(line)
             say("jobs: processing what is on the topics")
@@ -132,8 +131,9 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         _fetch_connectors(settings, say)
         stack.up(settings, say)
         prepare_stores(settings, say)
-        spark = _start_spark(settings, "stream", say)
-        note_ui(spark.sparkContext.uiWebUrl)
+        spark = _start_spark(settings, "stream", say, has_ui=True)
+        ui = spark.sparkContext.uiWebUrl
+        note_ui(ui)
         producers: list[Producer] = []
         stop = StopRequest()
 
@@ -146,7 +146,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 producers.append(Producer(settings, pipeline, options))
                 say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
-            say(f"jobs running; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends everything")
+            say(f"jobs running; Spark UI {ui}; Ctrl-C ends everything")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
@@ -208,11 +208,9 @@ def _faults(pipeline: Pipeline) -> list[str]:
     return pipeline.input.faults(INVALID_RATIO, DUPLICATE_RATIO)
 
 
-def _start_spark(
-    settings: Settings, name: str, say: Say, *, is_brief: bool = False, may_archive: bool = False
-) -> SparkSession:
+def _start_spark(settings: Settings, name: str, say: Say, **wishes: bool) -> SparkSession:
     started = time.monotonic()
-    spark = build_session(settings, name, is_brief=is_brief, may_archive=may_archive)
+    spark = build_session(settings, name, **wishes)
     say(f"spark {spark.version} on {settings.spark_master} up after"
         f" {time.monotonic() - started:.0f} s")  # fmt: skip
     return spark

@@ -20,7 +20,9 @@ from errors import MillraceError
 from producers.delivery import CHUNK, Delivery
 from producers.messages import Message, SendCounts
 from producers.pacing import ProducerStop
+from runtime.output import escape_output, plain
 from runtime.presence import seen_at_work
+from runtime.surroundings import keep_private
 from settings import Settings, load_settings
 
 PROGRESS_SECONDS: Final = 5.0
@@ -176,7 +178,12 @@ def deliver(
 
 
 def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings; an invalid one ends the program with an explanation, not a traceback."""
+    """Read the settings; an invalid one ends the program with an explanation, not a traceback.
+
+    From then on only this user can read its files, and its output shows control characters.
+    """
+    keep_private()
+    escape_output()
     try:
         return load_settings(overrides)
     except MillraceError as error:
@@ -252,5 +259,5 @@ class BarProgress(AbstractContextManager["BarProgress"]):
 
 
 def _progress(topic: str, total: int) -> PlainProgress | BarProgress:
-    console = Console(stderr=True)
+    console = Console(file=plain(sys.stderr))
     return BarProgress(topic, total, console) if console.is_terminal else PlainProgress(topic)
