@@ -1,0 +1,98 @@
+"""A wait for a server: says what for, since when and until when, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+# A user learns of a wait within ten seconds, and no brief delay is called one.
+SAY_AFTER_SECONDS: Final = 5.0
+SAY_EVERY_SECONDS: Final = 15.0
+
+
+class Wait:
+    """Time without an answer from one server, from the last one on."""
+
+    def __init__(
+        self,
+        what: str,
+        seconds: float,
+        setting: str,
+        say: Callable[[str], None],
+        *,
+        goes_on: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Count from now.
+
+        Args:
+            what: The server, as `Kafka at …`.
+            seconds: How long to wait for it.
+            setting: The name of the setting that says so.
+            say: Receives a line at the beginning, every 15 s, and at the end.
+            goes_on: What happens when it answers again, as `sending goes on`.
+            clock: Seconds that only increase.
+        """
+        self._what, self._say, self._goes_on, self._clock = what, say, goes_on, clock
+        self._since = clock()
+        self._said_at: float | None = None
+        self.limit(seconds, setting)
+
+    @property
+    def said(self) -> bool:
+        """Whether the user knows of the wait."""
+        return self._said_at is not None
+
+    @property
+    def since(self) -> float:
+        """When it began, by the clock."""
+        return self._since
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has lasted too long."""
+        return self._clock() > self._until
+
+    def limit(self, seconds: float, setting: str) -> None:
+        """Wait for so long from the beginning of the wait."""
+        self._seconds, self._setting = seconds, setting
+        self._until = self._since + seconds
+        # A short wait is reported too.
+        self._say_after = min(SAY_AFTER_SECONDS, seconds / 2)
+
+    def limit_from_now(self, seconds: float, setting: str) -> None:
+        """Wait for so long from now, and say so if a wait was reported before."""
+        self.limit(seconds, setting)
+        self._until = self._clock() + seconds
+        self._said_at = None if self._said_at is None else self._clock() - SAY_EVERY_SECONDS
+
+    def answered(self) -> None:
+        """Note an answer; a wait that was reported is said to be over."""
+        now = self._clock()
+        if self._said_at is not None:
+            self._said_at = None
+            self._say(
+                f"{self._what} answers again after {now - self._since:.0f} s: {self._goes_on}"
+            )
+        self._since, self._until = now, now + self._seconds
+
+    def unanswered(self, why: str) -> None:
+        """Note that there is still no answer; says so if it is time to."""
+        now = self._clock()
+        if now - self._since < self._say_after:
+            return
+        if self._said_at is not None and now - self._said_at < SAY_EVERY_SECONDS:
+            return
+        self._said_at = now
+        self._say(f"waiting for {self._what} {self.span()}: {why}")
+
+    def span(self) -> str:
+        """Since when and until when, with the setting that decides."""
+        since, until = self._at(self._since), self._at(self._until)
+        return f"since {since}, until {until} ({self._setting}={self._seconds:g})"
+
+    def _at(self, moment: float) -> str:
+        wall = datetime.now().astimezone() + timedelta(seconds=moment - self._clock())
+        return f"{wall:%H:%M:%S}"
