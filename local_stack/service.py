@@ -48,6 +48,7 @@ class ServiceState:
         version: Name and version.
         log_path: Its log, if the embedded stack runs it.
         note: A remark for the user, or empty.
+        silence: `frozen` or `starting`, if it was asked and did not answer.
     """
 
     name: str
@@ -57,6 +58,14 @@ class ServiceState:
     version: str
     log_path: Path | None
     note: str = ""
+    silence: str = ""
+
+    @property
+    def condition(self) -> str:
+        """`up`, `frozen`, `starting`, `left behind` or `down`."""
+        if self.running:
+            return self.silence or "up"
+        return self.silence or ("left behind" if self.pid else "down")
 
 
 def log_excerpt(path: Path) -> str:

@@ -17,6 +17,7 @@ from local_stack.mongodb import MongoDB
 from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
+from local_stack.silence import asked
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.files import exclusive
 from runtime.jars import ensure_jars
@@ -124,6 +125,13 @@ def states(settings: Settings) -> list[ServiceState]:
         ServiceState(service.name, answer, None, addresses[service.name], version, None)
         for service, answer in zip(everything, answers, strict=True)
     ]
+
+
+def asked_states(settings: Settings) -> list[ServiceState]:
+    """The state of each service after a request to it, which tells up from frozen."""
+    known = {each.name: each for each in services(settings)}
+    with ThreadPoolExecutor(len(known)) as pool:
+        return list(pool.map(lambda state: asked(known[state.name], state), states(settings)))
 
 
 def _up_embedded(settings: Settings, report: Report) -> None:

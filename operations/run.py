@@ -29,7 +29,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.run.locks import NoteUi, locked
+from spark_jobs.run.locks import NoteUi, locked, refuse_running
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
@@ -160,6 +160,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
 def _begin(settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack) -> NoteUi:
     """Check that a run may start, before anything is fetched or sent, and take the locks."""
+    refuse_running(pipelines, settings)
     refuse_hindered(settings)
     note_ui = held.enter_context(locked(pipelines, settings))
     start_logging(settings, to_terminal=False)
