@@ -13,6 +13,7 @@ from local_stack import compose
 from local_stack.cassandra import Cassandra
 from local_stack.hdfs import HdfsDataNode, HdfsNameNode
 from local_stack.kafka import Kafka
+from local_stack.log_lines import why_it_ended
 from local_stack.mongodb import MongoDB
 from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
@@ -165,7 +166,8 @@ def _bring_up(service: Service, java: Java, report: Report, cancelled: threading
         report(f"{service.name}: already up at {service.address}")
         return
     if service.crashed():
-        report(f"{service.name}: ended earlier without `make down`. {service.log_excerpt()}")
+        reason = why_it_ended(service.log_path)
+        report(f"{service.name}: ended earlier without `make down`. {reason}")
     group = service.name.partition("-")[0]
     if group in JAR_SERVICES:
         ensure_jars(service.settings, [group], report, java)

@@ -104,7 +104,9 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
-                run_pipelines(spark, pipelines, settings, options, stop, say, checked=catch)
+                run_pipelines(
+                    spark, pipelines, settings, options, stop, say, checked=catch, warn=say
+                )
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
@@ -150,7 +152,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce)
+            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce, warn=say)
         finally:
             codes = [producer.end() for producer in producers]
             stop_spark(spark)

@@ -11,7 +11,8 @@ from pymongo.database import Database
 
 from errors import MillraceError, SinkUnavailable
 from local_stack import stack
-from local_stack.service import ServiceState, log_excerpt
+from local_stack.log_lines import why_it_ended
+from local_stack.service import ServiceState
 from operations.pipelines import present_parts, topic_offsets
 from operations.tables import print_table
 from runtime.config.topic_names import dead_letter_topic
@@ -67,12 +68,12 @@ def _attempt(part: Any, settings: Settings) -> str | None:
 
 
 def print_notes(states: list[ServiceState]) -> None:
-    """Notes about services; for one that died, also the end of its log."""
+    """Notes about services; for one that died, also the errors at the end of its log."""
     for state in states:
         if state.note:
             sys.stdout.write(f"{state.name}: {state.note}\n")
             if state.pid is None and state.log_path:
-                sys.stdout.write(f"{log_excerpt(state.log_path)}\n")
+                sys.stdout.write(f"{why_it_ended(state.log_path)}\n")
 
 
 def _print_missing(states: list[ServiceState], stack: str) -> None:

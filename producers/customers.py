@@ -21,6 +21,7 @@ from settings import Settings
 
 # The field whose text is the key of a message.
 KEY_FIELDS: Final = (KEY,)
+MODULE: Final = "producers.customers"
 GENERATED_ROWS: Final = 500
 FAULT_SHARE: Final = 0.2
 
@@ -77,7 +78,9 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
         rate=settings.customers_rate,
         total=count,
         note=f"customer source: {note}`{source.name}`{at if start.position else ''}",
-        resume=lambda row: remedies.customers(place, count and count - row + 1, settings),
+        resume=lambda row: remedies.rest_of_file(
+            MODULE, place, count and count - row + 1, settings.customers_topic, settings
+        ),
         confirmed=file.confirmed,
         closing=file.close,
         options={"queue.buffering.max.messages": LARGEST_QUEUE},

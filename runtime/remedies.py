@@ -110,10 +110,9 @@ def with_sinks(settings: Settings, sinks: tuple[str, ...]) -> str | None:
     return _words(settings.model_copy(update={"sinks": sinks}), *words)
 
 
-def customers(source: str, count: int, settings: Settings) -> str:
-    """Sends those rows of a customer file that were not sent yet; at most `count`, all if 0."""
-    words = ["-m", "producers.customers", "--source", source, "--count", str(count)]
-    words += ["--topic", settings.customers_topic]
+def rest_of_file(module: str, source: str, count: int, topic: str, settings: Settings) -> str:
+    """Sends those records of a file that were not sent yet; at most `count`, all if 0."""
+    words = ["-m", module, "--source", source, "--count", str(count), "--topic", topic]
     return _words(None, PYTHON, *words, "--bootstrap-servers", settings.kafka_bootstrap_servers)
 
 

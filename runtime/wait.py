@@ -90,9 +90,15 @@ class Wait:
 
     def span(self) -> str:
         """Since when and until when, with the setting that decides."""
-        since, until = self._at(self._since), self._at(self._until)
+        since, until = (_at(moment, self._clock()) for moment in (self._since, self._until))
         return f"since {since}, until {until} ({self._setting}={self._seconds:g})"
 
-    def _at(self, moment: float) -> str:
-        wall = datetime.now().astimezone() + timedelta(seconds=moment - self._clock())
-        return f"{wall:%H:%M:%S}"
+
+def span_of(since: float, seconds: float, setting: str) -> str:
+    """Since when and until when something waits, `since` by the monotonic clock."""
+    now = time.monotonic()
+    return f"since {_at(since, now)}, until {_at(since + seconds, now)} ({setting}={seconds:g})"
+
+
+def _at(moment: float, now: float) -> str:
+    return f"{datetime.now().astimezone() + timedelta(seconds=moment - now):%H:%M:%S}"

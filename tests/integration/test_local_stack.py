@@ -151,8 +151,10 @@ def test_data_survives_kill_and_a_clean_stop(settings: Settings) -> None:
     ] * 3
     report = "\n".join(lines)
     for state in dead:
-        assert f"{state.name}: ended earlier without `make down`" in report
+        assert f"{state.name}: ended earlier without `make down`. Its log has no error" in report
         assert str(state.log_path) in report
+    # What ended them is not in a log, and nothing else of it is shown.
+    assert not [line for line in report.splitlines() if line.startswith("  ")]
     assert read_everywhere(settings) == [["first"]] * 3
 
     write_everywhere(settings, "second")

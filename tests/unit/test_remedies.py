@@ -122,7 +122,9 @@ BUILT: dict[str, Build] = {
     "cqlsh": lambda s: remedies.cqlsh("ALTER TABLE support.tickets ADD (priority text)", s),
     "again": lambda s: remedies.again("--accept-loss", s),
     "resumed": lambda _: remedies.resumed({"--tickets": 7}),
-    "customers": lambda s: remedies.customers("s3://bucket/customers.csv", 9, s),
+    "rest_of_file": lambda s: remedies.rest_of_file(
+        "producers.customers", "s3://bucket/customers.csv", 9, "customers-raw", s
+    ),
     "with_sinks": lambda s: remedies.with_sinks(s, ("cassandra", "mongodb")),
 }
 NO_COMMANDS = {"exported", "nearest", "load_settings"}
