@@ -201,7 +201,7 @@ def _prepare_and_produce(
         if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
-        return [line for producer in producers for line in producer.wait(stop)]
+        return [line for producer in producers for line in producer.wait(stop, say)]
     finally:
         for producer in producers:
             producer.end()
@@ -224,6 +224,7 @@ def _start_spark(
 def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
     while not stop:
         for producer in producers:
+            producer.pass_on_waits(say)
             code = producer.process.poll()
             if code is not None and (code or not producer.ends):
                 say(

@@ -12,6 +12,16 @@ SAY_AFTER_SECONDS: Final = 5.0
 SAY_EVERY_SECONDS: Final = 15.0
 
 
+# How lines about waits begin or go on, so that whoever reads a log can pass them on.
+BEGINS: Final = "waiting for "
+ENDS: Final = " answers again after "
+
+
+def is_about_a_wait(line: str) -> bool:
+    """Whether a line of a log says that a wait begins, lasts or ends."""
+    return line.startswith(BEGINS) or ENDS in line
+
+
 class Wait:
     """Time without an answer from one server, from the last one on."""
 
@@ -73,9 +83,8 @@ class Wait:
         now = self._clock()
         if self._said_at is not None:
             self._said_at = None
-            self._say(
-                f"{self._what} answers again after {now - self._since:.0f} s: {self._goes_on}"
-            )
+            seconds = f"{now - self._since:.0f} s"
+            self._say(f"{self._what}{ENDS}{seconds}: {self._goes_on}")
         self._since, self._until = now, now + self._seconds
 
     def unanswered(self, why: str) -> None:
@@ -86,7 +95,7 @@ class Wait:
         if self._said_at is not None and now - self._said_at < SAY_EVERY_SECONDS:
             return
         self._said_at = now
-        self._say(f"waiting for {self._what} {self.span()}: {why}")
+        self._say(f"{BEGINS}{self._what} {self.span()}: {why}")
 
     def span(self) -> str:
         """Since when and until when, with the setting that decides."""

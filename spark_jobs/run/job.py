@@ -116,7 +116,7 @@ def _outages(
     sinks = (s for run in runs for s in sinks_of(run.pipeline, settings, database))
     stores = {s.store: s.greet for s in sinks if type(s).greet is not Sink.greet}
     stores |= {
-        KAFKA: partial(greet_kafka, kafka_admin(settings)),
+        KAFKA: partial(greet_kafka, kafka_admin(settings), runs[0].pipeline.topic(settings)),
         LEDGER_STORE: partial(greet_mongodb, database),
     }
     outages = Outages(stores, settings.store_retry_seconds, tell, is_waiting)

@@ -1,7 +1,7 @@
 """Says which store a job waits for, while it waits.
 
-Some drivers hold a call for minutes before they report that their store is away, so each store is
-asked every few seconds, in a thread of its own.
+Some drivers hold a call for minutes before they report that their store is away, so each store that
+the job needs is asked every few seconds, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class Outages:
 
     def _ask(self, store: str) -> None:
         while not self._done.wait(ASK_EVERY_SECONDS):
+            if not (self._waits[store].said or self._is_waiting(store)):
+                continue
             try:
                 self._asks[store]()
             except Exception as error:

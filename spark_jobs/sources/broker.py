@@ -37,14 +37,14 @@ def kafka_admin(settings: Settings) -> Admin:
     return Admin(settings)
 
 
-def greet_kafka(admin: Admin) -> None:
-    """Ask for the list of topics.
+def greet_kafka(admin: Admin, topic: str) -> None:
+    """Ask for one topic, which must exist.
 
     Raises:
         KafkaException: no broker answered within seconds.
     """
     admin.poll(0)
-    admin.list_topics(timeout=GREETING_SECONDS)
+    admin.list_topics(topic, timeout=GREETING_SECONDS)
 
 
 def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str, int]:

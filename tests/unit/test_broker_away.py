@@ -18,12 +18,15 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from errors import DeliveryError
+from operations.producing import Producer
 from producers import processes, sent
 from producers.delivery import Delivery
 from producers.messages import Message, SendCounts
 from producers.named import NamedInput
 from producers.pacing import ProducerStop
 from settings import PROJECT_ROOT, Settings
+from spark_jobs.session.stopping import StopRequest
+from spark_jobs.tickets import TICKETS
 from tests.support.mock_broker import MockBroker, mock_broker
 from tests.support.rich_contracts import rich_contract
 
@@ -174,6 +177,32 @@ def test_second_interrupt_ends_a_wait_and_the_counts_still_add_up(broker: MockBr
     assert f"unknown: {counts.unknown} transmitted" in errors
     assert "--from-record" in errors
     assert "Traceback" not in errors
+
+
+def test_run_passes_on_what_its_producers_say_about_waits(
+    broker: MockBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_RETRY_SECONDS", "4")
+    settings = Settings(
+        millrace_home=tmp_path, kafka_bootstrap_servers=broker.address, tickets_topic="t"
+    )
+    own = ["--bootstrap-servers", broker.address, "--count", "0", "--rate", "100"]
+    said, stop = list[str](), StopRequest()
+
+    def say(line: str) -> None:
+        said.append(line)
+        broker.thaw()
+        if len(said) == 2:
+            stop.ask()
+
+    producer = Producer(settings, TICKETS, own)
+    assert values_on_topic(broker, 1)
+    broker.freeze()
+    lines = producer.wait(stop, say)
+
+    assert re.match(r"tickets: waiting for Kafka at .* \(STORE_RETRY_SECONDS=4\): ", said[0])
+    assert "answers again after" in said[1]
+    assert "failed=0" in lines[-1]
 
 
 def test_idle_source_does_not_keep_a_wait_from_being_reported(broker: MockBroker) -> None:
