@@ -178,18 +178,23 @@ class PipelineRun:
             if self._passes_loss and not self._has_loss_before_it():
                 self._restart_strictly()
             elif self._outage_since and self.query.lastProgress:
-                self.warn(f"query={self.pipeline.name} continues after the outage")
-                self._outage_since, self._failures, self._refusals = None, 0, 0
+                self._go_on_after_outage()
             return
         error = self._error()
         if error is None:
             self.done = True
+            if self._outage_since:
+                self._go_on_after_outage()
             logger.info("query=%s ended", self.pipeline.name)
             return
         if isinstance(error, NotBegun) and self._passes_loss:
             self._start_again()
             return
         self._plan_retry(error)
+
+    def _go_on_after_outage(self) -> None:
+        self.warn(f"query={self.pipeline.name} continues after the outage")
+        self._outage_since, self._failures, self._refusals, self._say_at = None, 0, 0, 0.0
 
     def _restart_strictly(self) -> None:
         """Restart after the accepted loss, so that any further loss stops the query again."""
