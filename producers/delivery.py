@@ -32,6 +32,8 @@ LOGGER: Final = logging.getLogger(__name__)
 CHUNK: Final = 1000
 # A broker that was up may pause for longer than this without being away.
 LEAST_WAIT_SECONDS: Final = 1.0
+# Without a confirmation for so long, no message is taken.
+PAUSE_SECONDS: Final = 1.0
 AT_START: Final = "KAFKA_CONNECT_TIMEOUT_SECONDS"
 IN_OUTAGES: Final = "STORE_RETRY_SECONDS"
 
@@ -144,9 +146,12 @@ class Delivery:
         pacer = Pacer(rate)
         self._stop.while_waiting = partial(self._poll, 0)
         while not self._stop:
-            due = 0 if self._wait.said else pacer.due(chunk)
-            if not due:
-                self._poll(SLICE_SECONDS if self._wait.said else pacer.wait_seconds())
+            # What is not taken from the source is not at stake.
+            if self._wait.silence > PAUSE_SECONDS:
+                self._poll(SLICE_SECONDS)
+                continue
+            if not (due := pacer.due(chunk)):
+                self._poll(pacer.wait_seconds())
                 continue
             before = self.counts.sent
             for key, value in islice(messages, due):

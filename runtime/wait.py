@@ -61,6 +61,11 @@ class Wait:
         return self._since
 
     @property
+    def silence(self) -> float:
+        """Seconds since the last answer."""
+        return self._clock() - self._since
+
+    @property
     def expired(self) -> bool:
         """Whether it has lasted too long."""
         return self._clock() > self._until
