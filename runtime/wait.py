@@ -33,6 +33,7 @@ class Wait:
         say: Callable[[str], None],
         *,
         goes_on: str,
+        usual: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Count from now.
@@ -43,10 +44,11 @@ class Wait:
             setting: The name of the setting that says so.
             say: Receives a line at the beginning, every 15 s, and at the end.
             goes_on: What happens when it answers again, as `sending goes on`.
+            usual: Seconds that may pass between two answers without a wait.
             clock: Seconds that only increase.
         """
         self._what, self._say, self._goes_on, self._clock = what, say, goes_on, clock
-        self._since = clock()
+        self._usual, self._since = usual, clock()
         self._said_at: float | None = None
         self.limit(seconds, setting)
 
@@ -75,7 +77,7 @@ class Wait:
         self._seconds, self._setting = seconds, setting
         self._until = self._since + seconds
         # A short wait is reported too.
-        self._say_after = min(SAY_AFTER_SECONDS, seconds / 2)
+        self._say_after = max(self._usual, min(SAY_AFTER_SECONDS, seconds / 2))
 
     def limit_from_now(self, seconds: float, setting: str) -> None:
         """Wait for so long from now, and say so if a wait was reported before."""

@@ -16,6 +16,8 @@ from spark_jobs.state.store_errors import public_name
 
 ASK_EVERY_SECONDS = 2.0
 LOOK_EVERY_SECONDS = 1.0
+# Between two answers of a healthy store, on a busy machine.
+USUAL_SECONDS = 5.0
 SETTING = "STORE_RETRY_SECONDS"
 
 Ask = Callable[[], object]
@@ -43,9 +45,10 @@ class Outages:
             is_waiting: Whether the job needs the store at this moment.
         """
         self._asks, self._is_waiting = stores, is_waiting
-        goes_on = "the job goes on"
+        then = "the job goes on"
         self._waits = {
-            store: Wait(store, seconds, SETTING, say, goes_on=goes_on) for store in stores
+            store: Wait(store, seconds, SETTING, say, goes_on=then, usual=USUAL_SECONDS)
+            for store in stores
         }
         self._why = dict.fromkeys(stores, "no answer")
         self._lock, self._done = threading.Lock(), threading.Event()

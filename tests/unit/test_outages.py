@@ -89,6 +89,7 @@ def test_brief_delay_is_no_wait() -> None:
 
 @pytest.fixture
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outages, "USUAL_SECONDS", 0.5)
     monkeypatch.setattr(wait, "SAY_AFTER_SECONDS", 0.5)
     monkeypatch.setattr(outages, "ASK_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(outages, "LOOK_EVERY_SECONDS", 0.1)
@@ -140,6 +141,17 @@ def test_store_that_the_job_does_not_need_at_the_moment_is_not_waited_for() -> N
         until(lambda: said)
 
     assert "no answer (ConnectionRefusedError). Nothing is lost" in said[0]
+
+
+@pytest.mark.usefixtures("_quickly")
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_healthy_store_is_not_waited_for_however_short_a_job_tries_again(seconds: float) -> None:
+    said: list[str] = []
+
+    with Outages({"MongoDB": lambda: None}, seconds, said.append, lambda store: True):
+        time.sleep(1)
+
+    assert said == []
 
 
 @pytest.mark.parametrize("is_frozen", [True, False])
