@@ -28,8 +28,6 @@ TUNING: Final[Mapping[str, Any]] = {
     "reconnect.backoff.ms": 100,
     "reconnect.backoff.max.ms": 1000,
     "socket.keepalive.enable": True,
-    # They say what was transmitted, when messages are left without an answer at the end.
-    "statistics.interval.ms": 1000,
     "client.id": "millrace-producer",
 }
 # A message may wait for long while others are confirmed; `Delivery` itself checks for progress.
@@ -62,9 +60,13 @@ def new_producer(options: Mapping[str, Any], wait_seconds: float) -> Producer:
         DeliveryError: the options are wrong.
     """
     message_timeout = max(LEAST_MESSAGE_TIMEOUT_SECONDS, 2 * wait_seconds)
-    timeout = {"message.timeout.ms": int(message_timeout * 1000)}
+    accounting = {
+        "message.timeout.ms": int(message_timeout * 1000),
+        # They say what was transmitted, when messages are left without an answer at the end.
+        "statistics.interval.ms": 1000,
+    }
     try:
-        return Producer({**TUNING, **timeout, **options}, logger=_ClientLog())
+        return Producer({**TUNING, **accounting, **options}, logger=_ClientLog())
     except KafkaException as error:
         # The library's message names the option, never its value.
         raise DeliveryError(
