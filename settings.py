@@ -81,7 +81,10 @@ class Settings(BuiltInPipelines):
         None, description="PEM file of the certificate authority, if the system does not know it"
     )
     kafka_connect_timeout_seconds: float = Field(
-        30, gt=0, le=3600, description="how long a producer or a job waits for the broker"
+        30,
+        gt=0,
+        le=3600,
+        description="how long a producer or a job waits for the broker at its start",
     )
 
     cassandra_contact_points: str = Field(
@@ -194,7 +197,10 @@ class Settings(BuiltInPipelines):
     )
     max_records_per_batch: int = Field(200_000, ge=1, description="most records in one micro-batch")
     store_retry_seconds: float = Field(
-        120, ge=0, le=86400, description="how long a job retries during a store outage"
+        120,
+        ge=0,
+        le=86400,
+        description="how long a job retries, and a producer waits, during an outage",
     )
     stop_timeout_seconds: float = Field(
         30, ge=0, le=3600, description="how long a stop waits for the current micro-batch"

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +35,9 @@ PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 DDL_TIMEOUT_SECONDS: Final = 60.0
+GREETING_SECONDS: Final = 3.0
+# A frame of version 4, which Cassandra 4 and 5 read: no flags, stream 0, OPTIONS, no body.
+OPTIONS_REQUEST: Final = bytes((4, 0, 0, 0, 5, 0, 0, 0, 0))
 TIMESTAMP: Final = "timestamp"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
@@ -89,6 +93,28 @@ def is_ready(settings: Settings) -> bool:
         return False
     finally:
         close(session)
+
+
+def greet(settings: Settings, seconds: float = GREETING_SECONDS) -> None:
+    """Ask a node for its protocol's options, which needs no login and no session.
+
+    Raises:
+        OSError: no node answered in time.
+    """
+    context, failure = tls_context(settings), OSError("no contact point")
+    for host in settings.cassandra_contact_points.split(","):
+        address = (host.strip(), settings.cassandra_port)
+        try:
+            with (
+                socket.create_connection(address, seconds) as plain,
+                context.wrap_socket(plain) if context else plain as peer,
+            ):
+                peer.sendall(OPTIONS_REQUEST)
+                if peer.recv(1):
+                    return
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def apply_tables(session: Session, settings: Settings, *others: Path) -> None:

@@ -29,7 +29,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.run.locks import NoteUi, locked
+from spark_jobs.run.locks import NoteUi, locked, refuse_running
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
@@ -103,7 +103,9 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
-                run_pipelines(spark, pipelines, settings, options, stop, say, checked=catch)
+                run_pipelines(
+                    spark, pipelines, settings, options, stop, say, checked=catch, warn=say
+                )
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
@@ -150,7 +152,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce)
+            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce, warn=say)
         finally:
             codes = [producer.end() for producer in producers]
             stop_spark(spark)
@@ -160,6 +162,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
 def _begin(settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack) -> NoteUi:
     """Check that a run may start, before anything is fetched or sent, and take the locks."""
+    refuse_running(pipelines, settings)
     refuse_hindered(settings)
     note_ui = held.enter_context(locked(pipelines, settings))
     start_logging(settings, to_terminal=False)
@@ -198,7 +201,7 @@ def _prepare_and_produce(
         if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
-        return [line for producer in producers for line in producer.wait(stop)]
+        return [line for producer in producers for line in producer.wait(stop, say)]
     finally:
         for producer in producers:
             producer.end()
@@ -219,6 +222,7 @@ def _start_spark(settings: Settings, name: str, say: Say, **wishes: bool) -> Spa
 def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
     while not stop:
         for producer in producers:
+            producer.pass_on_waits(say)
             code = producer.process.poll()
             if code is not None and (code or not producer.ends):
                 say(

@@ -124,22 +124,23 @@ def _run(
     stop.on_signals()
     # Until the queries run, nothing needs a clean end.
     end_on_interrupt("interrupted before the job began; nothing was changed")
-    # Before the JVM starts, so that a missing service or a ledger that does not fit shows at once.
-    run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
-    diagnoses = check_pipelines(pipelines, settings, run_options)
-    if stop:
-        return stop.exit_code
-    # A job that ends by itself may take longer to do so.
-    ends = options.available_now
-    is_brief = ends and _is_little(diagnoses.values())
-    spark = build_session(settings, name, is_brief=is_brief, may_archive=ends, has_ui=not ends)
-    stop.on_signals()
-    try:
-        with locked(pipelines, settings) as note_ui:
+    with locked(pipelines, settings) as note_ui:
+        # Before the JVM starts, so that a missing service or a ledger that does not fit shows at
+        # once.
+        run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
+        diagnoses = check_pipelines(pipelines, settings, run_options)
+        if stop:
+            return stop.exit_code
+        # A job that ends by itself may take longer to do so.
+        ends = options.available_now
+        is_brief = ends and _is_little(diagnoses.values())
+        spark = build_session(settings, name, is_brief=is_brief, may_archive=ends, has_ui=not ends)
+        stop.on_signals()
+        try:
             note_ui(spark.sparkContext.uiWebUrl)
             run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
-    finally:
-        stop_spark(spark)
+        finally:
+            stop_spark(spark)
     keep_archive(stop, _say)
     if stop.exit_code:
         _say("ended by Ctrl-C; the next start continues from there")
