@@ -94,6 +94,16 @@ def test_what_was_found_is_said(
     ]
 
 
+def test_a_shard_is_no_event_time(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [{"id": n, "status": "ab"[n % 2]} for n in range(6)]
+
+    new(settings, "things", "--from", sample(tmp_path / "x.jsonl", *records))
+
+    assert "  event time   none: no day in tables and aggregates" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
