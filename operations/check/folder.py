@@ -179,7 +179,7 @@ def _read_declaration(folder: Folder) -> None:
 
 def _text(folder: Folder, name: str, when_absent: Callable[[str], Fault | None]) -> str | None:
     try:
-        return (folder.path / name).read_text(encoding="utf-8")
+        return (folder.path / name).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         fault = when_absent(name)
     except UnicodeDecodeError:
