@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
 
+from spark_jobs.registry import load_pipeline
 from tests.support.pipeline_folders import (
     CONTRACT,
     CQL,
@@ -14,6 +16,7 @@ from tests.support.pipeline_folders import (
     KEEP,
     ORDERS,
     ORDERS_BY_STATUS,
+    SQL,
     TABLES,
     Edit,
     Expected,
@@ -75,6 +78,16 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     "measure that is not called": (
         declaration('"count": count(),', '"count": count,'),
         [(DECLARATION, "aggregates[0].measures['count']", "write `count(…)`")],
+    ),
+    "measure without its column": (
+        declaration('total("amount")', "total(None)"),
+        [
+            (
+                DECLARATION,
+                "aggregates[0].measures['revenue']",
+                '`total` needs a column, such as `total("amount")`',
+            )
+        ],
     ),
     "number as a condition": (
         declaration(KEEP, "keep=1"),
@@ -272,3 +285,13 @@ def test_fault_of_contract_or_declaration_is_found_at_its_place(
     edit: Edit, expected: list[Expected], tmp_path: Path
 ) -> None:
     assert_expected(faults(orders(tmp_path, edit)), expected)
+
+
+def test_files_that_begin_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    folder = orders(tmp_path)
+    plain = load_pipeline(folder)
+    for name in (CONTRACT, DECLARATION, CQL, SQL):
+        (folder / name).write_bytes(codecs.BOM_UTF8 + (folder / name).read_bytes())
+
+    assert faults(folder) == []
+    assert load_pipeline(folder).tables == plain.tables
