@@ -25,7 +25,7 @@ _LITERALS: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'|(?<![\w.])\d+(?:\.\d+)?")
 _USUAL: Final = ("NULL", "'1'", "'true'", "'false'", "'2026-11-22'", "'9999-12-31'", "'0'")
 
 
-def told_apart(records: DataFrame, sql: str, *, is_condition: bool = True) -> list[str]:
+def distinguished(records: DataFrame, sql: str, *, is_condition: bool = True) -> list[str]:
     """The array columns of which an expression tells whether they are empty or absent.
 
     Args:
@@ -47,7 +47,7 @@ def told_apart(records: DataFrame, sql: str, *, is_condition: bool = True) -> li
     try:
         return [each for each in arrays if _tells(records.sparkSession, sql, shown, each, types)]
     except PySparkException:
-        # It cannot be evaluated, such as a function of the user's own that is not at hand.
+        # It cannot be evaluated, such as a function of the user's own that is not there.
         return []
 
 

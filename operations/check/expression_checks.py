@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.check.declaration_checks import conditions
-from operations.check.empty_arrays import told_apart
+from operations.check.empty_arrays import distinguished
 from operations.check.fault import DECLARATION, Fault
 from operations.check.folder import Folder
 from operations.check.table_checks import unfilled
@@ -91,7 +91,7 @@ def _empty_arrays(records: DataFrame, sql: str, place: str) -> list[Fault]:
             f" and verify would differ; write `size({name}) > 0` for an array with elements, or"
             f" `size({name}) <= 0` for one without",
         )
-        for name in told_apart(records, sql)
+        for name in distinguished(records, sql)
     ]
 
 
@@ -109,7 +109,7 @@ def _of_others(folder: Folder, records: DataFrame, name: str, sql: str, place: s
             f" not; write `greatest(size({array}), 0)` or `size({array}) > 0`, or add the column to"
             " the first table",
         )
-        for array in told_apart(records, sql, is_condition=False)
+        for array in distinguished(records, sql, is_condition=False)
     ]
 
 

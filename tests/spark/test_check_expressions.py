@@ -56,7 +56,7 @@ BROKEN: dict[str, tuple[list[Edit], list[Expected]]] = {
         [declaration('alert="amount >= 10000"', 'alert="items > 3"')],
         [(DECLARATION, "alert", 'incompatible types ("ARRAY<STRING>" and "INT")')],
     ),
-    "empty arrays told from absent ones": (
+    "condition that distinguishes empty arrays from absent ones": (
         [
             declaration(KEEP, 'keep="items IS NOT NULL"'),
             declaration('alert="amount >= 10000"', "alert=\"NOT array_contains(items, 'tea')\""),
