@@ -9,6 +9,7 @@ import pytest
 
 from operations.verify import verify
 from settings import Settings
+from spark_jobs.state.ledger import Ledger
 
 SETTINGS = Settings(_env_file=None, pipelines_path=Path("no-such-folder"))
 
@@ -30,7 +31,7 @@ def test_pipelines_that_never_ran_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(verify, "existing_topics", lambda settings: dict.fromkeys(topics, 3))
-    monkeypatch.setattr(verify.Ledger, "last", lambda ledger: ledger.pipeline in ledgers or None)
+    monkeypatch.setattr(Ledger, "last", lambda ledger: ledger.pipeline in ledgers or None)
 
     found = verify.ever_run(SETTINGS, MagicMock())
 
