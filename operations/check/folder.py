@@ -159,7 +159,8 @@ def _read_contract(folder: Folder) -> None:
             is_placed = text and place.startswith("`") and "`" not in place[1:]
             where, text = (place[1:], text) if is_placed else ("", fault)
             folder.faults.append(Fault(CONTRACT, where, text))
-        folder.contract = error.partial
+        # Without any field, each column would be one more fault.
+        folder.contract = error.partial if error.partial and error.partial.fields else None
         wrong = {fault.where for fault in folder.faults if fault.file == CONTRACT}
         folder.doubtful = {c for c, each in folder.fields.items() if each.name in wrong}
 

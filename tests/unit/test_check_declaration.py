@@ -13,6 +13,7 @@ from tests.support.pipeline_folders import (
     CQL,
     DECLARATION,
     DERIVED,
+    EXAMPLES,
     KEEP,
     ORDERS,
     ORDERS_BY_STATUS,
@@ -30,6 +31,10 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     "contract that is not JSON": (
         (CONTRACT, '"type": "object",', '"type": "object"'),
         [(CONTRACT, "", "line 5 column 3")],
+    ),
+    "contract that is no object": (
+        (CONTRACT, (EXAMPLES / "orders" / CONTRACT).read_text(), "[]"),
+        [(CONTRACT, "(root)", "expected a JSON object"), (CONTRACT, "", "no field has `x-id`")],
     ),
     "two faults of a contract": (
         (CONTRACT, '"x-id": true', '"x-idd": true'),
@@ -295,3 +300,10 @@ def test_files_that_begin_with_a_byte_order_mark_are_read(tmp_path: Path) -> Non
 
     assert faults(folder) == []
     assert load_pipeline(folder).tables == plain.tables
+
+
+def test_a_file_in_another_encoding_is_one_fault(tmp_path: Path) -> None:
+    folder = orders(tmp_path)
+    (folder / SQL).write_text((folder / SQL).read_text(), encoding="utf-16")
+
+    assert_expected(faults(folder), [(SQL, "", "it is not text in UTF-8; save it again in UTF-8")])
