@@ -129,7 +129,7 @@ def apply_tables(session: Session, settings: Settings, *others: Path) -> None:
     factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
     for path in (*sorted(CQL_FOLDER.glob("[0-9]*.cql")), *others):
         origin = f"{path.parent.name}/{path.name}"
-        for statement in split_statements(path.read_text(encoding="utf-8")):
+        for statement in split_statements(path.read_text(encoding="utf-8-sig")):
             if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
                 _execute(session, with_replication(statement, factor, datacenter), origin)
 
