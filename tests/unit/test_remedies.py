@@ -120,6 +120,7 @@ BUILT: dict[str, Build] = {
     "job": lambda s: remedies.job("customers", s, "--sinks", "files"),
     "run": lambda s: remedies.run("--accept-clock"),
     "cqlsh": lambda s: remedies.cqlsh("ALTER TABLE support.tickets ADD (priority text)", s),
+    "mongosh": lambda s: remedies.mongosh("db.confirmations.deleteOne({_id: 'tickets'})", s),
     "again": lambda s: remedies.again("--accept-loss", s),
     "resumed": lambda _: remedies.resumed({"--tickets": 7}),
     "rest_of_file": lambda s: remedies.rest_of_file(
