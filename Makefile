@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
 VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT FILE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
-  FORMAT CODE CQL EVAL ROUNDS
+  FORMAT EXCEL_SAFE CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
 $(foreach name,$(VALUES) COLUMNS,$(eval export ARG_$(name) := $$(value $(name))))
@@ -62,12 +62,14 @@ doctor: setup ## check machine, versions, services, topics, tables: ok or the fi
 	@$(MILLRACE) doctor
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
-show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS=)
+show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS= EXCEL_SAFE=1)
+	@case "$$ARG_EXCEL_SAFE" in ''|1) ;; *) \
+	  echo "show: EXCEL_SAFE=$$ARG_EXCEL_SAFE: only 1 means yes." >&2; exit 2;; esac
 	@$(MILLRACE) show $${ARG_WHAT:+"$$ARG_WHAT"} $${ARG_TEAM:+--team "$$ARG_TEAM"} \
 	  $${ARG_HOUR:+--hour "$$ARG_HOUR"} $${ARG_CLIENT:+--client "$$ARG_CLIENT"} \
 	  $${ARG_NATIONALITY:+--nationality "$$ARG_NATIONALITY"} $${ARG_WHERE:+--where "$$ARG_WHERE"} \
 	  $${ARG_LIMIT:+--limit "$$ARG_LIMIT"} $${ARG_FORMAT:+--format "$$ARG_FORMAT"} \
-	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"}
+	  $${ARG_COLUMNS:+--columns "$$ARG_COLUMNS"} $${ARG_EXCEL_SAFE:+--excel-safe}
 verify: setup ## prove that nothing is lost or doubled
 	@$(MILLRACE) verify
 chaos: setup ## crash tests under load, on a separate stack (ROUNDS= SEED=)

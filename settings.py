@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, SecretStr, create_model
 
@@ -36,6 +36,7 @@ __all__ = [
     "OUTPUT_FORMATS",
     "PROJECT_ROOT",
     "SECRETS_VARIABLE",
+    "SECRET_VARIABLES",
     "Settings",
     "load_settings",
 ]
@@ -80,7 +81,10 @@ class Settings(BuiltInPipelines):
         None, description="PEM file of the certificate authority, if the system does not know it"
     )
     kafka_connect_timeout_seconds: float = Field(
-        30, gt=0, le=3600, description="how long a producer or a job waits for the broker"
+        30,
+        gt=0,
+        le=3600,
+        description="how long a producer or a job waits for the broker at its start",
     )
 
     cassandra_contact_points: str = Field(
@@ -193,7 +197,10 @@ class Settings(BuiltInPipelines):
     )
     max_records_per_batch: int = Field(200_000, ge=1, description="most records in one micro-batch")
     store_retry_seconds: float = Field(
-        120, ge=0, le=86400, description="how long a job retries during a store outage"
+        120,
+        ge=0,
+        le=86400,
+        description="how long a job retries, and a producer waits, during an outage",
     )
     stop_timeout_seconds: float = Field(
         30, ge=0, le=3600, description="how long a stop waits for the current micro-batch"
@@ -273,6 +280,14 @@ class Settings(BuiltInPipelines):
         if self.kafka_ssl_ca_location:
             options["ssl.ca.location"] = str(self.kafka_ssl_ca_location)
         return options
+
+
+# Variables that may hold a secret.
+SECRET_VARIABLES: Final = frozenset(
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if SecretStr in {field.annotation, *get_args(field.annotation)}
+)
 
 
 def load_settings(

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import re
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +35,9 @@ PROTOCOL_VERSION: Final = 5
 CONNECT_TIMEOUT_SECONDS: Final = 10.0
 PROBE_TIMEOUT_SECONDS: Final = 2.0
 DDL_TIMEOUT_SECONDS: Final = 60.0
+GREETING_SECONDS: Final = 3.0
+# A frame of version 4, which Cassandra 4 and 5 read: no flags, stream 0, OPTIONS, no body.
+OPTIONS_REQUEST: Final = bytes((4, 0, 0, 0, 5, 0, 0, 0, 0))
 TIMESTAMP: Final = "timestamp"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
@@ -91,6 +95,28 @@ def is_ready(settings: Settings) -> bool:
         close(session)
 
 
+def greet(settings: Settings, seconds: float = GREETING_SECONDS) -> None:
+    """Ask a node for its protocol's options, which needs no login and no session.
+
+    Raises:
+        OSError: no node answered in time.
+    """
+    context, failure = tls_context(settings), OSError("no contact point")
+    for host in settings.cassandra_contact_points.split(","):
+        address = (host.strip(), settings.cassandra_port)
+        try:
+            with (
+                socket.create_connection(address, seconds) as plain,
+                context.wrap_socket(plain) if context else plain as peer,
+            ):
+                peer.sendall(OPTIONS_REQUEST)
+                if peer.recv(1):
+                    return
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 def apply_tables(session: Session, settings: Settings, *others: Path) -> None:
     """Create missing keyspaces, tables and indexes from this folder's files, and from others.
 
@@ -103,7 +129,7 @@ def apply_tables(session: Session, settings: Settings, *others: Path) -> None:
     factor, datacenter = settings.cassandra_replication_factor, settings.cassandra_local_datacenter
     for path in (*sorted(CQL_FOLDER.glob("[0-9]*.cql")), *others):
         origin = f"{path.parent.name}/{path.name}"
-        for statement in split_statements(path.read_text(encoding="utf-8")):
+        for statement in split_statements(path.read_text(encoding="utf-8-sig")):
             if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
                 _execute(session, with_replication(statement, factor, datacenter), origin)
 

@@ -76,7 +76,7 @@ class Postgres(Service):
             StackError: the server's programs cannot be installed, or failed.
         """
         binaries = self._binaries()
-        runner = runner_for(self._store_path(), binaries)
+        runner = self._runner(binaries)
         if not (self._store_path() / "PG_VERSION").exists():
             self._initialise(binaries, runner)
         runner.own(self._store_path())
@@ -88,13 +88,20 @@ class Postgres(Service):
     def command(self) -> list[str]:
         """The command that stays in the foreground."""
         binaries = self._binaries()
-        command = [*runner_for(self._store_path(), binaries).prefix, str(binaries / "postgres")]
+        command = [*self._runner(binaries).prefix, str(binaries / "postgres")]
         command += ["-D", str(self._store_path()), "-h", LOOPBACK, "-p", str(self.port)]
         return [*command, *_options()]
 
     def is_ready(self) -> bool:
         """Whether the server answers a query from the login."""
         return client.is_ready(self.settings)
+
+    def _runner(self, binaries: Path) -> Runner:
+        home = self.settings.millrace_home
+        # A stack of its own shares the tools of the user's.
+        tools = (home / "tools").resolve()
+        homes = (home, tools.parent)
+        return runner_for(self._store_path(), binaries, tools / "postgres", homes)
 
     def _initialise(self, binaries: Path, runner: Runner) -> None:
         """Make the data folder, which gets its name only once it is complete."""

@@ -21,13 +21,13 @@ from typing import Any, ClassVar, Final
 import psutil
 
 from errors import StackError
+from local_stack.log_lines import log_excerpt
 from local_stack.orphans import lost_its_folder, mark, servers_on
 from local_stack.ports import ensure_free, free_port_near, holder, is_free
-from runtime.files import last_lines, write_whole
+from runtime.files import write_whole
 from runtime.surroundings import service_environment
 from settings import Settings
 
-LOG_LINES_SHOWN: Final = 20
 LOG_BYTES_KEPT: Final = 5_000_000
 PREPARE_TIMEOUT_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.2
@@ -48,6 +48,7 @@ class ServiceState:
         version: Name and version.
         log_path: Its log, if the embedded stack runs it.
         note: A remark for the user, or empty.
+        silence: `frozen` or `starting`, if it was asked and did not answer.
     """
 
     name: str
@@ -57,12 +58,14 @@ class ServiceState:
     version: str
     log_path: Path | None
     note: str = ""
+    silence: str = ""
 
-
-def log_excerpt(path: Path) -> str:
-    """The last lines of a log and its path, to end a message with."""
-    lines = last_lines(path, LOG_LINES_SHOWN) or ["(nothing)"]
-    return f"Last lines of {path}:\n" + "\n".join(f"  {line}" for line in lines)
+    @property
+    def condition(self) -> str:
+        """`up`, `frozen`, `starting`, `left behind` or `down`."""
+        if self.running:
+            return self.silence or "up"
+        return self.silence or ("left behind" if self.pid else "down")
 
 
 class Service(ABC):

@@ -64,7 +64,7 @@ def run_cqlsh(settings: Settings, statement: str | None, report: Report | None =
             command += ["--credentials", str(credentials)]
         if statement is not None:
             command += ["--no-color", "--execute", statement]
-            return _run_dropping(CQLSH_VERSION_WARNING, command, environment)
+            return _run_statement(command, environment)
         return _run(command, environment)
     finally:
         credentials.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def run_mongosh(settings: Settings, expression: str | None, report: Report | Non
     else:
         command.append(with_database(uri, settings.mongo_database))
     if expression is not None:
-        command += ["--eval", expression]
+        return _run_statement([*command, "--eval", expression], environment)
     return _run(command, environment)
 
 
@@ -200,13 +200,17 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
                 continue
 
 
-def _run_dropping(beginning: str, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command without a terminal; drop output lines that start with `beginning`."""
+def _run_statement(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command without a terminal; its output is this process's, which escapes controls."""
     with subprocess.Popen(
-        list(command), env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+        list(command),
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         for line in process.stdout or ():
-            if not line.startswith(beginning):
+            if not line.startswith(CQLSH_VERSION_WARNING):
                 sys.stdout.write(line)
     return process.returncode
 

@@ -13,10 +13,12 @@ from local_stack import compose
 from local_stack.cassandra import Cassandra
 from local_stack.hdfs import HdfsDataNode, HdfsNameNode
 from local_stack.kafka import Kafka
+from local_stack.log_lines import why_it_ended
 from local_stack.mongodb import MongoDB
 from local_stack.orphans import servers_on
 from local_stack.postgres import Postgres
 from local_stack.service import Service, ServiceState
+from local_stack.silence import asked
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from runtime.files import exclusive
 from runtime.jars import ensure_jars
@@ -126,6 +128,13 @@ def states(settings: Settings) -> list[ServiceState]:
     ]
 
 
+def asked_states(settings: Settings) -> list[ServiceState]:
+    """The state of each service after a request to it, which tells up from frozen."""
+    known = {each.name: each for each in services(settings)}
+    with ThreadPoolExecutor(len(known)) as pool:
+        return list(pool.map(lambda state: asked(known[state.name], state), states(settings)))
+
+
 def _up_embedded(settings: Settings, report: Report) -> None:
     raise_open_files()
     if fault := too_few_open_files():
@@ -157,7 +166,8 @@ def _bring_up(service: Service, java: Java, report: Report, cancelled: threading
         report(f"{service.name}: already up at {service.address}")
         return
     if service.crashed():
-        report(f"{service.name}: ended earlier without `make down`. {service.log_excerpt()}")
+        reason = why_it_ended(service.log_path)
+        report(f"{service.name}: ended earlier without `make down`. {reason}")
     group = service.name.partition("-")[0]
     if group in JAR_SERVICES:
         ensure_jars(service.settings, [group], report, java)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import signal
@@ -12,6 +11,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from runtime.interrupts import end_on_interrupt
+from runtime.output import escape_output
+from runtime.surroundings import keep_private
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -57,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported here, as it takes a second: Ctrl-C already has its handler.
         from operations.options import build_parser
 
+        keep_private()
+        escape_output()
         options = build_parser().parse_args(arguments)
-        forgiving_output()
         if name in OWN_HANDLERS:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return _run(options)
@@ -109,12 +111,6 @@ def _run(options: Namespace) -> int:
             raise
         sys.stderr.write(f"{explanation}\n")
         return EXIT_FAILED
-
-
-def forgiving_output() -> None:
-    """Let standard output escape what it cannot encode, such as lone surrogates in a message."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

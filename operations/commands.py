@@ -49,14 +49,14 @@ def send(settings: Settings, options: argparse.Namespace) -> int:
     """Records of a file to a pipeline's topic."""
     from operations.feeding import send
 
-    return send(settings, options.name, options.file, options.rate)
+    return send(settings, options.name, options.file, options.rate, options.from_record or 1)
 
 
 def generate(settings: Settings, options: argparse.Namespace) -> int:
     """Records made from a contract to a pipeline's topic."""
     from operations.feeding import generate
 
-    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate")
+    names = ("count", "seed", "invalid_ratio", "duplicate_ratio", "rate", "from_record")
     return generate(settings, options.name, {name: getattr(options, name) for name in names})
 
 
@@ -160,7 +160,8 @@ def show(settings: Settings, options: argparse.Namespace) -> int:
     asked = "" if options.columns.isdecimal() else options.columns
     columns = [name.strip() for name in asked.split(",") if name.strip()]
     wanted = RowFilter(where, options.limit)
-    return show(settings, options.what, wanted, options.format, columns)
+    safe = options.excel_safe
+    return show(settings, options.what, wanted, options.format, columns, excel_safe=safe)
 
 
 def verify(settings: Settings, options: argparse.Namespace) -> int:

@@ -11,8 +11,8 @@ from settings import Settings
 from spark_jobs.registry import pipeline_named
 
 
-def send(settings: Settings, name: str, file: str, rate: float) -> int:
-    """Send the records of a file; returns the exit code.
+def send(settings: Settings, name: str, file: str, rate: float, from_record: int = 1) -> int:
+    """Send the records of a file, from a record on; returns the exit code.
 
     Raises:
         PipelineError: There is no such pipeline, or its declaration has faults.
@@ -20,7 +20,8 @@ def send(settings: Settings, name: str, file: str, rate: float) -> int:
     from producers.sent import main
 
     topic = pipeline_named(name, settings).topic(settings)
-    return main([f"--topic={topic}", f"--rate={rate}", "--", name, file])
+    options = [f"--topic={topic}", f"--rate={rate}", f"--from-record={from_record}"]
+    return main([*options, "--", name, file])
 
 
 def generate(settings: Settings, name: str, given: Mapping[str, Any]) -> int:
@@ -38,11 +39,11 @@ def generate(settings: Settings, name: str, given: Mapping[str, Any]) -> int:
     pipeline = pipeline_named(name, settings)
     made_by = pipeline.input
     words = {f"--{key.replace('_', '-')}": each for key, each in given.items() if each is not None}
-    refused = [word for word in words if word.endswith("-ratio")]
+    refused = [word for word in words if word.endswith(("-ratio", "-record"))]
     if refused and not made_by.makes_faults:
         raise MillraceError(
-            f"The producer of {name} takes no {' or '.join(refused)}: it chooses its faults itself."
-            " Leave it out."
+            f"The producer of {name} takes no {' or '.join(refused)}: it sends a file, with faults"
+            " that it chooses itself, and continues that by itself. Leave it out."
         )
     options = [f"{word}={each}" for word, each in words.items()]
     topic = f"--topic={pipeline.topic(settings)}"

@@ -69,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="the pipeline")
     sub.add_argument("file", help="JSON Lines, JSON array, CSV, Parquet; `-`: standard input")
     sub.add_argument("--rate", type=_number(), default=0.0, help="records per second")
+    _add_from_record(sub)
     _add_generate(add("generate", commands.generate, "send records made from a contract"))
     _add_new(add("new", commands.new, "write a pipeline's folder from a sample of its records"))
     sub = add("check", commands.check, "all faults of your own pipelines; needs no service")
@@ -133,6 +134,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     for name, text in shares.items():
         parser.add_argument(name, type=_number(1.0), help=f"share of records that {text}, 0 to 1")
     parser.add_argument("--rate", type=_number(), help="records per second (default: unlimited)")
+    _add_from_record(parser)
+
+
+def _add_from_record(parser: argparse.ArgumentParser) -> None:
+    text = "leave out the records before number N, which were sent earlier"
+    parser.add_argument("--from-record", type=_at_least_one, metavar="N", help=text)
 
 
 def _add_submit(parser: argparse.ArgumentParser) -> None:
@@ -179,6 +186,11 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--columns", default="", help="names with commas, or `all`")
+    parser.add_argument(
+        "--excel-safe",
+        action="store_true",
+        help="in CSV, begin texts that spreadsheets take for formulas with '",
+    )
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from errors import MillraceError
 from producers.processes import end_with_parent as end_with_parent
+from runtime.wait import is_about_a_wait
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Input, Pipeline
 from spark_jobs.session.stopping import StopRequest
@@ -58,18 +59,33 @@ class Producer:
         self.name = pipeline.family
         made_by = Input("producers.sent", (self.name, file)) if file else pipeline.input
         self.ends = made_by.ends
+        # Bytes of the log that were looked at.
+        self._read = 0
         self.log_path: Path = settings.millrace_home / "logs" / f"producer-{self.name}.log"
         words = [*made_by.arguments, f"--topic={pipeline.topic(settings)}", *options]
         # Ctrl-C goes to the terminal's whole process group; we end producers ourselves.
         self.process = start_module(made_by.module, words, self.log_path, mode="w")
 
-    def wait(self, stop: StopRequest) -> list[str]:
+    def pass_on_waits(self, say: Callable[[str], object]) -> None:
+        """Say what the producer has said since the last call about waits for the broker."""
+        with self.log_path.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        # The last line may be written only in part.
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            if is_about_a_wait(line):
+                say(f"{self.name}: {line}")
+
+    def wait(self, stop: StopRequest, say: Callable[[str], object]) -> list[str]:
         """Wait for the end or a stop request; returns the lines with source and counts.
 
         Raises:
             MillraceError: the producer failed; has its last lines.
         """
         while self.process.poll() is None and not stop:
+            self.pass_on_waits(say)
             time.sleep(POLL_SECONDS)
         code = self.end()
         lines = self.log_path.read_text(errors="replace").splitlines()

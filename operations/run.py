@@ -29,7 +29,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
-from spark_jobs.run.locks import NoteUi, locked
+from spark_jobs.run.locks import NoteUi, locked, refuse_running
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
@@ -71,7 +71,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     say = _clock_say()
     pipelines = pipelines_of(settings)
     with ExitStack() as held:
-        note_ui = _begin(settings, pipelines, held)
+        _begin(settings, pipelines, held)
         if amounts.file is None:
             say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
@@ -96,7 +96,6 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             raise
         session.set_result(spark)
         try:
-            note_ui(spark.sparkContext.uiWebUrl)
             for line in produced.result():
                 say(line)
             say("jobs: processing what is on the topics")
@@ -104,7 +103,9 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
-                run_pipelines(spark, pipelines, settings, options, stop, say, checked=catch)
+                run_pipelines(
+                    spark, pipelines, settings, options, stop, say, checked=catch, warn=say
+                )
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
@@ -132,8 +133,9 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         _fetch_connectors(settings, say)
         stack.up(settings, say)
         prepare_stores(settings, say)
-        spark = _start_spark(settings, "stream", say)
-        note_ui(spark.sparkContext.uiWebUrl)
+        spark = _start_spark(settings, "stream", say, has_ui=True)
+        ui = spark.sparkContext.uiWebUrl
+        note_ui(ui)
         producers: list[Producer] = []
         stop = StopRequest()
 
@@ -146,11 +148,11 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 producers.append(Producer(settings, pipeline, options))
                 say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
-            say(f"jobs running; Spark UI {spark.sparkContext.uiWebUrl}; Ctrl-C ends everything")
+            say(f"jobs running; Spark UI {ui}; Ctrl-C ends everything")
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce)
+            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce, warn=say)
         finally:
             codes = [producer.end() for producer in producers]
             stop_spark(spark)
@@ -160,6 +162,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
 def _begin(settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack) -> NoteUi:
     """Check that a run may start, before anything is fetched or sent, and take the locks."""
+    refuse_running(pipelines, settings)
     refuse_hindered(settings)
     note_ui = held.enter_context(locked(pipelines, settings))
     start_logging(settings, to_terminal=False)
@@ -198,7 +201,7 @@ def _prepare_and_produce(
         if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
-        return [line for producer in producers for line in producer.wait(stop)]
+        return [line for producer in producers for line in producer.wait(stop, say)]
     finally:
         for producer in producers:
             producer.end()
@@ -208,11 +211,9 @@ def _faults(pipeline: Pipeline) -> list[str]:
     return pipeline.input.faults(INVALID_RATIO, DUPLICATE_RATIO)
 
 
-def _start_spark(
-    settings: Settings, name: str, say: Say, *, is_brief: bool = False, may_archive: bool = False
-) -> SparkSession:
+def _start_spark(settings: Settings, name: str, say: Say, **wishes: bool) -> SparkSession:
     started = time.monotonic()
-    spark = build_session(settings, name, is_brief=is_brief, may_archive=may_archive)
+    spark = build_session(settings, name, **wishes)
     say(f"spark {spark.version} on {settings.spark_master} up after"
         f" {time.monotonic() - started:.0f} s")  # fmt: skip
     return spark
@@ -221,6 +222,7 @@ def _start_spark(
 def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
     while not stop:
         for producer in producers:
+            producer.pass_on_waits(say)
             code = producer.process.poll()
             if code is not None and (code or not producer.ends):
                 say(

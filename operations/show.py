@@ -100,13 +100,22 @@ class Place:
 
 
 def show(
-    settings: Settings, what: str, wanted: RowFilter, form: str, columns: Sequence[str] = ()
+    settings: Settings,
+    what: str,
+    wanted: RowFilter,
+    form: str,
+    columns: Sequence[str] = (),
+    *,
+    excel_safe: bool = False,
 ) -> int:
     """Print what `WHAT` names, or all names if it is empty; returns the exit code.
 
     Raises:
-        MillraceError: the name is unknown (lists the valid ones), or the store is unavailable.
+        MillraceError: the name is unknown (lists the valid ones), the store is unavailable, or
+            `excel_safe` is wanted of another format than CSV.
     """
+    if excel_safe and form != "csv":
+        raise MillraceError("EXCEL_SAFE= applies to FORMAT=csv. Leave it out, or add FORMAT=csv.")
     places = places_of(settings)
     if not what:
         sys.stdout.write(f"make show WHAT=…, one of:\n{_listed(places)}\n")
@@ -119,7 +128,8 @@ def show(
     if readable and not records:
         sys.stdout.write(f"{name}: nothing found{_asked_for(wanted)}.\n")
         return 0
-    print_records(records[: wanted.limit], form, title=name, columns=columns)
+    shown = records[: wanted.limit]
+    print_records(shown, form, title=name, columns=columns, excel_safe=excel_safe)
     if readable and len(records) > wanted.limit:
         which = "newest" if places[name].newest_first else "first"
         sys.stdout.write(f"The {which} {wanted.limit}; there are more: LIMIT= shows them.\n")

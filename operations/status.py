@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pymongo.database import Database
 
 from errors import MillraceError, SinkUnavailable
 from local_stack import stack
-from local_stack.service import ServiceState, log_excerpt
+from local_stack.log_lines import why_it_ended
+from local_stack.service import ServiceState
 from operations.pipelines import present_parts, topic_offsets
 from operations.tables import print_table
 from runtime.config.topic_names import dead_letter_topic
@@ -28,18 +31,12 @@ NEEDED_SERVICES = frozenset({"kafka", "mongodb"})
 
 def show_status(settings: Settings) -> int:
     """Print the present state; returns 1 if a service is down or does not answer."""
-    states = stack.states(settings)
+    states = stack.asked_states(settings)
     print_table(
         f"Services (STACK={settings.stack})",
         ("service", "state", "pid", "address", "version"),
         [
-            (
-                state.name,
-                "up" if state.running else "left behind" if state.pid else "down",
-                state.pid,
-                state.address,
-                state.version,
-            )
+            (state.name, state.condition, state.pid, state.address, state.version)
             for state in states
         ],
     )
@@ -48,10 +45,11 @@ def show_status(settings: Settings) -> int:
         "".join(f"Logs: {folder} (`make logs SERVICE=kafka` follows one)\n" for folder in logs)
     )
     _print_jobs(settings)
-    up = {state.name for state in states if state.running}
+    up = {state.name for state in states if state.condition == "up"}
+    silent = {state.name: state.condition for state in states if state.silence}
     faults = [
         fault
-        for part in (_print_topics, _print_stores)
+        for part in (_print_topics, partial(_print_stores, silent=silent))
         if NEEDED_SERVICES <= up and (fault := _attempt(part, settings))
     ]
     for fault in faults:
@@ -70,16 +68,16 @@ def _attempt(part: Any, settings: Settings) -> str | None:
 
 
 def print_notes(states: list[ServiceState]) -> None:
-    """Notes about services; for one that died, also the end of its log."""
+    """Notes about services; for one that died, also the errors at the end of its log."""
     for state in states:
         if state.note:
             sys.stdout.write(f"{state.name}: {state.note}\n")
             if state.pid is None and state.log_path:
-                sys.stdout.write(f"{log_excerpt(state.log_path)}\n")
+                sys.stdout.write(f"{why_it_ended(state.log_path)}\n")
 
 
 def _print_missing(states: list[ServiceState], stack: str) -> None:
-    down = [state.name for state in states if not state.running and state.pid is None]
+    down = [state.name for state in states if state.condition == "down"]
     remedy = {
         "embedded": "`make up` starts what is missing.",
         "docker": "`STACK=docker make up` starts what is missing.",
@@ -125,8 +123,8 @@ def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, 
     return {p: min(end.get(p, 0) for end in ends) for p in {p for end in ends for p in end}}
 
 
-def _print_stores(settings: Settings) -> None:
-    """Print what each store holds.
+def _print_stores(settings: Settings, silent: Mapping[str, str]) -> None:
+    """Print what each store holds, except those that are known not to answer.
 
     Raises:
         SinkUnavailable: some stores do not answer; the others are printed.
@@ -139,6 +137,9 @@ def _print_stores(settings: Settings) -> None:
         pipelines = pipelines_of(settings)
         for sink in (s for each in pipelines for s in sinks_of(each, settings, database)):
             if sink.store in faults:
+                continue
+            if sink.name in silent:
+                faults[sink.store] = f"{sink.store} is {silent[sink.name]}: not counted."
                 continue
             try:
                 found.setdefault(sink.store, {}).update(sink.count())

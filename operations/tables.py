@@ -18,6 +18,7 @@ from rich.text import Text
 
 from errors import MillraceError
 from runtime import remedies
+from runtime.output import in_one_line, plain
 from spark_jobs.sinks.files.csv_text import csv_lines
 
 FORMATS = ("table", "vertical", "csv", "json")
@@ -34,6 +35,8 @@ UUID = re.compile(
     r"([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE
 )
 DIGEST = re.compile(r"([0-9a-f]{8})[0-9a-f]{56}\Z")
+# What spreadsheets take for a formula if a cell begins with it, in full width too.
+FORMULA_SIGNS = tuple("=+-@\t\r\n＝＋－＠")
 
 Record = Mapping[str, Any]
 
@@ -46,7 +49,14 @@ def say(text: str) -> None:
 
 def console() -> Console:
     """The console of standard output; wide enough for tables in files and pipes."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, highlight=False)
+    width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    return Console(file=plain(sys.stdout), width=width, highlight=False)
+
+
+def print_csv(rows: Iterable[Iterable[Any]]) -> None:
+    """Print rows as CSV: whole in a file or pipe, with controls as escapes on a terminal."""
+    output = sys.stdout if sys.stdout.isatty() else plain(sys.stdout)
+    output.writelines(csv_lines(rows))
 
 
 def print_records(
@@ -56,12 +66,14 @@ def print_records(
     columns: Sequence[str] = (),
     *,
     whole: bool = False,
+    excel_safe: bool = False,
 ) -> None:
     """Print records in one of `FORMATS`; columns in the order in which they first appear.
 
     A table that is wider than the terminal shows the columns that fit and names the others. The
     given `columns` (or `all`) are always shown, vertically if they do not fit; so are all columns
-    of a `whole` table, but there without those that a record lacks.
+    of a `whole` table, but there without those that a record lacks. With `excel_safe`, texts in CSV
+    that spreadsheets take for formulas begin with `'`.
 
     Raises:
         MillraceError: `columns` names one that no record has.
@@ -69,23 +81,21 @@ def print_records(
     rows = [dict(record) for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
     shown = _chosen(columns, names) if rows else names
+    lines: list[list[Any]] = [[row.get(name) for name in shown] for row in rows]
     if form == "json":
         for row in rows:
             kept = {name: row[name] for name in shown if name in row}
             sys.stdout.write(json.dumps(kept, default=_plain, ensure_ascii=False) + "\n")
     elif form == "csv":
-        cells = ([_cell_of_csv(row.get(name)) for name in shown] for row in rows)
-        sys.stdout.writelines(csv_lines([shown, *cells]))
+        print_csv([_cell_of_csv(value, excel_safe) for value in line] for line in [shown, *lines])
+    elif form == "vertical":
+        _print_vertically(title, shown, lines)
+    elif columns or _fits(shown, [[_cell(value) for value in line] for line in lines]):
+        print_table(title, shown, lines)
+    elif whole:
+        _print_vertically(title, shown, lines, sparse=True)
     else:
-        lines = [[row.get(name) for name in shown] for row in rows]
-        if form == "vertical":
-            _print_vertically(title, shown, lines)
-        elif columns or _fits(shown, [[_cell(value) for value in line] for line in lines]):
-            print_table(title, shown, lines)
-        elif whole:
-            _print_vertically(title, shown, lines, sparse=True)
-        else:
-            _print_what_fits(title, shown, lines)
+        _print_what_fits(title, shown, lines)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -93,7 +103,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
 
     No word is broken: a wide table is printed without padding, or else vertically.
     """
-    values = [list(row) for row in rows]
+    columns, values = [*map(_cell, columns)], [list(row) for row in rows]
     cells = [[_cell(value) for value in line] for line in values]
     for padding in (PADDING, 0):
         if widths := _widths_that_fit(columns, cells, padding):
@@ -198,7 +208,7 @@ def _print_what_fits(title: str, columns: Sequence[str], rows: Sequence[Sequence
         f"Not shown in full: {', '.join(left_out)}. FORMAT=vertical or"
         f" COLUMNS={shlex.quote(left_out[0])} shows more."
     )
-    console().print(Text(hint))
+    console().print(Text(_cell(hint)))
 
 
 def _cut(text: str, width: int) -> str:
@@ -220,21 +230,28 @@ def _print_vertically(
         grid.add_column(overflow="fold")
         for name, value in zip(columns, row, strict=True):
             if value is not None or not sparse:
-                grid.add_row(Text(name), Text(_cell(value)))
+                grid.add_row(Text(_cell(name)), Text(_cell(value)))
         target.print(grid)
 
 
 def _print_title(title: str) -> None:
     # Not as part of the table, which would break a title that is wider.
     if title:
-        console().print(Text(title, style="italic"))
+        console().print(Text(_cell(title), style="italic"))
 
 
-def _cell_of_csv(value: Any) -> str | None:
-    return None if value is None else _cell(value)
+def _cell_of_csv(value: Any, excel_safe: bool) -> str | None:
+    if excel_safe and isinstance(value, str) and value.startswith(FORMULA_SIGNS):
+        return f"'{value}"
+    return None if value is None else _whole(value)
 
 
 def _cell(value: Any) -> str:
+    """A value for a table: controls and line ends are escapes."""
+    return in_one_line(_whole(value))
+
+
+def _whole(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | str):

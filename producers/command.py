@@ -6,36 +6,22 @@ import argparse
 import logging
 import secrets
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
 
 from errors import MillraceError
 from producers.delivery import CHUNK, Delivery
 from producers.messages import Message, SendCounts
 from producers.pacing import ProducerStop
+from producers.progress import progress_of, warn
+from producers.reports import BLOCK
+from runtime.output import escape_output
 from runtime.presence import seen_at_work
+from runtime.surroundings import keep_private
 from settings import Settings, load_settings
 
-PROGRESS_SECONDS: Final = 5.0
 LARGEST_SEED: Final = 2**32
-
-
-class DeliveryObserver(Protocol):
-    """Follows a producer's messages in more detail than their counts."""
-
-    def confirmed(self, number: int) -> None:
-        """The broker has message `number`, counted from 1 in the order of sending."""
-
-    def close(self) -> list[str]:
-        """Called after the last confirmation; returns lines to print before the counts."""
-
 
 MessageSource = Callable[[Settings, ProducerStop], Iterator[Message]]
 
@@ -58,8 +44,17 @@ def new_parser(module: str, what: str, defaults: Settings) -> argparse.ArgumentP
         "--duplicate-ratio", type=ratio, default=0.0, metavar="R",
         help="share of records with an id that was sent before, 0 to 1 (default: 0)",
     )  # fmt: skip
+    add_from_record(parser)
     add_brokers(parser, defaults)
     return parser
+
+
+def add_from_record(parser: argparse.ArgumentParser) -> None:
+    """Add the option that continues an earlier start."""
+    parser.add_argument(
+        "--from-record", type=record_number, default=1, metavar="N",
+        help="leave out the records before number N, which were sent earlier (default: 1)",
+    )  # fmt: skip
 
 
 def add_brokers(parser: argparse.ArgumentParser, defaults: Settings) -> None:
@@ -99,6 +94,14 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def record_number(text: str) -> int:
+    """Read the number of a record, counted from 1."""
+    number = whole_number(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, not `{text}`")
+    return number
+
+
 def ratio(text: str) -> float:
     """Read a share between 0 and 1."""
     try:
@@ -129,9 +132,13 @@ def deliver(
     rate: float,
     total: int,
     note: str,
-    account: DeliveryObserver | None = None,
+    resume: Callable[[int], str],
+    start: int = 1,
+    confirmed: Callable[[int], None] | None = None,
+    closing: Callable[[], Iterable[str]] = list,
     options: Mapping[str, Any] | None = None,
     chunk: int = CHUNK,
+    block: int = BLOCK,
 ) -> int:
     """Send what `source` yields, show progress, print the last line, return the exit code.
 
@@ -140,11 +147,15 @@ def deliver(
         topic: The topic to send to.
         source: Called once the broker has answered; yields the messages.
         rate: Messages per second; 0 = unlimited.
-        total: Expected number of messages; 0 = endless.
+        total: Expected number of messages from the source; 0 = endless.
         note: A line about the source, printed at the start.
-        account: Notified of each message that the broker confirms.
+        resume: The command that continues with a message of the source, by its number.
+        start: The first message of the source to send.
+        confirmed: Notified of each message that the broker confirms, by its number from `start` on.
+        closing: Called after the last confirmation; returns lines to print before the counts.
         options: Client library options that override the usual ones.
         chunk: Messages between two looks at progress; few for a source that waits.
+        block: To how many messages it must be known where to continue.
     """
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -152,31 +163,57 @@ def deliver(
     stop = ProducerStop()
     stop.on_signals()
     say(note)
-    counts, code = SendCounts(), 0
+    counts, next_number, code = SendCounts(), start, 0
     with seen_at_work(settings.millrace_home, f"producer-{topic}"):
         try:
-            confirmed = account.confirmed if account else None
-            delivery = Delivery(settings, topic, stop=stop, options=options, confirmed=confirmed)
+            delivery = Delivery(
+                settings, topic, stop=stop, options=options, confirmed=confirmed, block=block
+            )
             counts = delivery.counts
             try:
                 delivery.connect()
-                with _progress(topic, total) as progress:
-                    messages = source(settings, stop)
+                with progress_of(topic, max(total - start + 1, 0)) as progress:
+                    messages = _from(source(settings, stop), start, stop)
                     delivery.send_all(messages, rate=rate, progress=progress, chunk=chunk)
                     delivery.close(progress=progress)
             finally:
                 delivery.abandon()
+                next_number = start - 1 + delivery.next_number
         except MillraceError as error:
             complain(error)
             code = 1
-        for line in account.close() if account else ():
+        for line in closing():
             say(line)
+        if counts.sent and (code or stop) and not 0 < total < next_number:
+            _say_how_to_continue(counts, next_number - start, resume(next_number))
         say(str(counts))
     return (code or stop.exit_code) if counts.complete else 1
 
 
+def _from(messages: Iterator[Message], start: int, stop: ProducerStop) -> Iterator[Message]:
+    """The messages from number `start` on."""
+    for _ in islice(messages, start - 1):
+        if stop:
+            break
+    return messages
+
+
+def _say_how_to_continue(counts: SendCounts, confirmed_first: int, command: str) -> None:
+    """Print what is not known, and the command that goes on after the first confirmed ones."""
+    if counts.unknown:
+        warn(f"unknown: {counts.unknown} transmitted message(s) may be on the topic or not")
+    later = counts.delivered + counts.unknown - confirmed_first
+    note = " (sends some again: an id that is sent twice counts once)" if later > 0 else ""
+    warn(f"to continue where this ended{note}:\n  {command}")
+
+
 def settings_or_exit(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings; an invalid one ends the program with an explanation, not a traceback."""
+    """Read the settings; an invalid one ends the program with an explanation, not a traceback.
+
+    From then on only this user can read its files, and its output shows control characters.
+    """
+    keep_private()
+    escape_output()
     try:
         return load_settings(overrides)
     except MillraceError as error:
@@ -195,62 +232,3 @@ def complain(error: MillraceError) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"{error}\n")
     sys.stderr.flush()
-
-
-class PlainProgress(AbstractContextManager["PlainProgress"]):
-    """A line on standard error every few seconds, for logs and pipes."""
-
-    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._topic = topic
-        self._clock = clock
-        self._at = clock()
-        self._delivered = 0
-
-    def update(self, counts: SendCounts) -> None:
-        """Write a line if the last one is long enough ago."""
-        elapsed = self._clock() - self._at
-        if elapsed < PROGRESS_SECONDS:
-            return
-        speed = (counts.delivered - self._delivered) / elapsed
-        sys.stderr.write(f"{self._topic}: {counts} ({speed:,.0f} per second)\n")
-        sys.stderr.flush()
-        self._at += elapsed
-        self._delivered = counts.delivered
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
-class BarProgress(AbstractContextManager["BarProgress"]):
-    """A progress bar, for terminals."""
-
-    def __init__(self, topic: str, total: int, console: Console) -> None:
-        self._bar = RichProgress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}/s"), TimeElapsedColumn(), console=console,
-        )  # fmt: skip
-        self._task = self._bar.add_task(topic, total=total or None, speed="0")
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def update(self, counts: SendCounts) -> None:
-        """Move the bar."""
-        elapsed = max(time.monotonic() - self._started, 1e-6)
-        speed = f"{counts.delivered / elapsed:,.0f}"
-        self._bar.update(self._task, completed=counts.delivered, speed=speed)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-
-def _progress(topic: str, total: int) -> PlainProgress | BarProgress:
-    console = Console(stderr=True)
-    return BarProgress(topic, total, console) if console.is_terminal else PlainProgress(topic)

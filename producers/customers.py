@@ -21,6 +21,7 @@ from settings import Settings
 
 # The field whose text is the key of a message.
 KEY_FIELDS: Final = (KEY,)
+MODULE: Final = "producers.customers"
 GENERATED_ROWS: Final = 500
 FAULT_SHARE: Final = 0.2
 
@@ -28,7 +29,7 @@ FAULT_SHARE: Final = 0.2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     defaults = settings_or_exit()
-    options = _parser(defaults).parse_args(arguments)
+    options = parser_for(defaults).parse_args(arguments)
     settings = settings_or_exit(
         {
             "customers_source": options.source,
@@ -77,7 +78,11 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
         rate=settings.customers_rate,
         total=count,
         note=f"customer source: {note}`{source.name}`{at if start.position else ''}",
-        account=file,
+        resume=lambda row: remedies.rest_of_file(
+            MODULE, place, count and count - row + 1, settings.customers_topic, settings
+        ),
+        confirmed=file.confirmed,
+        closing=file.close,
         options={"queue.buffering.max.messages": LARGEST_QUEUE},
     )
 
@@ -88,7 +93,8 @@ def _generate(path: Path, options: argparse.Namespace) -> str:
     return f"generated {count} rows, seed {seed}, in `{path}`"
 
 
-def _parser(defaults: Settings) -> argparse.ArgumentParser:
+def parser_for(defaults: Settings) -> argparse.ArgumentParser:
+    """The options, with their defaults in the help."""
     parser = argparse.ArgumentParser(
         prog="python -m producers.customers",
         description="Send the rows of a customer CSV to a Kafka topic, continuing where the last"

@@ -1,71 +1,41 @@
 """Delivery: sends messages to Kafka and accounts for every one of them.
 
 Guarantees: idempotent and acknowledged by all in-sync replicas (a retry neither doubles nor
-reorders), messages with the same key keep the order of sending, and `sent = delivered + failed`
-once `Delivery.close` has returned. A full local queue makes the sender wait. During a broker outage
-it waits; `KAFKA_CONNECT_TIMEOUT_SECONDS` without any progress end in a `DeliveryError`.
+reorders), messages with the same key keep the order of sending, and `sent = delivered + failed +
+unknown` once `Delivery.close` has returned. A full local queue makes the sender wait. During an
+outage of the broker it says so, takes no further messages and waits; `STORE_RETRY_SECONDS` without
+any confirmation end in a `DeliveryError`.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import KafkaError, KafkaException
 
 from errors import DeliveryError
+from producers.client import ALL_BROKERS_DOWN, new_producer, refusal
 from producers.messages import Message, Progress, SendCounts
 from producers.pacing import SLICE_SECONDS, Pacer, ProducerStop
-from runtime.kafka_refusals import kafka_advice
+from producers.progress import warn
+from producers.reports import BLOCK, Reports
+from runtime.wait import Wait
 from settings import Settings
 
 LOGGER: Final = logging.getLogger(__name__)
 
 # Messages between two checks of the callbacks, the clock and the stop request.
 CHUNK: Final = 1000
-# Measured with tickets of 306 bytes. The queue holds a second or two of work at full speed; more
-# would only delay noticing that the broker is gone.
-TUNING: Final[Mapping[str, Any]] = {
-    "enable.idempotence": True,
-    "acks": "all",
-    "compression.type": "lz4",
-    "linger.ms": 50,
-    "batch.size": 262_144,
-    "queue.buffering.max.messages": 500_000,
-    "queue.buffering.max.kbytes": 262_144,
-    # The default partitioner of Java clients, so that a key has the same partition from any client.
-    "partitioner": "murmur2_random",
-    "reconnect.backoff.ms": 100,
-    "reconnect.backoff.max.ms": 1000,
-    "socket.keepalive.enable": True,
-    "client.id": "millrace-producer",
-}
-# A message may wait for long while others are confirmed; `Delivery` itself checks for progress.
-LEAST_MESSAGE_TIMEOUT_SECONDS: Final = 300.0
-# librdkafka's public names of its own errors begin with an underscore.
-ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-AUTHENTICATION: Final = KafkaError._AUTHENTICATION  # noqa: SLF001
-# Errors that waiting does not fix.
-HOPELESS: Final = frozenset(
-    (
-        AUTHENTICATION,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    )
-)
-
-
-class _ClientLog:
-    """Receives the client library's log lines, which would otherwise go to stderr."""
-
-    def log(self, _level: int, message: str, *args: Any) -> None:
-        LOGGER.debug(message, *args)
+# A broker that was up may pause for longer than this without being away.
+LEAST_WAIT_SECONDS: Final = 1.0
+# Without a confirmation for so long, no message is taken.
+PAUSE_SECONDS: Final = 1.0
+AT_START: Final = "KAFKA_CONNECT_TIMEOUT_SECONDS"
+IN_OUTAGES: Final = "STORE_RETRY_SECONDS"
 
 
 class Delivery:
@@ -79,38 +49,52 @@ class Delivery:
         stop: ProducerStop | None = None,
         options: Mapping[str, Any] | None = None,
         confirmed: Callable[[int], None] | None = None,
+        block: int = BLOCK,
+        say: Callable[[str], None] = warn,
     ) -> None:
         """Prepare; nothing is sent and nothing waits before `connect` or the first message.
 
         Args:
-            settings: Addresses, credentials and time-out of the broker.
+            settings: Addresses, credentials and time-outs of the broker.
             topic: The topic, which must exist.
             stop: A stop request that ends sending and waiting.
-            options: Client library options that override `TUNING`.
+            options: Client library options that override the usual ones.
             confirmed: Called with the number of each message that the broker has, counted from 1
                 in the order of sending; confirmations may come in a different order.
+            block: To how many messages `next_number` is exact.
+            say: Receives a line when a wait for the broker begins, lasts and ends.
         """
         self.counts = SendCounts()
         self._topic = topic
         self._servers = settings.kafka_bootstrap_servers
-        self._timeout = settings.kafka_connect_timeout_seconds
+        self._connect_seconds = settings.kafka_connect_timeout_seconds
+        self._wait_seconds = max(settings.store_retry_seconds, LEAST_WAIT_SECONDS)
         self._stop = ProducerStop() if stop is None else stop
-        self._confirmed = confirmed
+        self._reports = Reports(self.counts, topic, 1 if confirmed else block, confirmed)
         self._trouble: KafkaError | None = None
-        self._first_failure: KafkaError | None = None
-        self._progress_at = time.monotonic()
         self._settled = 0
-        message_timeout = max(LEAST_MESSAGE_TIMEOUT_SECONDS, 2 * self._timeout)
-        self._producer = self._new_producer(
+        self._is_ending = self._is_settled = False
+        self._wait = Wait(
+            f"Kafka at `{self._servers}`",
+            self._wait_seconds,
+            IN_OUTAGES,
+            say,
+            goes_on="sending goes on",
+        )
+        self._producer = new_producer(
             {
-                **TUNING,
-                "message.timeout.ms": int(message_timeout * 1000),
                 **(options or {}),
                 **settings.kafka_client_options(),
                 "error_cb": self._on_error,
-                "on_delivery": self._on_delivery,
-            }
+                "stats_cb": self._reports.on_statistics,
+            },
+            self._wait_seconds,
         )
+
+    @property
+    def next_number(self) -> int:
+        """Number of the first message that is not confirmed, one after the last if all are."""
+        return self._reports.next_number
 
     def connect(self) -> None:
         """Wait for the broker and check that the topic exists.
@@ -118,20 +102,18 @@ class Delivery:
         Raises:
             DeliveryError: No broker answered in time, it refused this client, or has no such topic.
         """
-        end = time.monotonic() + self._timeout
+        self._wait.limit_from_now(self._connect_seconds, AT_START)
         while not self._stop:
             self._producer.poll(0)
-            self._raise_if_hopeless()
+            self._raise_if_refused()
             try:
-                left = max(end - time.monotonic(), SLICE_SECONDS)
                 # All topics, because asking for a single one makes some brokers create it.
-                topics = self._producer.list_topics(timeout=min(left, 1.0)).topics
+                topics = self._producer.list_topics(timeout=min(self._connect_seconds, 1.0)).topics
             except KafkaException as error:
                 # The client library's own report, if there is one by now, is more specific.
                 self._producer.poll(0)
                 self._trouble = self._trouble or error.args[0]
-                if time.monotonic() >= end:
-                    raise self._unreachable() from error
+                self._raise_if_over()
                 self._stop.sleep(SLICE_SECONDS)
                 continue
             if self._topic not in topics:
@@ -141,7 +123,8 @@ class Delivery:
                     " `make up`, or choose another topic with `--topic`."
                 )
             self._trouble = None
-            self._progress_at = time.monotonic()
+            self._wait.answered()
+            self._wait.limit(self._wait_seconds, IN_OUTAGES)
             return
 
     def send_all(
@@ -154,15 +137,20 @@ class Delivery:
     ) -> None:
         """Send until `messages` ends or a stop is requested; `rate` per second, 0 = unlimited.
 
-        Callbacks, clock and stop request are looked at after each `chunk` of messages.
+        Callbacks, clock and stop request are looked at after each `chunk` of messages, and while
+        the source of the messages waits for something. During an outage no message is taken.
 
         Raises:
             DeliveryError: A message was refused, or the broker was down too long.
         """
         pacer = Pacer(rate)
+        self._stop.while_waiting = partial(self._poll, 0)
         while not self._stop:
-            due = pacer.due(chunk)
-            if not due:
+            # What is not taken from the source is not at stake.
+            if self._wait.silence > PAUSE_SECONDS:
+                self._poll(SLICE_SECONDS)
+                continue
+            if not (due := pacer.due(chunk)):
                 self._poll(pacer.wait_seconds())
                 continue
             before = self.counts.sent
@@ -182,85 +170,65 @@ class Delivery:
         Raises:
             DeliveryError: The message was refused, or the broker was down too long.
         """
-        self.counts.sent += 1
-        on_delivery = partial(self._on_numbered, self.counts.sent)
-        options = {"on_delivery": on_delivery} if self._confirmed else {}
+        on_delivery = self._reports.of_next()
         while True:
             try:
-                self._producer.produce(self._topic, value, key, **options)
+                self._producer.produce(self._topic, value, key, on_delivery=on_delivery)
                 return
             except BufferError:
                 try:
                     self._poll(SLICE_SECONDS)
                 except DeliveryError:
-                    self.counts.failed += 1
+                    self._reports.refused(None)
                     raise
                 if self._stop.times > 1:
-                    self.counts.failed += 1
+                    self._reports.refused(None)
                     return
             except KafkaException as error:
-                self.counts.failed += 1
-                self._first_failure = self._first_failure or error.args[0]
+                self._reports.refused(error.args[0])
                 raise self._not_delivered() from error
 
     def close(self, *, progress: Progress | None = None) -> SendCounts:
-        """Flush until done or without progress for the time-out; then every message is settled.
+        """Flush until done or without progress for too long; then every message is settled.
 
         Raises:
             DeliveryError: Some messages were not confirmed.
         """
-        if self.counts.sent == self._settled + len(self._producer):
-            self._progress_at = time.monotonic()
         try:
             while len(self._producer) and self._stop.times < 2:
+                if self._stop and not self._is_ending:
+                    self._is_ending = True
+                    self._wait.limit_from_now(self._connect_seconds, AT_START)
                 self._poll(SLICE_SECONDS)
-                if progress is not None:
+                if progress is not None and not self._wait.said:
                     progress.update(self.counts)
         finally:
-            self._abandon_rest()
-        if self.counts.failed:
+            self.abandon()
+        if not self.counts.complete:
             raise self._not_delivered()
         return self.counts
 
     def abandon(self) -> SendCounts:
-        """Settle the rest without waiting, after an error: unconfirmed messages count as failed."""
-        self._abandon_rest()
-        return self.counts
-
-    def _abandon_rest(self) -> None:
-        if len(self._producer):
+        """Settle the rest without waiting, after an error or a second stop request."""
+        if not self._is_settled and (len(self._producer) or not self.counts.complete):
+            self._is_settled = True
             self._producer.purge()
             self._producer.flush(5)
-        # Messages that were neither confirmed nor returned in time count as failed.
-        self.counts.failed = self.counts.sent - self.counts.delivered
+            self._reports.settle(partial(self._producer.poll, SLICE_SECONDS))
+        return self.counts
 
     def _poll(self, seconds: float) -> None:
         """Serve callbacks; a failed message or a lack of progress ends the delivery."""
         self._producer.poll(seconds)
-        now = time.monotonic()
         settled = self.counts.delivered + self.counts.failed
         if settled != self._settled or not len(self._producer):
             self._settled = settled
-            self._progress_at = now
             self._trouble = None
-        if self._first_failure is not None:
+            self._wait.answered()
+        if self._reports.failure is not None:
             raise self._not_delivered()
-        self._raise_if_hopeless()
-        if now - self._progress_at > self._timeout:
-            raise self._unreachable()
-
-    def _on_delivery(self, error: KafkaError | None, _message: KafkaMessage) -> None:
-        if error is None:
-            self.counts.delivered += 1
-            return
-        self.counts.failed += 1
-        if self._first_failure is None:
-            self._first_failure = error
-
-    def _on_numbered(self, number: int, error: KafkaError | None, message: KafkaMessage) -> None:
-        self._on_delivery(error, message)
-        if error is None and self._confirmed is not None:
-            self._confirmed(number)
+        self._raise_if_refused()
+        self._raise_if_over()
 
     def _on_error(self, error: KafkaError) -> None:
         LOGGER.debug("kafka client: %s", error.str())
@@ -268,38 +236,24 @@ class Delivery:
         if self._trouble is None or error.code() != ALL_BROKERS_DOWN:
             self._trouble = error
 
-    def _raise_if_hopeless(self) -> None:
-        if self._trouble is None:
-            return
-        advice = kafka_advice(self._trouble.str())
-        if advice or self._trouble.code() in HOPELESS:
-            raise DeliveryError(
-                f"The broker at `{self._servers}` refused this client: {self._trouble.str()}."
-                f" {advice or 'Correct the user’s rights.'}"
-            )
+    def _raise_if_refused(self) -> None:
+        if self._trouble is not None and (why := refusal(self._trouble)):
+            raise DeliveryError(f"The broker at `{self._servers}` refused this client: {why}")
 
-    def _unreachable(self) -> DeliveryError:
+    def _raise_if_over(self) -> None:
         why = self._trouble.str() if self._trouble else "no answer"
-        return DeliveryError(
-            f"Kafka at `{self._servers}` accepted no message for `{self._topic}` within"
-            f" {self._timeout:g} s: {why}. Start the stack with `make up`, set"
-            " KAFKA_BOOTSTRAP_SERVERS, or wait longer with KAFKA_CONNECT_TIMEOUT_SECONDS."
-        )
+        if self._wait.expired:
+            raise DeliveryError(
+                f"Kafka at `{self._servers}` gave no answer for `{self._topic}`"
+                f" {self._wait.span()}: {why}. Start the stack with `make up`, set"
+                " KAFKA_BOOTSTRAP_SERVERS, or wait longer with the setting named here."
+            )
+        self._wait.unanswered(f"{why}. Ctrl-C ends the wait")
 
     def _not_delivered(self) -> DeliveryError:
-        why = self._first_failure.str() if self._first_failure else "no confirmation came"
+        failure = self._reports.failure
+        why = failure.str() if failure else "no confirmation came"
         return DeliveryError(
             f"`{self._topic}` at `{self._servers}` did not confirm every message: {why}."
-            " Unconfirmed messages may or may not be on the topic. See `make status` and"
-            " `make logs SERVICE=kafka`, then send again: an id that is sent twice counts once."
+            " See `make status` and `make logs SERVICE=kafka`, then send again."
         )
-
-    def _new_producer(self, options: dict[str, Any]) -> Producer:
-        try:
-            return Producer(options, logger=_ClientLog())
-        except KafkaException as error:
-            # The library's message names the option, never its value.
-            raise DeliveryError(
-                f"The Kafka client cannot start: {error.args[0].str()}."
-                " Correct the KAFKA_… settings."
-            ) from None

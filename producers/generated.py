@@ -21,6 +21,7 @@ from producers.messages import Message, SendCounts
 from producers.named import input_named
 from producers.pacing import ProducerStop, delivery_options
 from producers.record_generator import RecordGenerator
+from runtime import remedies
 from settings import Settings
 
 USUAL_COUNT = 100
@@ -63,23 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate=options.rate,
         total=options.count,
         note=f"{target.name} source: generated from its contract, seed {seed}",
-        account=_Made(generator),
+        start=options.from_record,
+        resume=lambda number: remedies.resumed({"--seed": seed, "--from-record": number}),
+        closing=lambda: _what_was_made(generator),
         options=delivery_options(options.rate),
     )
 
 
-class _Made:
-    """Says at the end what was made."""
-
-    def __init__(self, generator: RecordGenerator) -> None:
-        self._made = generator.made
-
-    def confirmed(self, number: int) -> None:
-        """Note nothing: the counts of the delivery are enough."""
-
-    def close(self) -> list[str]:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._made.items()))
-        return [f"records made: {kinds}"] if kinds else []
+def _what_was_made(generator: RecordGenerator) -> list[str]:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(generator.made.items()))
+    return [f"records made: {kinds}"] if kinds else []
 
 
 if __name__ == "__main__":

@@ -15,11 +15,19 @@ class Message(NamedTuple):
 
 @dataclass
 class SendCounts:
-    """Counts of messages; every producer prints them as its last line."""
+    """Counts of messages; every producer prints them as its last line.
+
+    Attributes:
+        sent: Given to the client library.
+        delivered: Confirmed by the broker.
+        failed: Certainly not on the topic.
+        unknown: Transmitted without an answer: they may be on the topic. Printed if there are any.
+    """
 
     sent: int = 0
     delivered: int = 0
     failed: int = 0
+    unknown: int = 0
 
     @property
     def complete(self) -> bool:
@@ -27,7 +35,8 @@ class SendCounts:
         return self.sent == self.delivered and not self.failed
 
     def __str__(self) -> str:
-        return f"sent={self.sent} delivered={self.delivered} failed={self.failed}"
+        unknown = f" unknown={self.unknown}" if self.unknown else ""
+        return f"sent={self.sent} delivered={self.delivered} failed={self.failed}{unknown}"
 
 
 class Progress(Protocol):

@@ -32,6 +32,8 @@ class ProducerStop:
 
     def __init__(self) -> None:
         self.times = 0
+        # Called now and then while something waits, so that a delivery is looked after.
+        self.while_waiting: Callable[[], object] = lambda: None
         self._by: int | None = None
 
     def __bool__(self) -> bool:
@@ -61,6 +63,7 @@ class ProducerStop:
         end = time.monotonic() + seconds
         while not self and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, SLICE_SECONDS))
+            self.while_waiting()
 
 
 class Pacer:

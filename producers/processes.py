@@ -21,7 +21,7 @@ from settings import PROJECT_ROOT
 
 PR_SET_PDEATHSIG: Final = 1
 POLL_SECONDS: Final = 0.1
-COUNTS: Final = re.compile(r"\Asent=(\d+) delivered=(\d+) failed=(\d+)\Z")
+COUNTS: Final = re.compile(r"sent=(\d+) delivered=(\d+) failed=(\d+)(?: unknown=(\d+))?")
 # Distance between the processes' seeds; the first has the requested one.
 SEED_STEP: Final = 1_000_003
 
@@ -71,10 +71,11 @@ def send_by_processes(
         time.sleep(POLL_SECONDS)
     total, code = SendCounts(), 0
     for child in children:
-        counts = _last_counts(child)
+        counts = last_counts(child.stdout.read() if child.stdout else "") or SendCounts()
         total.sent += counts.sent
         total.delivered += counts.delivered
         total.failed += counts.failed
+        total.unknown += counts.unknown
         # A process that is stopped before it begins ends by the signal and has sent nothing.
         if not (forwarded and child.returncode == -signal.SIGTERM):
             code = code or abs(child.returncode)
@@ -82,11 +83,10 @@ def send_by_processes(
     return code or int(not total.complete) or stop.exit_code
 
 
-def _last_counts(child: subprocess.Popen[str]) -> SendCounts:
-    """A process's last line of counts; zeros if it died before printing it."""
-    lines = child.stdout.read().splitlines() if child.stdout else []
-    found = COUNTS.match(lines[-1]) if lines else None
-    return SendCounts(*map(int, found.groups())) if found else SendCounts()
+def last_counts(output: str) -> SendCounts | None:
+    """The counts in a producer's last line; None if it died before printing it."""
+    found = COUNTS.fullmatch(output.rstrip("\n").rpartition("\n")[2])
+    return SendCounts(*(int(each or 0) for each in found.groups())) if found else None
 
 
 def end_with_parent() -> None:

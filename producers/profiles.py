@@ -26,6 +26,7 @@ from producers.messages import Message
 from producers.offline_profiles import offline_profiles
 from producers.pacing import ProducerStop
 from producers.randomuser import BASE_URL, ProfileSourceError, RandomUserClient, api_profiles
+from runtime import remedies
 from schemas.contract import load_contract
 from settings import Settings
 
@@ -51,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
     )
     seed = chosen_seed(options.seed)
+    used = list[str]()
 
     def source(settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         return profile_messages(
-            profiles_from(settings, seed, stop, options.api_url),
+            profiles_from(settings, seed, stop, options.api_url, used),
             seed=seed,
             invalid_ratio=options.invalid_ratio,
             duplicate_ratio=options.duplicate_ratio,
@@ -67,20 +69,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate=options.rate,
         total=settings.profiles_count,
         note=f"profile seed: {seed}",
+        start=options.from_record,
+        resume=lambda number: _resumed(number, settings.profiles_count, seed, used),
     )
 
 
+def _resumed(number: int, count: int, seed: int, used: Sequence[str]) -> str:
+    """The command that continues with a profile of the same source."""
+    if len(used) == 1:
+        return remedies.resumed({"--source": used[0], "--seed": seed, "--from-record": number})
+    # The API failed on the way, and would not do so at the same profile: the rest is made.
+    left = max(count - number + 1, 0)
+    return remedies.resumed({"--source": used[-1], "--seed": seed + 1, "--count": left})
+
+
 def profiles_from(
-    settings: Settings, seed: int, stop: ProducerStop, api_url: str = BASE_URL
+    settings: Settings,
+    seed: int,
+    stop: ProducerStop,
+    api_url: str = BASE_URL,
+    used: list[str] | None = None,
 ) -> Iterator[Profile]:
-    """Profiles from the source in the settings; prints which one in a line.
+    """Profiles from the source in the settings; prints which one in a line, and adds it to `used`.
 
     Raises:
         ProfileSourceError: The setting requires the API and it gives no profiles.
     """
-    count = settings.profiles_count
+    count, used = settings.profiles_count, [] if used is None else used
     offline = offline_profiles(seed)
     if settings.profiles_source == "offline":
+        used.append("offline")
         say("profile source: offline (as asked)")
         yield from islice(offline, count or None)
         return
@@ -92,6 +110,7 @@ def profiles_from(
         if settings.profiles_source == "auto" and (why := client.probe()) is not None:
             raise ProfileSourceError(why)
         say(f"profile source: api ({api_url})")
+        used.append("api")
         for profile in api_profiles(
             client,
             count=count,
@@ -104,6 +123,7 @@ def profiles_from(
         if settings.profiles_source == "api":
             raise
         say(f"profile source: offline ({error.__cause__ or error})")
+        used.append("offline")
         yield from islice(offline, count - given if count else None)
     finally:
         client.close()

@@ -7,6 +7,7 @@ import io
 import os
 import select
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ import orjson
 from errors import MillraceError
 from producers.command import (
     add_brokers,
+    add_from_record,
     add_rate_and_topic,
     complain,
     deliver,
@@ -30,6 +32,7 @@ from producers.pacing import SLICE_SECONDS, ProducerStop, delivery_options
 from producers.record_keys import message_key
 from producers.sample_bytes import STANDARD_INPUT, name_of
 from producers.samples import SampleError, sample_records
+from runtime import remedies
 from settings import Settings
 
 # From standard input records may come one by one, and none waits for many others.
@@ -51,16 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(error)
         say(str(SendCounts()))
         return 1
-    records = FileRecords(target, options.file)
+    records = FileRecords(target, options.file, options.from_record)
     count = "" if is_waiting else f", {total} records"
+    begin = f", from record {options.from_record} on" if options.from_record > 1 else ""
     code = deliver(
         settings,
         topic=target.topic,
         source=records.messages,
         rate=options.rate,
-        total=total,
-        note=f"source: `{name_of(options.file)}`{count}",
-        account=records,
+        total=0 if is_waiting else max(total - options.from_record + 1, 0),
+        note=f"source: `{name_of(options.file)}`{count}{begin}",
+        resume=lambda number: remedies.resumed({"--from-record": records.place_of(number)}),
+        closing=records.close,
+        block=1,
         options=delivery_options(options.rate or (1.0 if is_waiting else 0.0)),
         chunk=WAITING_CHUNK if is_waiting else CHUNK,
     )
@@ -68,30 +74,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class FileRecords:
-    """The records of a file as messages."""
+    """The records of a file as messages, from the one with number `start` on."""
 
-    def __init__(self, target: NamedInput, place: str) -> None:
-        self._target, self._place = target, place
+    def __init__(self, target: NamedInput, place: str, start: int = 1) -> None:
+        self._target, self._place, self._start = target, place, start
         self._never = NeverSent(target.contract)
-        self.withheld = 0
+        # For each record that is withheld, the number of messages before it.
+        self._withheld = list[int]()
+
+    @property
+    def withheld(self) -> int:
+        """How many records were not sent."""
+        return len(self._withheld)
+
+    def place_of(self, number: int) -> int:
+        """The number of the record that is, or would be, a message, both counted from 1."""
+        return self._start - 1 + number + bisect_right(self._withheld, number - 1)
 
     def messages(self, settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         """Yield a message for each record, until the end or a stop request."""
         stream = None
         if self._place == STANDARD_INPUT:
             stream = _Waiting(standard_input_descriptor(), stop)
-        for _, value in sample_records(self._place, stream):
+        messages = 0
+        for number, (_, value) in enumerate(sample_records(self._place, stream), 1):
             # What a stop has cut off is no whole record.
             if stop:
                 return
+            if number < self._start:
+                continue
             cleaned = self._never.removed(value)
             if cleaned is None:
-                self.withheld += 1
+                self._withheld.append(messages)
                 continue
+            messages += 1
             yield Message(message_key(self._target.key_fields, _read(cleaned)), cleaned)
-
-    def confirmed(self, number: int) -> None:
-        """Note nothing: the counts of the delivery are enough."""
 
     def close(self) -> list[str]:
         """Return a line about records that were not sent, if there are any."""
@@ -139,6 +156,7 @@ class _Waiting(io.RawIOBase):
                 page = os.read(self._descriptor, len(buffer))
                 buffer[: len(page)] = page
                 return len(page)
+            self._stop.while_waiting()
         return 0
 
 
@@ -152,6 +170,7 @@ def _parser(defaults: Settings) -> argparse.ArgumentParser:
     parser.add_argument("name", help="the pipeline")
     parser.add_argument("file", help="the file, or `-` for standard input")
     add_rate_and_topic(parser)
+    add_from_record(parser)
     add_brokers(parser, defaults)
     return parser
 

@@ -19,6 +19,7 @@ from producers.generate import TicketGenerator
 from producers.messages import Message
 from producers.pacing import ProducerStop, delivery_options
 from producers.processes import send_by_processes
+from runtime import remedies
 from settings import Settings
 
 # The field whose text is the key of a message.
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     check_ratios(parser, options)
+    if options.processes > 1 and options.from_record > 1:
+        parser.error("--from-record continues one process: leave out --processes")
     settings = settings_or_exit(
         {
             "tickets_count": options.count,
@@ -85,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate=settings.tickets_rate,
         total=settings.tickets_count,
         note=note,
+        start=options.from_record,
+        resume=lambda number: remedies.resumed({"--seed": seed, "--from-record": number}),
         options=delivery_options(settings.tickets_rate),
     )
 

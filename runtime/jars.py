@@ -27,7 +27,7 @@ import pyspark
 from errors import MillraceError, StackError
 from runtime.files import exclusive, write_whole
 from runtime.java import Java, find_java
-from runtime.surroundings import for_java
+from runtime.surroundings import for_java, service_environment, share, users_umask
 from runtime.versions import pinned
 from settings import Settings, load_settings
 
@@ -110,7 +110,10 @@ def _lock_path(settings: Settings, group: str) -> Path:
     """
     path = settings.jars / f".{group}.lock"
     try:
+        is_new = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_new and settings.jars_path:
+            share(path.parent)
         path.touch()
     except OSError as error:
         raise StackError(
@@ -134,6 +137,8 @@ def _resolve(settings: Settings, java: Java, group: str, report: Report) -> None
         jars = sorted(partial.glob("*.jar"))
         names = [" ".join(pinned("jars", group)), *(jar.name for jar in jars)]
         write_whole(partial / STAMP_NAME, "\n".join(names) + "\n")
+        if settings.jars_path:
+            share(partial)
         shutil.rmtree(folder(settings, group), ignore_errors=True)
         partial.replace(folder(settings, group))
         size_mb = sum(jar.stat().st_size for jar in folder(settings, group).glob("*.jar")) / 1e6
@@ -199,7 +204,8 @@ def _run_ivy(command: list[str], partial: Path, group: str, started: float, repo
         with subprocess.Popen(
             command,
             cwd=partial,
-            env=for_java(os.environ),
+            env=service_environment(for_java(os.environ)),
+            umask=users_umask(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -17,7 +17,14 @@ from typing import Final
 
 from errors import StackError
 from runtime.files import exclusive
-from runtime.surroundings import JAVA_LOCALE, LOCALE, for_java
+from runtime.surroundings import (
+    JAVA_LOCALE,
+    LOCALE,
+    SAME_UMASK,
+    for_java,
+    service_environment,
+    users_umask,
+)
 from runtime.versions import installed_version, pinned
 from settings import Settings
 
@@ -138,7 +145,8 @@ def _complete_wheel(java: Java) -> None:
             subprocess.run(
                 [str(java.executable), "-Xshare:dump"],
                 capture_output=True,
-                env=for_java(os.environ),
+                env=service_environment(for_java(os.environ)),
+                umask=users_umask(),
                 timeout=PROBE_TIMEOUT_SECONDS,
                 check=False,
             )
@@ -168,7 +176,13 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
     if target:
         command += ["--target", str(target)]
     outcome = subprocess.run(
-        command, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=PIP_TIMEOUT_SECONDS,
+        # Other users may share an environment; a folder is below MILLRACE_HOME.
+        umask=SAME_UMASK if target else users_umask(),
+        check=False,
     )
     importlib.invalidate_caches()
     if outcome.returncode:

@@ -84,6 +84,23 @@ def again(option: str, settings: Settings | None = None) -> str:
     return _words(settings, *words, *shlex.split(option)) if words else option
 
 
+def resumed(options: Mapping[str, object]) -> str:
+    """The running command with these options in place of its own of those names.
+
+    The options alone if the command cannot be pasted.
+    """
+    words, own = _present_command(), list[str]()
+    while words:
+        name, equals, _ = (word := words.pop(0)).partition("=")
+        if name not in options:
+            own.append(word)
+        elif not equals and words:
+            words.pop(0)
+    new = [text for name, value in options.items() for text in (name, str(value))]
+    at = own.index("--") if "--" in own else len(own)
+    return _words(None, *own[:at], *new, *own[at:]) if own else " ".join(new)
+
+
 def with_sinks(settings: Settings, sinks: tuple[str, ...]) -> str | None:
     """The running command with other sinks, None if it cannot be pasted."""
     if not (words := _present_command()):
@@ -91,6 +108,12 @@ def with_sinks(settings: Settings, sinks: tuple[str, ...]) -> str | None:
     if any(word.split("=")[0] == "--sinks" for word in words):
         words += ["--sinks", ",".join(sinks)]
     return _words(settings.model_copy(update={"sinks": sinks}), *words)
+
+
+def rest_of_file(module: str, source: str, count: int, topic: str, settings: Settings) -> str:
+    """Sends those records of a file that were not sent yet; at most `count`, all if 0."""
+    words = ["-m", module, "--source", source, "--count", str(count), "--topic", topic]
+    return _words(None, PYTHON, *words, "--bootstrap-servers", settings.kafka_bootstrap_servers)
 
 
 def _present_command() -> list[str]:

@@ -42,6 +42,11 @@ LEAST_OPEN_FILES: Final = 1024
 # Folders of PYTHONPATH that were dropped -> the names that they shadow.
 SHADOWS: Final[dict[str, list[str]]] = {}
 WANTED_OPEN_FILES: Final = 65_536
+PRIVATE_UMASK: Final = 0o077
+# For `Popen`: the child keeps this process's umask.
+SAME_UMASK: Final = -1
+# The umask that this process started with, once it has the private one.
+_umask_at_start: list[int] = []
 
 
 def drop_shadows() -> None:
@@ -139,6 +144,31 @@ def conf_folder(environment: Mapping[str, str]) -> Path | None:
         return Path(folder)
     home = environment.get("SPARK_HOME")
     return Path(home) / "conf" if home else None
+
+
+def keep_private() -> None:
+    """Let only this user read what this process and its children make from now on.
+
+    Messages, rows, logs and checkpoints are about people.
+    """
+    before = os.umask(PRIVATE_UMASK)
+    if not _umask_at_start:
+        _umask_at_start.append(before)
+
+
+def users_umask() -> int:
+    """The umask that the user chose, for children that install programs, which others may use."""
+    return _umask_at_start[0] if _umask_at_start else SAME_UMASK
+
+
+def share(path: Path) -> None:
+    """Give a file, or a folder with its content, the rights that the user's umask leaves.
+
+    For what has no data: jars, and files of a project.
+    """
+    if _umask_at_start:
+        for each in (path, *path.rglob("*")):
+            each.chmod((0o777 if each.is_dir() else 0o666) & ~_umask_at_start[0])
 
 
 def raise_open_files() -> None:

@@ -93,7 +93,7 @@ def read_contract(path: Path, name: str) -> Contract:
 def _document(name: str, path: Traversable, remedy: str) -> Any:
     try:
         return json.loads(
-            path.read_text(encoding="utf-8"),
+            path.read_text(encoding="utf-8-sig"),
             parse_float=Decimal,
             parse_constant=_refuse_constant,
             object_pairs_hook=_without_repeated_keys,

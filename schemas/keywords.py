@@ -16,7 +16,7 @@ Sensitivity = Literal["public", "personal", "hashed", "never"]
 Format = Literal["timestamp", "date", "uuid", "email", "decimal"]
 Epoch = Literal["seconds", "milliseconds", "microseconds"]
 Normalisation = Literal["email", "phone", "address", "text"]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 Number = int | float | Decimal
 
 SCALARS: Final = ("string", "integer", "number", "boolean", "null")

@@ -104,6 +104,8 @@ def _of_aggregate(place: str, aggregate: Aggregate) -> Iterator[tuple[str, str]]
             measure.where, str | None
         ):
             yield where, "its column and its `where` are texts"
+        elif measure.kind != "count" and not (measure.column or measure.parts):
+            yield where, f'`{measure.kind}` needs a column, such as `{measure.kind}("amount")`'
 
 
 def _text(place: str, value: object) -> Iterator[tuple[str, str]]:

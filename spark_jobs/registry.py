@@ -194,7 +194,7 @@ def _completed(declared: Pipeline, contract: Contract, folder: Path) -> Pipeline
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

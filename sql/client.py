@@ -6,6 +6,7 @@ that outlives a transaction. `POSTGRES_DSN`'s password appears in no error, log 
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -187,7 +188,8 @@ def apply_tables(settings: Settings, *others: Path) -> None:
     for path in (*sorted(SQL_FOLDER.glob("[0-9]*.sql")), *others):
         with transaction(settings, f"apply {path.parent.name}/{path.name}") as work:
             work.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
-            work.execute(path.read_bytes())
+            # Some editors begin a file with a mark, which is no SQL.
+            work.execute(path.read_bytes().removeprefix(codecs.BOM_UTF8))
 
 
 def store_error(action: str, error: psycopg.Error) -> SinkError:

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
+from runtime.surroundings import share
 from settings import PROJECT_ROOT
 
 FOLDER: Final = PROJECT_ROOT / "docs" / "benchmarks"
@@ -141,6 +142,7 @@ def save(results: Results, name: str) -> list[Path]:
     data, chart = FOLDER / f"{name}.json", FOLDER / f"{name}.svg"
     data.write_text(json.dumps(results.document(), indent=1) + "\n")
     chart.write_text(bar_chart(results.title, [row for row in results.rows if row.values]))
+    share(FOLDER)
     return [data, chart]
 
 

@@ -13,7 +13,8 @@ from confluent_kafka import Producer
 
 from operations.bench.workload import MAIN, SEED, mixed, valid
 from operations.pipelines import topic_offsets
-from producers.delivery import TUNING, Delivery
+from producers.client import TUNING
+from producers.delivery import Delivery
 from runtime.config.topic_names import dead_letter_topic
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline

@@ -1,4 +1,4 @@
-"""Checks of a declaration's SQL, analysed by Spark on an empty frame; nothing is run."""
+"""Checks of a declaration's SQL, analysed by Spark on an empty frame; no record is read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from operations.check.declaration_checks import conditions
+from operations.check.empty_arrays import distinguished
 from operations.check.fault import DECLARATION, Fault
 from operations.check.folder import Folder
 from operations.check.table_checks import unfilled
@@ -46,13 +47,14 @@ def expression_faults(
         records = _by_function(folder, pipeline, pipeline.derived, records, faults)
     else:
         for name, sql in pipeline.derived.items():
-            fault = _fault_of(records, sql, f'derived["{name}"]', types.get(name, "string"))
-            faults += [fault] if fault else []
+            place = f'derived["{name}"]'
+            fault = _fault_of(records, sql, place, types.get(name, "string"))
+            faults += [fault] if fault else _of_others(folder, records, name, sql, place)
             # The next ones may use it even if its own SQL is wrong.
             records = records.withColumn(name, F.lit(None).cast(types.get(name, "string")))
     for place, sql in conditions(pipeline):
         fault = _fault_of(records, sql, place, None)
-        faults += [fault] if fault else []
+        faults += [fault] if fault else _empty_arrays(records, sql, place)
     for topic in pipeline.topics:
         fault = _fault_of(records, topic.key, f'topics["{topic.name}"].key', "string")
         faults += [fault] if fault else []
@@ -60,7 +62,7 @@ def expression_faults(
         for name, sql in table.derived.items():
             place = f'tables["{table.place}"].derived["{name}"]'
             fault = _fault_of(records, sql, place, types.get(name, "string"))
-            faults += [fault] if fault else []
+            faults += [fault] if fault else _of_others(folder, records, name, sql, place)
     yield from faults
     if as_a_whole and not faults:
         yield from _as_a_whole(spark, pipeline)
@@ -77,6 +79,38 @@ def _fault_of(records: DataFrame, sql: str, place: str, wanted: str | None) -> F
     except PySparkException as error:
         return Fault(DECLARATION, place, said_plainly(error, records.columns))
     return None
+
+
+def _empty_arrays(records: DataFrame, sql: str, place: str) -> list[Fault]:
+    """A fault for each array of which a condition tells whether it is empty or absent."""
+    return [
+        Fault(
+            DECLARATION,
+            place,
+            f"it tells an empty `{name}` from an absent one, as Cassandra does not, so that a batch"
+            f" and verify would differ; write `size({name}) > 0` for an array with elements, or"
+            f" `size({name}) <= 0` for one without",
+        )
+        for name in distinguished(records, sql)
+    ]
+
+
+def _of_others(folder: Folder, records: DataFrame, name: str, sql: str, place: str) -> list[Fault]:
+    """The same of a column that the first table lacks: verify derives it from stored records."""
+    tables = [t.place for t in folder.declaration.tables] if folder.declaration else []
+    having = [t for t in tables if t in folder.cql and name in folder.cql[t].columns]
+    if not having or tables[0] in having:
+        return []
+    return [
+        Fault(
+            DECLARATION,
+            place,
+            f"it has another value for an empty `{array}` than for an absent one, as Cassandra does"
+            f" not; write `greatest(size({array}), 0)` or `size({array}) > 0`, or add the column to"
+            " the first table",
+        )
+        for array in distinguished(records, sql, is_condition=False)
+    ]
 
 
 def said_plainly(error: PySparkException, columns: list[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.output import in_one_line
+
 CONTRACT: Final = "contract.schema.json"
 DECLARATION: Final = "pipeline.py"
 CQL: Final = "tables.cql"
@@ -32,7 +34,7 @@ class Fault:
         path = f"{pipeline}/{self.file}" if self.file else pipeline
         place = f"`{path}`, `{self.where}`" if self.where else f"`{path}`"
         text = self.text if self.text.endswith((".", "?")) else f"{self.text}."
-        return f"{'note: ' if self.is_note else ''}{place}: {text}"
+        return in_one_line(f"{'note: ' if self.is_note else ''}{place}: {text}")
 
 
 def note(file: str, where: str, text: str) -> Fault:

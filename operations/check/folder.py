@@ -159,7 +159,8 @@ def _read_contract(folder: Folder) -> None:
             is_placed = text and place.startswith("`") and "`" not in place[1:]
             where, text = (place[1:], text) if is_placed else ("", fault)
             folder.faults.append(Fault(CONTRACT, where, text))
-        folder.contract = error.partial
+        # Without any field, each column would be one more fault.
+        folder.contract = error.partial if error.partial and error.partial.fields else None
         wrong = {fault.where for fault in folder.faults if fault.file == CONTRACT}
         folder.doubtful = {c for c, each in folder.fields.items() if each.name in wrong}
 
@@ -179,7 +180,7 @@ def _read_declaration(folder: Folder) -> None:
 
 def _text(folder: Folder, name: str, when_absent: Callable[[str], Fault | None]) -> str | None:
     try:
-        return (folder.path / name).read_text(encoding="utf-8")
+        return (folder.path / name).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         fault = when_absent(name)
     except UnicodeDecodeError:

@@ -36,6 +36,8 @@ def sql_faults(folder: Folder) -> Iterator[Fault]:
     tables = folder.declaration.sql_tables if folder.declaration else ()
     wanted = {table.name for table in tables}
     if folder.sql_text is None:
+        if any(fault.file == SQL for fault in folder.faults):
+            return  # It is there, and cannot be read.
         for name in sorted(wanted):
             text = f"`{name}` needs a file {SQL} with its CREATE TABLE; there is none"
             yield Fault(DECLARATION, "sql_tables", text)

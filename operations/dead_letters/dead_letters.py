@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from argparse import Namespace
@@ -15,7 +14,7 @@ from operations.dead_letters.options import DeadLetterRequest, read_request
 from operations.dead_letters.reader import STATES, DeadLetter, read_dead_letters
 from operations.dead_letters.redrive import redrive
 from operations.masking import masked_value
-from operations.tables import print_records, print_table
+from operations.tables import print_csv, print_records, print_table
 from schemas.contract import Contract
 from settings import Settings
 
@@ -120,12 +119,8 @@ def _print(title: str, records: Iterable[Record], request: DeadLetterRequest) ->
         else:
             sys.stdout.write(f"{title}: nothing found\n")
         return
-    writer: Any = None
-    for record in records:
+    for number, record in enumerate(records):
         if request.form == "json":
             sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
             continue
-        if writer is None:
-            writer = csv.writer(sys.stdout)
-            writer.writerow(record)
-        writer.writerow(record.values())
+        print_csv([record.values()] if number else [record, record.values()])

@@ -14,7 +14,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from errors import DeliveryError
 from operations.dead_letters.reader import DeadLetter, note_key
-from producers.delivery import TUNING
+from producers.client import TUNING
 from settings import Settings
 from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.sources.kafka import REDRIVES_HEADER

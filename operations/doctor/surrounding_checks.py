@@ -25,6 +25,7 @@ from runtime.surroundings import (
     conf_folder,
     for_java,
     is_launcher_variable,
+    service_environment,
     too_few_open_files,
 )
 from settings import Settings
@@ -105,7 +106,7 @@ def java_faults(environment: Mapping[str, str]) -> Iterator[Fault]:
         return
     outcome = subprocess.run(
         [str(java.executable), *java.options, "-version"],
-        env=for_java(environment),
+        env=service_environment(for_java(environment)),
         capture_output=True,
         timeout=PROBE_TIMEOUT_SECONDS,
         check=False,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from errors import PipelineError
+from runtime.surroundings import share
 
 
 def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path], None]) -> None:
@@ -23,7 +24,9 @@ def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path],
         PipelineError: It exists, or cannot be written.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.parent.exists():
+            folder.parent.mkdir(parents=True)
+            share(folder.parent)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as scratch:
             made = Path(scratch) / folder.name
             made.mkdir()
@@ -32,6 +35,7 @@ def write_folder(folder: Path, files: Mapping[str, str], check: Callable[[Path],
             check(made)
             if folder.exists():
                 raise PipelineError(f"`{folder}` exists now. Remove it, or take another name.")
+            share(made)
             shutil.move(made, folder)
     except OSError as error:
         raise PipelineError(

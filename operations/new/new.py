@@ -13,6 +13,7 @@ from operations.new.readme import readme
 from operations.new.sample import TOPIC, read_sample
 from operations.new.summary import notes_of, summary
 from operations.tables import say
+from runtime.output import in_one_line
 from settings import Settings
 from spark_jobs.registry import load_pipeline
 
@@ -42,7 +43,7 @@ def new(settings: Settings, name: str, origin: str, ids: Sequence[str] = ()) -> 
 
     write_folder(folder, files, check)
     for line in summary(folder, made, notes):
-        say(line)
+        say(in_one_line(line))
     return 0
 
 

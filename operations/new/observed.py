@@ -100,7 +100,11 @@ def _fields(
             yield LeftOut(".".join(own), "absent, null or blank in every record")
         elif "\\" in name:
             yield LeftOut(".".join(own), "its name has a backslash")
-        elif are_objects == {True} and len(own) < DEEPEST:
+        elif not name:
+            yield LeftOut(".".join(own), "its name is empty")
+        elif are_objects == {True} and len(own) == DEEPEST:
+            yield LeftOut(".".join(own), f"an object inside {DEEPEST - 1} others")
+        elif are_objects == {True}:
             loose = is_loose or any(map(_is_blank, sent))
             yield from _fields(own, values, around, loose)
         elif True in are_objects:

@@ -133,12 +133,17 @@ PHONE: Final = re.compile(
     r"\+[0-9][0-9 ()./-]{6,22}|(?=[0-9]*[ (/-])(?:0|\()[0-9][0-9 ()./-]{6,22}"
     r"|[0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}"
 )
-DATE: Final = re.compile(r"[0-9]{1,4}([-./ ])[0-9]{1,2}\1[0-9]{1,4}(?:[T ].*)?")
+# A year at the end or the beginning: a social security number is `123-45-6789`.
+DATE: Final = re.compile(
+    r"(?:[0-9]{4}([-./ ])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-./ ])[0-9]{1,2}\2[0-9]{2,4})"
+    r"(?:[T ].*)?"
+)
 NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 CARD: Final = re.compile(r"[0-9]{4}([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{3,4}")
 EMAIL_INSIDE: Final = re.compile(
-    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
+    # Only where a word begins, so that a long text without any is read once.
+    r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]++@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"
 )
 PERSON_NAME: Final = re.compile(r"[^\W\d_][\w'’.-]+(?: [^\W\d_][\w'’.-]*)+")
 
@@ -169,11 +174,13 @@ def _by_name(path: Sequence[str], pipeline: str, texts: Sequence[str]) -> Person
     around = [word for name in (pipeline, *path[:-1]) for word in words_of(name)]
     are_times = _share(texts, DATE.fullmatch) >= LEAST_SHARE
     are_numbers = _share(texts, NUMBER.fullmatch) >= LEAST_SHARE
-    if not words or words[-1] in ABOUT - {"hash", "key"}:
+    if not words:
         return None
-    if SECRETS.named_by(words) and not are_times:
+    if words[-1] not in ABOUT - {"hash", "key"} and SECRETS.named_by(words) and not are_times:
         return Personal("never", "text", "its name means a secret")
-    if words[-1] in ABOUT:
+    # A `tax_id` is not about the data, but the data.
+    is_whole = any("".join(words).endswith(topic.parts) for topic in TOPICS)
+    if words[-1] in ABOUT and not is_whole:
         return None
     for topic in TOPICS:
         is_possible = topic.what == BIRTH or not (are_times or (are_numbers and topic.is_words))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from errors import PipelineError
 from producers.sample_bytes import kind_of, opened
 from producers.samples import sample_records
+from runtime.config.topic_names import TOPIC_NAME
 from settings import Settings
 
 TOPIC: Final = "topic:"
@@ -56,6 +57,11 @@ def read_sample(settings: Settings, origin: str) -> Sample:
     """
     if origin.startswith(TOPIC):
         topic = origin.removeprefix(TOPIC)
+        if not TOPIC_NAME.fullmatch(topic):
+            raise PipelineError(
+                f"`{topic}` cannot be the name of a topic, which has letters, digits, `.`, `_` and"
+                " `-`. Give `topic:` and the name right after it."
+            )
         sample = Sample(f"topic {topic}", "topic", is_whole=False)
         _take(sample, _messages(settings, topic))
     else:

@@ -47,7 +47,8 @@ def summary(folder: Path, made: Proposal, notes: list[str]) -> list[str]:
     """What was found, in at most 20 lines of 80 columns, then the commands to run."""
     plan, fields = made.plan, made.fields
     times = [each.column for each in fields if each.field.is_event_time]
-    derived = [*plan.derived][:1]
+    of_tables = {column for table in plan.tables for column in table.derived}
+    derived = [column for column in plan.derived if column not in of_tables]
     choices = [each.column for each in fields if "enum" in each.guess.keywords]
     personal = [each.column or each.path[-1] for each in fields if each.field.personal]
     name = plan.name

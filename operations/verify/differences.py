@@ -15,6 +15,8 @@ from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from pyspark.sql import DataFrame
 
+from runtime.output import in_one_line
+
 Document = dict[str, Any]
 
 MOST_NAMED: Final = 20
@@ -141,14 +143,15 @@ def _bounds(most: Figure, least: Any, document: Document, fall: Any) -> tuple[An
 
 def shortened(place: str, faults: list[str]) -> list[str]:
     """The first faults of a place, and how many more there are."""
-    return [*faults[:MOST_NAMED], *_rest(place, len(faults))]
+    return [*map(in_one_line, faults[:MOST_NAMED]), *_rest(place, len(faults))]
 
 
 def named(place: str, rows: DataFrame, words: Callable[[Any], str]) -> list[str]:
     """The first differing rows, each described, and how many more there are."""
     first = rows.limit(MOST_NAMED + 1).collect()
     total = rows.count() if len(first) > MOST_NAMED else len(first)
-    return [*(f"{place}: {words(row)}" for row in first[:MOST_NAMED]), *_rest(place, total)]
+    faults = (in_one_line(f"{place}: {words(row)}") for row in first[:MOST_NAMED])
+    return [*faults, *_rest(place, total)]
 
 
 def _rest(place: str, total: int) -> list[str]:

@@ -12,11 +12,14 @@ from pyspark.storagelevel import StorageLevel
 # the heap. From disk it is read row by row.
 KEPT: Final = StorageLevel.DISK_ONLY
 ROWS_OF_A_PART: Final = 100_000
+MOST_PLAN_TEXT: Final = 100_000
 
 
 def batch_session(spark: SparkSession, rows: int = 0) -> SparkSession:
     """A new session on the same Spark, with a shuffle size of its own."""
     own = spark.newSession()
+    # Spark writes each plan out as text, those of cached data in it too: that may fill the heap.
+    own.conf.set("spark.sql.maxPlanStringLength", str(MOST_PLAN_TEXT))
     size_shuffles(own, rows)
     return own
 

@@ -16,12 +16,15 @@ from operations.spark_session import repair_session
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from operations.verify.report import print_accounts
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
+from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.session.session import BRIEF_RECORDS
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sources.broker import existing_topics
+from spark_jobs.state.ledger import COLLECTION
 
 # ExpectedAggregates of each aggregate that `make run` shows, the largest first.
 SAMPLE_SIZE = 3
@@ -34,6 +37,11 @@ def verify(settings: Settings) -> int:
     with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
         accounts = balance(settings, spark, stores_away(settings))
     print_accounts(accounts)
+    known = {account.pipeline for account in accounts}
+    for pipeline in pipelines_of(settings):
+        if known.isdisjoint(part.name for part in pipeline.parts()):
+            topic = pipeline.topic(settings)
+            sys.stdout.write(f"{pipeline.name}: never run, as there is no topic `{topic}`\n")
     balanced = all(account.balanced for account in accounts)
     waiting = sum(account.waiting for account in accounts)
     bound = f", up to the last confirmed batches; {waiting} messages wait" if waiting else ""
@@ -84,4 +92,21 @@ def balance(
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        return take_accounts(settings, database, spark, pipelines_of(settings), away)
+        return take_accounts(settings, database, spark, ever_run(settings, database), away)
+
+
+def ever_run(settings: Settings, database: Database[Document]) -> list[Pipeline]:
+    """The enabled pipelines but those of which neither broker nor ledger knows anything.
+
+    `make run PIPELINE=orders` prepares nothing for the others. All if none is known: what is
+    missing is then named.
+    """
+    topics, enabled = existing_topics(settings), pipelines_of(settings)
+
+    def is_known(pipeline: Pipeline) -> bool:
+        topic = pipeline.topic(settings)
+        return not {topic, dead_letter_topic(topic)}.isdisjoint(topics) or any(
+            database[COLLECTION].find_one({"pipeline": part.name}) for part in pipeline.parts()
+        )
+
+    return [pipeline for pipeline in enabled if is_known(pipeline)] or list(enabled)

@@ -59,6 +59,7 @@ class BatchWriter:
         confirmed: The last batch that the ledger had when the query started.
         closed: Set by the caller: no further batch may begin.
         in_work: The batch that is being written, or was written last.
+        busy: Whether a batch is being written.
         error: Why the last batch failed.
         summaries: Counts the batches.
     """
@@ -76,6 +77,7 @@ class BatchWriter:
     confirmed: int | None = None
     closed: bool = False
     in_work: int | None = None
+    busy: bool = False
     error: Exception | None = None
     summaries: Summaries = field(init=False)
 
@@ -89,10 +91,13 @@ class BatchWriter:
         """
         try:
             self._begin(batch_id)
+            self.busy = True
             self._write(batch, batch_id)
         except Exception as error:
             self.error = error
             raise
+        finally:
+            self.busy = False
 
     def _begin(self, batch_id: int) -> None:
         # In this order, as the other thread sets `closed` first and then reads `in_work`.

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from errors import JobError, MillraceError
 from runtime.interrupts import end_on_interrupt
+from runtime.output import escape_output
+from runtime.surroundings import keep_private
 from settings import Settings, load_settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
@@ -35,6 +37,8 @@ def main(pipelines: Sequence[Pipeline], arguments: Sequence[str] | None = None) 
 
 def run_with(pipelines: Sequence[Pipeline], options: argparse.Namespace) -> int:
     """Run pipelines with options of `add_job_options`; returns the exit code."""
+    keep_private()
+    escape_output()
     name = _name_of(pipelines)
     settings: Settings | None = None
     try:
@@ -120,22 +124,23 @@ def _run(
     stop.on_signals()
     # Until the queries run, nothing needs a clean end.
     end_on_interrupt("interrupted before the job began; nothing was changed")
-    # Before the JVM starts, so that a missing service or a ledger that does not fit shows at once.
-    run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
-    diagnoses = check_pipelines(pipelines, settings, run_options)
-    if stop:
-        return stop.exit_code
-    # A job that ends by itself may take longer to do so.
-    ends = options.available_now
-    is_brief = ends and _is_little(diagnoses.values())
-    spark = build_session(settings, name, is_brief=is_brief, may_archive=ends)
-    stop.on_signals()
-    try:
-        with locked(pipelines, settings) as note_ui:
+    with locked(pipelines, settings) as note_ui:
+        # Before the JVM starts, so that a missing service or a ledger that does not fit shows at
+        # once.
+        run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
+        diagnoses = check_pipelines(pipelines, settings, run_options)
+        if stop:
+            return stop.exit_code
+        # A job that ends by itself may take longer to do so.
+        ends = options.available_now
+        is_brief = ends and _is_little(diagnoses.values())
+        spark = build_session(settings, name, is_brief=is_brief, may_archive=ends, has_ui=not ends)
+        stop.on_signals()
+        try:
             note_ui(spark.sparkContext.uiWebUrl)
             run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
-    finally:
-        stop_spark(spark)
+        finally:
+            stop_spark(spark)
     keep_archive(stop, _say)
     if stop.exit_code:
         _say("ended by Ctrl-C; the next start continues from there")

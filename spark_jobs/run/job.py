@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Thread
 
 from py4j.protocol import Py4JError
+from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.outages import Outages
 from spark_jobs.run.query import POLL_SECONDS, PipelineRun
 from spark_jobs.run.query import RunOptions as RunOptions
 from spark_jobs.session.stopping import StopRequest, jvm_is_gone
-from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.mongodb import (
+    MongoAggregates,
+    check_mongodb,
+    confirmed_database,
+    connect_mongodb,
+    greet_mongodb,
+)
 from spark_jobs.sinks.registry import sinks_of
+from spark_jobs.sources.broker import greet_kafka, kafka_admin
 from spark_jobs.sources.topics import check_topic
 from spark_jobs.start_checks.declaration_check import check_declaration
 from spark_jobs.start_checks.declaration_shape import record_shape, shape_of
@@ -25,8 +37,10 @@ from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
 from spark_jobs.start_checks.sink_ownership import claimed
 from spark_jobs.state.checkpoint import checkpoint_of
-from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.ledger import Document, Ledger
 
+logger = logging.getLogger(__name__)
+KAFKA, LEDGER_STORE = "Kafka", MongoAggregates.store
 LONGEST_CANCEL_SECONDS = 5
 JVM_END_SECONDS = 10
 ACCEPTING_NOTHING = RunOptions()
@@ -40,10 +54,12 @@ def run_pipelines(
     stop: StopRequest,
     say: Callable[[str], None],
     checked: Callable[[], object] = lambda: None,
+    warn: Callable[[str], object] = lambda text: None,
 ) -> None:
     """Run pipelines in parallel in one session until all are done or `stop` is set.
 
-    The caller holds their locks; `checked` is called when all may start.
+    The caller holds their locks; `checked` is called when all may start. What users must see while
+    a store is away is logged, and goes to `warn` too where the log is not on the terminal.
 
     Raises:
         MillraceError: a pipeline must not start or cannot continue; the others were stopped first.
@@ -67,7 +83,8 @@ def run_pipelines(
             runs.append(run)
         checked()
         try:
-            _run_until_done(runs, stop)
+            with _outages(runs, settings, database, warn):
+                _run_until_done(runs, stop)
         except (Py4JError, ConnectionError, EOFError) as error:
             if not jvm_is_gone(within_seconds=JVM_END_SECONDS):
                 raise
@@ -78,6 +95,34 @@ def run_pipelines(
             ) from error
         finally:
             stop_runs(runs, settings.stop_timeout_seconds, say)
+
+
+def _outages(
+    runs: Sequence[PipelineRun],
+    settings: Settings,
+    database: Database[Document],
+    warn: Callable[[str], object],
+) -> Outages:
+    """What says for which store the runs wait; they count a wait from when it was noticed."""
+
+    def tell(text: str) -> None:
+        logger.warning(text)
+        warn(text)
+
+    def is_waiting(store: str) -> bool:
+        # The broker is asked for new messages all the time.
+        return store == KAFKA or any(run.needs_stores() for run in runs)
+
+    sinks = (s for run in runs for s in sinks_of(run.pipeline, settings, database))
+    stores = {s.store: s.greet for s in sinks if type(s).greet is not Sink.greet}
+    stores |= {
+        KAFKA: partial(greet_kafka, kafka_admin(settings), runs[0].pipeline.topic(settings)),
+        LEDGER_STORE: partial(greet_mongodb, database),
+    }
+    outages = Outages(stores, settings.store_retry_seconds, tell, is_waiting)
+    for run in runs:
+        run.away_since, run.warn = outages.began, tell
+    return outages
 
 
 def _run_until_done(runs: Sequence[PipelineRun], stop: StopRequest) -> None:

@@ -53,6 +53,18 @@ def locked(pipelines: Sequence[Pipeline], settings: Settings) -> Iterator[NoteUi
         yield note
 
 
+def refuse_running(pipelines: Sequence[Pipeline], settings: Settings) -> None:
+    """Refuse at once, before anything that takes time, if jobs of these pipelines run here.
+
+    Raises:
+        JobError: names each with its process.
+    """
+    holders = open_locks(settings.millrace_home)
+    paths = {pipeline.name: lock_path(pipeline, settings).name for pipeline in pipelines}
+    if refused := [(name, holders[path]) for name, path in paths.items() if path in holders]:
+        raise JobError(_already_running(refused))
+
+
 def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     lines = "".join(
         f"\nA job of pipeline {name} is already running on this state folder: process {pid}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,10 +20,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from errors import JobError, MillraceError, SinkRejected, SinkUnavailable
+from runtime.wait import SAY_EVERY_SECONDS, span_of
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.batch_writer import READ_METRIC, BatchWriter, NotBegun
 from spark_jobs.run.culprit import first_failing
+from spark_jobs.run.outages import SETTING as OUTAGE_SETTING
 from spark_jobs.session.session import deduplication_partitions
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.sources.kafka import stream_messages
@@ -104,9 +107,13 @@ class PipelineRun:
     query: StreamingQuery | None = None
     writer: BatchWriter | None = None
     done: bool = False
+    # Since when a store has not answered; what receives a line that users must see.
+    away_since: Callable[[], float | None] = lambda: None
+    warn: Callable[[str], object] = logger.warning
     _passes_loss: bool = False
     _outage_since: float | None = None
     _retry_at: float = 0.0
+    _say_at: float = 0.0
     _failures: int = 0
     _refusals: int = 0
 
@@ -171,18 +178,23 @@ class PipelineRun:
             if self._passes_loss and not self._has_loss_before_it():
                 self._restart_strictly()
             elif self._outage_since and self.query.lastProgress:
-                logger.info("query=%s continues after the outage", self.pipeline.name)
-                self._outage_since, self._failures, self._refusals = None, 0, 0
+                self._go_on_after_outage()
             return
         error = self._error()
         if error is None:
             self.done = True
+            if self._outage_since:
+                self._go_on_after_outage()
             logger.info("query=%s ended", self.pipeline.name)
             return
         if isinstance(error, NotBegun) and self._passes_loss:
             self._start_again()
             return
         self._plan_retry(error)
+
+    def _go_on_after_outage(self) -> None:
+        self.warn(f"query={self.pipeline.name} continues after the outage")
+        self._outage_since, self._failures, self._refusals, self._say_at = None, 0, 0, 0.0
 
     def _restart_strictly(self) -> None:
         """Restart after the accepted loss, so that any further loss stops the query again."""
@@ -192,6 +204,12 @@ class PipelineRun:
         self.query.stop()
         logger.info("query=%s passed the accepted loss", self.pipeline.name)
         self._start_again()
+
+    def needs_stores(self) -> bool:
+        """Whether it cannot go on without its stores: a batch is written, or is to be repeated."""
+        if self.done:
+            return False
+        return self.query is None or (self.writer is not None and self.writer.busy)
 
     def close(self) -> None:
         """Let no further batch begin."""
@@ -236,7 +254,7 @@ class PipelineRun:
 
     def _plan_retry(self, error: MillraceError) -> None:
         now = time.monotonic()
-        self._outage_since = self._outage_since or now
+        self._outage_since = self._outage_since or self.away_since() or now
         self._refusals = self._refusals + 1 if isinstance(error, SinkRejected) else 0
         if not self._is_worth_a_retry(error, now - self._outage_since):
             raise error
@@ -244,7 +262,10 @@ class PipelineRun:
         self._failures += 1
         self._retry_at = now + pause
         self.query = None
-        logger.warning("query=%s waits %d s: %s", self.pipeline.name, pause, error)
+        if now >= self._say_at:
+            self._say_at = now + SAY_EVERY_SECONDS
+            span = span_of(self._outage_since, self.settings.store_retry_seconds, OUTAGE_SETTING)
+            self.warn(f"query={self.pipeline.name} waits {span}: {error}")
 
     def _is_worth_a_retry(self, error: MillraceError, seconds: float) -> bool:
         if isinstance(error, SinkUnavailable):

@@ -35,6 +35,8 @@ CHECKPOINT_MANAGERS: Final = {
     "s3a": "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager",
     "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
 }
+# Hadoop gives files their permissions itself, whatever the process's umask.
+PRIVATE_FILES: Final = {"spark.hadoop.fs.permissions.umask-mode": "077"}
 
 
 def writes_to_s3(settings: Settings) -> bool:
@@ -53,6 +55,10 @@ def store_conf(settings: Settings) -> dict[str, str]:
     conf = dict(MAGIC_COMMITTER) if _files_on_s3(settings) else {}
     if manager := CHECKPOINT_MANAGERS.get(settings.checkpoints.partition(":")[0]):
         conf["spark.sql.streaming.checkpointFileManagerClass"] = manager
+    places = (settings.checkpoints, settings.files_at or "")
+    if not any(place.startswith("hdfs:") for place in places):
+        # On HDFS the cluster's own configuration decides who may read.
+        conf |= PRIVATE_FILES
     return conf | (_access_to_s3(settings) if writes_to_s3(settings) else {})
 
 

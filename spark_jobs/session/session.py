@@ -42,6 +42,7 @@ from spark_jobs.session.hadoop_conf import (
     writes_to_s3,
 )
 from spark_jobs.session.jvm_classes import add_classes, remember_lookups
+from spark_jobs.session.launch_options import LaunchOptions
 from spark_jobs.session.masters import refuse_unreachable
 from spark_jobs.session.scratch import scratch
 from spark_jobs.session.stopping import under_spark_submit
@@ -78,7 +79,6 @@ S3_CLASSES = (
 )
 # A few records on one thread: compiling their plans would take longer than interpreting them.
 ALONE = {
-    "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -99,6 +99,7 @@ def build_session(
     is_brief: bool = False,
     may_archive: bool = False,
     is_alone: bool = False,
+    has_ui: bool = False,
 ) -> SparkSession:
     """Start Spark's driver and return its session.
 
@@ -106,6 +107,7 @@ def build_session(
     `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
     caller ends it with `keep_archive`.
     `is_alone`: it reads and writes no store, so it needs no connectors and downloads none.
+    `has_ui`: it lasts, so it has web pages, with a local master on loopback.
 
     Raises:
         JobError: the driver did not start, or no master answers; names its log.
@@ -122,6 +124,8 @@ def build_session(
     conf = _conf(settings, name)
     if is_alone:
         conf.setAll([*ALONE.items()])
+    if not has_ui and not under_spark_submit():
+        conf.set("spark.ui.enabled", "false")
     master = str(conf.get("spark.master"))
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -325,15 +329,14 @@ def _launch_jvm(
         more_options = [*more_options, *archive]
     conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
     _adopt_environment(settings, java)
-    if jars:
-        # After Spark's own jars, some of which are newer versions of the same libraries.
-        os.environ[CLASS_PATH] = os.pathsep.join(map(str, jars))
+    # After Spark's own jars, some of which are newer versions of the same libraries.
+    class_path = {CLASS_PATH: os.pathsep.join(map(str, jars))} if jars else {}
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)
     output_path = log_path.with_suffix(".out")
     with output_path.open("w") as output:
-        popen_options = {"stdout": output, "stderr": output}
+        popen_options = LaunchOptions(class_path, stdout=output, stderr=output)
         try:
             gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
         except Exception as error:
@@ -344,7 +347,4 @@ def _launch_jvm(
                 " that it refuses (`make doctor`), and that the connectors could be downloaded"
                 " (network), then start again."
             ) from error
-        finally:
-            # Other children of this process must not inherit it.
-            os.environ.pop(CLASS_PATH, None)
     SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API

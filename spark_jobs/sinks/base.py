@@ -135,6 +135,15 @@ class Sink(ABC):
             SinkError: it does not.
         """
 
+    def greet(self) -> None:
+        """Exchange a few bytes with the store, for a job that may be waiting for it.
+
+        Undefined: a job says that it waits for the store only once a write has failed.
+
+        Raises:
+            Exception: nothing answered within about three seconds.
+        """
+
     def count(self) -> Mapping[str, int | None]:
         """Rows by name, None if only Spark can count. Undefined: `make status` lists none."""
         return {}

@@ -30,7 +30,7 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from cql.client import apply_tables, close, connect
+from cql.client import apply_tables, close, connect, greet
 from cql.scan import count_rows
 from errors import SinkRejected
 from settings import Settings
@@ -104,6 +104,10 @@ class CassandraSink(Sink):
         """Connect once."""
         with self._session():
             pass
+
+    def greet(self) -> None:
+        """Ask for the protocol's options, for which no session is needed."""
+        greet(self.settings)
 
     def count(self) -> dict[str, int | None]:
         """Rows of each table."""

@@ -11,6 +11,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from errors import MillraceError, SinkError, SinkRejected, SinkUnavailable
 from settings import Settings
 from spark_jobs.session.file_errors import file_error
+from spark_jobs.state.store_errors import public_name
 
 # Server error codes (MongoDB, error_codes.yml): the login is missing, lacks rights, or failed.
 LOGIN_CODES = frozenset({13, 18, 8000})
@@ -82,7 +83,7 @@ def _way_to_mongodb(error: ConnectionFailure) -> str:
 
 def explained_mongodb(error: PyMongoError, settings: Settings) -> SinkError:
     """The user's version of a pymongo error."""
-    kind = type(error).__name__
+    kind = public_name(error)
     if isinstance(error, ConnectionFailure):
         return SinkUnavailable(
             f"Cannot reach MongoDB at `{settings.mongo_address}` ({kind}). {_way_to_mongodb(error)}"

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pymongo
 from bson.codec_options import DatetimeConversion
 from bson.decimal128 import Decimal128
 from pymongo import MongoClient, UpdateOne
@@ -38,6 +39,7 @@ from spark_jobs.state.store_errors import sink_error
 
 Document = dict[str, Any]
 DUPLICATE_KEY = 11000
+GREETING_SECONDS = 3
 MIN, MAX = -(2**63), 2**63 - 1  # of BSON's integers
 CONFIRMED = WriteConcern(w="majority", j=True)
 # Documents per bulk write: large enough to save round trips, small enough for the embedded MongoDB.
@@ -81,6 +83,16 @@ def check_mongodb(client: MongoClient[Document], settings: Settings) -> None:
         raise explained_mongodb(error, settings) from error
 
 
+def greet_mongodb(database: Database[Document]) -> None:
+    """Ping the server.
+
+    Raises:
+        PyMongoError: it did not answer within seconds.
+    """
+    with pymongo.timeout(GREETING_SECONDS):
+        database.command("ping")
+
+
 @dataclass(frozen=True)
 class MongoAggregates(Sink):
     """Applies the changes of a micro-batch, each exactly once."""
@@ -98,6 +110,10 @@ class MongoAggregates(Sink):
             self.database.list_collection_names()
         except PyMongoError as error:
             raise sink_error("MongoDB", "list its collections", error) from error
+
+    def greet(self) -> None:
+        """Ping the server."""
+        greet_mongodb(self.database)
 
     def count(self) -> dict[str, int | None]:
         """Documents of each collection."""

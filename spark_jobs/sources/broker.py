@@ -16,6 +16,7 @@ from settings import Settings
 # How often the client library's reports are checked; only they reveal a refusal.
 SLICE_SECONDS = 2.0
 REPORTS_KEPT = 20
+GREETING_SECONDS = 3.0
 # librdkafka's public names of its own errors begin with an underscore.
 ALL_BROKERS_DOWN = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 
@@ -25,13 +26,25 @@ class Admin(AdminClient):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self.reports: deque[KafkaError] = deque(maxlen=REPORTS_KEPT)
-        options = settings.kafka_client_options() | {"log_level": 0}
+        # A broker that is back must be found so within seconds.
+        options = settings.kafka_client_options() | {"reconnect.backoff.max.ms": 1000}
+        options |= {"log_level": 0}
         super().__init__({**options, "error_cb": self.reports.append})
 
 
 def kafka_admin(settings: Settings) -> Admin:
     """An admin client for the broker in the settings."""
     return Admin(settings)
+
+
+def greet_kafka(admin: Admin, topic: str) -> None:
+    """Ask for one topic, which must exist.
+
+    Raises:
+        KafkaException: no broker answered within seconds.
+    """
+    admin.poll(0)
+    admin.list_topics(topic, timeout=GREETING_SECONDS)
 
 
 def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str, int]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,8 @@ DUMMY_KEY = "fingerprint"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATE_PROVIDER = "spark.sql.streaming.stateStore.providerClass"
 FIELDS_IN_PLANS = "spark.sql.debug.maxToStringFields"
+PLAN_LENGTH = "spark.sql.maxPlanStringLength"
+LONGEST_PLAN = 2**31 - 16  # Spark's own limit
 ALL_FIELDS = 2**31 - 1
 # Numbers that Spark assigns in order of use: expressions `#12`, `#12L`, lambda variables `x_12`,
 # and in plans `plan_id=12`.
@@ -138,13 +140,19 @@ def _plan_text(rows: DataFrame) -> str:
 
 @contextmanager
 def _all_fields(spark: SparkSession) -> Iterator[None]:
-    """Make plans name all fields, where Spark would write `... 12 more fields`."""
-    before = spark.conf.get(FIELDS_IN_PLANS)
-    spark.conf.set(FIELDS_IN_PLANS, str(ALL_FIELDS))
+    """Make plans name all fields, where Spark would write `... 12 more fields`, to their end."""
+    wanted = {FIELDS_IN_PLANS: str(ALL_FIELDS), PLAN_LENGTH: str(LONGEST_PLAN)}
+    before = {name: str(spark.conf.get(name)) for name in wanted}
+    _set(spark, wanted)
     try:
         yield
     finally:
-        spark.conf.set(FIELDS_IN_PLANS, str(before))
+        _set(spark, before)
+
+
+def _set(spark: SparkSession, conf: Mapping[str, str]) -> None:
+    for name, value in conf.items():
+        spark.conf.set(name, value)
 
 
 def _digest(text: str) -> str:

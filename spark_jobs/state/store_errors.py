@@ -5,7 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 
-from pymongo.errors import ConnectionFailure, WTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    NetworkTimeout,
+    ServerSelectionTimeoutError,
+    WTimeoutError,
+)
 
 from errors import SinkError, SinkRejected, SinkUnavailable
 
@@ -28,13 +33,21 @@ REMEDIES = {
 }
 
 
+def public_name(error: BaseException) -> str:
+    """The name of an error's class, or of the first class above it that is not private."""
+    return next(c.__name__ for c in type(error).__mro__ if not c.__name__.startswith("_"))
+
+
 def sink_error(store: str, action: str, error: Exception) -> SinkError:
     """An error that names the store, what was tried, why it failed and what to do next.
 
     It has one line of the cause, without anything in quotes, because drivers quote records' values.
     """
-    text = f"{type(error).__name__}: {error}"
+    text = f"{public_name(error)}: {error}"
     cause = re.sub(r"'[^']*'|\"[^\"]*\"", "…", _telling_line(text))[:300].rstrip(".")
+    if isinstance(error, ConnectionFailure):
+        # The driver's own words name its inner workings.
+        cause = f"{_lost(error)} ({public_name(error)})"
     if isinstance(error, ConnectionFailure | WTimeoutError) or OUTAGE_PATTERN.search(text):
         return SinkUnavailable(
             f"{store} did not {action}: {cause}. Nothing is lost: the batch is repeated."
@@ -44,6 +57,12 @@ def sink_error(store: str, action: str, error: Exception) -> SinkError:
         f"{store} refused to {action}: {cause}. Nothing is lost: the batch is repeated at the next"
         f" start. {REMEDIES[store]}; see `make logs SERVICE={store.lower()}`."
     )
+
+
+def _lost(error: ConnectionFailure) -> str:
+    if isinstance(error, ServerSelectionTimeoutError):
+        return "no server answered"
+    return "no answer came in time" if isinstance(error, NetworkTimeout) else "the connection broke"
 
 
 def _telling_line(text: str) -> str:

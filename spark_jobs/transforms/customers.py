@@ -10,12 +10,12 @@ Columns out: `record_id`, `outcome` (`valid`: complete and in the USA, `filtered
              `created_at` timestamp (UTC, cut to milliseconds)
 Grain:       one row per message, nothing dropped, nothing added
 Nulls:       in a valid record, absent or blank values; in an alert, values that are absent or
-             neither string nor number, and an unreadable `created_at`. A valid record's texts are
-             trimmed, an alert's are kept as sent.
+             neither string nor number, and an unreadable `created_at`, with a reason for each that
+             was sent. A valid record's texts are trimmed, an alert's are kept as sent.
 
 A message's keys may have any case; if several spell the same name, the last counts. A required
-field must be a JSON string; in any other field a number becomes its decimal text and anything else
-counts as absent, except that a `created_at` that is not a string is `invalid_created_at`.
+field must be a JSON string, and so must `created_at`; in any other field a number becomes its
+decimal text. Anything else is `invalid_<field>`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from spark_jobs.transforms.parse import (
     last_member,
     with_members,
 )
-from spark_jobs.transforms.validate import is_blank, reason, ruled_text, trimmed
+from spark_jobs.transforms.validate import is_blank, reason, reason_if_given, ruled_text, trimmed
 
 # What readers get of a customer.
 FIELDS: Final = (
@@ -122,12 +122,11 @@ def _or_else(text: Column, default: str) -> Column:
 def _reasons(fields: tuple[FieldContract, ...]) -> Column:
     """Return all reasons in the contract's order; a dead letter has only one."""
     given = [
-        reason(field, F.col(f"sent_{field.name}"), F.col(field.name))
+        (reason if field.required else reason_if_given)(
+            field, F.col(f"sent_{field.name}"), F.col(field.name)
+        )
         for field in fields
-        if field.required
     ]
-    is_unreadable = ~is_blank(F.col(f"sent_{CREATED_AT}")) & F.col(CREATED_AT).isNull()
-    given.append(F.when(is_unreadable, F.lit(f"invalid_{CREATED_AT}")))
     return (
         F.when(outcomes.has_invalid_timestamp(), F.array(F.lit(outcomes.INVALID_TIMESTAMP)))
         .when(F.col("record").isNull(), F.array(F.lit("unparseable")))

@@ -7,9 +7,10 @@ Columns out: `record_id`, `outcome` (`valid`, `rejected` or `filtered`), `reason
              `domain_name`, `phone`, `full_address`, `age`, `inscription`, `nationality`,
              `hash_key_id`, `shard` (0-15, first hex digit of the id)
 Grain:       one row per message, nothing dropped, nothing added
-Nulls:       a blank field counts as absent, and so does a `nat` longer than its `maxLength`, as
-             Cassandra limits partition keys; `email`, `phone` and `full_address` are digests, null
-             for null
+Nulls:       an optional field that is absent, blank, or neither string nor number; `email`, `phone`
+             and `full_address` are digests, null for null
+
+A `nat` longer than its `maxLength` is `invalid_nat`, as Cassandra limits partition keys.
 
 Source: one object of the randomuser.me 1.4 `results` array.
 """
@@ -28,7 +29,13 @@ from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_years
 from spark_jobs.transforms.parse import is_json_string, text_or_number, with_record
 from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
-from spark_jobs.transforms.validate import all_reasons, reason, ruled_text, trimmed
+from spark_jobs.transforms.validate import (
+    all_reasons,
+    reason,
+    reason_if_given,
+    ruled_text,
+    trimmed,
+)
 
 # The first hexadecimal digit of the id is the shard.
 SHARDS: Final = 16
@@ -53,6 +60,11 @@ def classify_profiles(messages: DataFrame, *, digests: Digests) -> DataFrame:
     ruled = dated.withColumns({_name(field): _ruled(field) for field in fields})
     reasons = [reason(f, _sent(f), F.col(_name(f))) for f in required]
     values = [F.col(_name(f)) for f in required]
+    for field in fields:
+        if not field.required and field.max_length is not None:
+            sent = text_or_number(field.path, _sent(field))
+            reasons.append(reason_if_given(field, sent, F.col(_name(field))))
+            values.append(F.when(reasons[-1].isNull(), F.lit(True)))
     kafka_date = utc_date(F.col("kafka_timestamp"))
     judged = ruled.withColumns(
         {

@@ -77,6 +77,12 @@ def reason(field: FieldContract, sent: Column, value: Column) -> Column:
     return F.when(value.isNull(), F.when(is_blank(sent), missing).otherwise(invalid))
 
 
+def reason_if_given(field: FieldContract, sent: Column, value: Column) -> Column:
+    """Return `invalid_…` if an optional field was given and has no value to store, else null."""
+    invalid = F.lit(f"invalid_{field.reason_suffix}")
+    return F.when(value.isNull() & ~is_blank(sent), invalid)
+
+
 def all_reasons(record: Column, values: Sequence[Column], reasons: Sequence[Column]) -> Column:
     """Return all reason codes in the given order; expects `kafka_timestamp`.
 

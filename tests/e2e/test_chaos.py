@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
+from tests.support.rights import open_to_others
 
 pytestmark = pytest.mark.extended
 
@@ -22,6 +24,7 @@ def test_crash_tests_end_exact(settings: Settings) -> None:
         ["make", "chaos", "ROUNDS=2", "SEED=430", f"PYTHON={sys.executable}"],
         cwd=PROJECT_ROOT,
         env=os.environ,
+        umask=0,
         capture_output=True,
         text=True,
         timeout=1100,
@@ -34,6 +37,8 @@ def test_crash_tests_end_exact(settings: Settings) -> None:
     assert "2 rounds: nothing lost, nothing doubled, every aggregate exact" in done.stdout
     home = str(settings.millrace_home / "chaos")
     wait_for(lambda: not processes_naming(home), 20, "end of all that was started")
+    # Topics, tables, documents, logs, checkpoints, files.
+    assert open_to_others(Path(home)) == []
 
 
 def processes_naming(home: str) -> list[int]:

@@ -27,6 +27,7 @@ from tests.support.make import (
     pasted,
     tickets_read,
 )
+from tests.support.rights import open_to_others
 
 TICKETS, PROFILES, CUSTOMERS, SEED = 300, 150, 80, 20261122
 AMOUNTS = (f"TICKETS={TICKETS}", f"PROFILES={PROFILES}", f"CUSTOMERS={CUSTOMERS}", f"SEED={SEED}")
@@ -72,6 +73,11 @@ def test_run_ends_with_a_summary_in_which_every_message_has_an_outcome(first_run
     assert int(columns_of(first_run, "profiles")[4]) > 0
     assert "profile source: offline" in first_run
     assert re.search(r"^\[ *[\d.]+ s\] doctor: \d+ checks ok", first_run, re.MULTILINE)
+
+
+def test_what_a_run_writes_is_for_its_user_alone(first_run: str, settings: Settings) -> None:
+    for made in (settings.output_path, settings.checkpoints):
+        assert open_to_others(Path(made)) == []
 
 
 def test_counts_agree_with_cqlsh_and_mongosh(first_verify: str) -> None:

@@ -20,9 +20,11 @@ from spark_jobs.run.locks import running_job
 from spark_jobs.state.ledger import Counts
 from tests.support.leaks import (
     Places,
+    addresses_of_listeners,
     command_lines,
     files_below,
     hmac_pads,
+    java_environments,
     leaks,
     page,
     spark_ui,
@@ -131,6 +133,8 @@ def test_job_that_meets_faults_shows_and_leaves_no_secret(
             # Spark's pages hear of the end of a query a while after the job does.
             wait_for(lambda: OUTAGE.lower().encode() in page(streaming), 60, "failure on the page")
             outside |= command_lines(process.pid) | spark_ui(running["ui"])
+            outside |= java_environments(process.pid)
+            listeners = addresses_of_listeners(process.pid)
             outside |= files_below(home, world.spark)
         finally:
             store.start()
@@ -148,6 +152,7 @@ def test_job_that_meets_faults_shows_and_leaves_no_secret(
     outside |= {f"{name} (after)": part for name, part in files_below(home, world.spark).items()}
 
     assert code == 1
+    assert listeners == {"127.0.0.1"}
     assert "Cassandra refused to take batch" in output_of(world)
     assert world.totals() == Counts(
         read=4, stored=2, dead_lettered=1, filtered=1, reasons={"invalid_dob_date": 1}
@@ -170,6 +175,7 @@ def test_job_that_meets_faults_shows_and_leaves_no_secret(
         (KEY_ID, "events/"),
         (OUTAGE, "/StreamingQuery/"),
         ("-Dmillrace.jvm.log", "command line of java"),
+        (str(home), "environment of java"),
     ):
         assert any(place in found for found in leaks([secret], outside | inside)), (secret, place)
 

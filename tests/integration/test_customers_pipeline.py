@@ -157,10 +157,10 @@ def test_messages_that_no_record_was_forwarded_as_are_named(make_world: MakeWorl
     foreign = world.settings.model_copy(update={"customers_topic": topic})
     other = replace(world, settings=foreign)
     own = [(name, text.encode()) for name, text in headers.items()]
-    beside = [(n, b"1" if n == "source_offset" else text) for n, text in own]
+    foreign_origin = [(n, b"1" if n == "source_offset" else text) for n, text in own]
     other.send((key, json.dumps(value).encode()), partition=0)
     other.send((key, b"{}"), partition=0, headers=own)
-    other.send((key, b"{}"), partition=0, headers=beside)
+    other.send((key, b"{}"), partition=0, headers=foreign_origin)
 
     (account,) = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
 

@@ -134,6 +134,21 @@ def test_dead_letter_topic_takes_what_is_larger_than_its_source_does(settings: S
     assert send(settings, "large", value) == "delivered"
 
 
+def test_frozen_services_are_called_frozen(settings: Settings) -> None:
+    services = [psutil.Process(state.pid) for state in stack.states(settings)]
+    try:
+        for service in services:
+            service.suspend()
+        frozen = stack.asked_states(settings)
+    finally:
+        for service in services:
+            service.resume()
+
+    assert [state.condition for state in frozen] == ["frozen"] * 3
+    assert all(f"kill -CONT {state.pid}" in state.note for state in frozen)
+    assert [state.condition for state in stack.asked_states(settings)] == ["up"] * 3
+
+
 def test_data_survives_kill_and_a_clean_stop(settings: Settings) -> None:
     make_topic(settings, TOPIC)
     write_everywhere(settings, "first")
@@ -151,8 +166,10 @@ def test_data_survives_kill_and_a_clean_stop(settings: Settings) -> None:
     ] * 3
     report = "\n".join(lines)
     for state in dead:
-        assert f"{state.name}: ended earlier without `make down`" in report
+        assert f"{state.name}: ended earlier without `make down`. Its log has no error" in report
         assert str(state.log_path) in report
+    # What ended them is not in a log, and nothing else of it is shown.
+    assert not [line for line in report.splitlines() if line.startswith("  ")]
     assert read_everywhere(settings) == [["first"]] * 3
 
     write_everywhere(settings, "second")

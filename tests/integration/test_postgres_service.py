@@ -150,10 +150,10 @@ def test_service_that_runs_is_stopped_though_settings_no_longer_name_it(
 def test_root_without_user_namespaces_runs_it_unprivileged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Containers often forbid namespaces; the folder then has to be one that all may enter."""
+    """Containers often forbid namespaces; then the server's group may pass through the folders."""
     monkeypatch.setattr(run_as, "_namespace", lambda uid, gid: ("false",))
     home = Path("/var/tmp") / f"millrace-test-{os.getpid()}"  # noqa: S108 - passable for all
-    home.mkdir(mode=0o755)
+    before = os.umask(0o077)
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/local/bin")
     service = Postgres(at(home, free_ports(1)[0]))
     try:
@@ -161,7 +161,10 @@ def test_root_without_user_namespaces_runs_it_unprivileged(
         process = service.process()
         assert process is not None
         assert process.username() == "nobody"
+        made = [home, *(home / "data").rglob("*"), *(home / "logs").rglob("*")]
+        assert [each for each in made if each.stat().st_mode & 0o007] == []
     finally:
+        os.umask(before)
         service.stop()
         shutil.rmtree(home)
 

@@ -276,6 +276,10 @@ def test_broker_killed_in_the_middle_costs_no_message_and_doubles_none(
         try:
             broker.kill()
             broker.wait(10)
+            assert run.stderr is not None
+            # At most as many lines of progress come before it.
+            said = next(line for line in run.stderr if line.startswith("waiting for Kafka"))
+            assert "until" in said
             assert run.poll() is None
         finally:
             kafka.start()

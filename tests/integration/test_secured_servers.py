@@ -24,7 +24,7 @@ from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_
 from spark_jobs.sources.broker import existing_topics
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
-from tests.support.leaks import Places, command_lines, leaks, spark_ui
+from tests.support.leaks import Places, command_lines, java_environments, leaks, spark_ui
 from tests.support.processes import wait_for
 from tests.support.secured import (
     PLAIN_PASSWORD,
@@ -214,7 +214,7 @@ def test_tickets_go_through_exactly_and_no_secret_is_seen(secured: Secured) -> N
             assert job.poll() is None, (home / "job.txt").read_text()[-3000:]
             running = running_job(TICKETS, settings)
             assert running is not None
-            seen = command_lines(job.pid) | spark_ui(running["ui"])
+            seen = command_lines(job.pid) | spark_ui(running["ui"]) | java_environments(job.pid)
             job.send_signal(signal.SIGTERM)
             assert job.wait(60) == 0
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from operations.bench.pipelines import untuned
-from settings import PROJECT_ROOT, Settings
+from settings import PROJECT_ROOT, SECRET_VARIABLES, Settings
 from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
+from tests.support.rights import open_to_others
 
 
 def test_python_workers_are_the_python_of_the_job(job_spark: SparkSession) -> None:
@@ -34,6 +36,26 @@ def test_files_on_this_machine_get_their_permissions_without_a_process(
 
     assert files.getClass().getName() == "millrace.spark.LocalFiles"
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o751
+
+
+def test_no_secret_reaches_the_jvm_and_it_has_no_web_pages(job_spark: SparkSession) -> None:
+    jvm: Any = job_spark._jvm  # noqa: SLF001 - PySpark has no public API
+
+    inherited = {*jvm.java.lang.System.getenv().keySet()}
+
+    assert {"MONGO_URI", "POSTGRES_DSN"} <= {*os.environ}
+    assert inherited & SECRET_VARIABLES == set()
+    assert "KAFKA_BOOTSTRAP_SERVERS" in inherited
+    assert job_spark.sparkContext.uiWebUrl is None
+
+
+def test_files_that_spark_writes_are_readable_by_their_user_alone(
+    job_spark: SparkSession, tmp_path: Path
+) -> None:
+    job_spark.range(3).write.json(str(tmp_path / "made" / "set"))
+
+    assert len(open_to_others(tmp_path / "made")) == 0
+    assert [*(tmp_path / "made" / "set").glob("*.json")]
 
 
 def test_session_of_the_baseline_has_nothing_that_the_platform_tuned(

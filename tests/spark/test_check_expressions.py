@@ -23,6 +23,7 @@ from tests.support.pipeline_folders import (
     Edit,
     Expected,
     assert_expected,
+    cql,
     declaration,
     orders,
 )
@@ -54,6 +55,56 @@ BROKEN: dict[str, tuple[list[Edit], list[Expected]]] = {
     "types that cannot be compared": (
         [declaration('alert="amount >= 10000"', 'alert="items > 3"')],
         [(DECLARATION, "alert", 'incompatible types ("ARRAY<STRING>" and "INT")')],
+    ),
+    "condition that distinguishes empty arrays from absent ones": (
+        [
+            declaration(KEEP, 'keep="items IS NOT NULL"'),
+            declaration('alert="amount >= 10000"', "alert=\"NOT array_contains(items, 'tea')\""),
+            declaration('outcome="alert"', 'where="amount > 5 AND size(items) = 0"'),
+            declaration('count("express")', 'count("items = array()")'),
+        ],
+        [
+            (DECLARATION, "keep", "it tells an empty `items` from an absent one"),
+            (DECLARATION, "alert", "write `size(items) > 0` for an array with elements"),
+            (DECLARATION, 'topics["orders-large"].where', "`size(items) <= 0` for one without"),
+            (
+                DECLARATION,
+                'aggregates["orders_by_country"].measures["express"]',
+                "as Cassandra does not, so that a batch and verify would differ",
+            ),
+        ],
+    ),
+    "conditions on arrays that are the same for empty and absent ones": (
+        [
+            declaration(KEEP, 'keep="size(items) > 0"'),
+            declaration(
+                'alert="amount >= 10000"',
+                "alert=\"size(items) <= 0 OR NOT array_contains(items, 'tea')\"",
+            ),
+            declaration('outcome="alert"', "where=\"array_contains(items, 'items IS NULL')\""),
+        ],
+        [],
+    ),
+    "column of the second table alone that tells empty arrays from absent ones": (
+        [
+            declaration(DERIVED, f'{DERIVED[:-1]}, "pieces": "size(items)"}}'),
+            cql("  created_day     date,", "  created_day     date,\n  pieces          int,"),
+        ],
+        [(DECLARATION, 'derived["pieces"]', "write `greatest(size(items), 0)`")],
+    ),
+    "columns of arrays that are the same for empty and absent ones": (
+        [
+            declaration(
+                DERIVED,
+                f'{DERIVED[:-1]}, "pieces": "greatest(size(items), 0)",'
+                ' "others": "array_distinct(items)"}',
+            ),
+            cql(
+                "  created_day     date,",
+                "  created_day     date,\n  pieces int,\n  others list<text>,",
+            ),
+        ],
+        [],
     ),
     "unknown function": (
         [declaration("to_date(created_at)", "todate(created_at)")],

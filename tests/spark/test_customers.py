@@ -104,7 +104,13 @@ def test_an_alert_keeps_what_was_sent_as_it_was_sent(frame: Frame) -> None:
 
     assert (row.outcome, row.reasons) == (
         "alert",
-        ["invalid_customer_id", "invalid_email", "invalid_created_at"],
+        [
+            "invalid_customer_id",
+            "invalid_email",
+            "invalid_city",
+            "invalid_state",
+            "invalid_created_at",
+        ],
     )
     assert row[11:] == (
         "17", "Ada", "Lovelace", " a b@c ", "5551234", "1 Main St,\nApt 2", None, None,
@@ -113,13 +119,22 @@ def test_an_alert_keeps_what_was_sent_as_it_was_sent(frame: Frame) -> None:
 
 
 @pytest.mark.parametrize("kind", [5, True, {"a": "b"}, ["x"], {}, []], ids=str)
-def test_other_types_than_strings_are_invalid_where_a_field_is_required(
+def test_other_types_than_strings_are_invalid_and_numbers_only_in_required_fields(
     frame: Frame, kind: Any
 ) -> None:
-    invalid = [reason.replace("missing", "invalid") for reason in MISSING_ALL]
+    optional = {"phone", "address", "city", "state", "postal_code"} if kind == 5 else set()
+    invalid = [f"invalid_{name}" for name in customer() if name not in optional]
 
-    assert outcomes(frame, [dict.fromkeys(customer(), kind)]) == [
-        ("alert", [*invalid, "invalid_created_at"])
+    assert outcomes(frame, [dict.fromkeys(customer(), kind)]) == [("alert", invalid)]
+
+
+def test_optional_field_of_another_type_is_never_silently_null(frame: Frame) -> None:
+    optional = ("phone", "address", "city", "state", "postal_code")
+
+    got = judged(frame, [customer(**{name: {"a": 1}}) for name in optional])
+
+    assert [(row.outcome, row.reasons) for row in got] == [
+        ("alert", [f"invalid_{name}"]) for name in optional
     ]
 
 

@@ -78,6 +78,7 @@ ODD: list[dict[str, Any]] = [
         "deep": {"er": None if n % 2 else {"x" * 60: True}},
         "total": -0.0,
         "flags": [],
+        "": "no name",
         "state": "A" if n % 2 else " b",
     }
     for n in range(12)

@@ -118,11 +118,26 @@ def test_optional_fields_may_be_absent_null_blank_or_of_another_type(frame: Fram
     assert {row.full_name for row in rows} == {"Lovelace Ada"}
 
 
-def test_nationality_too_long_for_a_key_counts_as_absent(frame: Frame) -> None:
-    rows = classified(frame, [profile(nat="é" * 255), profile(nat="é" * 256)])
+def test_nationality_too_long_for_a_key_is_rejected_and_never_silently_null(frame: Frame) -> None:
+    child = {"dob__date": "2020-01-02T03:04:05Z"}
+    records = [
+        profile(nat="é" * 255),
+        profile(nat="é" * 256),
+        profile(nat=int("7" * 256), email="nobody"),
+        profile(nat="é" * 256, **child),
+        profile(nat={"code": "é" * 256}),
+    ]
 
-    assert [row.outcome for row in rows] == ["valid"] * 2
-    assert [row.nationality for row in rows] == ["é" * 255, None]
+    rows = classified(frame, records)
+
+    assert [(row.outcome, row.reasons) for row in rows] == [
+        ("valid", []),
+        ("rejected", ["invalid_nat"]),
+        ("rejected", ["invalid_email", "invalid_nat"]),
+        ("filtered", []),
+        ("valid", []),
+    ]
+    assert [row.nationality for row in rows] == ["é" * 255, None, None, None, None]
 
 
 def test_numbers_become_text_and_parts_of_an_address_may_be_absent(frame: Frame) -> None:

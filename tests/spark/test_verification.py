@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ from operations.verify.dead_letters import count_by_batch
 from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.messages import NO_BATCH, is_within, spans, with_duplicates
+from operations.verify.on_spark import MOST_PLAN_TEXT, batch_session
 from operations.verify.rows import differing_rows
+from settings import Settings
 from spark_jobs.profiles import PROFILES
+from spark_jobs.start_checks.fingerprint import fingerprint
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.tickets import TICKETS
 
@@ -168,3 +173,20 @@ def test_coordinates_lie_within_ranges_or_not(
     )
 
     assert row.first() == (inside,)
+
+
+def test_sessions_that_cut_plans_short_identify_code_as_others_do(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """As text, a plan with cached data in it may fill the heap."""
+    settings = Settings(millrace_home=tmp_path)
+    own: Any = batch_session(spark)
+
+    own.range(1).selectExpr(*(f"repeat('{n}', {n}) AS c{n}" for n in range(1000))).collect()
+
+    executions = own._jsparkSession.sharedState().statusStore().executionsList()  # noqa: SLF001
+    assert len(executions.last().physicalPlanDescription()) <= MOST_PLAN_TEXT + 100
+    expected = fingerprint(TICKETS, settings, spark)
+    assert fingerprint(TICKETS, settings, own) == expected
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(fingerprint, TICKETS, settings, own).result() == expected

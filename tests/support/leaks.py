@@ -6,6 +6,7 @@ import base64
 import contextlib
 import html
 import io
+import itertools
 import json
 import re
 import zipfile
@@ -115,6 +116,27 @@ def command_lines(pid: int) -> Places:
             line = "\n".join(each.cmdline()).lower().encode()
             found[f"command line of {each.name()} {each.pid}"] = line
     return found
+
+
+def java_environments(pid: int) -> Places:
+    """The environments of the JVMs that a process has started."""
+    children = psutil.Process(pid).children(recursive=True)
+    return {
+        f"environment of {each.name()} {each.pid}": repr(each.environ()).lower().encode()
+        for each in children
+        if each.name() == "java"
+    }
+
+
+def addresses_of_listeners(pid: int) -> set[str]:
+    """Where the JVMs that a process has started accept connections."""
+    children = psutil.Process(pid).children(recursive=True)
+    found = [each.net_connections("tcp") for each in children if each.name() == "java"]
+    return {
+        each.laddr.ip.removeprefix("::ffff:")
+        for each in itertools.chain(*found)
+        if each.status == psutil.CONN_LISTEN
+    }
 
 
 def spark_ui(address: str) -> Places:

@@ -11,9 +11,10 @@ from settings import PROJECT_ROOT, Settings
 
 
 def make(*words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run `make` as a user does, with this Python."""
+    """Run `make` as a user does, with this Python, where others may read new files."""
     return subprocess.run(
         ["make", *words, f"PYTHON={sys.executable}"],
+        umask=0,
         cwd=PROJECT_ROOT,
         env=os.environ | {"PROFILES_SOURCE": "offline"},
         capture_output=True,

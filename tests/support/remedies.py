@@ -22,6 +22,7 @@ BEGINS_LIKE_A_COMMAND = re.compile(
 # What stands for the values of a text that is put together at run time.
 SAMPLES = {
     "endpoint.service": "kafka",
+    "state.name": "kafka",
     "store.lower()": "cassandra",
     "producer.name": "tickets",
     "command": "bench",

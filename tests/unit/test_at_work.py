@@ -17,6 +17,7 @@ from operations.at_work import processes_at_work
 from operations.down import Unanswered, down
 from settings import Settings, load_settings
 from spark_jobs.profiles import PROFILES
+from spark_jobs.run import command
 from spark_jobs.run.locks import locked, running_job
 from spark_jobs.tickets import TICKETS
 
@@ -65,7 +66,7 @@ def test_running_job_is_named_and_neither_run_nor_stream_starts_anything(
     stopped: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(run, "refuse_hindered", lambda *_: None)
+    monkeypatch.setattr(run, "refuse_hindered", lambda *_: pytest.fail("it takes seconds"))
     if folder_is_gone:
         shutil.rmtree(settings.millrace_home)
 
@@ -82,6 +83,20 @@ def test_running_job_is_named_and_neither_run_nor_stream_starts_anything(
     ui = None if folder_is_gone else "http://ui"
     assert running_job(TICKETS, settings) == {"pid": job.pid, "ui": ui}
     assert running_job(PROFILES, settings) is None
+
+
+def test_second_job_is_refused_before_anything_that_takes_time(
+    job: subprocess.Popen[str],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MILLRACE_HOME", str(settings.millrace_home))
+    for slow in ("check_pipelines", "build_session"):
+        monkeypatch.setattr(command, slow, lambda *_, **__: pytest.fail("it takes seconds"))
+
+    assert command.main([TICKETS], ["--available-now"]) == 1
+    assert f"already running on this state folder: process {job.pid}" in capsys.readouterr().err
 
 
 def test_lock_is_free_again_when_its_holder_has_ended(

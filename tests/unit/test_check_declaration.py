@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
 
+from spark_jobs.registry import load_pipeline
 from tests.support.pipeline_folders import (
     CONTRACT,
     CQL,
     DECLARATION,
     DERIVED,
+    EXAMPLES,
     KEEP,
     ORDERS,
     ORDERS_BY_STATUS,
+    SQL,
     TABLES,
     Edit,
     Expected,
@@ -27,6 +31,10 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     "contract that is not JSON": (
         (CONTRACT, '"type": "object",', '"type": "object"'),
         [(CONTRACT, "", "line 5 column 3")],
+    ),
+    "contract that is no object": (
+        (CONTRACT, (EXAMPLES / "orders" / CONTRACT).read_text(), "[]"),
+        [(CONTRACT, "(root)", "expected a JSON object"), (CONTRACT, "", "no field has `x-id`")],
     ),
     "two faults of a contract": (
         (CONTRACT, '"x-id": true', '"x-idd": true'),
@@ -75,6 +83,16 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
     "measure that is not called": (
         declaration('"count": count(),', '"count": count,'),
         [(DECLARATION, "aggregates[0].measures['count']", "write `count(…)`")],
+    ),
+    "measure without its column": (
+        declaration('total("amount")', "total(None)"),
+        [
+            (
+                DECLARATION,
+                "aggregates[0].measures['revenue']",
+                '`total` needs a column, such as `total("amount")`',
+            )
+        ],
     ),
     "number as a condition": (
         declaration(KEEP, "keep=1"),
@@ -272,3 +290,20 @@ def test_fault_of_contract_or_declaration_is_found_at_its_place(
     edit: Edit, expected: list[Expected], tmp_path: Path
 ) -> None:
     assert_expected(faults(orders(tmp_path, edit)), expected)
+
+
+def test_files_that_begin_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    folder = orders(tmp_path)
+    plain = load_pipeline(folder)
+    for name in (CONTRACT, DECLARATION, CQL, SQL):
+        (folder / name).write_bytes(codecs.BOM_UTF8 + (folder / name).read_bytes())
+
+    assert faults(folder) == []
+    assert load_pipeline(folder).tables == plain.tables
+
+
+def test_a_file_in_another_encoding_is_one_fault(tmp_path: Path) -> None:
+    folder = orders(tmp_path)
+    (folder / SQL).write_text((folder / SQL).read_text(), encoding="utf-16")
+
+    assert_expected(faults(folder), [(SQL, "", "it is not text in UTF-8; save it again in UTF-8")])

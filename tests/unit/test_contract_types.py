@@ -211,6 +211,7 @@ def test_a_format_has_the_form_that_the_built_in_contracts_use() -> None:
         ("properties/amount/type", "boolean", "`decimal` needs the type `string`, `number`"),
         ("properties/amount/minimum", 0.001, "have more digits than `x-precision`"),
         ("properties/amount/maximum", 1e11, "have more digits than `x-precision`"),
+        ("properties/order_id/maxLength", 2**31, "should be less than 2147483648"),
         ("properties/order_id/maxLength", 256, "`maxLength` of an `x-id` is at most 255"),
         ("properties/customer/properties/address/properties/city/x-id", True, "`x-id` needs a req"),
         ("properties/amount/maximum", 0, "`minimum` is greater than `maximum`"),

@@ -36,7 +36,9 @@ def closed_port() -> int:
 
 def unreachable(port: int, timeout_seconds: float) -> Settings:
     return Settings(
-        kafka_bootstrap_servers=f"127.0.0.1:{port}", kafka_connect_timeout_seconds=timeout_seconds
+        kafka_bootstrap_servers=f"127.0.0.1:{port}",
+        kafka_connect_timeout_seconds=timeout_seconds,
+        store_retry_seconds=timeout_seconds,
     )
 
 
@@ -101,6 +103,8 @@ def test_counts_read_as_the_last_line_and_complete_only_when_equal() -> None:
     assert str(SendCounts(1000, 1000, 0)) == "sent=1000 delivered=1000 failed=0"
     assert SendCounts(3, 3, 0).complete
     assert not SendCounts(3, 2, 1).complete
+    assert str(SendCounts(9, 5, 3, 1)) == "sent=9 delivered=5 failed=3 unknown=1"
+    assert not SendCounts(3, 2, 0, 1).complete
 
 
 def test_sleep_ends_with_a_signal() -> None:

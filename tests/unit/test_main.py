@@ -48,6 +48,8 @@ def test_only_a_job_with_little_to_read_does_without_compiling_for_speed(
         job.main([TICKETS], options)
 
     assert seen["is_brief"] is is_brief
+    # Web pages are for jobs that last.
+    assert seen["has_ui"] is (options == [])
 
 
 @pytest.mark.parametrize("is_little", [True, False])

@@ -94,6 +94,23 @@ def test_what_was_found_is_said(
     ]
 
 
+@pytest.mark.parametrize("topic", ["", "web clicks", "a/b"])
+def test_what_cannot_be_a_topic_is_refused_without_asking_the_broker(
+    topic: str, settings: Settings
+) -> None:
+    assert "cannot be the name of a topic" in refused(settings, "x", "--from", f"topic:{topic}")
+
+
+def test_a_shard_is_no_event_time(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [{"id": n, "status": "ab"[n % 2]} for n in range(6)]
+
+    new(settings, "things", "--from", sample(tmp_path / "x.jsonl", *records))
+
+    assert "  event time   none: no day in tables and aggregates" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

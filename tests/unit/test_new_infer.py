@@ -229,6 +229,21 @@ def test_fields_are_found_with_the_objects_around_them() -> None:
     ]
 
 
+def test_a_name_that_is_empty_and_an_object_that_is_too_deep_are_said() -> None:
+    deep: dict[str, Any] = {"leaf": 1}
+    for name in reversed("abcdefghijkl"):
+        deep = {name: deep}
+
+    fields, left = observe([{"": 1, "o": {"": 2, "x": 3}, **deep}] * 3)
+
+    assert [field.name for field in fields] == ["o.x"]
+    assert [(each.name, each.why) for each in left] == [
+        ("", "its name is empty"),
+        ("o.", "its name is empty"),
+        ("a.b.c.d.e.f.g.h.i.j.k.l", "an object inside 11 others"),
+    ]
+
+
 def test_an_object_whose_names_are_data_is_no_object_of_a_contract() -> None:
     fields, left = observe([{"id": n, "scores": {f"user{n}": 1}} for n in range(60)])
 

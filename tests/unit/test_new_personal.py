@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ def found(name: str, *values: Any, pipeline: str = "orders") -> str | None:
         *(("customer.name", "text"), ("Kontoinhaber", "text"), ("Auftraggeber/Empfänger", "text")),
         *(("client_ip", "text"), ("ip_address", "text"), ("remoteAddr", "text"), ("IBAN", "text")),
         *(("geburtsdatum", "text"), ("date_of_birth", "text"), ("fecha_nacimiento", "text")),
+        *(("national_id", "text"), ("taxId", "text"), ("Steuer-ID", "text")),
         *(("passport", "text"), ("Kontonummer", "text"), ("cardNumber", "text"), ("ssn", "text")),
         *(("password", "never"), ("password_hash", "never"), ("mot_de_passe", "never")),
         *(("apiKey", "never"), ("address.line1", "address"), ("billing.address.number", "address")),
@@ -55,6 +57,7 @@ def test_a_name_says_that_data_is_personal(name: str, normalise: str) -> None:
         *("product_name", "product.name", "file_name", "Ville", "pays", "order_id", "address_id"),
         *("email_verified", "phone_type", "email_domain", "zip_count", "status", "amount", "tip"),
         *("description", "address.city", "address.country", "user_agent", "recipe", "shipping"),
+        *("national_id_type", "tax", "password_count"),
         *("filename", "hostname", "domain", "mailing_count", "name_count"),
     ],
 )
@@ -77,6 +80,19 @@ def test_times_and_flags_are_no_persons() -> None:
     assert found("phone_changed", "2026-01-02") is None
     assert found("birth_date", "1990-01-02") == "text"
     assert found("phone", 33612345678) == "phone"
+
+
+def test_a_social_security_number_is_no_date() -> None:
+    assert found("ssn", "123-45-6789", "987-65-4321") == "text"
+
+
+def test_a_long_text_without_an_address_is_read_once() -> None:
+    begin = time.perf_counter()
+
+    assert found("body", "x" * 1_000_000) is None
+    assert found("body", f"{'x' * 1_000_000} a@example.com") == "text"
+    # From each of its characters to its end would be hours.
+    assert time.perf_counter() - begin < 20
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from operations.options import build_parser
+from producers import customers
 from runtime import remedies
 from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.run.command import _parser as job_parser
@@ -62,6 +63,9 @@ def parse(command: str) -> None:
 
 def parser_of(module: str) -> argparse.ArgumentParser:
     package, name = module.split(".")
+    if package == "producers":
+        assert name == "customers"
+        return customers.parser_for(load_settings())
     assert package == "spark_jobs"
     return job_parser(name)
 
@@ -117,6 +121,10 @@ BUILT: dict[str, Build] = {
     "run": lambda s: remedies.run("--accept-clock"),
     "cqlsh": lambda s: remedies.cqlsh("ALTER TABLE support.tickets ADD (priority text)", s),
     "again": lambda s: remedies.again("--accept-loss", s),
+    "resumed": lambda _: remedies.resumed({"--tickets": 7}),
+    "rest_of_file": lambda s: remedies.rest_of_file(
+        "producers.customers", "s3://bucket/customers.csv", 9, "customers-raw", s
+    ),
     "with_sinks": lambda s: remedies.with_sinks(s, ("cassandra", "mongodb")),
 }
 NO_COMMANDS = {"exported", "nearest", "load_settings"}
@@ -195,6 +203,27 @@ def test_current_command_is_repeated_with_one_more_option(
     monkeypatch.setattr(sys, "orig_argv", orig_argv)
 
     assert remedies.again("--accept-loss") == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("send orders a.jsonl", "send orders a.jsonl --from-record 7 --seed 5"),
+        ("send --rate 9 -- orders -", "send --rate 9 --from-record 7 --seed 5 -- orders -"),
+        (
+            "generate orders --seed=1 --count 9 --from-record 3",
+            "generate orders --count 9 --from-record 7 --seed 5",
+        ),
+    ],
+)
+def test_options_take_the_place_of_those_of_the_running_command(
+    words: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MILLRACE_ENV_FILE")
+    monkeypatch.setattr(sys, "argv", ["/a/.venv/bin/millrace", *words.split()])
+
+    resumed = remedies.resumed({"--from-record": 7, "--seed": 5})
+    assert resumed == f".venv/bin/millrace {expected}"
 
 
 def test_sinks_of_an_option_are_changed_by_the_option(monkeypatch: pytest.MonkeyPatch) -> None:

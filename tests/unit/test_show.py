@@ -103,12 +103,12 @@ def test_unknown_nested_part_is_covered_whole() -> None:
 def test_lone_surrogate_in_a_shown_field_is_written_escaped(form: str) -> None:
     """By a process of its own: the tests' own standard output is not a terminal's."""
     program = (
-        "from operations.cli import forgiving_output\n"
+        "from runtime.output import escape_output\n"
         "from operations.masking import masked_value\n"
         "from operations.tables import print_records\n"
         "from schemas.contract import load_contract\n"
         'value = masked_value(b\'{"ticket_id": "A\\\\ud800B"}\', load_contract("ticket"))\n'
-        "forgiving_output()\n"
+        "escape_output()\n"
         f'print_records([{{"value": value}}], "{form}")\n'
     )
 

@@ -31,7 +31,11 @@ def test_driver_that_gives_up_on_a_hanging_mongodb_reports_an_outage() -> None:
     """Its text has none of the words; its class says it."""
     cancelled = type("_OperationCancelled", (AutoReconnect,), {})("operation cancelled")
 
-    assert type(sink_error("MongoDB", "take batch 1", cancelled)) is SinkUnavailable
+    error = sink_error("MongoDB", "take batch 1", cancelled)
+    assert type(error) is SinkUnavailable
+    assert str(error).startswith(
+        "MongoDB did not take batch 1: the connection broke (AutoReconnect). Nothing is lost"
+    )
     assert type(sink_error("MongoDB", "take batch 1", WTimeoutError("w"))) is SinkUnavailable
     assert type(sink_error("MongoDB", "take batch 1", WriteError("x"))) is SinkRejected
 

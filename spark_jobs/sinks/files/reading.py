@@ -85,7 +85,8 @@ def damaged_files(
         if not paths or len(found) >= MOST_DAMAGED or can_be_read(paths):
             return
         if len(paths) == 1:
-            found.append(paths[0])
+            found.extend(paths)
+            return
         half = len(paths) // 2
         search(paths[:half])
         search(paths[half:])

@@ -117,6 +117,12 @@ class FilesSink(Sink):
                 f" `{remedies.reset(self.family, self.settings)}`."
             )
 
+    def greet(self) -> None:
+        """Look for a file that is not there; a folder of this machine needs no greeting."""
+        system = output_files(self.settings)
+        if not system.is_local:
+            system.read(f"{STAGING}/.greeting")
+
     def _fill_another(self) -> str:
         """A command that writes all stored records to another place."""
         path = f"{self.settings.output_path}-{'-'.join(self.settings.output_format)}"
@@ -245,8 +251,8 @@ class FilesSink(Sink):
         system = output_files(self.settings)
         if can_be_reached(system) and superseded(system, self.family):
             yield (
-                f"files of {self.family}: an interrupted `millrace compact` left rows twice; run it"
-                " again"
+                f"files of {self.family}: an interrupted merge left rows twice;"
+                " `.venv/bin/millrace compact` completes it"
             )
         if differing := other_formats(self.settings, self.pipeline):
             formats = ",".join(as_written(self.settings, self.pipeline).output_format)
