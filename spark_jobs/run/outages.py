@@ -75,8 +75,10 @@ class Outages:
         return min((wait.since for wait in self._waits.values() if wait.said), default=None)
 
     def _ask(self, store: str) -> None:
-        while not self._done.wait(ASK_EVERY_SECONDS):
-            if not (self._waits[store].said or self._is_waiting(store)):
+        wait = self._waits[store]
+        # While users wait for it, its return is noticed at once.
+        while not self._done.wait(ASK_EVERY_SECONDS / (4 if wait.said else 1)):
+            if not (wait.said or self._is_waiting(store)):
                 continue
             try:
                 self._asks[store]()
@@ -86,7 +88,7 @@ class Outages:
                 continue
             with self._lock:
                 if not self._done.is_set():
-                    self._waits[store].answered()
+                    wait.answered()
                     self._why[store] = "no answer"
 
     def _look(self) -> None:

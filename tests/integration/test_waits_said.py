@@ -36,6 +36,9 @@ def test_job_names_a_frozen_store_while_it_waits_and_goes_on_by_itself(
             cassandra.suspend()
             threading.Thread(target=thaw_when_said).start()
         write(self, *batch)
+        # The job could end before it has noticed.
+        while "answers again" not in caplog.text and time.monotonic() < frozen_at[0] + 60:
+            time.sleep(0.1)
 
     def thaw_when_said() -> None:
         while "waiting for Cassandra" not in caplog.text and time.monotonic() < frozen_at[0] + 40:
