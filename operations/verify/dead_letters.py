@@ -183,8 +183,8 @@ class DeadLetterAccount:
         # A job may have read on since.
         now = topic_offsets(self.settings, self.topic)
         return [
-            f"{place}: dead letters of partition {partition} name offsets up to {last}, but the"
-            f" topic {self.topic} ends at {now[partition][1]}: they belong to no message"
+            f"{place}: `{self.topic}/{partition}/{last}` belongs to no message, as partition"
+            f" {partition} of the topic ends at {now[partition][1]}"
             for partition, last in sorted(kept.ends.items())
             if partition in now and last >= now[partition][1]
         ]

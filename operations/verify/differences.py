@@ -203,7 +203,7 @@ def _difference(column: str, found: Any, expected: Any, source: str) -> str:
     both = _is_number(found) and _is_number(figure.value)
     by = f" ({_text(_minus(found, figure.value), '+')})" if both else ""
     here, there = _text(found), _text(figure.value)
-    if None not in {found, figure.value} and kind_of(found) != kind_of(figure.value):
+    if found is not None is not figure.value and kind_of(found) != kind_of(figure.value):
         here, there, by = f"{here} ({kind_of(found)})", f"{there} ({kind_of(figure.value)})", ""
     words = f"`{column}` is {here}, by the rows of {source} it is {there}{by}"
     if figure.kind == "estimate":

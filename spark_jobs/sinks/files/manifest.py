@@ -163,8 +163,10 @@ def load_manifest(system: ReadableFiles, pipeline: str) -> Manifest | None:
     try:
         document = json.loads(content, object_hook=_untagged)
         last = document["last"]
+        if document["pipeline"] != pipeline:
+            raise ValueError
         return Manifest(
-            pipeline=document["pipeline"],
+            pipeline=pipeline,
             formats=_known_formats(document["formats"]),
             applied={q: [(int(a), int(b)) for a, b in r] for q, r in document["applied"].items()},
             last=(str(last[0]), int(last[1]), tuple(map(str, last[2]))) if last else None,
