@@ -24,6 +24,14 @@ from tests.support.tampering.tampering import Kind, Named, Tampering, exactly
 from tests.support.tampering.values import other
 from tests.support.world import World
 
+# What is judged as another change of the manifest is.
+MANIFEST: Final = {
+    "truncated": "garbage",
+    "another pipeline": "another format",
+    "no batch applied": "a batch less",
+    "its last batch": "a batch ahead",
+    "no sketches": "its totals",
+}
 OTHER_DAY: Final = "day=2001-02-03"
 
 
@@ -146,8 +154,7 @@ def _of_set(world: World, file_set: FileSet, form: str) -> Iterator[Tampering]:
 
     def tampering(kind: Kind, name: str, named: Named, change: Any, *others: Path) -> Tampering:
         changed = partial(_doing, [path, *others], change)
-        sort = name if file_set.day else f"{name}, no day"
-        return Tampering(kind, f"{place.name}: {name}", f"files {sort}", changed, named)
+        return Tampering(kind, f"{place.name}: {name}", f"files {name}", changed, named)
 
     twin = path.with_name(f"copy-{path.name}")
     yield tampering("delete", "a file", either, lambda p: p.unlink())
@@ -174,7 +181,7 @@ def _of_set(world: World, file_set: FileSet, form: str) -> Iterator[Tampering]:
     yield tampering(
         "change", f"garbage in a file ({form})", of_file, lambda p: p.write_bytes(b"\x00\xffno")
     )
-    yield tampering("change", f"an empty file ({form})", either, lambda p: p.write_bytes(b""))
+    yield tampering("change", "an empty file", either, lambda p: p.write_bytes(b""))
     if len(paths) > 1:
         yield tampering("swap", "two files", of_rows, _swap, paths[-1])
 
@@ -224,7 +231,7 @@ def _of_snapshots(world: World) -> Iterator[Tampering]:
                 ("change", "garbage", lambda p: p.write_bytes(b"\x00\xffno"), of_file),
             ):
                 yield Tampering(
-                    kind, f"snapshot {place}: {name}", f"snapshot: {kind} {name}",
+                    kind, f"snapshot {place}: {name}", f"snapshot: {kind}",
                     partial(_doing, [path], change), wanted,
                 )  # fmt: skip
 
@@ -248,7 +255,7 @@ def _of_notes(world: World) -> Iterator[Tampering]:
 
     def tampering(kind: Kind, name: str, change: Callable[[Path], object]) -> Tampering:
         return Tampering(
-            kind, f"files {STATE}/{family}.json: {name}", f"manifest {name}",
+            kind, f"files {STATE}/{family}.json: {name}", f"manifest {MANIFEST.get(name, name)}",
             partial(_doing, [manifest], change), named,
         )  # fmt: skip
 

@@ -18,6 +18,20 @@ from tests.support.tampering.topics import messages_of, send
 from tests.support.tampering.values import MARK
 from tests.support.world import World
 
+# What is judged as another change of an entry is.
+SIMILAR: Final = {
+    "batch_id as a fraction": "batch_id as text",
+    "a reason's number as text": "reasons as a list",
+    "sinks as text": "reasons as a list",
+    "stored for dead_lettered": "dead_lettered for filtered",
+    "filtered for duplicates": "duplicates for stored",
+    "a reason's number": "one reason for another",
+    "query_id of the last": "query_id",
+    "topic_id of the last": "topic_id",
+    "offsets begin later": "offsets end earlier",
+    "offsets begin earlier": "offsets end later",
+    "an entry of a foreign query": "the middle entry twice",
+}
 PARTS: Final = ("stored", "dead_lettered", "filtered", "duplicates")
 
 
@@ -41,7 +55,7 @@ def of_ledger(world: World) -> Iterator[Tampering]:
     for name, entry in (("first", entries[0]), ("middle", middle), ("last", last)):
         yield _tampering(world, "delete", f"the {name} entry", [entry], [])
         twin = entry | {"_id": f"{entry['_id']}-{MARK}"}
-        yield _tampering(world, "double", f"the {name} entry", [], [twin])
+        yield _tampering(world, "double", f"the {name} entry twice", [], [twin])
     yield _tampering(world, "delete", "all but the first", entries[1:], [])
     beyond = last | {"_id": f"{last['query_id']}/{last['batch_id'] + 1}"}
     beyond |= {"batch_id": last["batch_id"] + 1}
@@ -63,7 +77,7 @@ def _tampering(
 ) -> Tampering:  # fmt: skip
     changed = partial(instead, world, COLLECTION, old, new)
     named = "|".join(each for entry in (*old, *new) for each in _names(entry))
-    mechanism = f"ledger {kind} {mechanism or name}"
+    mechanism = f"ledger {SIMILAR.get(name, mechanism or name)}"
     return Tampering(kind, f"MongoDB {COLLECTION}: {name}", mechanism, changed, ((named,),))
 
 

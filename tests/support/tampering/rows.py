@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from tests.support.tampering.tampering import Named, Tampering, exactly
+from tests.support.tampering.tampering import Tampering, exactly
 from tests.support.tampering.values import other, text_of
 
 Row = dict[str, Any]
@@ -93,7 +93,7 @@ def _changes(place: Place, own: str) -> Iterator[Tampering]:
         yield Tampering(
             "change",
             f"{place.store} {place.name}: {column}",
-            f"{own}: {place.form} {role}",
+            f"{own} {place.form}: change" if role in {"public", "key"} else f"row: {role}",
             partial(place.instead, [row], [row | {column: other(row[column])}]),
             (place.named(row, *([] if is_key else [rf"\b{column}\b"])),),
             _secret(place, column, row),
@@ -103,7 +103,7 @@ def _changes(place: Place, own: str) -> Iterator[Tampering]:
         yield Tampering(
             "delete",
             f"{place.store} {place.name}: {column} is null",
-            f"{own}: null",
+            "row: null",
             partial(place.instead, [row], [row | {column: None}]),
             (place.named(row, rf"\b{column}\b"),),
         )
@@ -114,7 +114,7 @@ def _changes(place: Place, own: str) -> Iterator[Tampering]:
         yield Tampering(
             "swap",
             f"{place.store} {place.name}: {column} of two rows",
-            f"{own}: swap",
+            "row: swap",
             partial(place.instead, [row, unlike], swapped),
             tuple(place.named(r, rf"\b{column}\b") for r in (row, unlike)),
         )
@@ -136,7 +136,7 @@ def _others(place: Place, own: str) -> Iterator[Tampering]:
         (place.named(foreign),),
     )  # fmt: skip
     yield Tampering(
-        "move", f"{name}: a row under a foreign id", f"{own}: id",
+        "move", f"{name}: a row under a foreign id", "row: id",
         partial(place.instead, [last], [_foreign(place, last)]),
         (place.named(last), place.named(_foreign(place, last))),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def _others(place: Place, own: str) -> Iterator[Tampering]:
         # Only another key lets the same record be there twice.
         twin = row | {column: other(row[column])}
         yield Tampering(
-            "double", f"{name}: a row with another {column}", f"{own}: double by {column}",
+            "double", f"{name}: a row with another {column}", "row: double by another key",
             partial(place.instead, [], [twin]), (place.named(row),),
         )  # fmt: skip
 
@@ -169,9 +169,10 @@ def _everywhere(group: Sequence[Place]) -> Iterator[Tampering]:
         yield Tampering(
             "change",
             f"{where}, all places: {column}",
-            f"all: {type(row[column]).__name__} {_role(source, column, *COORDINATES)}",
+            f"all: {type(row[column]).__name__} {_role(source, column, 'derived', *COORDINATES)}",
             partial(_all_changed, having, source.id_of(row), column),
-            _named_everywhere(having, source.id_of(row)),
+            # A copy that is like the wrong row is not named a second time.
+            ((exactly(source.id_of(row)), rf"\b{column}\b"),),
             _secret(source, column, row),
         )
     every = [row for row in first.sorted_rows() if all(_find(p, first.id_of(row)) for p in group)]
@@ -215,11 +216,6 @@ def _all_replaced(
     return stack
 
 
-def _named_everywhere(group: Sequence[Place], name: str) -> Named:
-    rows = [(place, _find(place, name)) for place in group]
-    return tuple(place.named(row) for place, row in rows if row)
-
-
 def _find(place: Place, name: str) -> Row | None:
     return next((row for row in place.rows() if place.id_of(row) == name), None)
 
@@ -234,10 +230,10 @@ def _foreign(place: Place, row: Row) -> Row:
 
 def _role(place: Place, column: str, *apart: str) -> str:
     """What distinguishes a column; of the message's coordinates only those that are set apart."""
-    if column in COORDINATES:
-        return column if column in apart else "coordinates"
+    if column in COORDINATES and column not in apart:
+        return "coordinates"
     role = place.roles.get(column, "public")
-    return "derived" if role == "derived" and apart else role.replace("derived", "public")
+    return role if role in {"hashed", "hash_key_id", *apart} else "public"
 
 
 def _secret(place: Place, column: str, row: Row) -> str | None:

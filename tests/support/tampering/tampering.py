@@ -23,6 +23,7 @@ INTERNAL: Final = re.compile(r"Traceback|\n|\bat (?:org|java|scala)\.|Exception:
 INTERPRETED: Final = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
 }
 
 Kind = Literal["change", "swap", "delete", "double", "move", "foreign", "type"]

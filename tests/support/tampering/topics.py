@@ -145,10 +145,7 @@ def _of_topic(world: World, topic: str, sort: str, elsewhere: str) -> Iterator[T
     )  # fmt: skip
     yield tampering("move", "a message's coordinates", [foreign, *messages[1:]])
     # Without coordinates a message can only be named by its own.
-    ends = {p: end for p, (_, end) in topic_offsets(world.settings, topic).items()}
-    number = sum(m.partition == last.partition for m in messages)
-    own = rf"\b{last.partition}\b.*\b{ends[last.partition] + number}\b"
-    unnamed: Named = (("Kafka", re.escape(topic), own),)
+    unnamed: Named = (("Kafka", rf"`{re.escape(topic)}/{last.partition}/\d+`"),)
     for name, odd in (
         ("a message without headers", replace(last, headers=())),
         ("a message without its offset", last.without_header("source_offset")),
