@@ -76,8 +76,8 @@ def send(world: World, topic: str, messages: Sequence[Message]) -> None:
 def holding(world: World, topic: str, messages: Sequence[Message]) -> Iterator[None]:
     """These messages instead of a topic's own: Kafka deletes only all that came first."""
     before = messages_of(world, topic)
-    _fill(world, topic, messages)
     try:
+        _fill(world, topic, messages)
         yield
     finally:
         _fill(world, topic, before)
@@ -85,7 +85,9 @@ def holding(world: World, topic: str, messages: Sequence[Message]) -> Iterator[N
 
 def _fill(world: World, topic: str, messages: Sequence[Message]) -> None:
     ends = [TopicPartition(topic, p, -1) for p in topic_offsets(world.settings, topic)]
-    for deleted in kafka_admin(world.settings).delete_records(ends).values():
+    # Kept, as its answers come by a thread that ends with it.
+    admin = kafka_admin(world.settings)
+    for deleted in admin.delete_records(ends).values():
         deleted.result(30)
     send(world, topic, messages)
 
