@@ -209,11 +209,11 @@ def _changed(place: Place, row: Row, column: str) -> Any:
 def _all_replaced(
     group: Sequence[Place], name: str, change: Callable[[Place, Row], list[Row]]
 ) -> ExitStack:
-    stack = ExitStack()
-    for place in group:
-        if row := _find(place, name):
-            stack.enter_context(place.instead([row], change(place, row)))
-    return stack
+    with ExitStack() as stack:
+        for place in group:
+            if row := _find(place, name):
+                stack.enter_context(place.instead([row], change(place, row)))
+        return stack.pop_all()
 
 
 def _find(place: Place, name: str) -> Row | None:
