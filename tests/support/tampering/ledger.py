@@ -26,6 +26,13 @@ SIMILAR: Final = {
     "stored for dead_lettered": "dead_lettered for filtered",
     "filtered for duplicates": "duplicates for stored",
     "a reason's number": "one reason for another",
+    "reasons": "one reason for another",
+    "all sinks": "a sink",
+    "sinks of the last": "a sink",
+    "batch_id of the last": "batch_id",
+    "the first entry twice": "the middle entry twice",
+    "the last entry twice": "the middle entry twice",
+    "counts of two entries": "duplicates for stored",
     "query_id of the last": "query_id",
     "topic_id of the last": "topic_id",
     "offsets begin later": "offsets end earlier",
@@ -119,7 +126,7 @@ def _changes(entry: Document) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
     yield "type", "a reason's number as text", {"reasons": reasons | {code: str(number)}}
     yield "delete", "a sink", {"sinks": entry["sinks"][1:]}
     yield "delete", "all sinks", {"sinks": []}
-    yield "foreign", "a sink", {"sinks": [*entry["sinks"], MARK]}
+    yield "foreign", "a foreign sink", {"sinks": [*entry["sinks"], MARK]}
     yield "type", "sinks as text", {"sinks": ",".join(entry["sinks"])}
     if entry["hash_key_id"]:
         yield "change", "hash_key_id", {"hash_key_id": "00000000"}
