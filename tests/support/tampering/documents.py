@@ -14,7 +14,7 @@ from bson.decimal128 import Decimal128
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.state.ledger import CONFIRMATIONS, Ledger
-from tests.support.tampering.tampering import Kind, Named, Tampering, exactly
+from tests.support.tampering.tampering import Change, Kind, Named, Tampering, exactly
 from tests.support.tampering.values import MARK, other
 from tests.support.world import World
 
@@ -73,7 +73,7 @@ def _of_aggregate(
         value = first.get(field)
         if value is None:
             continue
-        yield changed("change", field, sort, first | {field: _other(value)})
+        yield changed("change", field, sort, first | {field: _other(value, sort)})
         without = {key: v for key, v in first.items() if key != field}
         yield changed("delete", field, sort.partition(" ")[0], without)
         for other_type, new in _of_other_types(value):
@@ -117,8 +117,22 @@ def _fields(aggregate: Aggregate) -> dict[str, str]:
     return parts | measures | labels
 
 
-def _other(value: Any) -> Any:
-    return Decimal128(other(value.to_decimal())) if isinstance(value, Decimal128) else other(value)
+def _other(value: Any, sort: str) -> Any:
+    if isinstance(value, Decimal128):
+        return Decimal128(other(value.to_decimal()))
+    # Estimates have an error that is stated.
+    return value + 100 if sort == "measure distinct" else other(value)
+
+
+def within_the_error(world: World) -> Iterator[tuple[str, Change]]:
+    """What is no tampering: an estimate within its stated error."""
+    for aggregate in world.pipeline.aggregates:
+        for name in aggregate.sketches:
+            document = world.database[aggregate.name].find_one()
+            assert document is not None
+            now = document | {name: document[name] + 1}
+            change = partial(instead, world, aggregate.name, [document], [now])
+            yield f"{aggregate.name}: {name} within its error", change
 
 
 def _of_other_types(value: Any) -> list[tuple[str, Any]]:
@@ -199,7 +213,9 @@ def of_summaries(world: World) -> Iterator[Tampering]:
         ("after the topic's end", f"{world.topic}/0/1000000"),
         ("a number beyond 64 bits", f"{world.topic}/0/{10**20}"),
     ):
-        of_key: Named = (("MongoDB", SUMMARIES, exactly(key)),)
+        # Far behind the end, the offset says it.
+        own = "1000000" if name == "after the topic's end" else exactly(key)
+        of_key: Named = (("MongoDB", SUMMARIES, own),)
         yield tampering("foreign", f"_id with {name}", [], [first | {"_id": key}], of_key)
 
 

@@ -214,7 +214,7 @@ def _of_snapshots(world: World) -> Iterator[Tampering]:
             rows = _read(path)
             key = exactly(rows[0][snapshot.by] if snapshot.by else "all")
             place, named = f"{snapshot.name} ({form})", (("files", rf"\b{snapshot.name}\b", key),)
-            of_file: Named = (("files", rf"\b{snapshot.name}\b"),)
+            of_file: Named = (("[Ff]iles", rf"\b{snapshot.name}\b"),)
             for column in snapshot.columns:
                 is_label = column == snapshot.by
                 estimate = column in snapshot.aggregate.sketches
@@ -249,7 +249,7 @@ def _of_notes(world: World) -> Iterator[Tampering]:
     """The manifest, which says what the snapshots hold, and the note of merged batches."""
     family, root = world.pipeline.family, Path(world.settings.output_path)
     manifest = root / manifest_path(family)
-    named: Named = (("files", rf"{STATE}/{family}\.json"),)
+    named: Named = (("[Ff]iles", rf"{STATE}/{family}\.json"),)
     last = Ledger(world.database, world.pipeline.name).last()
     assert last is not None
     query, ahead = last.query_id, last.batch_id + 1
@@ -285,7 +285,7 @@ def _of_notes(world: World) -> Iterator[Tampering]:
     yield Tampering(
         "foreign", f"files {notes_path(family)}: a batch ahead of the ledger", "merged ahead",
         partial(_doing, [root / notes_path(family)], lambda path: path.write_text(merged)),
-        (("files", notes_path(family)),),
+        (("[Ff]iles", notes_path(family)),),
     )  # fmt: skip
 
 
