@@ -61,6 +61,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the scores that tests recorded, in whichever process they ran."""
+    for report in (each for found in terminalreporter.stats.values() for each in found):
+        for name, text in getattr(report, "user_properties", ()):
+            if name == "score" and report.when == "call":
+                terminalreporter.write_line(text)
+
+
 @pytest.fixture(autouse=True)
 def _settings_of_the_user_do_not_count(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -82,7 +82,8 @@ def test_dead_letters_are_compared_with_their_messages_by_content(make_world: Ma
         f"{in_mongodb}: `{topic}/0/1x` is there, but names no message of {topic}: no job wrote it",
         f"{in_mongodb}: `{topic}/0/2` differs from its source message in source_timestamp",
         f"{in_mongodb}: `{topic}/0/3` is missing; the source topic holds it as a rejected message",
-        f"{in_mongodb}: `{topic}/0/70` belongs to no message, as partition 0 of the topic ends at 6",
+        f"{in_mongodb}: `{topic}/0/70` belongs to no message, as partition 0 of the topic ends at"
+        " 6",
     ]
 
 

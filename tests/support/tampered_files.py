@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,34 @@ def in_json(path: Path, tampered: Tampered) -> None:
 
 
 def in_csv(path: Path, tampered: Tampered) -> None:
-    # Python's reader knows no null; Arrow's does.
-    with path.open(newline="", encoding="utf-8") as file:
-        columns = next(csv.reader(file))
-    texts = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(columns, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-    )
-    rows = pyarrow.csv.read_csv(path, convert_options=texts).to_pylist()
+    rows = read_csv(path)
     for row in rows:
         value, text = tampered[row["name"]]
         as_text = text if isinstance(value, list) or not text.startswith('"') else text[1:-1]
         row[row["name"]] = None if value is None else as_text
+    write_csv(path, rows)
+
+
+def read_csv(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, each value as text, or null."""
+    # Python's reader knows no null; Arrow's does.
+    texts = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(_columns(path), pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    lines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    return pyarrow.csv.read_csv(path, parse_options=lines, convert_options=texts).to_pylist()
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace a file's rows."""
+    columns = _columns(path)
     lines = csv_lines([columns, *([row[name] for name in columns] for row in rows)])
     path.write_text("".join(lines), encoding="utf-8")
+
+
+def _columns(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file))

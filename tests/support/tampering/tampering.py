@@ -1,0 +1,134 @@
+"""What a tampering is, and what `make verify` says of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pyspark.sql import SparkSession
+
+from operations.verify.accounts import take_accounts
+from tests.support.world import World
+
+# Every column of every table, not one of each type; takes an hour.
+EVERY: Final = os.environ.get("TAMPER_ALL") == "1"
+# What no line for a user may hold: traces of programs, and plans of Spark.
+INTERNAL: Final = re.compile(r"Traceback|\n|\bat (?:org|java|scala)\.|Exception:|== \w+ Plan")
+
+INTERPRETED: Final = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+
+Kind = Literal["change", "swap", "delete", "double", "move", "foreign", "type"]
+Change = Callable[[], AbstractContextManager[object]]
+"""Changes something, and takes it back at the end."""
+Named = tuple[tuple[str, ...], ...]
+"""For each fault that must be there, what it must name, as regular expressions."""
+
+
+@dataclass(frozen=True)
+class Tampering:
+    """One change, of which `make verify` must say where it is.
+
+    Attributes:
+        kind: What is done.
+        name: Where, for people: `orders.orders: amount`.
+        mechanism: Those of one mechanism differ in names alone, so that one stands for all.
+        changed: Makes the change, and takes it back at the end.
+        named: What must be named.
+        secret: A value of a record that the change puts in and no fault may show.
+        is_lasting: Whether it cannot be taken back.
+    """
+
+    kind: Kind
+    name: str
+    mechanism: str
+    changed: Change
+    named: Named
+    secret: str | None = None
+    is_lasting: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind}: {self.name}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a tampering; `failure` says why it counts as not found."""
+
+    title: str
+    failure: str | None
+    faults: Sequence[str] = ()
+
+
+def faults_of(world: World) -> list[str]:
+    """What `make verify` finds in the pipeline and the parts of it that have a ledger."""
+    accounts = take_accounts(world.settings, world.database, world.spark, [world.pipeline])
+    return [fault for account in accounts for fault in account.faults]
+
+
+def judge(world: World, tampering: Tampering, secrets: Iterable[str]) -> Verdict:
+    """Tamper, verify, and take it back."""
+    try:
+        with tampering.changed():
+            faults = faults_of(world)
+    except Exception as error:
+        first = str(error).splitlines()[0][:300] if str(error) else ""
+        return Verdict(tampering.title, f"ended with {type(error).__name__}: {first}")
+    hidden = [*secrets, *([tampering.secret] if tampering.secret else [])]
+    return Verdict(tampering.title, _failure(faults, tampering.named, hidden), faults)
+
+
+def _failure(faults: Sequence[str], named: Named, hidden: Iterable[str]) -> str | None:
+    if not faults:
+        return "verified"
+    for texts in named:
+        if not any(all(re.search(text, fault) for text in texts) for fault in faults):
+            return f"no fault names {' and '.join(texts)}"
+    if any(secret in fault for fault in faults for secret in hidden):
+        return "a fault shows a record's value"
+    if any(INTERNAL.search(fault) for fault in faults):
+        return "a fault shows the inside of a program"
+    return None
+
+
+def shared_out(tables: Mapping[str, Sequence[Tampering]]) -> dict[str, list[Tampering]]:
+    """One tampering of each mechanism, for the run with the fewest so far among those that have it.
+
+    All of them where `TAMPER_ALL` is 1.
+    """
+    if EVERY:
+        return {name: [*table] for name, table in tables.items()}
+    found: dict[str, list[Tampering]] = {name: [] for name in tables}
+    having: defaultdict[str, dict[str, Tampering]] = defaultdict(dict)
+    for name, table in tables.items():
+        for each in table:
+            having[each.mechanism].setdefault(name, each)
+    for runs in sorted(having.values(), key=len):
+        name = min(runs, key=lambda name: len(found[name]))
+        found[name].append(runs[name])
+    return found
+
+
+def exactly(text: object) -> str:
+    """A regular expression of a name in backticks."""
+    return f"`{re.escape(str(text))}`"
+
+
+@contextmanager
+def interpreted(spark: SparkSession) -> Iterator[None]:
+    """New sessions interpret their plans: for a few rows, compiling them takes ten times longer."""
+    conf: Any = spark.sparkContext._jsc.sc().conf()  # noqa: SLF001 - PySpark has no public API
+    for name, value in INTERPRETED.items():
+        conf.set(name, value)
+    yield
+    for name in INTERPRETED:
+        conf.remove(name)
