@@ -24,12 +24,22 @@ BATCH_IN_NAME = r"^[0-9a-f]{8}-(\d{10})-\d{3,}\."
 NO_DAY = "none"
 # The folder of rows whose day is null.
 UNKNOWN_DAY = "unknown"
-# The column of a row's folder.
-FOLDER = "_folder"
+# The columns of a row's file and folder.
+FILE, FOLDER = "_file", "_folder"
 MOST_DAMAGED = 20
 
 
-def read_set(
+def read_set(spark: SparkSession, settings: Settings, file_set: FileSet, form: str) -> DataFrame:
+    """All rows of a set in one format.
+
+    Columns out: the set's columns and `_batch_id` bigint.
+    Grain: one row of the set.
+    Nulls: `_batch_id` of rows in compacted files.
+    """
+    return read_placed(spark, settings, file_set, form).drop(FILE, FOLDER)
+
+
+def read_placed(
     spark: SparkSession,
     settings: Settings,
     file_set: FileSet,
@@ -48,7 +58,7 @@ def read_set(
     schema = file_set.schema
     if not system.files(folder):
         own = StructType([*schema]).add("_batch_id", LongType())
-        return spark.createDataFrame([], own.add("_file", StringType()).add(FOLDER, StringType()))
+        return spark.createDataFrame([], own.add(FILE, StringType()).add(FOLDER, StringType()))
     # Not as partitions: any other folder or file in the set would end the reading.
     options = {"recursiveFileLookup": "true", "pathGlobFilter": f"*.{form}"}
     rows = reader(spark.read, form, schema).options(**options).load(system.url(folder))
@@ -57,11 +67,11 @@ def read_set(
     found = rows.select(
         *schema.names,
         F.when(name != "", name.cast("bigint")).alias("_batch_id"),
-        file.alias("_file"),
+        file.alias(FILE),
         F.regexp_extract(file, "^(?:(.*)/)?", 1).alias(FOLDER),
     )
     if skipped:
-        found = found.filter(~F.concat(F.lit(f"{folder}/"), "_file").isin([*skipped]))
+        found = found.filter(~F.concat(F.lit(f"{folder}/"), FILE).isin([*skipped]))
     return with_lists(found, schema) if form == "csv" else found
 
 

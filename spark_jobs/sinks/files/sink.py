@@ -57,7 +57,7 @@ from spark_jobs.sinks.files.reading import (
     delete_sets,
     folder_sql,
     has_files,
-    read_set,
+    read_placed,
 )
 from spark_jobs.sinks.files.rows import (
     as_written,
@@ -214,7 +214,9 @@ class FilesSink(Sink):
         skipped = superseded(system, self.family) if can_be_reached(system) else []
         for each in self.pipeline.file_sets:
             for form in found.output_format:
-                read = partial(read_set, settings=found, file_set=each, form=form, skipped=skipped)
+                read = partial(
+                    read_placed, settings=found, file_set=each, form=form, skipped=skipped
+                )
                 place = f"{each.name} ({form})"
                 key = self.pipeline.key_sql(each.key)
                 damaged = partial(damaged_files, settings=found, file_set=each, form=form)
