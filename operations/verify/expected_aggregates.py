@@ -45,10 +45,10 @@ def expected_aggregates(rows: DataFrame, aggregates: Iterable[Aggregate]) -> Exp
 
 
 def negative_sums(rows: DataFrame, aggregates: Iterable[Aggregate]) -> ExpectedAggregates:
-    """The totals of negative values alone, which tell how far further rows lower a total."""
+    """Totals, averages' too, of negative values alone: how far further rows lower a total."""
     found: ExpectedAggregates = {}
     for each in aggregates:
-        totals = {name: m for name, m in each.measures.items() if m.kind == "total"}
+        totals = {n: m for n, m in each.measures.items() if m.kind in {"total", "average"}}
         if totals:
             columns = [str(m.column) for m in totals.values()]
             lowered = {name: F.least(F.col(name), F.lit(0)) for name in columns}

@@ -93,16 +93,18 @@ def test_summary_equals_the_group_by_that_verification_computes(rows: Rows, seed
     records.unpersist()
 
 
-def test_negative_sums_tell_how_far_rows_lower_a_total(rows: Rows) -> None:
+def test_negative_sums_tell_how_far_rows_lower_a_total_or_that_of_an_average(rows: Rows) -> None:
     records = rows(
         {"country": "FR", "units": 5}, {"country": "FR", "units": -3}, {"country": "DE", "units": 2}
     )
     units = Aggregate("units", ("country",), {"n": count(), "units": total("units")})
+    means = Aggregate("means", ("country",), {"mean": average("units")})
     counts = Aggregate("counts", ("country",), {"n": count()})
 
-    found = negative_sums(records, [units, counts])
+    found = negative_sums(records, [units, means, counts])
 
     assert {key: d["units"].value for key, d in found["units"].items()} == {"FR": -3, "DE": 0}
+    assert {key: d["mean_sum"].value for key, d in found["means"].items()} == {"FR": -3, "DE": 0}
     assert "counts" not in found
 
 
