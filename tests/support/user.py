@@ -64,7 +64,8 @@ class User:
             env=inherited | {"PATH": programs, ENV_FILE_VARIABLE: str(self.env_file)} | environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            # With downloads of connectors.
+            timeout=400,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
