@@ -21,7 +21,6 @@ from spark_jobs.session.session import BRIEF_RECORDS
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sources.broker import existing_topics
-from spark_jobs.state.ledger import Ledger
 
 # ExpectedAggregates of each aggregate that `make run` shows, the largest first.
 SAMPLE_SIZE = 3
@@ -85,11 +84,13 @@ def ever_run(settings: Settings, database: Database[Document]) -> list[Pipeline]
     missing is then named.
     """
     topics, enabled = existing_topics(settings), pipelines_of(settings)
+    ledgers = {entry.pipeline for entry in last_entries(settings, database)}
 
     def is_known(pipeline: Pipeline) -> bool:
         topic = pipeline.topic(settings)
-        return not {topic, dead_letter_topic(topic)}.isdisjoint(topics) or any(
-            Ledger(database, part.name).last() for part in pipeline.parts()
+        names = {part.name for part in pipeline.parts()}
+        return not (
+            {topic, dead_letter_topic(topic)}.isdisjoint(topics) and names.isdisjoint(ledgers)
         )
 
     return [pipeline for pipeline in enabled if is_known(pipeline)] or list(enabled)

@@ -9,7 +9,7 @@ import pytest
 
 from operations.verify import verify
 from settings import Settings
-from spark_jobs.state.ledger import Ledger
+from spark_jobs.state.ledger import Counts, Entry, Ledger
 
 SETTINGS = Settings(_env_file=None, pipelines_path=Path("no-such-folder"))
 
@@ -31,7 +31,8 @@ def test_pipelines_that_never_ran_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(verify, "existing_topics", lambda settings: dict.fromkeys(topics, 3))
-    monkeypatch.setattr(Ledger, "last", lambda ledger: ledger.pipeline in ledgers or None)
+    entries = {name: Entry(name, "t", "q", 0, {}, Counts(), ()) for name in ledgers}
+    monkeypatch.setattr(Ledger, "last", lambda ledger: entries.get(ledger.pipeline))
 
     found = verify.ever_run(SETTINGS, MagicMock())
 
