@@ -109,10 +109,9 @@ def test_message_dropped_on_the_way_does_not_pass_for_a_duplicate(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Spark drops rows behind the watermark: silently."""
-    select = select_first_arrivals
 
     def drop_one(records: DataFrame, **options: Any) -> DataFrame:
-        return select(records, **options).filter("record_id <> 'B'")
+        return select_first_arrivals(records, **options).filter("record_id <> 'B'")
 
     monkeypatch.setattr(pipeline_run, "select_first_arrivals", drop_one)
     world = make_world(TICKETS)

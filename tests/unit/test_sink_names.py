@@ -54,9 +54,10 @@ def _choices(node: ast.AST) -> Iterator[ast.AST]:
 
 def _constants(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if isinstance(value, ast.Constant) and value.value in NAMES:
-            targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        if isinstance(node.value, ast.Constant) and node.value.value in NAMES:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
