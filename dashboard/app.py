@@ -1,0 +1,107 @@
+"""The dashboard as a web application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from dashboard.api import Api
+from dashboard.guard import LoopbackOnly, PasswordOnly, SafeHeaders
+from dashboard.latest import Latest
+from dashboard.pages import Pages
+from dashboard.source import Source
+from dashboard.templating import STATIC
+
+LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+class KeptFiles(StaticFiles):
+    """Styles, scripts and fonts: browsers keep them, and ask whether they changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def build_app(
+    source: Source,
+    password: SecretStr | None = None,
+    names: Sequence[str] = LOOPBACK_NAMES,
+) -> Starlette:
+    """The application over a source.
+
+    Args:
+        source: Where pages get what they show.
+        password: Asked for on every page but `/healthz`; None: anyone on this machine may look.
+        names: Host names under which it answers without a password.
+    """
+    latest = Latest(source.overview)
+    pages, api = Pages(source, latest), Api(source, latest)
+    guard = (
+        Middleware(PasswordOnly, password=password)
+        if password
+        else Middleware(LoopbackOnly, names=names)
+    )
+    return Starlette(
+        routes=[
+            Route("/", pages.overview),
+            Route("/pipelines/{name}", pages.pipeline),
+            Route("/records", pages.records),
+            Route("/records/{place}", pages.table),
+            Route("/dead-letters", pages.dead_letters),
+            Route("/trace", pages.find),
+            Route("/trace/{asked:path}", pages.trace),
+            Route("/api/overview", api.overview),
+            Route("/api/pipelines/{name}", api.pipeline),
+            Route("/api/pipelines/{name}/{aggregate}", api.aggregate),
+            Route("/api/records", api.tables),
+            Route("/api/records/{place}", api.rows),
+            Route("/api/dead-letters", api.dead_letters),
+            Route("/api/trace/{asked:path}", api.trace),
+            Route("/metrics", api.metrics),
+            Route("/healthz", api.health),
+            Mount("/static", KeptFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(SafeHeaders), guard, Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={404: _not_found(pages), 500: _failed(pages)},
+    )
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def _not_found(pages: Pages) -> Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        path = request.url.path
+        return await _answer(pages, request, 404, "Not found", f"There is no page `{path}`.")
+
+    return answer
+
+
+def _failed(pages: Pages) -> Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        text = f"The page could not be made ({type(error).__name__}). The terminal has more."
+        return await _answer(pages, request, 500, "This went wrong", text)
+
+    return answer
+
+
+async def _answer(pages: Pages, request: Request, status: int, title: str, text: str) -> Response:
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"error": text}, status)
+    return await run_in_threadpool(pages.message, request, status, title, text)
+
+

@@ -1,0 +1,89 @@
+"""How numbers, times and spans are written on pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from operations.overview.model import BatchView, PipelineView
+
+# The speed that is shown is that of the last minute.
+RECENT: Final = timedelta(seconds=60)
+ABSENT: Final = "–"
+
+
+def number(value: Any) -> str:
+    """A whole number with its thousands apart; others to two places."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return str(value)
+    if isinstance(value, float | Decimal) and value != int(value):
+        return f"{value:,.2f}"
+    return f"{int(value):,}"
+
+
+def rate(value: float | None) -> str:
+    """Messages per second: whole numbers, small ones to a tenth."""
+    if value is None:
+        return ABSENT
+    return f"{value:.1f}" if 0 < value < 10 else f"{value:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """A span: `0.42 s`, `12.3 s`, `3 min 5 s`."""
+    if value is None:
+        return ABSENT
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def moment(value: datetime | str | None) -> str:
+    """An instant in UTC, to the second; the number of one that no calendar has as it is."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, str):
+        return value
+    return in_utc(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def in_utc(value: datetime) -> datetime:
+    """An instant with its zone; one without is in UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def messages_per_second(view: PipelineView, now: datetime) -> float | None:
+    """Messages read in the last minute, per second; None without a batch.
+
+    If the batches known all lie in that minute, it is their messages over the time they took.
+    """
+    if not view.history:
+        return None
+    since = now - RECENT
+    recent = [batch for batch in view.history if in_utc(batch.confirmed_at) > since]
+    span = RECENT.total_seconds()
+    if len(recent) == len(view.history) and len(recent) > 1:
+        # The oldest batch only says when the time of the others begins.
+        *recent, oldest = recent
+        span = (in_utc(now) - in_utc(oldest.confirmed_at)).total_seconds()
+    return sum(batch.counts.read for batch in recent) / max(span, 1.0)
+
+
+def sparkline(history: Sequence[BatchView], width: int = 120, height: int = 28) -> str:
+    """Points of a line through the messages of the batches, the oldest first; empty for one."""
+    values = [batch.counts.read for batch in reversed(history)]
+    if len(values) < 2:
+        return ""
+    most = max(*values, 1)
+    step = width / (len(values) - 1)
+    points = (
+        f"{place * step:.1f},{height - 1 - value / most * (height - 3):.1f}"
+        for place, value in enumerate(values)
+    )
+    return " ".join(points)

@@ -1,0 +1,93 @@
+"""What the dashboard shows of a real platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
+
+from pymongo.errors import PyMongoError
+
+from dashboard.aggregates import read_chart
+from dashboard.source import Chart, Declared
+from operations.overview.collect import Observer
+from operations.overview.model import Overview
+from operations.overview.records import (
+    LetterPage,
+    RecordTable,
+    Row,
+    RowPage,
+    dead_letter_page,
+    partitions,
+    record_page,
+    record_tables,
+)
+from operations.overview.stores import OpenStores
+from operations.trace.model import Trace
+from operations.trace.trace import find_trace
+from settings import Settings
+from spark_jobs.aggregates import Aggregate
+from spark_jobs.registry import pipelines_of
+from spark_jobs.sinks.driver_errors import explained_mongodb
+
+# Batches of a chart.
+HISTORY: Final = 240
+# A page that waits for longer had better say so.
+STORE_SECONDS: Final = 5.0
+
+
+class LiveSource:
+    """Reads broker and stores; connects on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Find the pipelines; no service is asked yet.
+
+        Raises:
+            PipelineError: a declaration has faults.
+        """
+        self._settings = settings
+        self._stores = OpenStores(settings, STORE_SECONDS)
+        self.declared: Mapping[str, Declared] = {
+            each.name: Declared(
+                each.name, each.topic(settings), each.aggregates, each.id_columns
+            )
+            for each in pipelines_of(settings)
+        }
+        self.tables: Mapping[str, RecordTable] = record_tables(settings)
+
+    @cached_property
+    def _observer(self) -> Observer:
+        return Observer(self._settings, HISTORY)
+
+    def overview(self) -> Overview:
+        """What is seen now."""
+        return self._observer.look()
+
+    def chart(self, aggregate: Aggregate, measure: str) -> Chart:
+        """A measure of an aggregate, from its collection."""
+        try:
+            return read_chart(self._stores.database, aggregate, measure)
+        except PyMongoError as error:
+            raise explained_mongodb(error, self._settings) from error
+
+    def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
+        """Keys of a table's partitions, and whether there are more."""
+        return partitions(self._stores, table)
+
+    def rows(self, table: RecordTable, key: Mapping[str, str], page: str | None) -> RowPage:
+        """Rows of one partition, masked."""
+        return record_page(self._stores, table, key, page=page)
+
+    def dead_letters(self, pipeline: str | None, reason: str | None, page: str | None) -> LetterPage:
+        """Dead letters with their content, masked."""
+        return dead_letter_page(self._stores, pipeline, reason, page=page)
+
+    def trace(self, asked: str) -> Trace:
+        """What is known of a record, by its id or by `topic/partition/offset`."""
+        return find_trace(self._settings, asked)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._stores.close()
+        if "_observer" in vars(self):
+            self._observer.__exit__(None, None, None)

@@ -1,0 +1,73 @@
+"""The templates of the pages, and how they write values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dashboard import figures
+from operations.trace.model import plain
+
+FOLDER: Final = Path(__file__).resolve().parent
+STATIC: Final = FOLDER / "static"
+
+
+@cache
+def templates() -> Environment:
+    """The environment of all templates."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {
+        "number": figures.number,
+        "rate": figures.rate,
+        "seconds": figures.seconds,
+        "moment": figures.moment,
+        "iso": lambda value: figures.in_utc(value).isoformat(timespec="milliseconds"),
+        "cell": _cell,
+        "record": _record,
+        "urlencode": _in_address,
+    }
+    environment.globals["version"] = _version()
+    return environment
+
+
+def _version() -> str:
+    """Changes with the styles and scripts, which browsers keep."""
+    files = sorted(path for path in STATIC.glob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return figures.moment(value)
+    known = plain(value)
+    return json.dumps(known, ensure_ascii=False) if isinstance(known, dict | list) else str(known)
+
+
+def _record(value: str) -> str:
+    """A JSON object in lines; any other text as it is."""
+    try:
+        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+    except ValueError:
+        return value
+
+
+def _in_address(value: Any) -> str:
+    if isinstance(value, dict):
+        return urlencode({name: each for name, each in value.items() if each not in (None, "")})
+    return quote(str(value), safe="/")
