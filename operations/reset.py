@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from errors import MillraceError
+from operations.overview.proof import forget_proof
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
 from runtime import remedies
@@ -180,5 +181,6 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         for sink in sinks_of(pipeline, settings, database):
             sink.delete()
         checkpoint_at(settings.checkpoints, pipeline.name).delete()
+        forget_proof(database)
         database[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")
