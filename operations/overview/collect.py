@@ -6,7 +6,7 @@ What does not answer is a trouble, in words; everything else is shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -18,6 +18,7 @@ from pymongo.errors import PyMongoError
 
 from errors import JobError, MillraceError
 from local_stack import stack
+from local_stack.service import ServiceState
 from operations.overview.confirmed import ConfirmedBatches
 from operations.overview.model import Overview, PartitionView, PipelineView, ProofView, ServiceView
 from operations.overview.offsets import offsets_of
@@ -44,13 +45,17 @@ UNKNOWN: Final = {
 Found = TypeVar("Found")
 
 
-def collect(settings: Settings, history: int = HISTORY) -> Overview:
+def collect(
+    settings: Settings, history: int = HISTORY, states: Sequence[ServiceState] = ()
+) -> Overview:
     """What is seen now, with the last `history` batches of each pipeline.
+
+    The services are not asked if their `states` are given.
 
     Raises:
         PipelineError: a declaration has faults. All else is in `Overview.troubles`.
     """
-    with Observer(settings, history) as observer:
+    with Observer(settings, history, states) as observer:
         return observer.look()
 
 
@@ -61,7 +66,9 @@ class Observer:
     if one does not answer. Threads may share an observer: one looks after the other.
     """
 
-    def __init__(self, settings: Settings, history: int = HISTORY) -> None:
+    def __init__(
+        self, settings: Settings, history: int = HISTORY, states: Sequence[ServiceState] = ()
+    ) -> None:
         """Find the pipelines; no service is asked before the first look.
 
         Raises:
@@ -78,8 +85,8 @@ class Observer:
             for pipeline in self.pipelines
             for part in pipeline.parts()
         }
-        self._services: tuple[ServiceView, ...] = ()
-        self._asked_at = float("-inf")
+        self._services = _views_of(states)
+        self._asked_at = time.monotonic() if states else float("-inf")
         self._proof: ProofView | None = None
         self._away: set[str] = set()
         self._troubles: list[str] = []
@@ -147,9 +154,7 @@ class Observer:
             self._troubles.append(str(error))
             return self._services
         self._asked_at = time.monotonic()
-        return tuple(
-            ServiceView(s.name, s.condition, s.address, s.version, s.note or None) for s in states
-        )
+        return _views_of(states)
 
     def _parts(self, pipeline: Pipeline, pids: Mapping[str, int]) -> list[Pipeline]:
         """The parts of a pipeline that have batches or a job; the whole one if none has."""
@@ -183,3 +188,9 @@ class Observer:
             partitions=partitions,
             job_pid=pid,
         )
+
+
+def _views_of(states: Sequence[ServiceState]) -> tuple[ServiceView, ...]:
+    return tuple(
+        ServiceView(s.name, s.condition, s.address, s.version, s.note or None) for s in states
+    )

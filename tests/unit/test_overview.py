@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,16 +15,21 @@ from pymongo.database import Database
 from errors import SinkUnavailable
 from local_stack.mongodb import MongoDB
 from local_stack.service import ServiceState
+from operations.overview.as_json import as_json
 from operations.overview.collect import Observer, collect
 from operations.overview.model import PipelineView
 from operations.overview.proof import MOST_FAULTS, forget_proof, keep_proof
+from operations.status import show_status
 from settings import Settings, load_settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import COLLECTION, Counts, Entry, Ledger
 from tests.conftest import free_ports
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-OFFSETS = {"client_tickets": {0: (0, 50), 1: (10, 30), 2: (0, 0)}}
+OFFSETS = {
+    "client_tickets": {0: (0, 50), 1: (10, 30), 2: (0, 0)},
+    "customers-raw": {0: (0, 50)},
+}
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +243,46 @@ def test_damaged_entry_is_a_trouble_of_its_pipeline_alone(
     (trouble,) = seen.troubles
     assert trouble.startswith("The ledger entry `q/0` in MongoDB's `batches` cannot be read")
     assert of(seen.pipelines, "profiles").counts == FIRST.counts
+
+
+def test_overview_as_json_has_what_follows_from_it_too(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    confirm(database, FIRST)
+    keep_proof(database, [], verified=True, now=NOW)
+
+    written = json.loads(json.dumps(as_json(collect(store))))
+
+    tickets = next(each for each in written["pipelines"] if each["name"] == "tickets")
+    assert (tickets["lag"], tickets["counts"]["read"]) == (50, 5)
+    assert tickets["partitions"][0] == {
+        "topic": "client_tickets",
+        "partition": 0,
+        "first": 0,
+        "end": 50,
+        "confirmed": 20,
+        "lag": 30,
+    }
+    (batch,) = tickets["history"]
+    assert (batch["rows_per_second"], batch["sink_seconds"]) == (2.0, {"cassandra": 1.25})
+    assert written["proof"]["ended_at"] == "2026-11-28T12:00:00.000Z"
+
+
+def test_status_shows_what_each_partition_waits_for_and_the_last_proof(
+    store: Settings, database: Database[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Two parts on one topic: it is read as far as the slower one has.
+    slow, fast = replace(FIRST, pipeline="customers-files"), replace(SECOND, query_id="f")
+    confirm(database, slow, replace(fast, pipeline="customers-postgres"))
+    keep_proof(database, ["tickets: lost"], verified=False, now=NOW)
+
+    show_status(store.model_copy(update={"sinks": ("mongodb",)}))
+
+    shown = capsys.readouterr().out
+    rows = [line.replace(" ", "").split("│")[1:-1] for line in shown.splitlines()]
+    assert ["customers-raw", "0", "0", "50", "20", "30"] in rows
+    assert "Last `make verify`, 2026-11-28 12:00:00Z: NOT verified" in shown
+    assert "There is no topic `users_profiles`. `make up` creates it." in shown
 
 
 def test_last_proof_is_kept_until_the_data_is_deleted(
