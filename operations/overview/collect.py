@@ -21,7 +21,6 @@ from local_stack import stack
 from local_stack.service import ServiceState
 from operations.overview.confirmed import ConfirmedBatches
 from operations.overview.model import Overview, PartitionView, PipelineView, ProofView, ServiceView
-from operations.overview.offsets import offsets_of
 from operations.overview.proof import last_proof
 from runtime.presence import open_locks
 from settings import Settings
@@ -31,6 +30,7 @@ from spark_jobs.run.locks import lock_path
 from spark_jobs.sinks.driver_errors import explained
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import kafka_admin
+from spark_jobs.sources.offsets import offsets_of
 from spark_jobs.state.offset_ranges import Ranges
 
 HISTORY: Final = 60
