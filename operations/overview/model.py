@@ -68,7 +68,7 @@ class PipelineView:
         job: `running`, `not running`.
         counts: Sums over all confirmed batches.
         history: The last batches, the newest first; at most as many as were asked for.
-        dead_letters: Reason -> documents in MongoDB's `dead_letters`.
+        dead_letters: Reason -> messages rejected for it; one with two reasons counts under both.
         partitions: Of the topic it reads.
     """
 
