@@ -35,7 +35,7 @@ setup-dev: ## the same, with the tools for tests and linters
 	  exit 1; }
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py --dev
 
-.PHONY: run up down secrets reset stream doctor status logs show verify chaos bench bench-long pyspark cqlsh mongosh
+.PHONY: run up down secrets reset stream doctor status dashboard logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= FILE= TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_FILE:+--file "$$ARG_FILE"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
@@ -60,6 +60,8 @@ status: setup ## services, topics, lag, rows per sink, dead letters, jobs
 	@$(MILLRACE) status
 doctor: setup ## check machine, versions, services, topics, tables: ok or the fix; changes nothing
 	@$(MILLRACE) doctor
+dashboard: setup ## web page with all of it, until Ctrl-C (DASHBOARD_PORT)
+	@$(MILLRACE) dashboard
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
 show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS= EXCEL_SAFE=1)

@@ -214,6 +214,16 @@ class Settings(BuiltInPipelines):
     metrics_host: str = Field(
         "127.0.0.1", min_length=1, description="address that `METRICS_PORT` listens on"
     )
+    dashboard_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address that `millrace dashboard` listens on; others than loopback need"
+        " `DASHBOARD_PASSWORD`",
+    )
+    dashboard_port: kinds.Port = Field(8484, description="port of `millrace dashboard`")
+    dashboard_password: SecretStr | None = Field(
+        None, description="password of `millrace dashboard` (secret), with any user name"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )

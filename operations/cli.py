@@ -41,8 +41,8 @@ CLEAN_UP_SECONDS = {"chaos": 120.0, "bench": 120.0}
 USING_SERVICES = frozenset(
     {"run", "stream", "verify", "dead_letters", "rebuild", "replay", "compact", "reset", "pyspark"}
 )
-# In shells Ctrl-C ends a query, not the shell.
-OWN_HANDLERS = ("cqlsh", "mongosh", "pyspark")
+# In shells Ctrl-C ends a query, not the shell; the dashboard answers open requests first.
+OWN_HANDLERS = ("cqlsh", "mongosh", "pyspark", "dashboard")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

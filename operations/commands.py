@@ -143,6 +143,13 @@ def doctor(settings: Settings, options: argparse.Namespace) -> int:
     return doctor(settings)
 
 
+def dashboard(settings: Settings, options: argparse.Namespace) -> int:
+    """The web page."""
+    from dashboard.server import serve
+
+    return serve(settings)
+
+
 def logs(settings: Settings, options: argparse.Namespace) -> int:
     """Follow a log."""
     from operations.logs import follow

@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
     add("doctor", commands.doctor, "check machine, versions, services, topics and tables")
+    add("dashboard", commands.dashboard, "web page with all of it, on loopback, until Ctrl-C")
     sub = add("logs", commands.logs, "follow the log of a service, a producer or a job")
     sub.add_argument("service", nargs="?", help="kafka, cassandra, mongodb, jobs, ...")
     _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
