@@ -9,7 +9,7 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.concurrent import execute_concurrent_with_args
 
-from cql.client import TIMESTAMP, check_identifiers
+from cql.rows import TIMESTAMP, check_identifiers
 from errors import SinkRejected, SinkUnavailable
 
 COUNT_SLICES: Final = 32

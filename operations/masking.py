@@ -1,13 +1,17 @@
-"""Masks the sensitive fields of raw messages, so that they can be shown."""
+"""Masks the sensitive fields of raw messages and of stored records, so that they can be shown."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from operations.sql_text import columns_in
 from schemas.contract import Contract
 from schemas.fields import path_of
+from spark_jobs.columns import OF_MESSAGES
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.targets import Table
 
 MASK = "•••"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
@@ -45,3 +49,36 @@ def _masked(value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], 
     if not any(field[: len(path)] == path for field in public):
         return MASK
     return {name: _masked(child, (*path, name), public) for name, child in value.items()}
+
+
+def masked_columns(pipeline: Pipeline, columns: Iterable[str]) -> set[str]:
+    """Columns that may hold personal data in clear and that `clear` does not allow.
+
+    What code derives, and not SQL, may hold any.
+    """
+    derived = pipeline.derived
+    is_code = callable(derived) or pipeline.classify_by is not None
+    sql = {} if callable(derived) else {**derived}
+    sql |= {name: text for table in pipeline.tables for name, text in table.derived.items()}
+    hidden = {*personal_sources(pipeline.contract, sql)} - {*pipeline.clear}
+    if is_code and hidden:
+        known = {*OF_MESSAGES, "hash_key_id", *pipeline.clear, *sql}
+        known |= {str(field.column) for field in pipeline.contract.fields}
+        hidden |= {*columns} - known
+        hidden |= {name for name, text in sql.items() if columns_in(text, dict.fromkeys(hidden))}
+    return hidden - {*pipeline.clear}
+
+
+def personal_sources(
+    contract: Contract, derived: Mapping[str, str], tables: Iterable[Table] = ()
+) -> dict[str, str]:
+    """Column that holds personal data in clear -> the contract's column that it comes from."""
+    found = {
+        f.column: f.column for f in contract.fields if f.sensitivity == "personal" and f.column
+    }
+    expressions = [*derived.items(), *(pair for table in tables for pair in table.derived.items())]
+    for name, sql in expressions:
+        # Each may use those before it.
+        for source in columns_in(sql, found):
+            found.setdefault(name, found[source])
+    return found

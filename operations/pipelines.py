@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -54,7 +54,7 @@ def topic_offsets(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     partitions = existing_topics(settings).get(topic)
     if partitions is None:
         raise JobError(f"There is no topic `{topic}`. `make up` creates it.")
-    consumer = _consumer(settings)
+    consumer = consumer_for(settings)
     try:
         return {
             partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
@@ -79,14 +79,24 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
         SinkUnavailable: the broker did not answer.
         JobError: there is no such topic, or the broker stopped answering.
     """
-    offsets = topic_offsets(settings, topic)
-    start = {
-        partition: max(low, high - last) if last is not None else low
-        for partition, (low, high) in offsets.items()
+    ranges = {
+        partition: (max(low, high - last) if last is not None else low, high)
+        for partition, (low, high) in topic_offsets(settings, topic).items()
     }
-    open_partitions = {p for p, (_, high) in offsets.items() if start[p] < high}
-    consumer = _consumer(settings)
-    consumer.assign([TopicPartition(topic, p, start[p]) for p in open_partitions])
+    yield from read_ranges(settings, topic, ranges)
+
+
+def read_ranges(
+    settings: Settings, topic: str, ranges: Mapping[int, tuple[int, int]]
+) -> Iterator[Any]:
+    """Committed messages of a topic in offset ranges, which the broker must still have.
+
+    Raises:
+        JobError: the broker refused, or stopped answering.
+    """
+    open_partitions = {p for p, (start, end) in ranges.items() if start < end}
+    consumer = consumer_for(settings)
+    consumer.assign([TopicPartition(topic, p, ranges[p][0]) for p in open_partitions])
     idle_seconds = 0.0
     try:
         while open_partitions:
@@ -103,7 +113,7 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
             error = message.error()
             if error and error.code() != END_OF_PARTITION:
                 raise JobError(f"Kafka refused to give `{topic}`: {error.name()}.")
-            partition, high = message.partition(), offsets[message.partition()][1]
+            partition, high = message.partition(), ranges[message.partition()][1]
             if not error and message.offset() < high:
                 yield message
             # An end-of-partition event carries the offset after the last one.
@@ -113,7 +123,8 @@ def read_topic(settings: Settings, topic: str, last: int | None = None) -> Itera
         consumer.close()
 
 
-def _consumer(settings: Settings) -> Consumer:
+def consumer_for(settings: Settings) -> Consumer:
+    """A consumer of committed messages that belongs to no group."""
     return Consumer(
         settings.kafka_client_options()
         | {

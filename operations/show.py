@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cql.client import close, connect, select_rows
+from cql.client import close, connect
+from cql.rows import select_rows
 from errors import MillraceError
 from operations.doctor.place_checks import place_faults
 from operations.masking import masked_value

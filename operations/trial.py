@@ -21,8 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from errors import MillraceError
-from operations.check.privacy_checks import personal_sources
-from operations.masking import MASK
+from operations.masking import MASK, masked_columns
 from operations.spark_session import session_alone
 from operations.tables import print_records, print_table, say
 from producers.samples import sample_records
@@ -184,21 +183,6 @@ def _shown(classified: DataFrame, pipeline: Pipeline) -> DataFrame:
     return classified.select(
         "record_id", "kafka_offset", "outcome", "reasons", text.alias("columns")
     )
-
-
-def masked_columns(pipeline: Pipeline, columns: Iterable[str]) -> set[str]:
-    """Columns that may hold personal data in clear and that `clear` does not allow.
-
-    What code derives, and not SQL, may hold any.
-    """
-    derived = pipeline.derived
-    is_code = callable(derived) or pipeline.classify_by is not None
-    sql = {} if callable(derived) else derived
-    hidden = {*personal_sources(pipeline.contract, sql)}
-    if is_code and hidden:
-        known = {field.column for field in pipeline.contract.fields}
-        hidden |= {name for name in columns if name not in known}
-    return hidden - {*pipeline.clear}
 
 
 def _print_totals(outcomes: Counter[str], reasons: Counter[str]) -> None:

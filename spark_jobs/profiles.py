@@ -55,6 +55,7 @@ PROFILES = Pipeline(
     name="profiles",
     contract=load_contract("profile"),
     id_columns=("identifiant",),
+    clear=("domain_name",),
     made_by=Input("producers.profiles", usual_count=500, offline={"PROFILES_SOURCE": "offline"}),
     classify_by=_classify,
     tables=(

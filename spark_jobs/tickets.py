@@ -56,6 +56,7 @@ TICKETS = Pipeline(
     name="tickets",
     contract=load_contract("ticket"),
     id_columns=("ticket_id",),
+    clear=("assigned_team",),
     made_by=Input("producers.tickets"),
     classify_by=_classify,
     tables=(

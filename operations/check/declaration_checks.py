@@ -9,7 +9,7 @@ from typing import Final
 
 from operations.check.fault import DECLARATION, Fault, note
 from operations.check.folder import Folder
-from operations.check.sql_text import refused_calls
+from operations.sql_text import refused_calls
 from runtime import remedies
 from runtime.config.topic_names import TOPIC_NAME, dead_letter_topic
 from schemas.contract import COLUMN_NAME, RESERVED_COLUMNS

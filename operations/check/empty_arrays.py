@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from operations.check.sql_text import columns_in
+from operations.sql_text import columns_in
 
 MOST_ROWS: Final = 1_000
 MOST_VALUES: Final = 12

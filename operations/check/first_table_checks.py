@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operations.check.declaration_checks import conditions, known_types, named_columns
 from operations.check.fault import CQL, Fault
 from operations.check.folder import Folder
-from operations.check.sql_text import columns_in
+from operations.sql_text import columns_in
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import LINEAGE
 

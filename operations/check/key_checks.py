@@ -9,7 +9,7 @@ from cql.declared import CassandraShape
 from operations.check.declaration_checks import known_types
 from operations.check.fault import CQL, DECLARATION, SQL, Fault
 from operations.check.folder import Folder
-from operations.check.sql_text import columns_in, handles_nulls
+from operations.sql_text import columns_in, handles_nulls
 from schemas.fields import FieldContract
 from spark_jobs.targets import Table
 from sql.declared import PostgresShape

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from operations.check.fault import CONTRACT, DECLARATION, Fault, note
 from operations.check.folder import Folder
-from operations.check.sql_text import columns_in
-from schemas.fields import Contract
+from operations.masking import personal_sources
+from operations.sql_text import columns_in
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.targets import Table
 
 # Parts of names of fields that usually hold data about a person.
 TELLING: Final = re.compile(
@@ -64,21 +63,6 @@ def privacy_faults(folder: Folder) -> Iterator[Fault]:
             "a function adds these columns, so nothing here can say whether one holds personal"
             " data; SQL in a dictionary can be checked",
         )
-
-
-def personal_sources(
-    contract: Contract, derived: Mapping[str, str], tables: Iterable[Table] = ()
-) -> dict[str, str]:
-    """Column that holds personal data in clear -> the contract's column that it comes from."""
-    found = {
-        f.column: f.column for f in contract.fields if f.sensitivity == "personal" and f.column
-    }
-    expressions = [*derived.items(), *(pair for table in tables for pair in table.derived.items())]
-    for name, sql in expressions:
-        # Each may use those before it.
-        for source in columns_in(sql, found):
-            found.setdefault(name, found[source])
-    return found
 
 
 def _stored(folder: Folder, declared: Pipeline, columns: list[str]) -> dict[str, list[str]]:

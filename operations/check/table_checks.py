@@ -9,7 +9,7 @@ from typing import Final
 from operations.check.fault import CQL, DECLARATION, SQL, Fault, note
 from operations.check.folder import Folder
 from operations.check.key_checks import key_faults, sql_key_faults
-from operations.check.sql_text import columns_in
+from operations.sql_text import columns_in
 from runtime import remedies
 from spark_jobs.columns import OF_MESSAGES, is_fillable, spark_type
 from spark_jobs.targets import LINEAGE

@@ -11,6 +11,7 @@ import pytest
 from cassandra.cluster import Session
 
 from cql import client, scan
+from cql.rows import select_rows
 from cql.statements import with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import Settings
@@ -71,7 +72,7 @@ def test_files_applied_again_change_nothing(session: Session, stack_settings: Se
 
     client.apply_tables(session, stack_settings)
 
-    rows = client.select_rows(session, "support", "tickets", {"ticket_id": "CQL-1"})
+    rows = select_rows(session, "support", "tickets", {"ticket_id": "CQL-1"})
     assert [row["client_id"] for row in rows] == ["C1"]
     session.execute("DELETE FROM support.tickets WHERE ticket_id = 'CQL-1'")
 
@@ -98,9 +99,9 @@ def test_consistency_that_too_few_copies_can_give_is_an_outage(stack_settings: S
     quorum_of_three.execute("CREATE TABLE three.rows (id int PRIMARY KEY)", timeout=60)
 
     with pytest.raises(SinkUnavailable, match="Cannot achieve consistency level"):
-        client.select_rows(quorum_of_three, "three", "rows")
+        select_rows(quorum_of_three, "three", "rows")
     one = client.connect(stack_settings.model_copy(update={"cassandra_consistency": "LOCAL_ONE"}))
-    assert client.select_rows(one, "three", "rows") == []
+    assert select_rows(one, "three", "rows") == []
 
     client.close(one)
     quorum_of_three.execute("DROP KEYSPACE three", timeout=60)
@@ -155,7 +156,7 @@ def test_tickets_are_found_by_client(session: Session) -> None:
     for number in range(3):
         session.execute(statement, (f"CQL-{number}", "CLIENT_0424242"))
 
-    rows = client.select_rows(session, "support", "tickets", {"client_id": "CLIENT_0424242"})
+    rows = select_rows(session, "support", "tickets", {"client_id": "CLIENT_0424242"})
 
     assert sorted(row["ticket_id"] for row in rows) == ["CQL-0", "CQL-1", "CQL-2"]
     for number in range(3):
@@ -182,7 +183,7 @@ def test_part_of_the_partition_key_finds_its_partitions(session: Session) -> Non
             (UUID(int=number), datetime(2026, 11, 22, hour, tzinfo=UTC), number),
         )
 
-    rows = client.select_rows(session, KEYSPACE, "rows", {"moment": "2026-11-22T10:00:00+01:00"})
+    rows = select_rows(session, KEYSPACE, "rows", {"moment": "2026-11-22T10:00:00+01:00"})
 
     assert sorted(row["number"] for row in rows) == [1, 3]
 
@@ -190,7 +191,7 @@ def test_part_of_the_partition_key_finds_its_partitions(session: Session) -> Non
 def test_part_of_the_partition_key_that_is_nowhere_finds_nothing(session: Session) -> None:
     nowhere = "00000000-0000-0000-0000-0000000000ee"
 
-    assert client.select_rows(session, KEYSPACE, "rows", {"id": nowhere}) == []
+    assert select_rows(session, KEYSPACE, "rows", {"id": nowhere}) == []
 
 
 def test_texts_are_taken_as_the_type_of_their_column(session: Session) -> None:
@@ -201,13 +202,13 @@ def test_texts_are_taken_as_the_type_of_their_column(session: Session) -> None:
     )
     where = {"id": identifier, "moment": "2026-11-22T15:00:00+01:00", "number": "7"}
 
-    rows = client.select_rows(session, KEYSPACE, "rows", where, limit=5)
+    rows = select_rows(session, KEYSPACE, "rows", where, limit=5)
 
     assert [row["text"] for row in rows] == ["here"]
 
 
 def test_limit_holds(session: Session) -> None:
-    assert len(client.select_rows(session, KEYSPACE, "rows", limit=2)) == 2
+    assert len(select_rows(session, KEYSPACE, "rows", limit=2)) == 2
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_impossible_question_is_refused_with_what_to_do(
     session: Session, where: dict[str, str], message: str
 ) -> None:
     with pytest.raises(SinkRejected, match=message):
-        client.select_rows(session, KEYSPACE, "rows", where)
+        select_rows(session, KEYSPACE, "rows", where)
 
 
 def test_table_that_is_not_there_is_named(session: Session) -> None:

@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from cql.client import select_rows
+from cql.rows import select_rows
 from errors import JobError
 from operations.dead_letters.dead_letters import run_dead_letters
 from operations.dead_letters.reader import read_dead_letters

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo import MongoClient, WriteConcern
 
 from cql import client as cql_client
+from cql.rows import select_rows
 from errors import StackError
 from local_stack import shells, stack
 from local_stack.kafka import Kafka
@@ -312,7 +313,7 @@ def write_everywhere(settings: Settings, mark: str) -> None:
 
 def read_everywhere(settings: Settings) -> list[list[str]]:
     session = cql_client.connect(settings)
-    rows = cql_client.select_rows(session, "support", "tickets", limit=10)
+    rows = select_rows(session, "support", "tickets", limit=10)
     cql_client.close(session)
     with MongoClient(settings.mongo_uri.get_secret_value()) as mongo:
         documents = list(mongo[settings.mongo_database]["marks"].find())

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.masking import MASK
-from operations.trial import Verdict, masked_columns, verdicts
+from operations.masking import MASK, masked_columns
+from operations.trial import Verdict, verdicts
 from settings import PROJECT_ROOT
 from spark_jobs.registry import built_in, load_pipeline
 from tests.support.builders import profile
