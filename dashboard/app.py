@@ -103,5 +103,3 @@ async def _answer(pages: Pages, request: Request, status: int, title: str, text:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": text}, status)
     return await run_in_threadpool(pages.message, request, status, title, text)
-
-

@@ -12,6 +12,8 @@ from operations.overview.model import BatchView, PipelineView
 # The speed that is shown is that of the last minute.
 RECENT: Final = timedelta(seconds=60)
 ABSENT: Final = "–"
+# Of a line that is an inch wide.
+MOST_POINTS: Final = 40
 
 
 def number(value: Any) -> str:
@@ -76,10 +78,16 @@ def messages_per_second(view: PipelineView, now: datetime) -> float | None:
 
 
 def sparkline(history: Sequence[BatchView], width: int = 120, height: int = 28) -> str:
-    """Points of a line through the messages of the batches, the oldest first; empty for one."""
-    values = [batch.counts.read for batch in reversed(history)]
-    if len(values) < 2:
+    """Points of a line through the messages of batches, the oldest first; empty for one batch.
+
+    With many, each point is the mean of several.
+    """
+    read = [batch.counts.read for batch in reversed(history)]
+    if len(read) < 2:
         return ""
+    several = -(-len(read) // MOST_POINTS)
+    groups = (read[start : start + several] for start in range(0, len(read), several))
+    values = [sum(group) / len(group) for group in groups]
     most = max(*values, 1)
     step = width / (len(values) - 1)
     points = (

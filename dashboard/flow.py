@@ -94,8 +94,8 @@ def picture(counts: Counts, size: Size) -> Picture:
     gap = 6
     height = size.top + sum(rows.values()) + gap * (len(rows) - 1) + 8
     inlet = sum(thick.values())
-    source = size.top + (height - size.top - inlet) / 2
-    inlet_top, target, streams = source, float(size.top), []
+    # The first outcome goes straight on; the others branch off below it.
+    source, target, streams = float(size.top), float(size.top), []
     for outcome, number in numbers.items():
         top = target + (rows[outcome] - thick[outcome]) / 2
         streams.append(
@@ -117,7 +117,7 @@ def picture(counts: Counts, size: Size) -> Picture:
         size=size,
         read=counts.read,
         height=round(height, 1),
-        inlet_top=round(inlet_top, 1),
+        inlet_top=float(size.top),
         inlet_height=round(inlet, 1),
         streams=tuple(streams),
         missing=counts.read - known,
@@ -144,7 +144,7 @@ def _note(outcome: str, counts: Counts) -> str:
 
 def _ribbon(size: Size, source: float, target: float, thick: float) -> str:
     left, right = size.bar, size.outcomes_at
-    bend = (left + right) / 2
+    bend = left + (right - left) * 0.55
     return (
         f"M{left} {source:.1f}C{bend:.0f} {source:.1f} {bend:.0f} {target:.1f} {right} {target:.1f}"
         f"v{thick:.1f}C{bend:.0f} {target + thick:.1f} {bend:.0f} {source + thick:.1f}"

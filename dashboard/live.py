@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
+from operations.trace.trace import find_trace
 from pymongo.errors import PyMongoError
 
 from dashboard.aggregates import read_chart
@@ -24,7 +25,6 @@ from operations.overview.records import (
 )
 from operations.overview.stores import OpenStores
 from operations.trace.model import Trace
-from operations.trace.trace import find_trace
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
@@ -48,9 +48,7 @@ class LiveSource:
         self._settings = settings
         self._stores = OpenStores(settings, STORE_SECONDS)
         self.declared: Mapping[str, Declared] = {
-            each.name: Declared(
-                each.name, each.topic(settings), each.aggregates, each.id_columns
-            )
+            each.name: Declared(each.name, each.topic(settings), each.aggregates, each.id_columns)
             for each in pipelines_of(settings)
         }
         self.tables: Mapping[str, RecordTable] = record_tables(settings)
@@ -78,7 +76,9 @@ class LiveSource:
         """Rows of one partition, masked."""
         return record_page(self._stores, table, key, page=page)
 
-    def dead_letters(self, pipeline: str | None, reason: str | None, page: str | None) -> LetterPage:
+    def dead_letters(
+        self, pipeline: str | None, reason: str | None, page: str | None
+    ) -> LetterPage:
         """Dead letters with their content, masked."""
         return dead_letter_page(self._stores, pipeline, reason, page=page)
 

@@ -89,7 +89,9 @@ class Pages:
         try:
             if key:
                 values["found"] = found = self.source.rows(table, key, values["page"])
-                values["columns"] = [*found.rows[0]] if found.rows else []
+                columns = [*found.rows[0]] if found.rows else []
+                # All rows have the values of the key, which stand in the form.
+                values["columns"] = [each for each in columns if each not in key]
             else:
                 listed, values["more_partitions"] = self.source.partitions(table)
                 values["listed"] = [_partition(each) for each in listed]
@@ -202,4 +204,6 @@ def _partition(key: dict[str, Any]) -> dict[str, Any]:
 
 def _as_given(value: Any) -> str:
     """A key's value as a form gives it."""
-    return f"{value.isoformat()}Z" if hasattr(value, "isoformat") and not value.tzinfo else str(value)
+    return (
+        f"{value.isoformat()}Z" if hasattr(value, "isoformat") and not value.tzinfo else str(value)
+    )

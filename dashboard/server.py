@@ -72,7 +72,9 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from error
     except OSError as error:
         if isinstance(error, socket.gaierror):
-            raise SettingsError(f"DASHBOARD_HOST: `{host}` is no address of this machine.") from error
+            raise SettingsError(
+                f"DASHBOARD_HOST: `{host}` is no address of this machine."
+            ) from error
         raise StackError(
             f"The dashboard cannot listen on {host}:{port}: {holder(port)} holds that port. Stop it,"
             " or set DASHBOARD_PORT to another port."

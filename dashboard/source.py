@@ -13,6 +13,7 @@ from operations.trace.model import Trace
 from spark_jobs.aggregates import Aggregate
 
 Number = int | float | Decimal
+Unit = Literal["day", "hour"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Chart:
     bars: tuple[Bar, ...] = ()
     total: Number | None = None
     groups: int = 0
-    unit: Literal["day", "hour"] = "day"
+    unit: Unit = "day"
     times: tuple[str, ...] = ()
     lines: Mapping[str, tuple[Number | None, ...]] = field(default_factory=dict)
 
@@ -94,7 +95,9 @@ class Source(Protocol):
     def rows(self, table: RecordTable, key: Mapping[str, str], page: str | None) -> RowPage:
         """Rows of one partition, masked."""
 
-    def dead_letters(self, pipeline: str | None, reason: str | None, page: str | None) -> LetterPage:
+    def dead_letters(
+        self, pipeline: str | None, reason: str | None, page: str | None
+    ) -> LetterPage:
         """Dead letters with their content, masked."""
 
     def trace(self, asked: str) -> Trace:

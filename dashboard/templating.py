@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from dashboard import figures
 from operations.trace.model import plain
 
 FOLDER: Final = Path(__file__).resolve().parent
 STATIC: Final = FOLDER / "static"
+CODE: Final = re.compile(r"`([^`]+)`")
 
 
 @cache
@@ -30,7 +34,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "number": figures.number,
         "rate": figures.rate,
         "seconds": figures.seconds,
@@ -38,8 +42,12 @@ def templates() -> Environment:
         "iso": lambda value: figures.in_utc(value).isoformat(timespec="milliseconds"),
         "cell": _cell,
         "record": _record,
+        "prose": _prose,
         "urlencode": _in_address,
     }
+    environment.filters |= filters
+    # Lines of a chart are in the order of their size.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     environment.globals["version"] = _version()
     return environment
 
@@ -65,6 +73,11 @@ def _record(value: str) -> str:
         return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
     except ValueError:
         return value
+
+
+def _prose(sentence: str) -> Markup:
+    """A sentence in which names between backticks are code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped
 
 
 def _in_address(value: Any) -> str:

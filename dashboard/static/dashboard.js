@@ -87,7 +87,12 @@
     const soft = colour("--soft"), rule = colour("--rule");
     const axis = { stroke: soft, font: "12px Plex, sans-serif", grid: { stroke: rule, width: 1 }, ticks: { show: false } };
     const few = times.length <= 2;
-    const value = (_, raw) => (raw === null || raw === undefined ? "–" : whole.format(raw));
+    // Without a pointer the legend has the newest values.
+    const newest = (u, i) => u.data[i].findLast((n) => n !== null);
+    const value = (u, raw, i, at) => {
+      const shown = at === null || at === undefined ? newest(u, i) : raw;
+      return shown === null || shown === undefined ? "–" : whole.format(shown);
+    };
     drawn.get(place)?.destroy();
     drawn.set(place, new uPlot({
       width: place.clientWidth, height: 200, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
@@ -99,7 +104,7 @@
         { ...axis, size: 52, values: (_, ticks) => ticks.map((n) => short.format(n)) },
       ],
       series: [
-        { label: data.unit || "time", value: (_, at) => (at === null ? "–" : written(at, data.unit)) },
+        { label: data.unit || "time", value: (u, at, i) => written(at ?? newest(u, i), data.unit) },
         ...names.map((label, i) => ({
           label, value, stroke: colour(`--line-${i + 1}`), width: 2, dash: dashes[i], spanGaps: false,
           points: { show: few, size: 7 },
