@@ -34,7 +34,7 @@ class Finder:
         self._pipeline, self._stores = pipeline, stores
         self._topic = pipeline.topic(stores.settings)
         self._notes = Notes(stores.settings)
-        self._broker = OnBroker(self._notes, self._topic, most)
+        self._broker = OnBroker(self._notes, stores, self._topic, most)
         self._in_stores = InStores(self._notes, stores, pipeline)
 
     def by_id(self, wanted: Wanted, seen: Iterable[Seen] = ()) -> RecordTrace:
@@ -103,7 +103,6 @@ class Finder:
                     name,
                     seen,
                     read_by,
-                    self._stores.database,
                     lambda message: self._in_stores.keep(
                         forwarded_row(self._pipeline, message, seen.source)
                     ),
@@ -119,7 +118,7 @@ class Finder:
 
         for read_by in seen.batches[:1]:
             name = dead_letter_topic(self._topic)
-            self._broker.find_copies(name, seen, read_by, self._stores.database, keep)
+            self._broker.find_copies(name, seen, read_by, keep)
 
     def _columns(self, seen: Seen) -> Columns:
         message = seen.message or seen.copy

@@ -42,7 +42,7 @@ class Notes:
     def miss(self, place: str, why: str) -> None:
         """Note why a place was not searched, unless it was at another time."""
         if place not in self.searched:
-            self.missed[place] = why
+            self.missed[place] = why.rstrip(".")
 
 
 @dataclass

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from pymongo.database import Database
-
 from operations.messages_at import Place, messages_at
+from operations.overview.stores import OpenStores
 from operations.pipelines import topic_offsets
 from operations.trace.batches import ReadBy
 from operations.trace.copies import copies_of
@@ -17,14 +16,14 @@ from operations.trace.notes import Notes, Seen
 from operations.trace.redrives import Redrives, read_notes, redrives_of, sent_back
 from operations.trace.search import MOST_ARRIVALS, Wanted, search
 from runtime.config.topic_names import dead_letter_topic
-from spark_jobs.state.ledger import Document
 
 
 class OnBroker:
     """Reads a topic and those that its job writes to; at most `most` messages of each."""
 
-    def __init__(self, notes: Notes, topic: str, most: int) -> None:
-        self._notes, self._settings = notes, notes.settings
+    def __init__(self, notes: Notes, stores: OpenStores, topic: str, most: int) -> None:
+        self._notes, self._settings = notes, stores.settings
+        self._stores = stores
         self._topic, self._most = topic, most
         self._name = f"topic {topic}"
 
@@ -32,9 +31,11 @@ class OnBroker:
     def offsets(self) -> Mapping[int, Place]:
         """Partition -> first offset and the one after the last; empty without an answer."""
         found: dict[int, Place] = {}
-        self._notes.attempt(
-            self._name, lambda: found.update(topic_offsets(self._settings, self._topic))
-        )
+
+        def ask() -> dict[int, Place]:
+            return topic_offsets(self._settings, self._topic)
+
+        self._notes.attempt(self._name, lambda: found.update(self._stores.asked("kafka", ask)))
         return found
 
     def search(self, wanted: Wanted) -> dict[Place, Any]:
@@ -77,13 +78,12 @@ class OnBroker:
         name: str,
         seen: Seen,
         read_by: ReadBy,
-        database: Database[Document],
         keep: Callable[[Any], None],
     ) -> None:
         """Find what a batch sent to another topic of an arrival."""
 
         def work() -> None:
-            window = read_by.window_ms(database)
+            window = read_by.window_ms(self._stores.database)
             found = window and copies_of(
                 self._settings, name, self._topic, seen.place, window, self._most
             )
@@ -94,7 +94,8 @@ class OnBroker:
             for message in found:
                 keep(message)
 
-        self._notes.attempt(f"topic {name}", work)
+        if self.offsets:
+            self._notes.attempt(f"topic {name}", work)
 
     def letter(self, seen: Seen) -> Letter | None:
         """An arrival's dead letter, whether it was sent back, and as which message."""
@@ -112,6 +113,8 @@ class OnBroker:
     @cached_property
     def _redrives(self) -> Redrives:
         found = [Redrives({}, is_whole=False)]
+        if not self.offsets:
+            return found[0]
         self._notes.attempt(
             "notes of redrives",
             lambda: found.append(read_notes(self._settings, self._topic, self._most)),
