@@ -208,6 +208,12 @@ class Settings(BuiltInPipelines):
     max_redrives: int = Field(
         3, ge=0, le=1000, description="returns of a dead letter to its topic before it is parked"
     )
+    metrics_port: kinds.Port | None = Field(
+        None, description="port of a job's `/metrics` and `/healthz`; none when absent"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="address that `METRICS_PORT` listens on"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from errors import MillraceError
+from operations.overview.proof import forget_proof
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
 from runtime import remedies
@@ -19,6 +20,7 @@ from spark_jobs.run.locks import locked
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import kinds_of, sinks_of
+from spark_jobs.sources.consumer_group import delete_group
 from spark_jobs.sources.topics import delete_topics, redriven_topic
 from spark_jobs.start_checks.sink_ownership import forget_feeds
 from spark_jobs.state.checkpoint import checkpoint_at
@@ -180,5 +182,7 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         for sink in sinks_of(pipeline, settings, database):
             sink.delete()
         checkpoint_at(settings.checkpoints, pipeline.name).delete()
+        forget_proof(database)
+        delete_group(settings, pipeline.name)
         database[RESETS].delete_one({"_id": pipeline.name})
     sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")

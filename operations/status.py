@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
-
-from pymongo.database import Database
+from operator import attrgetter
 
 from errors import MillraceError, SinkUnavailable
 from local_stack import stack
 from local_stack.log_lines import why_it_ended
 from local_stack.service import ServiceState
-from operations.pipelines import present_parts, topic_offsets
+from operations.overview.collect import collect
+from operations.overview.model import Overview, PartitionView
 from operations.tables import print_table
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
-from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
-from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sinks.registry import sinks_of
-from spark_jobs.state.ledger import Document, Ledger
 
 # Offsets and the ledger are theirs.
 NEEDED_SERVICES = frozenset({"kafka", "mongodb"})
@@ -47,24 +43,23 @@ def show_status(settings: Settings) -> int:
     _print_jobs(settings)
     up = {state.name for state in states if state.condition == "up"}
     silent = {state.name: state.condition for state in states if state.silence}
-    faults = [
-        fault
-        for part in (_print_topics, partial(_print_stores, silent=silent))
-        if NEEDED_SERVICES <= up and (fault := _attempt(part, settings))
-    ]
+    faults: list[str] = []
+    if NEEDED_SERVICES <= up:
+        seen = collect(settings, states=states)
+        _print_topics(seen)
+        if proof := seen.proof:
+            words = "verified" if proof.verified else "NOT verified"
+            sys.stdout.write(f"Last `make verify`, {proof.ended_at:%Y-%m-%d %H:%M:%SZ}: {words}\n")
+        faults += seen.troubles or _missing_topics(seen)
+        try:
+            _print_stores(settings, silent)
+        except MillraceError as error:
+            faults.append(str(error))
     for fault in faults:
         sys.stdout.write(f"{fault}\n")
     print_notes(states)
     _print_missing(states, settings.stack)
     return 0 if len(up) == len(states) and not faults else 1
-
-
-def _attempt(part: Any, settings: Settings) -> str | None:
-    try:
-        part(settings)
-    except MillraceError as error:
-        return str(error)
-    return None
 
 
 def print_notes(states: list[ServiceState]) -> None:
@@ -98,29 +93,22 @@ def _print_jobs(settings: Settings) -> None:
     print_table("Jobs", ("pipeline", "state", "pid", "Spark UI"), rows)
 
 
-def _print_topics(settings: Settings) -> None:
-    rows = []
-    with connect_mongodb(settings) as client:
-        check_mongodb(client, settings)
-        database = confirmed_database(client, settings)
-        for pipeline in pipelines_of(settings):
-            topic = pipeline.topic(settings)
-            read = _read_by_all(pipeline, database)
-            for partition, (low, high) in sorted(topic_offsets(settings, topic).items()):
-                done = max(read.get(partition, low), low)
-                rows.append((topic, partition, low, high, done, high - done))
-    columns = ("topic", "partition", "first", "end", "confirmed", "lag")
-    print_table("Topics", columns, rows)
+def _print_topics(seen: Overview) -> None:
+    """Print what of each partition every part of a pipeline has confirmed."""
+    found: dict[tuple[str, int], PartitionView] = {}
+    for each in (each for view in seen.pipelines for each in view.partitions):
+        place = (each.topic, each.partition)
+        found[place] = min(found.get(place, each), each, key=attrgetter("confirmed"))
+    print_table(
+        "Topics",
+        ("topic", "partition", "first", "end", "confirmed", "lag"),
+        [(*place, p.first, p.end, p.confirmed, p.lag) for place, p in found.items()],
+    )
 
 
-def _read_by_all(pipeline: Pipeline, database: Database[Document]) -> dict[int, int]:
-    """Partition -> the offset up to which every part of a pipeline has read."""
-    ends = [
-        {p: end for p, (_, end) in last.offsets.items()}
-        for part in present_parts(pipeline, database)
-        if (last := Ledger(database, part.name).last())
-    ]
-    return {p: min(end.get(p, 0) for end in ends) for p in {p for end in ends for p in end}}
+def _missing_topics(seen: Overview) -> list[str]:
+    topics = {view.topic for view in seen.pipelines if not view.partitions}
+    return [f"There is no topic `{topic}`. `make up` creates it." for topic in sorted(topics)]
 
 
 def _print_stores(settings: Settings, silent: Mapping[str, str]) -> None:

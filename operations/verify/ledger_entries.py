@@ -80,6 +80,7 @@ def _entry(document: Document, pipeline: str, topic: str) -> Entry | None:
             return None
         batch_id = int(number)
     reasons, sinks, clock = (document.get(name) for name in ("reasons", "sinks", "clock"))
+    seconds, of_sinks = document.get("seconds"), document.get("sink_seconds")
     readable = {
         **{name: _whole(document.get(name)) for name in COUNTS},
         **{n: v if isinstance(v := document.get(n), str) else None for n in TEXTS},
@@ -93,6 +94,8 @@ def _entry(document: Document, pipeline: str, topic: str) -> Entry | None:
         "accepted_loss": v if _are_ranges(v := document.get("accepted_loss")) else [],
         "clock": clock if _is_clock(clock) else None,
         "rebuilt": document.get("rebuilt") is True,
+        "seconds": seconds if _is_duration(seconds) else None,
+        "sink_seconds": of_sinks if _are_durations(of_sinks) else {},
     }
     return Entry.of(readable)
 
@@ -160,6 +163,14 @@ def _are_reasons(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_count, value.values()))
 
 
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _are_durations(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_duration, value.values()))
+
+
 def _are_sinks(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
@@ -176,5 +187,7 @@ FORMS: Final[Mapping[str, Form]] = {
     "sinks": (_are_sinks, "a list of names"),
     "clock": (lambda v: v is None or _is_clock(v), "a clock's time"),
     "rebuilt": (lambda v: isinstance(v, bool | None), "true or false"),
+    "seconds": (lambda v: v is None or _is_duration(v), "a number of seconds"),
+    "sink_seconds": (lambda v: v is None or _are_durations(v), "seconds by sink"),
     "updated_at": (lambda v: isinstance(v, datetime | DatetimeMS), "a time"),
 }

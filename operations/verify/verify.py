@@ -11,11 +11,12 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError, MillraceError
+from operations.overview.proof import keep_proof
 from operations.pipelines import last_entries
 from operations.spark_session import repair_session
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
-from operations.verify.report import print_accounts
+from operations.verify.report import print_accounts, remarks
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -92,7 +93,10 @@ def balance(
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        return take_accounts(settings, database, spark, ever_run(settings, database), away)
+        accounts = take_accounts(settings, database, spark, ever_run(settings, database), away)
+        balanced = all(each.balanced for each in accounts)
+        keep_proof(database, [] if balanced else [*remarks(accounts)], verified=balanced)
+        return accounts
 
 
 def ever_run(settings: Settings, database: Database[Document]) -> list[Pipeline]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
@@ -24,6 +25,7 @@ from runtime import remedies
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.run.watching import READING, Watcher
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.dead_letters import send_dead_letters, store_summaries
 from spark_jobs.sinks.registry import sink_names, sinks_of
@@ -43,6 +45,11 @@ DEAD_LETTERS = "dead-letters"
 FEW_MESSAGES = 1000
 
 
+def rounded(seconds: float) -> float:
+    """Seconds as the ledger keeps them, to the millisecond."""
+    return round(seconds, 3)
+
+
 class NotBegun(JobError):
     """A batch was due after the writer was closed."""
 
@@ -57,6 +64,7 @@ class BatchWriter:
         code_fingerprint: Fingerprint of the code, for the ledger.
         lost: Offsets that the broker no longer has; the user accepted their loss.
         confirmed: The last batch that the ledger had when the query started.
+        watcher: Learns how far each batch is.
         closed: Set by the caller: no further batch may begin.
         in_work: The batch that is being written, or was written last.
         busy: Whether a batch is being written.
@@ -75,6 +83,7 @@ class BatchWriter:
     code_fingerprint: str | None = None
     lost: Ranges = field(default_factory=dict)
     confirmed: int | None = None
+    watcher: Watcher = field(default_factory=Watcher)
     closed: bool = False
     in_work: int | None = None
     busy: bool = False
@@ -108,6 +117,7 @@ class BatchWriter:
 
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         started = time.monotonic()
+        self.watcher.at_step(self.pipeline.name, batch_id, READING)
         planned = self.checkpoint.planned_batch(batch_id)
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
@@ -126,8 +136,9 @@ class BatchWriter:
             counts = self._count(summary, ranges)
             # Offsets may advance without a message (aborted transactions); they are entered too.
             if any(end > start for start, end in ranges.values()):
-                self._write_sinks(classified, summary, batch_id)
-                self._confirm(counts, ranges, batch_id)
+                took = self._write_sinks(classified, summary, batch_id)
+                seconds = rounded(time.monotonic() - started)
+                self._confirm(counts, ranges, batch_id, seconds=seconds, sink_seconds=took)
         finally:
             classified.unpersist()
         logger.info(
@@ -143,8 +154,12 @@ class BatchWriter:
             time.monotonic() - started,
         )
 
-    def _write_sinks(self, classified: DataFrame, summary: BatchSummary, batch_id: int) -> None:
+    def _write_sinks(
+        self, classified: DataFrame, summary: BatchSummary, batch_id: int
+    ) -> dict[str, float]:
         """Write to every sink that has not confirmed the batch, even if another one fails.
+
+        Returns the seconds of each sink that was written to.
 
         Raises:
             MillraceError: the first failing sink's error, after all were tried.
@@ -154,6 +169,7 @@ class BatchWriter:
         )
         done = confirmations.sinks()
         failed: list[MillraceError] = []
+        took: dict[str, float] = {}
         for name, point, write in self._steps(classified, summary, batch_id):
             if name in done:
                 logger.info(
@@ -161,14 +177,19 @@ class BatchWriter:
                 )
                 continue
             fault_point(point or f"before-{name}")
+            self.watcher.at_step(self.pipeline.name, batch_id, name)
+            started = time.monotonic()
             try:
                 write()
             except MillraceError as error:
                 failed.append(error)
+                self.watcher.not_written(self.pipeline.name, name)
             else:
+                took[name] = rounded(time.monotonic() - started)
                 confirmations.add(name)
         if failed:
             raise failed[0]
+        return took
 
     def _steps(
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
@@ -194,7 +215,7 @@ class BatchWriter:
         fault_point("between-dead-letters-and-summaries")
         store_summaries(rejected, self.database, batch_id)
 
-    def _confirm(self, counts: Counts, ranges: OffsetRanges, batch_id: int) -> None:
+    def _confirm(self, counts: Counts, ranges: OffsetRanges, batch_id: int, **took: Any) -> None:
         fault_point("before-ledger")
         entry = Entry(
             pipeline=self.pipeline.name,
@@ -209,8 +230,10 @@ class BatchWriter:
             code_fingerprint=self.code_fingerprint,
             moment=Moment.now(),
             accepted_loss=overlap(self.lost, ranges),
+            **took,
         )
         Ledger(self.database, self.pipeline.name).confirm(entry)
+        self.watcher.confirmed(entry)
         fault_point("before-commit")
 
     def _count(self, summary: BatchSummary, ranges: OffsetRanges) -> Counts:

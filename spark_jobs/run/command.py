@@ -18,6 +18,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.job_options import add_job_options, settings_of
 from spark_jobs.run.locks import locked
+from spark_jobs.run.metrics import served_metrics
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark, under_spark_submit
@@ -124,7 +125,7 @@ def _run(
     stop.on_signals()
     # Until the queries run, nothing needs a clean end.
     end_on_interrupt("interrupted before the job began; nothing was changed")
-    with locked(pipelines, settings) as note_ui:
+    with locked(pipelines, settings) as note_ui, served_metrics(settings) as watchers:
         # Before the JVM starts, so that a missing service or a ledger that does not fit shows at
         # once.
         run_options = RunOptions(options.available_now, options.starting_offsets, accepted(options))
@@ -138,7 +139,9 @@ def _run(
         stop.on_signals()
         try:
             note_ui(spark.sparkContext.uiWebUrl)
-            run_pipelines(spark, pipelines, settings, run_options, stop, say=_say)
+            run_pipelines(
+                spark, pipelines, settings, run_options, stop, say=_say, watchers=watchers
+            )
         finally:
             stop_spark(spark)
     keep_archive(stop, _say)

@@ -18,6 +18,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.outages import Outages
 from spark_jobs.run.query import POLL_SECONDS, PipelineRun
 from spark_jobs.run.query import RunOptions as RunOptions
+from spark_jobs.run.watching import CommittedGroups, Watcher, Watchers
 from spark_jobs.session.stopping import StopRequest, jvm_is_gone
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.mongodb import (
@@ -55,11 +56,13 @@ def run_pipelines(
     say: Callable[[str], None],
     checked: Callable[[], object] = lambda: None,
     warn: Callable[[str], object] = lambda text: None,
+    watchers: Sequence[Watcher] = (),
 ) -> None:
     """Run pipelines in parallel in one session until all are done or `stop` is set.
 
     The caller holds their locks; `checked` is called when all may start. What users must see while
     a store is away is logged, and goes to `warn` too where the log is not on the terminal.
+    `watchers` learn of each batch.
 
     Raises:
         MillraceError: a pipeline must not start or cannot continue; the others were stopped first.
@@ -71,6 +74,7 @@ def run_pipelines(
         # Again under the lock: another job may have run since the first check.
         found = check_pipelines(pipelines, settings, options, codes)
         runs = []
+        watcher = Watchers([CommittedGroups(settings), *watchers])
         for pipeline in pipelines:
             checkpoint = checkpoint_of(settings, pipeline.name)
             record(checkpoint, codes[pipeline.name])
@@ -79,11 +83,12 @@ def run_pipelines(
                 checkpoint.note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
             run.topic_id, run.lost = found[pipeline.name].topic_id, found[pipeline.name].lost
-            run.code = codes[pipeline.name]
+            run.code, run.watcher = codes[pipeline.name], watcher
             runs.append(run)
         checked()
         try:
-            with _outages(runs, settings, database, warn):
+            with _outages(runs, settings, database, warn) as outages:
+                watcher.waits_for(outages.waited_for)
                 _run_until_done(runs, stop)
         except (Py4JError, ConnectionError, EOFError) as error:
             if not jvm_is_gone(within_seconds=JVM_END_SECONDS):
@@ -95,6 +100,7 @@ def run_pipelines(
             ) from error
         finally:
             stop_runs(runs, settings.stop_timeout_seconds, say)
+            watcher.ended()
 
 
 def _outages(

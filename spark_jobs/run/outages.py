@@ -74,6 +74,10 @@ class Outages:
         """When the longest wait that was reported and lasts began, by the monotonic clock."""
         return min((wait.since for wait in self._waits.values() if wait.said), default=None)
 
+    def waited_for(self) -> list[str]:
+        """The stores that the job waits for, once that was reported."""
+        return [store for store, wait in self._waits.items() if wait.said]
+
     def _ask(self, store: str) -> None:
         wait = self._waits[store]
         # While users wait for it, its return is noticed at once.

@@ -26,6 +26,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.batch_writer import READ_METRIC, BatchWriter, NotBegun
 from spark_jobs.run.culprit import first_failing
 from spark_jobs.run.outages import SETTING as OUTAGE_SETTING
+from spark_jobs.run.watching import Watcher
 from spark_jobs.session.session import deduplication_partitions
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.sources.kafka import stream_messages
@@ -110,6 +111,7 @@ class PipelineRun:
     # Since when a store has not answered; what receives a line that users must see.
     away_since: Callable[[], float | None] = lambda: None
     warn: Callable[[str], object] = logger.warning
+    watcher: Watcher = field(default_factory=Watcher)
     _passes_loss: bool = False
     _outage_since: float | None = None
     _retry_at: float = 0.0
@@ -125,6 +127,7 @@ class PipelineRun:
         not_before = earliest_clock(checkpoint, settings.deduplication_days)
         partitions = checkpoint.shuffle_partitions() or deduplication_partitions(self.spark)
         confirmed = Ledger(self.database, name).last()
+        self.watcher.started(name, self.pipeline.topic(settings), confirmed)
         self.writer = BatchWriter(
             self.pipeline,
             settings,
@@ -137,6 +140,7 @@ class PipelineRun:
             code_fingerprint=str(self.code) if self.code else None,
             lost=self.lost,
             confirmed=confirmed.batch_id if confirmed else None,
+            watcher=self.watcher,
         )
         self._passes_loss = self._has_loss_before_it()
         arrivals = stream_messages(

@@ -6,6 +6,7 @@ other may be in some sinks and is repeated with the same rows, which changes not
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from spark_jobs.state.store_errors import sink_error
 
 COLLECTION = "batches"
 CONFIRMATIONS = "confirmations"
+NUMBERS = ("read", "stored", "dead_lettered", "filtered", "duplicates", "alerts")
 Document = dict[str, Any]
 
 
@@ -64,7 +66,8 @@ class Entry:
     `topic_id` is the broker's id of the topic; `code_fingerprint` (`plan` in the collection)
     identifies the code that made the batch; `accepted_loss` are its offsets that the broker no
     longer had and whose loss the user accepted; `moment` is when it was confirmed; `rebuilt` says
-    that the aggregates were computed again when it was the last one. Each of them may be absent.
+    that the aggregates were computed again when it was the last one; `seconds` is the time from the
+    batch's start to this entry, `sink_seconds` that of each sink. Each of them may be absent.
     """
 
     pipeline: str
@@ -80,6 +83,8 @@ class Entry:
     accepted_loss: Ranges = field(default_factory=dict)
     moment: Moment | None = None
     rebuilt: bool = False
+    seconds: float | None = None
+    sink_seconds: Mapping[str, float] = field(default_factory=dict)
 
     def document(self, now: datetime) -> Document:
         """The entry as a document of the collection."""
@@ -98,6 +103,8 @@ class Entry:
             "accepted_loss": _range_documents(self.accepted_loss),
             "clock": self.moment.document() if self.moment else None,
             "rebuilt": self.rebuilt,
+            "seconds": self.seconds,
+            "sink_seconds": dict(self.sink_seconds),
             "updated_at": now,
         }
 
@@ -138,6 +145,8 @@ class Entry:
             accepted_loss=_ranges(document.get("accepted_loss", [])),
             moment=_moment(document.get("clock")),
             rebuilt=bool(document.get("rebuilt")),
+            seconds=document.get("seconds"),
+            sink_seconds=document.get("sink_seconds") or {},
         )
 
 
@@ -224,6 +233,11 @@ class Ledger:
         )
         return Entry.of(document) if document else None
 
+    def documents_after(self, batch_id: int) -> Iterator[Document]:
+        """The entries of later batches as they are stored, by batch id; one at a time."""
+        later = {"pipeline": self.pipeline, "batch_id": {"$gt": batch_id}}
+        yield from self.database[COLLECTION].find(later, sort=[("batch_id", pymongo.ASCENDING)])
+
     def entries(self) -> list[Entry]:
         """All confirmed batches, by batch id."""
         found = self.database[COLLECTION].find({"pipeline": self.pipeline}).sort("batch_id", 1)
@@ -243,9 +257,19 @@ class Ledger:
         own = {"pipeline": self.pipeline}
         return self.database[COLLECTION].find_one(own, {"_id": 1}) is not None
 
-    def totals(self) -> Counts:
-        """Sums of the counts over all confirmed batches."""
-        return sum((entry.counts for entry in self.entries()), Counts())
+    def totals(self, until: int | None = None) -> Counts:
+        """Sums of the counts over all confirmed batches, or those up to a number."""
+        own: Document = {"pipeline": self.pipeline}
+        chosen = {"$match": own if until is None else own | {"batch_id": {"$lte": until}}}
+        sums = {name: {"$sum": f"${name}"} for name in NUMBERS}
+        collection = self.database[COLLECTION]
+        (found,) = [*collection.aggregate([chosen, {"$group": {"_id": None, **sums}}])] or [{}]
+        of_reason = {"$group": {"_id": "$reason.k", "number": {"$sum": "$reason.v"}}}
+        named = {"$project": {"reason": {"$objectToArray": "$reasons"}}}
+        reasons = collection.aggregate([chosen, named, {"$unwind": "$reason"}, of_reason])
+        numbers = {name: int(found.get(name, 0)) for name in NUMBERS}
+        by_reason = {each["_id"]: int(each["number"]) for each in reasons}
+        return Counts(**numbers, reasons=dict(sorted(by_reason.items())))
 
     def add_sink(self, sink: str) -> None:
         """Note in every entry a sink to which its batch was written later."""

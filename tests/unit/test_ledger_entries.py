@@ -17,6 +17,7 @@ COUNTS = Counts(read=3, stored=1, dead_lettered=2, reasons={"unparseable": 2})
 ENTRY = Entry(
     "p", "t", "q", 1, {0: (4, 7)}, COUNTS, ("files",), "k", "id", "a/b", {}, Moment(NOW, "b", 1.5)
 )
+LATER_FIELDS = ("alerts", "hash_key_id", "topic_id", "plan", "accepted_loss", "clock", "rebuilt")
 
 
 def read(*changes: dict[str, Any]) -> tuple[list[Entry], list[str]]:
@@ -31,16 +32,24 @@ def test_entry_as_a_job_writes_it_has_no_fault() -> None:
 
 
 def test_entry_without_the_fields_of_later_versions_has_no_fault() -> None:
-    names = ("alerts", "hash_key_id", "topic_id", "plan", "accepted_loss", "clock", "rebuilt")
-    ((entry,), faults) = read(dict.fromkeys(names, ...))
+    ((entry,), faults) = read(dict.fromkeys((*LATER_FIELDS, "seconds", "sink_seconds"), ...))
 
     assert faults == []
     assert (entry.counts, entry.moment) == (COUNTS, None)
 
 
+def test_seconds_of_an_entry_and_its_sinks_are_no_fault() -> None:
+    ((entry,), faults) = read({"seconds": 2.5, "sink_seconds": {"files": 1, "dead-letters": 0.5}})
+
+    assert faults == []
+    assert (entry.seconds, entry.sink_seconds) == (2.5, {"files": 1, "dead-letters": 0.5})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"seconds": "2"}, "`seconds` is text, not a number of seconds"),
+        ({"sink_seconds": {"files": -1}}, "`sink_seconds` is a document, not seconds by sink"),
         ({"read": 3.0}, "`read` is a double, not a count"),
         ({"stored": "1"}, "`stored` is text, not a count"),
         ({"duplicates": ...}, "`duplicates` is absent, not a count"),

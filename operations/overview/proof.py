@@ -1,0 +1,53 @@
+"""The last `make verify`: one document in MongoDB, so that every machine sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from operations.overview.model import ProofView
+from spark_jobs.state.ledger import Document
+
+COLLECTION: Final = "proofs"
+LAST: Final = "last"
+MOST_FAULTS: Final = 20
+
+
+def keep_proof(
+    database: Database[Document],
+    faults: Sequence[str],
+    *,
+    verified: bool,
+    now: datetime | None = None,
+) -> None:
+    """Keep how a verification ended; no matter if that fails, as the verdict is printed."""
+    kept = list(faults[:MOST_FAULTS])
+    if len(faults) > MOST_FAULTS:
+        kept.append(f"… and {len(faults) - MOST_FAULTS} more, which `make verify` lists")
+    document = {
+        "_id": LAST,
+        "ended_at": now or datetime.now(UTC),
+        "verified": verified,
+        "faults": kept,
+    }
+    try:
+        database[COLLECTION].replace_one({"_id": LAST}, document, upsert=True)
+    except PyMongoError:
+        return
+
+
+def last_proof(database: Database[Document]) -> ProofView | None:
+    """How the last verification ended; None before the first, and after a reset."""
+    found = database[COLLECTION].find_one({"_id": LAST})
+    if found is None:
+        return None
+    return ProofView(found["ended_at"], found["verified"], tuple(found["faults"]))
+
+
+def forget_proof(database: Database[Document]) -> None:
+    """Delete it, because the data that it is about is deleted."""
+    database[COLLECTION].delete_one({"_id": LAST})
