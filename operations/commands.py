@@ -178,6 +178,13 @@ def verify(settings: Settings, options: argparse.Namespace) -> int:
     return verify(settings)
 
 
+def trace(settings: Settings, options: argparse.Namespace) -> int:
+    """One record's way."""
+    from operations.trace.trace import trace
+
+    return trace(settings, options.id, options.pipeline, options.search, options.format)
+
+
 def dead_letters(settings: Settings, options: argparse.Namespace) -> int:
     """List, show or redrive dead letters."""
     from operations.dead_letters.dead_letters import run_dead_letters

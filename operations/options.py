@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("service", nargs="?", help="kafka, cassandra, mongodb, jobs, ...")
     _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
     add("verify", commands.verify, "prove that nothing is lost or doubled")
+    _add_trace(add("trace", commands.trace, "one record's way, from its message to every store"))
     _add_dead_letters(add("dead-letters", commands.dead_letters, "list, show or send back"))
     _add_rebuild(add("rebuild", commands.rebuild, "recompute what is derived from records"))
     _add_replay(add("replay", commands.replay, "apply a range of a topic to one sink again"))
@@ -207,6 +208,14 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="end", default="latest", help="the same (%(default)s)")
     parser.add_argument("--sink", required=True, help="the sink to repair")
+
+
+def _add_trace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", help="a record's id, or its message: topic/partition/offset")
+    parser.add_argument("--pipeline", help="only this one (default: all that are enabled)")
+    text = "newest messages of a topic that are searched (default: %(default)s)"
+    parser.add_argument("--search", type=_amount, default=100_000, metavar="N", help=text)
+    parser.add_argument("--format", choices=("text", "json"), default="text")
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:

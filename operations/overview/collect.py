@@ -187,6 +187,7 @@ class Observer:
             dead_letters=batches.counts.reasons,
             partitions=partitions,
             job_pid=pid,
+            rate=batches.rate(datetime.now(UTC)),
         )
 
 

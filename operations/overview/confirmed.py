@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import datetime, timedelta
+from typing import Final
 
 from pymongo.database import Database
 
 from operations.overview.model import BatchView
 from spark_jobs.state.ledger import Counts, Document, Entry, Ledger
+
+RATE_SECONDS: Final = 30.0
 
 
 class ConfirmedBatches:
@@ -42,6 +46,16 @@ class ConfirmedBatches:
         """Where the next batch starts: not before `first`, the first offset on the broker."""
         _, until = self.last.offsets.get(partition, (0, 0)) if self.last else (0, 0)
         return max(until, first)
+
+    def rate(self, now: datetime) -> float:
+        """Messages read per second over the batches of the last half minute."""
+        since = now - timedelta(seconds=RATE_SECONDS)
+        recent = [batch for batch in self.history if batch.confirmed_at >= since]
+        if not recent:
+            return 0.0
+        began = min(each.confirmed_at - timedelta(seconds=each.seconds or 0) for each in recent)
+        elapsed = max((now - began).total_seconds(), 1.0)
+        return round(sum(each.counts.read for each in recent) / elapsed, 1)
 
     def _forget(self) -> None:
         self.counts = Counts()

@@ -70,6 +70,7 @@ class PipelineView:
         history: The last batches, the newest first; at most as many as were asked for.
         dead_letters: Reason -> messages rejected for it; one with two reasons counts under both.
         partitions: Of the topic it reads.
+        rate: Messages read per second, over the batches confirmed in the last half minute.
     """
 
     name: str
@@ -81,6 +82,7 @@ class PipelineView:
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     partitions: tuple[PartitionView, ...] = ()
     job_pid: int | None = None
+    rate: float = 0.0
 
     @property
     def lag(self) -> int:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self, TypeVar
 
 from cassandra.cluster import Session
 from pymongo import MongoClient
 from pymongo.database import Database
 
 from cql.client import close, connect
+from errors import SinkError
 from settings import Settings
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Document
 
+# What did not answer is asked again after this time.
+AWAY_SECONDS: Final = 10.0
+Answer = TypeVar("Answer")
+
 
 class OpenStores:
-    """Connections for several questions; threads may share it."""
+    """Connections for several questions; threads may share it.
 
-    def __init__(self, settings: Settings, timeout_seconds: float = 10) -> None:
-        self.settings = settings
+    A service that does not answer is not waited for again and again.
+    """
+
+    def __init__(self, settings: Settings, timeout_seconds: float = 5) -> None:
+        patience = min(settings.kafka_connect_timeout_seconds, timeout_seconds)
+        self.settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
+        self._away: dict[str, tuple[float, SinkError]] = {}
         self._timeout_seconds = timeout_seconds
         self._lock = Lock()
         self._session: Session | None = None
@@ -35,7 +47,9 @@ class OpenStores:
         """
         with self._lock:
             if self._session is None:
-                self._session = connect(self.settings, self._timeout_seconds)
+                self._session = self.asked(
+                    "cassandra", lambda: connect(self.settings, self._timeout_seconds)
+                )
             return self._session
 
     @property
@@ -48,14 +62,32 @@ class OpenStores:
         """
         with self._lock:
             if self._client is None:
-                client: MongoClient[Any] = connect_mongodb(self.settings, self._timeout_seconds)
-                try:
-                    check_mongodb(client, self.settings)
-                except BaseException:
-                    client.close()
-                    raise
-                self._client = client
+                self._client = self.asked("mongodb", self._connected)
             return confirmed_database(self._client, self.settings)
+
+    def _connected(self) -> MongoClient[Document]:
+        client = connect_mongodb(self.settings, self._timeout_seconds)
+        try:
+            check_mongodb(client, self.settings)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def asked(self, service: str, question: Callable[[], Answer]) -> Answer:
+        """The answer of a service; one that has just not answered is not asked.
+
+        Raises:
+            SinkError: it did not answer, now or within the last seconds.
+        """
+        since, error = self._away.get(service, (-AWAY_SECONDS, None))
+        if error is not None and time.monotonic() - since < AWAY_SECONDS:
+            raise error
+        try:
+            return question()
+        except SinkError as failure:
+            self._away[service] = (time.monotonic(), failure)
+            raise
 
     def close(self) -> None:
         """Close what is open."""

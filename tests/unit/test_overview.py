@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,21 @@ def test_second_look_adds_only_what_was_confirmed_since(
 
     assert tickets.counts == FIRST.counts + SECOND.counts
     assert [batch.batch_id for batch in tickets.history] == [1, 0]
+
+
+def test_rate_is_what_the_batches_of_the_last_half_minute_read(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    now = datetime.now(UTC)
+    ledger = Ledger(database, "tickets")
+    # Long ago; 20 s ago, after 10 s of work; now.
+    ledger.confirm(replace(FIRST, counts=Counts(read=5000)), now - timedelta(seconds=60))
+    slow = replace(FIRST, batch_id=1, counts=Counts(read=200), seconds=10.0)
+    ledger.confirm(slow, now - timedelta(seconds=20))
+    ledger.confirm(replace(FIRST, batch_id=2, counts=Counts(read=100)), now)
+
+    assert of(collect(store).pipelines, "tickets").rate == pytest.approx(300 / 30, rel=0.1)
+    assert of(collect(store).pipelines, "profiles").rate == 0.0
 
 
 def test_ledger_that_was_reset_meanwhile_is_read_from_its_start(

@@ -1,0 +1,177 @@
+"""A record's id: read from what the user typed, from a message, or from a row.
+
+Values are read more leniently than a job reads them: they only help to find what is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+from schemas.contract import WHITE_SPACE
+from schemas.fields import FieldContract, path_of
+from schemas.types import EPOCH_UNITS
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.state.instants import EPOCH
+
+# Parts of an id of several columns: `\|` and `\\` stand for themselves.
+PART: Final = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
+ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+SPACE: Final = re.compile(f"^[{WHITE_SPACE}]+|[{WHITE_SPACE}]+$")
+# Of numbers that stand for instants.
+MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
+
+
+def id_of_text(pipeline: Pipeline, text: str) -> dict[str, Any] | None:
+    """The values of the id's columns; None if the pipeline can have no such id."""
+    names = pipeline.id_columns
+    parts = [text] if len(names) == 1 else _parts(text)
+    if len(parts) != len(names):
+        return None
+    fields = {field.column: field for field in pipeline.contract.fields}
+    found: dict[str, Any] = {}
+    for name, part in zip(names, parts, strict=True):
+        value = value_of(fields[name], part, is_typed=True) if name in fields else part
+        if value is None:
+            return None
+        found[name] = value
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    parts, at = [], 0
+    while True:
+        found = PART.match(text, at)
+        parts.append(ESCAPED.sub(r"\1", found[0] if found else ""))
+        at = found.end() + 1 if found else len(text) + 1
+        if at > len(text):
+            return parts
+
+
+def text_of_id(pipeline: Pipeline, columns: Mapping[str, Any]) -> str | None:
+    """The id as the platform writes it; None if a column is not known."""
+    values = [columns.get(name) for name in pipeline.id_columns]
+    if None in values:
+        return None
+    texts = [_text(value) for value in values]
+    if len(texts) == 1:
+        return texts[0]
+    return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value.isoformat(timespec='milliseconds')}Z"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def record_of(value: bytes | None) -> dict[str, Any] | None:
+    """The record in a message; None if it is no JSON object."""
+    try:
+        record = json.loads(value or b"", parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def columns_of(pipeline: Pipeline, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the columns of a record are; hashed fields and what cannot be read are left out.
+
+    Only the id of a record that code of its own reads.
+    """
+    found: dict[str, Any] = {}
+    for field in pipeline.contract.fields:
+        is_read = pipeline.classify_by is None or field.column in pipeline.id_columns
+        if field.column and is_read and field.sensitivity != "hashed" and not field.items:
+            sent = sent_value(record, field)
+            read = value_of(field, field.default if sent is None else sent)
+            if read is not None:
+                found.setdefault(field.column, read)
+    return found
+
+
+def sent_value(record: Mapping[str, Any], field: FieldContract) -> Any:
+    """What a record has under a field's name or another of its names; else in another case."""
+    names = [path_of(name) for name in (field.name, *field.other_names)]
+    exact = (_member(record, path) for path in names)
+    sent = next((value for value in exact if value is not None), None)
+    if sent is not None or "." in field.name:
+        return sent
+    return next((v for n, v in record.items() if n.lower() == field.name.lower()), None)
+
+
+def _member(record: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        record = record.get(name) if isinstance(record, dict) else None
+    return record
+
+
+def value_of(field: FieldContract, sent: Any, *, is_typed: bool = False) -> Any:
+    """A value as rows have it, from a message or, if `is_typed`, as a person typed it.
+
+    None if it cannot be one of this field.
+    """
+    if sent is None or isinstance(sent, dict | list):
+        return None
+    try:
+        return _value(field, sent, is_typed=is_typed)
+    except (ValueError, InvalidOperation, OverflowError):
+        return None
+
+
+def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
+    text = str(sent)
+    if field.epoch and not (is_typed and not text.isdecimal()):
+        microseconds = int(text) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
+        return _cut(EPOCH + timedelta(microseconds=microseconds))
+    match field.kind:
+        case "timestamp":
+            return _cut(datetime.fromisoformat(text.strip()))
+        case "date":
+            return date.fromisoformat(text).isoformat()
+        case "integer":
+            return int(Decimal(text))
+        case "number":
+            return float(text)
+        case "decimal":
+            return Decimal(text)
+        case "boolean":
+            return {"true": True, "false": False}[text.lower()] if text else None
+        case "uuid":
+            return str(UUID(text))
+    if isinstance(sent, bool):
+        return None
+    trimmed = SPACE.sub("", text) if field.trim or field.values else text
+    if field.values:
+        return field.spellings.get(trimmed.lower())
+    return trimmed or None
+
+
+def _cut(at: datetime) -> datetime:
+    """The instant without a zone, in UTC, cut to milliseconds."""
+    moment = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return moment.replace(tzinfo=None, microsecond=moment.microsecond // 1000 * 1000)
+
+
+def comparable(value: Any) -> Any:
+    """A value of a row in the form that `value_of` gives."""
+    if isinstance(value, datetime):
+        return _cut(value)
+    if isinstance(value, bool | int | float | str | Decimal) or value is None:
+        return value
+    # UUIDs and dates of the drivers.
+    return str(value)
+
+
+def same_id(pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a row has the id that is known; columns that the row lacks do not count."""
+    return all(
+        comparable(row[name]) == known[name]
+        for name in pipeline.id_columns
+        if name in row and name in known
+    )
