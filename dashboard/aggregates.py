@@ -12,7 +12,7 @@ from typing import Any, Final
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from dashboard.source import Bar, Chart, Number
+from dashboard.source import Bar, Chart, Number, Unit
 from spark_jobs.aggregates import UNKNOWN, Aggregate, Dimension
 from spark_jobs.sinks.mongodb import from_bson
 from spark_jobs.state.ledger import Document
@@ -66,7 +66,7 @@ def _bars(collection: Collection[Document], aggregate: Aggregate, measure: str) 
 def _lines(
     collection: Collection[Document], aggregate: Aggregate, measure: str, time: Dimension
 ) -> Chart:
-    unit = "hour" if time.unit == "hour" else "day"
+    unit: Unit = "hour" if time.unit == "hour" else "day"
     times = _times(collection, time.field, unit)
     if not times:
         return Chart(aggregate.name, measure, "lines", unit=unit)
@@ -131,7 +131,7 @@ def _largest(
     by = {merged: f"${measure}"} if merged else {"$sum": count}
     key = {name: f"${name}" for name in fields}
     grouped: list[Document] = [{"$match": during}, {"$group": {"_id": key, "value": by}}]
-    top = [{"$sort": {"value": -1, "_id": 1}}, {"$limit": MOST_BARS}]
+    top: list[Document] = [{"$sort": {"value": -1, "_id": 1}}, {"$limit": MOST_BARS}]
     found = [
         (document["_id"], from_bson(document)["value"])
         for document in collection.aggregate([*grouped, *top])

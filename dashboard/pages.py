@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dashboard import views
+from dashboard.figures import in_utc
 from dashboard.latest import Latest
 from dashboard.live_parts import OFTEN, SELDOM, SOON, changed, live_part
 from dashboard.source import Chart, Declared, Source
@@ -191,7 +193,7 @@ class Pages:
 
 def chosen_measure(aggregate: Aggregate, asked: str | None) -> str:
     """The measure that was asked for, or the first."""
-    return asked if asked in aggregate.measures else next(iter(aggregate.measures))
+    return asked if asked and asked in aggregate.measures else next(iter(aggregate.measures))
 
 
 def _partition(key: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +205,5 @@ def _partition(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_given(value: Any) -> str:
-    """A key's value as a form gives it."""
-    return (
-        f"{value.isoformat()}Z" if hasattr(value, "isoformat") and not value.tzinfo else str(value)
-    )
+    """A key's value as a form gives it; times from Cassandra are in UTC."""
+    return in_utc(value).isoformat() if isinstance(value, datetime) else str(value)

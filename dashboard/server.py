@@ -76,6 +76,6 @@ def _listener(host: str, port: int) -> socket.socket:
                 f"DASHBOARD_HOST: `{host}` is no address of this machine."
             ) from error
         raise StackError(
-            f"The dashboard cannot listen on {host}:{port}: {holder(port)} holds that port. Stop it,"
-            " or set DASHBOARD_PORT to another port."
+            f"The dashboard cannot listen on {host}:{port}: {holder(port)} holds that port."
+            " Stop it, or set DASHBOARD_PORT to another port."
         ) from error

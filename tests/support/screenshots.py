@@ -1,6 +1,6 @@
 """Screenshots of every page of the dashboard: `make screenshots`.
 
-Wide and narrow, light and dark, with nothing, with 2,000 and with 5 million records; hand-made data.
+Wide and narrow, light and dark, with no, 2,000 and 5 million records; hand-made data.
 """
 
 from __future__ import annotations
