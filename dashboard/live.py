@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from operations.trace.trace import find_trace
 from pymongo.errors import PyMongoError
 
 from dashboard.aggregates import read_chart
@@ -25,6 +24,7 @@ from operations.overview.records import (
 )
 from operations.overview.stores import OpenStores
 from operations.trace.model import Trace
+from operations.trace.trace import find_trace
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
