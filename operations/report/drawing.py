@@ -131,7 +131,9 @@ def draw_batches(history: Sequence[BatchView]) -> BatchBars | None:
 
 
 def _short(value: float) -> str:
-    """A number for an axis: `12,300`, `1.2 M`."""
+    """A number for an axis: `950`, `12.3 k`, `1.2 M`."""
     if abs(value) >= 1_000_000:
         return f"{value / 1_000_000:,.1f} M"
+    if abs(value) >= 10_000:
+        return f"{value / 1_000:.1f} k"
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.2g}"
