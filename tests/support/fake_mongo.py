@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from pymongo.errors import PyMongoError
@@ -44,7 +45,7 @@ class Cursor:
 
     def sort(self, key: Any, order: int = 1) -> Cursor:
         for name, way in reversed(key if isinstance(key, list) else [(key, order)]):
-            self._documents.sort(key=lambda each: each.get(name), reverse=way < 0)
+            self._documents.sort(key=itemgetter(name), reverse=way < 0)
         return self
 
     def limit(self, number: int) -> Cursor:
