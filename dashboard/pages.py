@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -53,13 +55,15 @@ class Pages:
                 return self._chart(request, name, declared)
         parts = [self._pipeline_part(name)[1], self._history_part(name)[1]]
         # Aggregates ask their store, so each comes when it is ready.
+        wrapper = self.templates.get_template("live.html")
+        body = Markup('<div class="waiting aggregate" aria-hidden="true"></div>')
         later = [
-            Markup(  # noqa: S704 - names of aggregates have letters, digits and underscores
-                self.templates.get_template("live.html").render(
+            Markup(  # noqa: S704 - rendered by a template, which escapes
+                wrapper.render(
                     name=f"of-{each.name}",
                     path=f"/pipelines/{name}?part=chart&aggregate={each.name}",
                     trigger="load",
-                    body=Markup('<div class="waiting aggregate" aria-hidden="true"></div>'),
+                    body=body,
                 )
             )
             for each in declared.aggregates
@@ -76,7 +80,7 @@ class Pages:
         return self._page(request, "records.html", section="/records", groups=groups)
 
     def table(self, request: Request) -> Response:
-        """Rows of one partition of a table."""
+        """Rows of one partition of a table, or the keys of partitions."""
         place = request.path_params["place"]
         table = self.source.tables.get(place)
         if table is None:
@@ -85,44 +89,61 @@ class Pages:
             return self.message(request, 404, "No such table", text)
         names = [column.name for column in table.key]
         key = {n: request.query_params[n] for n in names if request.query_params.get(n)}
-        values: dict[str, Any] = {"found": None, "trouble": None, "listed": [], "columns": []}
-        values |= {"table": table, "key": key, "page": request.query_params.get("page")}
-        values |= {"more_partitions": False, "ids": self._ids(table.pipeline)}
-        try:
+        if "part" not in request.query_params:
+            later = self._later(request, "Looking it up in Cassandra…")
+            return self._page(
+                request, "table.html", section="/records", table=table, key=key, later=later
+            )
+        page = request.query_params.get("page")
+        values: dict[str, Any] = {
+            "found": None,
+            "listed": [],
+            "more_partitions": False,
+            "columns": [],
+        }
+        values |= {"table": table, "key": key, "page": page, "ids": self._ids(table.pipeline)}
+
+        def read() -> None:
             if key:
-                values["found"] = found = self.source.rows(table, key, values["page"])
+                values["found"] = found = self.source.rows(table, key, page)
                 columns = [*found.rows[0]] if found.rows else []
                 # All rows have the values of the key, which stand in the form.
                 values["columns"] = [each for each in columns if each not in key]
             else:
                 listed, values["more_partitions"] = self.source.partitions(table)
                 values["listed"] = [_partition(each) for each in listed]
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        return self._page(request, "table.html", section="/records", **values)
+
+        return self._piece("rows", values, read)
 
     def dead_letters(self, request: Request) -> Response:
         """Dead letters, masked."""
         given = {n: request.query_params.get(n) or None for n in ("pipeline", "reason", "page")}
-        values: dict[str, Any] = {"found": None, "trouble": None}
-        try:
-            values["found"] = self.source.dead_letters(**given)
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        overview = self.latest.get(0).overview
-        seen = {r for view in overview.pipelines for r in view.dead_letters} if overview else set()
-        values |= {"pipelines": [*self.source.declared], "reasons": sorted(seen), **given}
-        return self._page(request, "dead_letters.html", section="/dead-letters", **values)
+        if "part" not in request.query_params:
+            overview = self.latest.get(0).overview
+            views = overview.pipelines if overview else ()
+            return self._page(
+                request,
+                "dead_letters.html",
+                section="/dead-letters",
+                reasons=sorted({reason for view in views for reason in view.dead_letters}),
+                pipelines=[*self.source.declared],
+                later=self._later(request, "Reading dead letters…"),
+                **given,
+            )
+        values: dict[str, Any] = {"found": None, **given}
+        return self._piece(
+            "letters", values, lambda: values.update(found=self.source.dead_letters(**given))
+        )
 
     def trace(self, request: Request) -> Response:
         """The way of one record."""
         asked = request.path_params["asked"]
-        values: dict[str, Any] = {"asked": asked, "found": None, "trouble": None}
-        try:
-            values["found"] = self.source.trace(asked)
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        return self._page(request, "trace.html", section="", traced=asked, **values)
+        if "part" not in request.query_params:
+            text = "Looking for it on the topics and in the stores…"
+            later = self._later(request, text, heading=asked)
+            return self._page(request, "trace.html", section="", traced=asked, later=later)
+        values: dict[str, Any] = {"asked": asked, "found": None}
+        return self._piece("trace", values, lambda: values.update(found=self.source.trace(asked)))
 
     def find(self, request: Request) -> Response:
         """The page of the id that was typed."""
@@ -138,12 +159,34 @@ class Pages:
         )
 
     def _page(
-        self, request: Request, template: str, status: int = 200, **values: Any
+        self, request: Request, template: str, status: int = 200, /, **values: Any
     ) -> HTMLResponse:
         path = request.url.path
         data = "/api/overview" if path == "/" else f"/api{path}"
         values = {"traced": "", "data_path": data, "path": path, **values}
         return HTMLResponse(self.templates.get_template(template).render(values), status)
+
+    def _later(self, request: Request, text: str, heading: str = "") -> Markup:
+        """A piece that is asked for once the page is there, as a store may take its time."""
+        path = request.url.path
+        query = urlencode([*request.query_params.multi_items(), ("part", "found")])
+        values = {"text": text, "heading": heading, "data_path": f"/api{path}"}
+        body = Markup(self.templates.get_template("parts/looking.html").render(values))  # noqa: S704
+        wrapper = self.templates.get_template("live.html")
+        return Markup(  # noqa: S704 - rendered by a template, which escapes
+            wrapper.render(name="found", path=f"{path}?{query}", trigger="load", body=body)
+        )
+
+    def _piece(
+        self, template: str, values: dict[str, Any], read: Callable[[], None]
+    ) -> HTMLResponse:
+        """A piece with what a store gives, or with why it gives nothing."""
+        values["trouble"] = None
+        try:
+            read()
+        except MillraceError as error:
+            values["trouble"] = str(error)
+        return HTMLResponse(self.templates.get_template(f"parts/{template}.html").render(values))
 
     def _overview_part(self) -> tuple[str, Markup]:
         seen = self.latest.get(PATIENCE_SECONDS)
