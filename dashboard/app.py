@@ -20,7 +20,9 @@ from dashboard.api import Api
 from dashboard.guard import LoopbackOnly, PasswordOnly, SafeHeaders
 from dashboard.latest import Latest
 from dashboard.pages import Pages
+from dashboard.shell import Shell
 from dashboard.source import Source
+from dashboard.store_pages import StorePages
 from dashboard.templating import STATIC
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -49,7 +51,8 @@ def build_app(
         names: Host names under which it answers without a password.
     """
     latest = Latest(source.overview)
-    pages, api = Pages(source, latest), Api(source, latest)
+    shell, api = Shell(source, latest), Api(source, latest)
+    pages, stores = Pages(shell), StorePages(shell)
     guard = (
         Middleware(PasswordOnly, password=password)
         if password
@@ -59,11 +62,11 @@ def build_app(
         routes=[
             Route("/", pages.overview),
             Route("/pipelines/{name}", pages.pipeline),
-            Route("/records", pages.records),
-            Route("/records/{place}", pages.table),
-            Route("/dead-letters", pages.dead_letters),
-            Route("/trace", pages.find),
-            Route("/trace/{asked:path}", pages.trace),
+            Route("/records", stores.records),
+            Route("/records/{place}", stores.table),
+            Route("/dead-letters", stores.dead_letters),
+            Route("/trace", stores.find),
+            Route("/trace/{asked:path}", stores.trace),
             Route("/api/overview", api.overview),
             Route("/api/pipelines/{name}", api.pipeline),
             Route("/api/pipelines/{name}/{aggregate}", api.aggregate),
@@ -76,30 +79,30 @@ def build_app(
             Mount("/static", KeptFiles(directory=STATIC)),
         ],
         middleware=[Middleware(SafeHeaders), guard, Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={404: _not_found(pages), 500: _failed(pages)},
+        exception_handlers={404: _not_found(shell), 500: _failed(shell)},
     )
 
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def _not_found(pages: Pages) -> Handler:
+def _not_found(shell: Shell) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:
         path = request.url.path
-        return await _answer(pages, request, 404, "Not found", f"There is no page `{path}`.")
+        return await _answer(shell, request, 404, "Not found", f"There is no page `{path}`.")
 
     return answer
 
 
-def _failed(pages: Pages) -> Handler:
+def _failed(shell: Shell) -> Handler:
     async def answer(request: Request, error: Exception) -> Response:
         text = f"The page could not be made ({type(error).__name__}). The terminal has more."
-        return await _answer(pages, request, 500, "This went wrong", text)
+        return await _answer(shell, request, 500, "This went wrong", text)
 
     return answer
 
 
-async def _answer(pages: Pages, request: Request, status: int, title: str, text: str) -> Response:
+async def _answer(shell: Shell, request: Request, status: int, title: str, text: str) -> Response:
     if request.url.path.startswith("/api/"):
         return JSONResponse({"error": text}, status)
-    return await run_in_threadpool(pages.message, request, status, title, text)
+    return await run_in_threadpool(shell.message, request, status, title, text)

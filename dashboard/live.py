@@ -23,6 +23,7 @@ from operations.overview.records import (
     record_tables,
 )
 from operations.overview.stores import OpenStores
+from operations.trace.find import Limits, find
 from operations.trace.model import Trace
 from operations.trace.trace import find_trace
 from settings import Settings
@@ -34,6 +35,8 @@ from spark_jobs.sinks.driver_errors import explained_mongodb
 HISTORY: Final = 240
 # A page that waits for longer had better say so.
 STORE_SECONDS: Final = 5.0
+# Of each topic; `millrace trace` reads more.
+TRACED_MESSAGES: Final = 20_000
 
 
 class LiveSource:
@@ -47,9 +50,10 @@ class LiveSource:
         """
         self._settings = settings
         self._stores = OpenStores(settings, STORE_SECONDS)
+        self._pipelines = pipelines_of(settings)
         self.declared: Mapping[str, Declared] = {
             each.name: Declared(each.name, each.topic(settings), each.aggregates, each.id_columns)
-            for each in pipelines_of(settings)
+            for each in self._pipelines
         }
         self.tables: Mapping[str, RecordTable] = record_tables(settings)
 
@@ -63,6 +67,9 @@ class LiveSource:
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
+        return self._stores.asked("mongodb", lambda: self._chart(aggregate, measure))
+
+    def _chart(self, aggregate: Aggregate, measure: str) -> Chart:
         try:
             return read_chart(self._stores.database, aggregate, measure)
         except PyMongoError as error:
@@ -84,7 +91,7 @@ class LiveSource:
 
     def trace(self, asked: str) -> Trace:
         """What is known of a record, by its id or by `topic/partition/offset`."""
-        return find_trace(self._settings, asked)
+        return find(self._stores, asked, self._pipelines, Limits(TRACED_MESSAGES))
 
     def close(self) -> None:
         """Close what is open."""

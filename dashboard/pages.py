@@ -1,21 +1,17 @@
-"""The pages for people. Each answers at once: what takes longer follows by itself."""
+"""The overview and the pages of pipelines. Each answers at once and renews itself."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from dashboard import views
-from dashboard.figures import in_utc
-from dashboard.latest import Latest
 from dashboard.live_parts import OFTEN, SELDOM, SOON, changed, live_part
-from dashboard.source import Chart, Declared, Source
-from dashboard.templating import templates
+from dashboard.shell import Shell
+from dashboard.source import Chart, Declared
 from errors import MillraceError
 from runtime import remedies
 from spark_jobs.aggregates import Aggregate
@@ -25,23 +21,23 @@ PATIENCE_SECONDS: Final = 0.15
 
 
 class Pages:
-    """Answers requests for pages and their pieces."""
+    """Answers requests for these pages and their pieces."""
 
-    def __init__(self, source: Source, latest: Latest) -> None:
-        """Show what this source gives."""
-        self.source, self.latest, self.templates = source, latest, templates()
+    def __init__(self, shell: Shell) -> None:
+        """Show them in this frame."""
+        self.shell = shell
 
     def overview(self, request: Request) -> Response:
         """The whole platform at a glance."""
         part = self._overview_part()
         if "part" in request.query_params:
             return changed(request, part)
-        return self._page(request, "page.html", title="Overview", section="/", parts=[part[1]])
+        return self.shell.page(request, "page.html", title="Overview", section="/", parts=[part[1]])
 
     def pipeline(self, request: Request) -> Response:
         """One pipeline: the way of its messages, batches, aggregates."""
         name = request.path_params["name"]
-        declared = self.source.declared.get(name.partition("-")[0])
+        declared = self.shell.source.declared.get(name.partition("-")[0])
         if declared is None:
             return self._unknown_pipeline(request, name)
         match request.query_params.get("part"):
@@ -53,113 +49,31 @@ class Pages:
                 return self._chart(request, name, declared)
         parts = [self._pipeline_part(name)[1], self._history_part(name)[1]]
         # Aggregates ask their store, so each comes when it is ready.
+        waiting = '<div class="waiting aggregate" aria-hidden="true"></div>'
+        path = f"/pipelines/{name}?part=chart&aggregate="
         later = [
-            Markup(  # noqa: S704 - names of aggregates have letters, digits and underscores
-                self.templates.get_template("live.html").render(
-                    name=f"of-{each.name}",
-                    path=f"/pipelines/{name}?part=chart&aggregate={each.name}",
-                    trigger="load",
-                    body=Markup('<div class="waiting aggregate" aria-hidden="true"></div>'),
-                )
-            )
+            self.shell.follows(f"of-{each.name}", path + each.name, waiting)
             for each in declared.aggregates
         ]
-        return self._page(
+        return self.shell.page(
             request, "pipeline.html", title=name, section="", parts=parts, aggregates=later
         )
 
-    def records(self, request: Request) -> Response:
-        """The tables whose rows can be looked at."""
-        groups = defaultdict(list)
-        for table in self.source.tables.values():
-            groups[table.pipeline].append(table)
-        return self._page(request, "records.html", section="/records", groups=groups)
-
-    def table(self, request: Request) -> Response:
-        """Rows of one partition of a table."""
-        place = request.path_params["place"]
-        table = self.source.tables.get(place)
-        if table is None:
-            near = remedies.nearest(place, self.source.tables)
-            text = f"There is no table `{place}` of an enabled pipeline.{near}"
-            return self.message(request, 404, "No such table", text)
-        names = [column.name for column in table.key]
-        key = {n: request.query_params[n] for n in names if request.query_params.get(n)}
-        values: dict[str, Any] = {"found": None, "trouble": None, "listed": [], "columns": []}
-        values |= {"table": table, "key": key, "page": request.query_params.get("page")}
-        values |= {"more_partitions": False, "ids": self._ids(table.pipeline)}
-        try:
-            if key:
-                values["found"] = found = self.source.rows(table, key, values["page"])
-                columns = [*found.rows[0]] if found.rows else []
-                # All rows have the values of the key, which stand in the form.
-                values["columns"] = [each for each in columns if each not in key]
-            else:
-                listed, values["more_partitions"] = self.source.partitions(table)
-                values["listed"] = [_partition(each) for each in listed]
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        return self._page(request, "table.html", section="/records", **values)
-
-    def dead_letters(self, request: Request) -> Response:
-        """Dead letters, masked."""
-        given = {n: request.query_params.get(n) or None for n in ("pipeline", "reason", "page")}
-        values: dict[str, Any] = {"found": None, "trouble": None}
-        try:
-            values["found"] = self.source.dead_letters(**given)
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        overview = self.latest.get(0).overview
-        seen = {r for view in overview.pipelines for r in view.dead_letters} if overview else set()
-        values |= {"pipelines": [*self.source.declared], "reasons": sorted(seen), **given}
-        return self._page(request, "dead_letters.html", section="/dead-letters", **values)
-
-    def trace(self, request: Request) -> Response:
-        """The way of one record."""
-        asked = request.path_params["asked"]
-        values: dict[str, Any] = {"asked": asked, "found": None, "trouble": None}
-        try:
-            values["found"] = self.source.trace(asked)
-        except MillraceError as error:
-            values["trouble"] = str(error)
-        return self._page(request, "trace.html", section="", traced=asked, **values)
-
-    def find(self, request: Request) -> Response:
-        """The page of the id that was typed."""
-        wanted = request.query_params.get("id", "").strip()
-        filters = self.templates.filters
-        return RedirectResponse(f"/trace/{filters['urlencode'](wanted)}" if wanted else "/", 303)
-
-    def message(self, request: Request, status: int, title: str, text: str) -> Response:
-        """A page that says what is wrong and what to do."""
-        links = [("/", "Overview")]
-        return self._page(
-            request, "message.html", status, section="", title=title, text=text, links=links
-        )
-
-    def _page(
-        self, request: Request, template: str, status: int = 200, **values: Any
-    ) -> HTMLResponse:
-        path = request.url.path
-        data = "/api/overview" if path == "/" else f"/api{path}"
-        values = {"traced": "", "data_path": data, "path": path, **values}
-        return HTMLResponse(self.templates.get_template(template).render(values), status)
-
     def _overview_part(self) -> tuple[str, Markup]:
-        seen = self.latest.get(PATIENCE_SECONDS)
+        seen = self.shell.latest.get(PATIENCE_SECONDS)
         when = OFTEN if seen.overview else f"{SOON}, {OFTEN}"
         values = views.overview_values(seen)
-        return live_part(self.templates, "overview", "/", values, when)
+        return live_part(self.shell.templates, "overview", "/", values, when)
 
     def _pipeline_part(self, name: str) -> tuple[str, Markup]:
-        seen = self.latest.get(PATIENCE_SECONDS)
+        seen = self.shell.latest.get(PATIENCE_SECONDS)
         when = OFTEN if seen.overview else f"{SOON}, {OFTEN}"
         values = views.pipeline_values(name, seen)
-        return live_part(self.templates, "pipeline", f"/pipelines/{name}", values, when)
+        return live_part(self.shell.templates, "pipeline", f"/pipelines/{name}", values, when)
 
     def _history_part(self, name: str) -> tuple[str, Markup]:
-        values = views.history_values(views.view_named(name, self.latest.get(0)))
-        return live_part(self.templates, "history", f"/pipelines/{name}", values)
+        values = views.history_values(views.view_named(name, self.shell.latest.get(0)))
+        return live_part(self.shell.templates, "history", f"/pipelines/{name}", values)
 
     def _chart(self, request: Request, name: str, declared: Declared) -> Response:
         aggregate = declared.aggregate(request.query_params.get("aggregate", ""))
@@ -169,41 +83,26 @@ class Pages:
         drawn: Chart | None = None
         trouble = None
         try:
-            drawn = self.source.chart(aggregate, measure)
+            drawn = self.shell.source.chart(aggregate, measure)
         except MillraceError as error:
             trouble = str(error)
         path = f"/pipelines/{name}"
         base = f"{path}?part=chart&aggregate={aggregate.name}"
         values = views.chart_values(aggregate, measure, base, drawn) | {"trouble": trouble}
         names = {"aggregate": aggregate.name, "measure": measure}
-        return changed(request, live_part(self.templates, "chart", path, values, SELDOM, **names))
+        return changed(
+            request, live_part(self.shell.templates, "chart", path, values, SELDOM, **names)
+        )
 
     def _unknown_pipeline(self, request: Request, name: str) -> Response:
-        known = self.source.declared
+        known = self.shell.source.declared
         text = (
             f"There is no enabled pipeline `{name}`.{remedies.nearest(name, known)}"
             f" There are: {', '.join(known)}."
         )
-        return self.message(request, 404, "No such pipeline", text)
-
-    def _ids(self, pipeline: str) -> tuple[str, ...]:
-        declared = self.source.declared.get(pipeline)
-        return declared.ids if declared else ()
+        return self.shell.message(request, 404, "No such pipeline", text)
 
 
 def chosen_measure(aggregate: Aggregate, asked: str | None) -> str:
     """The measure that was asked for, or the first."""
     return asked if asked and asked in aggregate.measures else next(iter(aggregate.measures))
-
-
-def _partition(key: dict[str, Any]) -> dict[str, Any]:
-    text = templates().filters["cell"]
-    return {
-        "link": {name: _as_given(value) for name, value in key.items()},
-        "text": " · ".join(text(value) for value in key.values()),
-    }
-
-
-def _as_given(value: Any) -> str:
-    """A key's value as a form gives it; times from Cassandra are in UTC."""
-    return in_utc(value).isoformat() if isinstance(value, datetime) else str(value)

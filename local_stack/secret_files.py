@@ -31,6 +31,8 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     folder.chmod(FOLDER_MODE)
     given = settings.pii_hash_key
     _keep(folder / "pii_hash_key", given.get_secret_value() if given else _random(), report)
+    page = settings.dashboard_password
+    _keep(folder / "dashboard_password", page.get_secret_value() if page else _random(), report)
     password = _keep(folder / "postgres_password", _random(), report)
     login = f"postgresql://millrace:{password}"
     port = postgres_port(settings.postgres_dsn)

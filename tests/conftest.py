@@ -32,7 +32,7 @@ if "TieredStopAtLevel" not in _java_options:
         f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m".strip()
     )
 
-TIERS = ("unit", "spark", "integration", "e2e")
+TIERS = ("unit", "browser", "spark", "integration", "e2e")
 TESTS_HOME = PROJECT_ROOT / ".millrace" / "tests"
 
 

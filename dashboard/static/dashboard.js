@@ -6,7 +6,7 @@
   const away = document.getElementById("away");
   let turn = 0, paused = false;
 
-  const watched = () => document.querySelector(".live") !== null;
+  const watched = () => document.querySelector(".live:not([data-once])") !== null;
   const pointsAtChart = () => document.querySelector(".u-over:hover") !== null;
 
   function clock() {

@@ -18,7 +18,7 @@ from tests.support.containers import (
 
 PORTS = {
     "KAFKA_PORT", "CASSANDRA_PORT", "MONGO_PORT", "POSTGRES_PORT", "CONSOLE_PORT", "S3_PORT",
-    "SPARK_PORT",
+    "SPARK_PORT", "DASHBOARD_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT",
 }  # fmt: skip
 SETTINGS = {name.upper() for name in Settings.model_fields}
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from playwright.sync_api import expect
+
 from dashboard.app import build_app
 from settings import PROJECT_ROOT
 from tests.support.browser import CHROMIUM, SIZES, WITHOUT_CHROMIUM, chromium, served
@@ -33,7 +35,7 @@ PAGES: Final = {
 def take(page: Any, address: str, target: Path) -> None:
     """A picture of the whole page, once its charts are drawn."""
     page.goto(address, wait_until="networkidle")
-    page.wait_for_function("document.querySelectorAll('.waiting').length === 0")
+    expect(page.locator(".waiting")).to_have_count(0, timeout=20_000)
     page.screenshot(path=str(target), full_page=True)
 
 

@@ -1,0 +1,70 @@
+"""What all pages share: their frame, and pieces that follow once the page is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from dashboard.latest import Latest
+from dashboard.source import Source
+from dashboard.templating import templates
+from errors import MillraceError
+
+
+class Shell:
+    """Makes pages of what a source gives."""
+
+    def __init__(self, source: Source, latest: Latest) -> None:
+        """Show what this source gives."""
+        self.source, self.latest, self.templates = source, latest, templates()
+
+    def page(
+        self, request: Request, template: str, status: int = 200, /, **values: Any
+    ) -> HTMLResponse:
+        """A whole page."""
+        path = request.url.path
+        data = "/api/overview" if path == "/" else f"/api{path}"
+        values = {"traced": "", "data_path": data, "path": path, **values}
+        return HTMLResponse(self.templates.get_template(template).render(values), status)
+
+    def message(self, request: Request, status: int, title: str, text: str) -> Response:
+        """A page that says what is wrong and what to do."""
+        links = [("/", "Overview")]
+        return self.page(
+            request, "message.html", status, section="", title=title, text=text, links=links
+        )
+
+    def later(self, request: Request, text: str) -> Markup:
+        """A piece that is asked for once the page is there, as a store may take its time."""
+        path = request.url.path
+        query = urlencode([*request.query_params.multi_items(), ("part", "found")])
+        values = {"text": text, "data_path": f"/api{path}"}
+        body = self.templates.get_template("parts/looking.html").render(values)
+        return self.follows("found", f"{path}?{query}", body)
+
+    def follows(self, name: str, path: str, body: str) -> Markup:
+        """A piece that the browser asks for at once; until it comes, `body` is shown."""
+        return Markup(  # noqa: S704 - rendered by a template, which escapes
+            self.templates.get_template("live.html").render(
+                name=name,
+                path=path,
+                trigger="load",
+                body=Markup(body),  # noqa: S704 - likewise
+            )
+        )
+
+    def piece(
+        self, template: str, values: dict[str, Any], read: Callable[[], None]
+    ) -> HTMLResponse:
+        """A piece with what a store gives, or with why it gives nothing."""
+        values["trouble"] = None
+        try:
+            read()
+        except MillraceError as error:
+            values["trouble"] = str(error)
+        return HTMLResponse(self.templates.get_template(f"parts/{template}.html").render(values))
