@@ -25,7 +25,6 @@ from operations.overview.records import (
 from operations.overview.stores import OpenStores
 from operations.trace.find import Limits, find
 from operations.trace.model import Trace
-from operations.trace.trace import find_trace
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
