@@ -157,6 +157,7 @@ class Finder:
             source=seen.source,
             offset=seen.place[1],
             stored=stored,
+            is_certain=self._in_stores.is_certain and not stored,
             reasons=seen.reasons,
             is_rejected=seen.letter is not None,
             counts=tuple(each.entry.counts for each in seen.batches),

@@ -46,7 +46,7 @@ class OnBroker:
             result = search(self._settings, self._topic, self.offsets, wanted, self._most)
             found.update(result.found)
             which = "all" if result.is_whole else "the newest"
-            self._notes.search(f"{which} {result.offsets} messages of {self._topic}")
+            self._notes.search(f"{which} {result.offsets} offsets of {self._topic}")
             if not result.is_whole:
                 self._notes.miss(
                     f"older messages of {self._topic}",
