@@ -335,6 +335,8 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
             os.killpg(process.pid, signal.SIGKILL)
 
     assert "producers and jobs have ended" in output
+    # What the board shows on a terminal comes as lines here.
+    assert re.search(r"tickets: running, read [1-9][\d,]* \(.*/s\), lag \d", output)
     assert "Traceback" not in output
     done = subprocess.run(
         [sys.executable, "-c", FINISH],
