@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from dashboard.latest import Latest, Seen
 from dashboard.metrics import TEXT, metrics_text
@@ -119,10 +119,11 @@ class Api:
     def health(self, request: Request) -> Response:
         """200 if every service answers, else 503 with the names of those that do not."""
         seen = self._seen()
-        if seen.overview is None or seen.trouble:
-            return PlainTextResponse("overview\n", 503)
-        down = [each.name for each in seen.overview.services if each.condition != "up"]
-        return PlainTextResponse("".join(f"{n}\n" for n in down) or "ok\n", 503 if down else 200)
+        down = ["overview"]
+        if seen.overview is not None and not seen.trouble:
+            down = [each.name for each in seen.overview.services if each.condition != "up"]
+        state = {"status": "down" if down else "ok", "down": down}
+        return JSONResponse(state, 503 if down else 200)
 
     def _seen(self) -> Seen:
         return self.latest.get(PATIENCE_SECONDS, fresh=True)

@@ -83,6 +83,7 @@ def dead_letter_reasons(views: Iterable[PipelineView]) -> tuple[list[Values], in
         (view.family, view.topic, reason): count
         for view in views
         for reason, count in view.dead_letters.items()
+        if count
     }
     ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
     most = ranked[0][1] if ranked else 0
