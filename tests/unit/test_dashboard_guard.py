@@ -235,7 +235,8 @@ def test_one_that_is_too_old_is_not_shown() -> None:
     ],
 )
 def test_a_look_that_fails_leaves_the_last_one_with_its_reason(error: Exception, text: str) -> None:
-    clock, answers = Clock(), [overview_of(2_000), error, overview_of(4_000)]
+    clock = Clock()
+    answers: list[Overview | Exception] = [overview_of(2_000), error, overview_of(4_000)]
 
     def collect() -> Overview:
         answer = answers.pop(0)
