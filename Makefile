@@ -35,7 +35,7 @@ setup-dev: ## the same, with the tools for tests and linters
 	  exit 1; }
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py --dev
 
-.PHONY: run up down secrets reset stream doctor status dashboard logs show verify chaos bench bench-long pyspark cqlsh mongosh
+.PHONY: run up down secrets reset stream top doctor status dashboard logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= FILE= TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_FILE:+--file "$$ARG_FILE"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
@@ -58,6 +58,8 @@ stream: setup ## producers at their rate and jobs, until Ctrl-C
 	@$(MILLRACE) stream
 status: setup ## services, topics, lag, rows per sink, dead letters, jobs
 	@$(MILLRACE) status
+top: setup ## live board in the terminal: services, lag, rates, batches, dead letters; Ctrl-C ends it
+	@$(MILLRACE) top
 doctor: setup ## check machine, versions, services, topics, tables: ok or the fix; changes nothing
 	@$(MILLRACE) doctor
 dashboard: setup ## web page with all of it, until Ctrl-C (DASHBOARD_PORT)

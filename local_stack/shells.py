@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -37,15 +38,16 @@ CONNECT: Final = (
 )
 
 Report = Callable[[str], object]
+Busy = Callable[[str], AbstractContextManager[object]]
 
 
-def run_cqlsh(settings: Settings, statement: str | None, report: Report | None = None) -> int:
+def run_cqlsh(settings: Settings, statement: str | None, busy: Busy | None = None) -> int:
     """Open cqlsh on the first contact point, or run one statement; return its exit code.
 
     Raises:
         StackError: cqlsh could not be installed.
     """
-    folder = installed(settings.millrace_home, "cqlsh", _install_cqlsh, report or _to_stderr)
+    folder = installed(settings.millrace_home, "cqlsh", _install_cqlsh, _to_stderr, busy)
     host = settings.cassandra_contact_points.split(",")[0].strip()
     # -P keeps cqlsh from importing modules in the user's current folder.
     command = [sys.executable, "-P", "-m", "cqlshlib", host, str(settings.cassandra_port)]
@@ -70,7 +72,7 @@ def run_cqlsh(settings: Settings, statement: str | None, report: Report | None =
         credentials.unlink(missing_ok=True)
 
 
-def run_mongosh(settings: Settings, expression: str | None, report: Report | None = None) -> int:
+def run_mongosh(settings: Settings, expression: str | None, busy: Busy | None = None) -> int:
     """Open mongosh on MONGO_DATABASE, or evaluate one expression; return its exit code.
 
     Raises:
@@ -80,9 +82,7 @@ def run_mongosh(settings: Settings, expression: str | None, report: Report | Non
     if own := shutil.which("mongosh"):
         command = [own]
     else:
-        folder = installed(
-            settings.millrace_home, "mongosh", _install_mongosh, report or _to_stderr
-        )
+        folder = installed(settings.millrace_home, "mongosh", _install_mongosh, _to_stderr, busy)
         script = folder / "node_modules" / "mongosh" / "bin" / "mongosh.js"
         command = [str(_node(folder)), str(script)]
         write_whole(_home(folder) / ".mongodb" / "mongosh" / "config", MONGOSH_CONFIG)
@@ -110,8 +110,17 @@ def with_database(uri: str, database: str) -> str:
     return f"{scheme}://{hosts}/{quote(database)}" + (f"?{options}" if options else "")
 
 
-def installed(home: Path, tool: str, install: Callable[[Path], None], report: Report) -> Path:
-    """The tool's folder, filled on first use; an incomplete installation is repeated."""
+def installed(
+    home: Path,
+    tool: str,
+    install: Callable[[Path], None],
+    report: Report,
+    busy: Busy | None = None,
+) -> Path:
+    """The tool's folder, filled on first use; an incomplete installation is repeated.
+
+    `busy` shows what is being done within its block.
+    """
     section = "npm" if tool == "mongosh" else "python"
     tools = (home / "tools").resolve()
     folder = tools / tool
@@ -123,7 +132,8 @@ def installed(home: Path, tool: str, install: Callable[[Path], None], report: Re
             report(f"{tool}: installing it (only on first use, up to a minute)")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            install(folder)
+            with busy(f"{tool}: downloads and installs") if busy else nullcontext():
+                install(folder)
             write_whole(stamp, wanted + "\n")
     return folder
 

@@ -6,11 +6,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from runtime.interrupts import end_on_interrupt
+from runtime.interrupts import CLEAR_LINE, end_on_interrupt
 from runtime.output import escape_output
 from runtime.surroundings import keep_private
 
@@ -55,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     also = (signal.SIGTERM,) if name in {"run", "stream"} else ()
     end_on_interrupt(closing, (signal.SIGINT, *also), CLEAN_UP_SECONDS.get(name, 3.0))
     try:
-        # Imported here, as it takes a second: Ctrl-C already has its handler.
-        from operations.options import build_parser
+        with _announced(name):
+            # Imported here, as it takes a second: Ctrl-C already has its handler.
+            from operations.options import build_parser
 
         keep_private()
         escape_output()
@@ -76,8 +77,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _announced(name: str) -> Iterator[None]:
+    """Let a terminal show at once that the command starts."""
+    is_shown = bool(name) and sys.stderr.isatty()
+    if is_shown:
+        os.write(2, f"{name}: starts".encode())
+    try:
+        yield
+    finally:
+        if is_shown:
+            os.write(2, CLEAR_LINE)
+
+
 def _run(options: Namespace) -> int:
     from errors import MillraceError
+    from operations.activity import showing
     from operations.needs import require_services
     from runtime.presence import seen_at_work
     from settings import Settings, load_settings
@@ -93,7 +108,8 @@ def _run(options: Namespace) -> int:
         for chatty in ("cassandra", "pymongo", "py4j"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         command: Callable[[Settings, Namespace], int] = options.command
-        require_services(settings, options)
+        with showing(f"{command.__name__.replace('_', '-')}: asks the services that it needs"):
+            require_services(settings, options)
         with ExitStack() as kept:
             if command.__name__ in USING_SERVICES:
                 sign = seen_at_work(settings.millrace_home, f"command-{command.__name__}")

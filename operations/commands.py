@@ -91,12 +91,11 @@ def new(settings: Settings, options: argparse.Namespace) -> int:
 
 def up(settings: Settings, options: argparse.Namespace) -> int:
     """Start and prepare the services."""
-    from local_stack import stack
-    from operations.prepare import prepare_stores
-    from operations.tables import say
+    from operations.activity import shown
+    from operations.prepare import start_and_prepare
 
-    stack.up(settings, say)
-    prepare_stores(settings, say)
+    with shown() as activities:
+        start_and_prepare(settings, activities, activities.say)
     return 0
 
 
@@ -134,6 +133,13 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
     from operations.status import show_status
 
     return show_status(settings)
+
+
+def top(settings: Settings, options: argparse.Namespace) -> int:
+    """The live board."""
+    from operations.top import top
+
+    return top(settings, in_json=options.json)
 
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:
@@ -253,12 +259,14 @@ def bench(settings: Settings, options: argparse.Namespace) -> int:
 def cqlsh(settings: Settings, options: argparse.Namespace) -> int:
     """A CQL shell or statement."""
     from local_stack.shells import run_cqlsh
+    from operations.activity import showing
 
-    return run_cqlsh(settings, options.execute)
+    return run_cqlsh(settings, options.execute, showing)
 
 
 def mongosh(settings: Settings, options: argparse.Namespace) -> int:
     """A Mongo shell or expression."""
     from local_stack.shells import run_mongosh
+    from operations.activity import showing
 
-    return run_mongosh(settings, options.eval)
+    return run_mongosh(settings, options.eval, showing)

@@ -6,8 +6,8 @@ import sys
 
 from errors import MillraceError
 from local_stack import stack
+from operations.activity import shown
 from operations.at_work import end_cleanly, processes_at_work
-from operations.tables import say
 from settings import Settings
 
 
@@ -36,8 +36,12 @@ def down(settings: Settings, *, yes: bool) -> int:
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             sys.stdout.write("Nothing was changed.\n")
             return 0
-    for each in working:
-        say(f"ending {each}")
-    end_cleanly(working, settings)
-    stack.down(settings, say)
+    with shown() as activities:
+        for each in working:
+            activities.say(f"ending {each}")
+        if working:
+            with activities.doing("down: waits for what used the services"):
+                end_cleanly(working, settings)
+        with activities.doing("down: stops the services"):
+            stack.down(settings, activities.say)
     return 0

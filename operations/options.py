@@ -100,6 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_acceptance(add("stream", commands.stream, "producers at their rate and jobs, until Ctrl-C"))
     add("status", commands.status, "services, topics, lag, rows, dead letters, running jobs")
+    sub = add("top", commands.top, "live board of services, lag, rates, batches; Ctrl-C ends it")
+    sub.add_argument("--json", action="store_true", help="print what is seen now, once")
     add("doctor", commands.doctor, "check machine, versions, services, topics and tables")
     add("dashboard", commands.dashboard, "web page with all of it, on loopback, until Ctrl-C")
     sub = add("logs", commands.logs, "follow the log of a service, a producer or a job")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from local_stack import stack
+from operations.activity import Activities
 from operations.bucket import ensure_bucket
 from settings import Settings
 from spark_jobs.registry import pipelines_of
@@ -14,6 +16,18 @@ from spark_jobs.sources.topics import ensure_topics
 from spark_jobs.state.ledger import Ledger
 
 Report = Callable[[str], object]
+
+
+def start_and_prepare(settings: Settings, activities: Activities, report: Report) -> None:
+    """Start the services, wait until they answer, and create what is missing.
+
+    Raises:
+        MillraceError: a service could not be started, is unavailable or refused.
+    """
+    with activities.doing("services: starting"):
+        stack.up(settings, report)
+    with activities.doing("services: topics, tables and collections"):
+        prepare_stores(settings, report)
 
 
 def prepare_stores(settings: Settings, report: Report) -> None:

@@ -15,12 +15,14 @@ from threading import Thread
 from pyspark.sql import SparkSession
 
 from keys import load_pii_hash_key
-from local_stack import stack
+from operations.activity import Activities, showing, shown
 from operations.doctor.doctor import refuse_hindered, summary_of_checks
-from operations.prepare import prepare_stores
+from operations.job_activity import JobActivity
+from operations.prepare import start_and_prepare
 from operations.producing import Producer
 from operations.run_summary import print_summary
 from operations.tables import console
+from operations.top import StreamBoard
 from operations.verify.verify import balance
 from runtime.jars import ensure_jars
 from runtime.java import find_java
@@ -30,6 +32,8 @@ from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.locks import NoteUi, locked, refuse_running
+from spark_jobs.run.metrics import served_metrics
+from spark_jobs.run.watching import Watcher
 from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark
@@ -68,28 +72,31 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     Raises:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
     """
-    say = _clock_say()
     pipelines = pipelines_of(settings)
-    with ExitStack() as held:
-        _begin(settings, pipelines, held)
+    with shown() as seen, ExitStack() as held:
+        say = _clock_say(seen.say)
+        with seen.doing("run: checks whether it may start"):
+            _, watchers = _begin(settings, pipelines, held)
+        watchers.append(JobActivity(settings, seen, counts=True))
         if amounts.file is None:
             say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # In parallel with the search for Java and jars, so that it costs hardly any time.
         checks = pool.submit(summary_of_checks, settings)
-        _fetch_connectors(settings, say)
-        for line in checks.result():
-            say(line)
+        with seen.doing("run: checks Java, connectors and services"):
+            _fetch_connectors(settings, say)
+            for line in checks.result():
+                say(line)
         # The services start while Spark does: each spends part of its start waiting for the disk.
         session, stop = Future[SparkSession](), StopRequest()
         options = RunOptions(available_now=True, accepted=accepted, when_refused=NOTHING_SENT)
         produced = pool.submit(
-            _prepare_and_produce, settings, pipelines, amounts, options, session, stop, say
+            _prepare_and_produce, settings, pipelines, amounts, options, session, stop, seen, say
         )
         # Whether starting takes longer than processing.
         small = sum(map(amounts.of, pipelines)) <= BRIEF_RECORDS
         try:
-            spark = _start_spark(settings, "run", say, is_brief=small, may_archive=True)
+            spark = _start_spark(settings, "run", seen, say, is_brief=small, may_archive=True)
         except BaseException as error:
             stop.ask()
             session.set_exception(error)
@@ -104,19 +111,28 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
                 catch = partial(caught.enter_context, stop.catching_signals())
                 run_pipelines(
-                    spark, pipelines, settings, options, stop, say, checked=catch, warn=say
+                    spark,
+                    pipelines,
+                    settings,
+                    options,
+                    stop,
+                    say,
+                    checked=catch,
+                    warn=say,
+                    watchers=watchers,
                 )
             held.close()
             if stop:
                 say("stopped before all input was processed; the next run or job continues there")
                 return stop.exit_code
-            accounts = balance(settings, spark)
+            accounts = balance(settings, spark, seen)
             say("verified what the stores hold")
         finally:
-            stop_spark(spark)
+            with seen.doing("run: stops Spark"):
+                stop_spark(spark)
     print_summary(settings, accounts)
-    with stop.catching_signals():
-        keep_archive(stop, say)
+    with stop.catching_signals(), shown() as seen, seen.doing("java: keeps what it has loaded"):
+        keep_archive(stop, seen.say)
     return 0 if all(account.balanced for account in accounts) else 1
 
 
@@ -126,14 +142,17 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
     Raises:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
     """
-    say = _clock_say()
     pipelines = pipelines_of(settings)
     with ExitStack() as held:
-        note_ui = _begin(settings, pipelines, held)
+        with showing("stream: checks whether it may start"):
+            note_ui, watchers = _begin(settings, pipelines, held)
+        board = StreamBoard(settings)
+        say = _clock_say(board.say)
+        held.enter_context(board.shown())
+        watchers.append(JobActivity(settings, board))
         _fetch_connectors(settings, say)
-        stack.up(settings, say)
-        prepare_stores(settings, say)
-        spark = _start_spark(settings, "stream", say, has_ui=True)
+        start_and_prepare(settings, board, say)
+        spark = _start_spark(settings, "stream", board, say, has_ui=True)
         ui = spark.sparkContext.uiWebUrl
         note_ui(ui)
         producers: list[Producer] = []
@@ -149,25 +168,39 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
             Thread(target=_watch, args=(producers, stop, say), daemon=True).start()
             say(f"jobs running; Spark UI {ui}; Ctrl-C ends everything")
+            board.starting, board.stopping = False, lambda: stop
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
         try:
-            run_pipelines(spark, pipelines, settings, options, stop, say, checked=produce, warn=say)
+            run_pipelines(
+                spark,
+                pipelines,
+                settings,
+                options,
+                stop,
+                say,
+                checked=produce,
+                warn=say,
+                watchers=watchers,
+            )
         finally:
-            codes = [producer.end() for producer in producers]
-            stop_spark(spark)
+            with board.doing("stream: ends producers and Spark"):
+                codes = [producer.end() for producer in producers]
+                stop_spark(spark)
     say("producers and jobs have ended; the services are still up (`make down` stops them)")
     return stop.exit_code or int(any(codes))
 
 
-def _begin(settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack) -> NoteUi:
+def _begin(
+    settings: Settings, pipelines: Sequence[Pipeline], held: ExitStack
+) -> tuple[NoteUi, list[Watcher]]:
     """Check that a run may start, before anything is fetched or sent, and take the locks."""
     refuse_running(pipelines, settings)
     refuse_hindered(settings)
     note_ui = held.enter_context(locked(pipelines, settings))
     start_logging(settings, to_terminal=False)
     load_pii_hash_key(settings)
-    return note_ui
+    return note_ui, held.enter_context(served_metrics(settings))
 
 
 def _fetch_connectors(settings: Settings, say: Say) -> None:
@@ -182,10 +215,10 @@ def _prepare_and_produce(
     options: RunOptions,
     session: Future[SparkSession],
     stop: StopRequest,
+    seen: Activities,
     say: Say,
 ) -> list[str]:
-    stack.up(settings, say)
-    prepare_stores(settings, say)
+    start_and_prepare(settings, seen, say)
     # Before anything is sent: if a job must not start, its messages would wait on the topic.
     check_pipelines(pipelines, settings, options)
     if any(needs_spark(checkpoint_of(settings, pipeline.name)) for pipeline in pipelines):
@@ -201,7 +234,8 @@ def _prepare_and_produce(
         if (amounts.of(each) or amounts.file) and not stop
     ]
     try:
-        return [line for producer in producers for line in producer.wait(stop, say)]
+        with seen.doing(f"producers: send {', '.join(each.name for each in producers)}"):
+            return [line for producer in producers for line in producer.wait(stop, say)]
     finally:
         for producer in producers:
             producer.end()
@@ -211,9 +245,12 @@ def _faults(pipeline: Pipeline) -> list[str]:
     return pipeline.input.faults(INVALID_RATIO, DUPLICATE_RATIO)
 
 
-def _start_spark(settings: Settings, name: str, say: Say, **wishes: bool) -> SparkSession:
+def _start_spark(
+    settings: Settings, name: str, seen: Activities, say: Say, **wishes: bool
+) -> SparkSession:
     started = time.monotonic()
-    spark = build_session(settings, name, **wishes)
+    with seen.doing("spark: starts"):
+        spark = build_session(settings, name, **wishes)
     say(f"spark {spark.version} on {settings.spark_master} up after"
         f" {time.monotonic() - started:.0f} s")  # fmt: skip
     return spark
@@ -233,7 +270,7 @@ def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
         time.sleep(1)
 
 
-def _clock_say() -> Say:
+def _clock_say(write: Say) -> Say:
     started, indent = time.monotonic(), "\n" + " " * len("[  0.0 s] ")
 
     def say(text: str) -> None:
@@ -241,7 +278,6 @@ def _clock_say() -> Say:
         if sys.stdout.isatty():
             text = indent.join(wrap(text, console().width - len(head), break_long_words=False,
                                     break_on_hyphens=False))  # fmt: skip
-        sys.stdout.write(f"{head}{text}\n")
-        sys.stdout.flush()
+        write(f"{head}{text}")
 
     return say

@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pyspark.sql import SparkSession
+
 from cql.client import close, connect
 from cql.rows import select_rows
 from errors import MillraceError
+from operations.activity import shown
 from operations.doctor.place_checks import place_faults
 from operations.masking import masked_value
 from operations.newest import newest_messages
@@ -262,6 +266,18 @@ def _rows_of_sql(table: SqlTable) -> Place:
     return Place(f"rows in PostgreSQL{_by(columns)}", records)
 
 
+@contextmanager
+def _spark(settings: Settings) -> Iterator[SparkSession]:
+    with (
+        shown() as activities,
+        repair_session(
+            settings, "show", lambda text: None, is_brief=True, activities=activities
+        ) as spark,
+        activities.doing("show: reads the rows"),
+    ):
+        yield spark
+
+
 def _rows_of_files(name: str) -> Place:
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(f"files.{name}")
@@ -270,7 +286,7 @@ def _rows_of_files(name: str) -> Place:
         if arrow_files(settings):
             return show_set(settings, name, wanted.limit, pipelines_of(settings))
         with (
-            repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
+            _spark(settings) as spark,
             explained_errors(f"files {name}", FilesSink.unreadable),
         ):
             return show_set(settings, name, wanted.limit, pipelines_of(settings), spark)
@@ -285,7 +301,7 @@ def _rows_by_spark(sink: Sink) -> dict[str, Place]:
         def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
             wanted.refuse_all_but(f"{sink.name}.{table.name}")
             with (
-                repair_session(settings, "show", lambda text: None, is_brief=True) as spark,
+                _spark(settings) as spark,
                 explained_errors(f"{sink.store} {table.place}", sink.unreadable),
             ):
                 rows = table.read(spark).limit(wanted.limit).collect()

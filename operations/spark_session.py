@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from operations.activity import Activities, showing
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
@@ -18,17 +19,24 @@ Say = Callable[[str], None]
 
 @contextmanager
 def repair_session(
-    settings: Settings, name: str, say: Say, *, is_brief: bool = False
+    settings: Settings,
+    name: str,
+    say: Say,
+    *,
+    is_brief: bool = False,
+    activities: Activities | None = None,
 ) -> Iterator[SparkSession]:
     """A session with the given name, which ends with the block.
 
-    `is_brief`: see `build_session`.
+    `is_brief`: see `build_session`. Its start is shown, among the `activities` if there are some.
 
     Raises:
         MillraceError: Java, the connectors or Spark's driver could not be started.
     """
-    ensure_jars(settings, ["spark"], say, find_java(settings, say))
-    spark = build_session(settings, name, is_brief=is_brief)
+    starts = f"{name}: starts Spark"
+    with activities.doing(starts) if activities else showing(starts):
+        ensure_jars(settings, ["spark"], say, find_java(settings, say))
+        spark = build_session(settings, name, is_brief=is_brief)
     try:
         yield spark
     finally:

@@ -10,6 +10,7 @@ from errors import MillraceError, SinkUnavailable
 from local_stack import stack
 from local_stack.log_lines import why_it_ended
 from local_stack.service import ServiceState
+from operations.activity import showing
 from operations.overview.collect import collect
 from operations.overview.model import Overview, PartitionView
 from operations.tables import print_table
@@ -27,7 +28,8 @@ NEEDED_SERVICES = frozenset({"kafka", "mongodb"})
 
 def show_status(settings: Settings) -> int:
     """Print the present state; returns 1 if a service is down or does not answer."""
-    states = stack.asked_states(settings)
+    with showing("status: asks the services"):
+        states = stack.asked_states(settings)
     print_table(
         f"Services (STACK={settings.stack})",
         ("service", "state", "pid", "address", "version"),
@@ -45,7 +47,8 @@ def show_status(settings: Settings) -> int:
     silent = {state.name: state.condition for state in states if state.silence}
     faults: list[str] = []
     if NEEDED_SERVICES <= up:
-        seen = collect(settings, states=states)
+        with showing("status: asks for offsets and the ledger"):
+            seen = collect(settings, states=states)
         _print_topics(seen)
         if proof := seen.proof:
             words = "verified" if proof.verified else "NOT verified"

@@ -9,14 +9,40 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
     from typing import NoReturn
 
 CLEAN_UP_SECONDS = 3.0
+# What a terminal obeys (ECMA-48, xterm): lines that renew themselves hide the cursor, a board has a
+# screen of its own.
+CLEAR_LINE = b"\r\x1b[K"
+SHOW_CURSOR = CLEAR_LINE + b"\x1b[?25h"
+LEAVE_SCREEN = b"\x1b[?1049l" + SHOW_CURSOR
 _asked: list[int] = []
+_changes: list[bytes] = []
+
+
+@contextmanager
+def restoring(change: bytes) -> Iterator[None]:
+    """Let an interrupt within the block give the terminal back as it was."""
+    _changes.append(change)
+    try:
+        yield
+    finally:
+        if change in _changes:
+            _changes.remove(change)
+
+
+def restore_terminal() -> None:
+    """Give the terminal back as it was before the blocks of `restoring` that are open."""
+    while _changes:
+        # At once and without a lock: this may be a signal's handler.
+        os.write(2 if os.isatty(2) else 1, _changes.pop())
 
 
 def end_on_interrupt(
@@ -33,6 +59,7 @@ def end_on_interrupt(
         _asked.append(number)
         for each in numbers:
             signal.signal(each, lambda number, frame: _end(number))
+        restore_terminal()
         if sys.stderr.isatty():
             closing_line = f"\n{closing}\n"  # the terminal has shown ^C
         else:

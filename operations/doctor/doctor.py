@@ -13,6 +13,7 @@ from typing import Final
 
 from errors import MillraceError
 from local_stack import stack
+from operations.activity import showing
 from operations.doctor.broker_checks import look_at_kafka
 from operations.doctor.check import Check, Line, Look, Status, run_checks
 from operations.doctor.machine_checks import (
@@ -98,7 +99,8 @@ def checks_for(settings: Settings) -> list[Check]:
 
 def doctor(settings: Settings) -> int:
     """Print a line for each check; returns 0 only if all are ok."""
-    lines = run_checks(checks_for(settings), settings)
+    with showing("doctor: makes its checks"):
+        lines = run_checks(checks_for(settings), settings)
     for line in lines:
         sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"{verdict(lines)}\n")

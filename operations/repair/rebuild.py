@@ -14,6 +14,7 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError
+from operations.activity import shown
 from operations.repair.batches import one_query
 from operations.spark_session import repair_session
 from operations.tables import say
@@ -90,8 +91,13 @@ def rebuild_aggregates(settings: Settings, pipeline_name: str | None) -> int:
         if filled := [pipeline for pipeline in pipelines if pipeline.name not in empty]:
             for pipeline in filled:
                 sources[pipeline.name].check()
-            with repair_session(settings, "rebuild", say) as spark:
-                done += [rebuild(pipeline, settings, spark, database) for pipeline in filled]
+            with (
+                shown() as seen,
+                repair_session(settings, "rebuild", seen.say, activities=seen) as spark,
+            ):
+                for pipeline in filled:
+                    with seen.doing(f"rebuild: aggregates of {pipeline.name}"):
+                        done.append(rebuild(pipeline, settings, spark, database))
     for rebuilt in done:
         _report(rebuilt)
     say(f"verify with `{remedies.verify(settings)}`")

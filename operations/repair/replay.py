@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from pymongo.database import Database
 
+from operations.activity import showing, shown
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
 from operations.repair.plan import ReplayPlan, plan_replay
@@ -42,12 +43,17 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
     with locked([request.pipeline], settings), connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        plan = planned(settings, database, request)
+        with showing("replay: looks up the batches of the range"):
+            plan = planned(settings, database, request)
         _announce(plan)
         if not plan.replayed:
             return 0
-        with repair_session(settings, "replay", say) as spark:
-            done = apply_replay(plan, settings, spark, database, say)
+        with (
+            shown() as seen,
+            repair_session(settings, "replay", seen.say, activities=seen) as spark,
+            seen.doing(f"replay: {len(plan.replayed)} batches to {plan.sink_name}"),
+        ):
+            done = apply_replay(plan, settings, spark, database, seen.say)
     _report(plan, done, settings)
     return 0
 

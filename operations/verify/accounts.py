@@ -19,6 +19,7 @@ from pymongo.database import Database
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from operations.activity import Activities, Activity
 from operations.pipelines import (
     present_parts,
     settings_of_part,
@@ -70,6 +71,7 @@ def take_accounts(
     spark: SparkSession,
     pipelines: Sequence[Pipeline],
     away: Mapping[str, str] = MappingProxyType({}),
+    activities: Activities | None = None,
 ) -> list[Account]:
     """Take the account of each pipeline, with every difference as a line of text.
 
@@ -82,14 +84,19 @@ def take_accounts(
         spark: The session.
         pipelines: The pipelines.
         away: Sinks that do not answer, by name, with the reason; they are not read.
+        activities: What is compared at each moment is among them.
     """
+    seen = activities or Activities()
     parts = [part for pipeline in pipelines for part in present_parts(pipeline, database)]
 
     def account(part: Pipeline) -> Account:
         faults: list[str] = []
-        with apart(faults, f"what pipeline {part.name} stored", settings):
+        with (
+            apart(faults, f"what pipeline {part.name} stored", settings),
+            seen.doing(f"verify: {part.name}: the ledger") as now,
+        ):
             fed = settings_of_part(part, settings, database)
-            return _Accountant(fed, database, batch_session(spark), part, away).account()
+            return _Accountant(fed, database, batch_session(spark), part, away, now).account()
         return Account(part.name, part.topic(settings), 0, Counts(), [], faults)
 
     # In parallel, as each alternates between planning and running tasks.
@@ -107,7 +114,9 @@ class _Accountant:
         spark: SparkSession,
         pipeline: Pipeline,
         away: Mapping[str, str],
+        now: Activity,
     ) -> None:
+        self.now = now
         self.settings, self.database, self.spark = settings, database, spark
         self.pipeline = pipeline
         self.topic = pipeline.topic(settings)
@@ -153,10 +162,10 @@ class _Accountant:
             contents = messages = records = None
             if self.source:
                 store, remedy = self.source.store, self.source.unreadable
-                with apart(details, f"the tables in {store}", self.settings, remedy):
+                with self._at(f"the tables in {store}", details, remedy):
                     contents = self._contents(self.source, kept)
                     details += self._tables(contents) if contents else []
-            with self._apart(details, f"the messages of {self.topic}"):
+            with self._at(f"the messages of {self.topic}", details):
                 shape = contents.shape if contents else None
                 read = (self.settings, self.pipeline, self.snapshot, self.offsets, shape)
                 messages = kept.enter_context(messages_of(self.spark, *read))
@@ -167,9 +176,9 @@ class _Accountant:
                 if records is not None:
                     kept.callback(records.persist(KEPT).unpersist)
             source = contents.source if contents else f"the topic {self.topic}"
-            with self._apart(details, "the aggregates in MongoDB"):
+            with self._at("the aggregates in MongoDB", details):
                 details += self._aggregates(contents, records, source) + self._marks()
-            with self._apart(details, "the other sinks"):
+            with self._at("the other sinks", details):
                 details += self._other_sinks(records, messages, source)
             self.notes += sorted(messages.notes) if messages else []
         self._unfinished()
@@ -189,6 +198,13 @@ class _Accountant:
             self.notes,
             self.is_running,
         )
+
+    def _at(
+        self, what: str, faults: list[str], remedy: str = TOPIC_REMEDY
+    ) -> AbstractContextManager[None]:
+        """The next part of the account, which is shown."""
+        self.now.now(f"verify: {self.pipeline.name}: {what}")
+        return apart(faults, what, self.settings, remedy)
 
     def _apart(self, faults: list[str], what: str) -> AbstractContextManager[None]:
         return apart(faults, what, self.settings, TOPIC_REMEDY)

@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError, MillraceError
+from operations.activity import Activities, shown
 from operations.overview.proof import keep_proof
 from operations.pipelines import last_entries
 from operations.spark_session import repair_session
@@ -34,9 +35,13 @@ Document = dict[str, Any]
 
 def verify(settings: Settings) -> int:
     """Print every account; returns 0 only if everything is accounted for."""
-    is_brief = _look_at_stores(settings)
-    with repair_session(settings, "verify", lambda text: None, is_brief=is_brief) as spark:
-        accounts = balance(settings, spark, stores_away(settings))
+    with shown() as seen:
+        with seen.doing("verify: looks whether broker and stores answer"):
+            is_brief = _look_at_stores(settings)
+        with repair_session(
+            settings, "verify", lambda text: None, is_brief=is_brief, activities=seen
+        ) as spark:
+            accounts = balance(settings, spark, seen, stores_away(settings))
     print_accounts(accounts)
     known = {account.pipeline for account in accounts}
     for pipeline in pipelines_of(settings):
@@ -87,13 +92,22 @@ def has_read_little(settings: Settings, database: Database[Document]) -> bool:
 
 
 def balance(
-    settings: Settings, spark: SparkSession, away: Mapping[str, str] = MappingProxyType({})
+    settings: Settings,
+    spark: SparkSession,
+    activities: Activities | None = None,
+    away: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Account]:
-    """Every pipeline's account; `away` are sinks that do not answer, each with the reason."""
+    """Every pipeline's account, which is kept as the last proof.
+
+    Each account in work is one of the `activities`; `away` are sinks that do not answer, each with
+    the reason.
+    """
+    seen = activities or Activities()
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        accounts = take_accounts(settings, database, spark, ever_run(settings, database), away)
+        known = ever_run(settings, database)
+        accounts = take_accounts(settings, database, spark, known, away, seen)
         balanced = all(each.balanced for each in accounts)
         keep_proof(database, [] if balanced else [*remarks(accounts)], verified=balanced)
         return accounts

@@ -16,6 +16,8 @@ import psutil
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from runtime.interrupts import restore_terminal
+
 # The JVM, if spark-submit started this process.
 PARENT = os.getppid()
 POLL_SECONDS = 0.05
@@ -65,6 +67,7 @@ class StopRequest:
 
         def handle(number: int, frame: FrameType | None) -> None:
             if self:
+                restore_terminal()
                 # Ending at any moment is safe, as the unfinished batch is repeated.
                 os.write(2, b"ended at once; the unfinished batch will be repeated\n")
                 kill_jvm()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,19 @@ def test_cqlsh_of_an_older_installation_is_installed_again(
     monkeypatch.setattr(shells, "install_wheel", lambda _, target: installed.append(target))
     monkeypatch.setattr(shells, "_run", lambda *_: 0)
 
-    assert shells.run_cqlsh(settings, None, lambda _: None) == 0
-    assert shells.run_cqlsh(settings, None, lambda _: None) == 0
+    shown: list[str] = []
+
+    @contextmanager
+    def busy(text: str) -> Iterator[None]:
+        assert not installed
+        shown.append(text)
+        yield
+
+    assert shells.run_cqlsh(settings, None, busy) == 0
+    assert shells.run_cqlsh(settings, None, busy) == 0
 
     assert installed == [folder / "packages"]
+    assert shown == ["cqlsh: downloads and installs"]
     assert not (folder / "venv").exists()
 
 
