@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 # Values given as NAME=… reach the commands as environment variables, unexpanded by make and never
 # pasted into a shell line: quotes and dollars in CQL="…" arrive as typed.
 VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT FILE TOPICS YES SERVICE WHAT TEAM HOUR CLIENT NATIONALITY WHERE LIMIT \
-  FORMAT EXCEL_SAFE CODE CQL EVAL ROUNDS
+  FORMAT OUTPUT EXCEL_SAFE CODE CQL EVAL ROUNDS
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
 $(foreach name,$(VALUES) COLUMNS,$(eval export ARG_$(name) := $$(value $(name))))
@@ -35,7 +35,7 @@ setup-dev: ## the same, with the tools for tests and linters
 	  exit 1; }
 	@$(HELD) "$(PYTHON)" -E local_stack/bootstrap.py --dev
 
-.PHONY: run up down secrets reset stream top doctor status dashboard logs show verify chaos bench bench-long pyspark cqlsh mongosh
+.PHONY: run up down secrets reset stream top doctor status dashboard report logs show verify chaos bench bench-long pyspark cqlsh mongosh
 run: setup ## everything, from nothing to verified results (PIPELINE= COUNT= FILE= TICKETS= PROFILES= CUSTOMERS= SEED=)
 	@$(MILLRACE) run $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \
 	  $${ARG_COUNT:+--count "$$ARG_COUNT"} $${ARG_FILE:+--file "$$ARG_FILE"} $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
@@ -64,6 +64,8 @@ doctor: setup ## check machine, versions, services, topics, tables: ok or the fi
 	@$(MILLRACE) doctor
 dashboard: setup ## web page with all of it, until Ctrl-C (DASHBOARD_PORT)
 	@$(MILLRACE) dashboard
+report: setup ## one page to keep or to mail, and the same as JSON (OUTPUT=output/report.html)
+	@$(MILLRACE) report $${ARG_OUTPUT:+--output "$$ARG_OUTPUT"}
 logs: setup ## follow a log (SERVICE=kafka)
 	@$(MILLRACE) logs $${ARG_SERVICE:+"$$ARG_SERVICE"}
 show: setup ## a topic, table, collection as a table (WHAT= TEAM= HOUR= CLIENT= NATIONALITY= WHERE= LIMIT= FORMAT= COLUMNS= EXCEL_SAFE=1)

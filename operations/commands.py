@@ -191,6 +191,13 @@ def trace(settings: Settings, options: argparse.Namespace) -> int:
     return trace(settings, options.id, options.pipeline, options.search, options.format)
 
 
+def report(settings: Settings, options: argparse.Namespace) -> int:
+    """A page and a JSON file about all pipelines."""
+    from operations.report.report import report
+
+    return report(settings, options.output)
+
+
 def dead_letters(settings: Settings, options: argparse.Namespace) -> int:
     """List, show or redrive dead letters."""
     from operations.dead_letters.dead_letters import run_dead_letters

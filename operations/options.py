@@ -109,6 +109,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_show(add("show", commands.show, "a topic, dead letters, a table or a collection"))
     add("verify", commands.verify, "prove that nothing is lost or doubled")
     _add_trace(add("trace", commands.trace, "one record's way, from its message to every store"))
+    sub = add("report", commands.report, "one page to keep or to mail, and the same as JSON")
+    sub.add_argument("--output", metavar="FILE", help="the page (default: output/report.html)")
     _add_dead_letters(add("dead-letters", commands.dead_letters, "list, show or send back"))
     _add_rebuild(add("rebuild", commands.rebuild, "recompute what is derived from records"))
     _add_replay(add("replay", commands.replay, "apply a range of a topic to one sink again"))

@@ -126,10 +126,11 @@ def value_of(field: FieldContract, sent: Any, *, is_typed: bool = False) -> Any:
 
 def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
     text = str(sent)
-    if field.epoch and not (is_typed and not text.isdecimal()):
-        microseconds = int(text) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
+    # A person may also type the time that such a number stands for.
+    if field.epoch and not (is_typed and "T" in text.upper()):
+        microseconds = int(Decimal(text)) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
         return _cut(EPOCH + timedelta(microseconds=microseconds))
-    match field.kind:
+    match "timestamp" if field.epoch else field.kind:
         case "timestamp":
             return _cut(datetime.fromisoformat(text.strip()))
         case "date":

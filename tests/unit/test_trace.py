@@ -1,0 +1,455 @@
+"""`millrace trace` on a broker, a ledger and tables in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cql.rows import RowPage
+from errors import SinkUnavailable
+from operations.masking import MASK
+from operations.overview.stores import OpenStores
+from operations.trace.find import Limits, find
+from operations.trace.model import RecordTrace, Trace
+from operations.trace.trace import lines_of, trace
+from settings import Settings
+from spark_jobs.pipeline import Pipeline
+from spark_jobs.registry import built_in, load_pipeline
+from spark_jobs.state.ledger import Counts, Entry
+from tests.support.builders import profile, ticket
+from tests.support.fake_broker import FakeBroker, FakeMessage
+from tests.support.fake_mongo import Database
+from tests.support.pipeline_folders import EXAMPLES
+
+TICKETS, PROFILES, CUSTOMERS = built_in()
+ORDERS = load_pipeline(EXAMPLES / "orders")
+TOPIC, LETTERS = "client_tickets", "client_tickets-dead-letter"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOON_MS = int(NOON.timestamp() * 1000)
+CREATED = datetime.fromisoformat("2026-11-22T10:11:12.345")
+
+
+def in_tables(ticket_id: str, place: tuple[int, int]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a ticket in both tables."""
+    row = {
+        "ticket_id": ticket_id,
+        "client_id": "CLIENT_42",
+        "created_at": CREATED,
+        "request": "My invoice is wrong",
+        "assigned_team": "Billing",
+        "kafka_partition": place[0],
+        "kafka_offset": place[1],
+    }
+    hour = CREATED.replace(minute=0, second=0, microsecond=0)
+    return {"support.tickets": [row], "support.tickets_by_team": [row | {"created_hour": hour}]}
+
+
+@dataclass
+class World:
+    """What a trace reads."""
+
+    patch: pytest.MonkeyPatch
+    settings: Settings
+    broker: FakeBroker = field(default_factory=FakeBroker)
+    database: Database = field(default_factory=Database)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    no_cassandra: bool = False
+
+    def __post_init__(self) -> None:
+        self.broker.replace_readers(self.patch)
+        self.patch.setattr(OpenStores, "database", property(lambda _: self.database))
+        self.patch.setattr(OpenStores, "session", property(lambda _: None))
+        self.patch.setattr("operations.trace.lookup.select_page", self.page)
+        self.broker.topics[TOPIC] = {}
+
+    def page(self, _: Any, keyspace: str, table: str, where: Mapping[str, Any], __: int) -> RowPage:
+        if self.no_cassandra:
+            raise SinkUnavailable("Cannot reach Cassandra. Start the stack with `make up`.")
+        name = f"{keyspace}.{table}"
+        self.asked.append((name, dict(where)))
+        rows = self.tables.get(name, [])
+        return RowPage([r for r in rows if all(r[n] == value for n, value in where.items())])
+
+    def confirm(
+        self, counts: Counts, offsets: Mapping[int, tuple[int, int]], batch_id: int = 7, **more: Any
+    ) -> None:
+        """Put a batch into the ledger, confirmed at noon."""
+        entry = Entry(
+            pipeline=more.get("pipeline", "tickets"),
+            topic=more.get("topic", TOPIC),
+            query_id="abcdef01-query",
+            batch_id=batch_id,
+            offsets=offsets,
+            counts=counts,
+            sinks=("cassandra", "mongodb"),
+            accepted_loss=more.get("lost", {}),
+        )
+        self.database["batches"].documents.append(entry.document(NOON))
+
+    def reject(self, place: tuple[int, int], *reasons: str) -> None:
+        source = f"{TOPIC}/{place[0]}/{place[1]}"
+        document = {"_id": source, "source_topic": TOPIC, "reasons": list(reasons)}
+        self.database["dead_letters"].documents.append(document)
+
+    def send(self, place: tuple[int, int], **changes: Any) -> None:
+        self.broker.put(TOPIC, place, json.dumps(ticket(**changes)).encode(), NOON_MS + place[1])
+
+    def find(self, asked: str, *pipelines: Pipeline, limits: Limits | None = None) -> Trace:
+        with OpenStores(self.settings) as stores:
+            return find(stores, asked, pipelines or (TICKETS,), limits)
+
+    def one(self, asked: str, pipeline: Pipeline = TICKETS, **more: Any) -> RecordTrace:
+        (record,) = self.find(asked, pipeline, **more).records
+        return record
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    settings = Settings(
+        _env_file=None, sinks=("cassandra", "mongodb"), output_path=str(tmp_path / "output")
+    )
+    return World(monkeypatch, settings)
+
+
+def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
+    return [(each.source, each.outcome) for each in record.arrivals]
+
+
+def test_stored_record_is_shown_with_message_batch_and_every_row(world: World) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.send((1, 9), ticket_id="A-2")
+    world.tables |= in_tables("A-1", (0, 4))
+    world.confirm(Counts(read=2, stored=2), {0: (4, 5), 1: (9, 10)})
+
+    record = world.one("A-1")
+
+    (arrival,) = record.arrivals
+    assert (arrival.source, arrival.outcome) == (f"{TOPIC}/0/4", "stored")
+    assert arrival.timestamp == NOON + timedelta(milliseconds=4)
+    (batch,) = arrival.batches
+    assert (batch.ledger, batch.batch_id, batch.confirmed_at) == ("tickets", 7, NOON)
+    assert batch.sinks == ("cassandra", "mongodb")
+    assert arrival.value is not None
+    assert json.loads(arrival.value)["request"] == MASK
+    assert [(row.place, row.source) for row in record.rows] == [
+        ("support.tickets", f"{TOPIC}/0/4"),
+        ("support.tickets_by_team", f"{TOPIC}/0/4"),
+    ]
+    assert all(row.values["request"] == MASK for row in record.rows)
+    assert record.rows[0].values["client_id"] == "CLIENT_42"
+    # The second table is asked by the whole key, which the first one's row gives.
+    assert world.asked[1] == (
+        "support.tickets_by_team",
+        {
+            "assigned_team": "Billing",
+            "created_hour": datetime.fromisoformat("2026-11-22T10:00:00"),
+            "created_at": CREATED,
+            "ticket_id": "A-1",
+        },
+    )
+    assert record.not_searched == ()
+
+
+def test_of_several_arrivals_the_stored_one_is_named(world: World) -> None:
+    for offset in (4, 6, 8):
+        world.send((0, offset), ticket_id="A-1")
+    world.send((0, 9), ticket_id="A-1", priority=...)
+    world.tables |= in_tables("A-1", (0, 6))
+    world.reject((0, 9), "missing_priority")
+    world.confirm(Counts(4, 1, 1, 0, 2), {0: (4, 10)})
+
+    record = world.one("A-1")
+
+    assert outcomes(record) == [
+        (f"{TOPIC}/0/4", "duplicate"),
+        (f"{TOPIC}/0/6", "stored"),
+        (f"{TOPIC}/0/8", "duplicate"),
+        (f"{TOPIC}/0/9", "rejected"),
+    ]
+    assert record.arrivals[0].why == f"duplicate: the id is stored from {TOPIC}/0/6"
+    assert record.arrivals[3].reasons == ("missing_priority",)
+    assert record.arrivals[3].letter is not None
+    assert record.arrivals[3].letter.state == "waiting"
+
+
+def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: World) -> None:
+    for offset in (4, 8):
+        world.send((0, offset), ticket_id="A-1")
+    world.tables |= in_tables("A-1", (0, 4))
+    world.confirm(Counts(2, 1, 0, 0, 1), {0: (4, 9)})
+
+    record = world.one(f"{TOPIC}/0/8", limits=Limits(messages=0))
+
+    assert record.id == "A-1"
+    assert outcomes(record) == [(f"{TOPIC}/0/4", "stored"), (f"{TOPIC}/0/8", "duplicate")]
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome"),
+    [
+        (Counts(read=1, filtered=1), "filtered"),
+        (Counts(read=1, duplicates=1), "duplicate"),
+        (Counts(read=3, stored=1, filtered=1, duplicates=1), "filtered or duplicate"),
+        (Counts(read=1, stored=1), "stored"),
+    ],
+)
+def test_without_a_row_the_counts_of_the_batch_say_what_became_of_a_message(
+    world: World, counts: Counts, outcome: str
+) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.confirm(counts, {0: (4, 7)})
+
+    assert outcomes(world.one("A-1")) == [(f"{TOPIC}/0/4", outcome)]
+
+
+def test_message_that_no_batch_has_read_is_waiting_or_was_left_out(world: World) -> None:
+    for offset in (1, 3, 9):
+        world.send((0, offset), ticket_id=f"A-{offset}")
+    world.confirm(Counts(read=2, stored=2), {0: (6, 8)}, lost={0: (3, 6)})
+
+    assert [world.one(f"A-{offset}").arrivals[0].why for offset in (1, 3, 9)] == [
+        "not read: the job began after it (`--starting-offsets latest`)",
+        "not read: it had expired, and its loss was accepted before batch 7",
+        "waiting: no confirmed batch has read it yet",
+    ]
+
+
+def test_message_that_expired_is_said_so_and_its_rows_are_shown(world: World) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.send((0, 9), ticket_id="A-2")
+    world.broker.first[TOPIC] = 8
+    world.tables |= in_tables("A-1", (0, 4))
+    world.confirm(Counts(read=6, stored=6), {0: (4, 10)})
+
+    (arrival,) = world.one("A-1").arrivals
+
+    assert (arrival.outcome, arrival.value, arrival.timestamp) == ("stored", None, None)
+    assert arrival.absent == "expired: the topic begins at offset 8 of partition 0"
+    assert [b.batch_id for b in arrival.batches] == [7]
+
+
+def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(world: World) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.send((0, 9), ticket_id="A-2")
+    world.broker.first[TOPIC] = 8
+    world.reject((0, 4), "missing_priority")
+    world.confirm(Counts(6, 5, 1), {0: (4, 10)})
+    headers = {"source_topic": TOPIC, "source_partition": "0", "source_offset": "4"}
+    given = tuple((name, text.encode()) for name, text in headers.items())
+    value = json.dumps(ticket(ticket_id="A-1", priority=...)).encode()
+    other = (given[0], given[1], ("source_offset", b"5"))
+    world.broker.put_message(FakeMessage(LETTERS, (2, 0), b"other", NOON_MS, other))
+    world.broker.put_message(FakeMessage(LETTERS, (2, 1), value, NOON_MS, given))
+
+    record = world.one(f"{TOPIC}/0/4")
+
+    (arrival,) = record.arrivals
+    assert (record.id, arrival.outcome, arrival.reasons) == (
+        "A-1",
+        "rejected",
+        ("missing_priority",),
+    )
+    assert arrival.value is not None
+    assert json.loads(arrival.value)["ticket_id"] == "A-1"
+
+
+def test_redriven_dead_letter_names_the_message_that_was_sent_back(world: World) -> None:
+    broken = json.dumps(ticket(ticket_id="A-1", priority=...)).encode()
+    world.broker.put(TOPIC, (0, 4), broken, NOON_MS)
+    sent = (("redrives", b"1"), ("redriven_from", f"{TOPIC}/0/4".encode()))
+    world.broker.put_message(FakeMessage(TOPIC, (1, 3), broken, NOON_MS + 9_000, sent))
+    note = f"{TOPIC}/0/4".encode()
+    world.broker.put_message(
+        FakeMessage(f"{TOPIC}-redriven", (0, 0), None, NOON_MS + 9_000, named=note)
+    )
+    for place in ((0, 4), (1, 3)):
+        world.reject(place, "missing_priority")
+    world.confirm(Counts(2, 0, 2), {0: (4, 5), 1: (3, 4)})
+
+    first, second = world.one("A-1").arrivals
+
+    assert first.letter is not None
+    assert second.letter is not None
+    assert (first.letter.state, first.letter.redriven_to) == ("redriven", f"{TOPIC}/1/3")
+    assert (second.redrives, second.redriven_from) == (1, f"{TOPIC}/0/4")
+    assert second.letter.state == "waiting"
+    parked = world.settings.model_copy(update={"max_redrives": 1})
+    world.settings = parked
+    assert world.one("A-1").arrivals[1].letter == replace(second.letter, state="parked")
+
+
+def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: World) -> None:
+    for offset in range(10):
+        world.send((0, offset), ticket_id=f"A-{offset}")
+
+    found = world.find("Z-1", limits=Limits(messages=4))
+
+    (record,) = found.records
+    assert not found.is_found
+    assert record.searched == (
+        "Cassandra support.tickets",
+        f"the newest 4 messages of {TOPIC}",
+    )
+    assert any(each.startswith(f"older messages of {TOPIC}: ") for each in record.not_searched)
+    assert any("tickets_by_team: its key has `created_hour`" in e for e in record.not_searched)
+    assert "No trace of Z-1" in "\n".join(lines_of(found))
+
+
+def test_offset_that_the_topic_does_not_have_is_no_arrival(world: World) -> None:
+    world.send((0, 4), ticket_id="A-1")
+
+    found = world.find(f"{TOPIC}/0/99")
+
+    assert not found.is_found
+    (record,) = found.records
+    assert f"{TOPIC}/0/99: the topic ends before offset 5 of partition 0" in record.not_searched
+
+
+def test_unreadable_message_is_found_by_its_place_and_by_an_id_in_its_bytes(world: World) -> None:
+    world.broker.put(TOPIC, (0, 4), b"{'ticket_id': 'A1B2C3D4'}", NOON_MS)
+    world.reject((0, 4), "unparseable")
+    world.confirm(Counts(1, 0, 1), {0: (4, 5)})
+
+    by_place, by_id = world.one(f"{TOPIC}/0/4"), world.one("A1B2C3D4")
+
+    assert (by_place.id, by_id.id) == (None, "A1B2C3D4")
+    for record in (by_place, by_id):
+        (arrival,) = record.arrivals
+        assert arrival.reasons == ("unparseable",)
+        assert "A1B2C3D4" not in str(arrival.value)
+
+
+def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: World) -> None:
+    world.tables |= in_tables("A-1", (0, 4))
+    world.broker.is_away = True
+
+    (record,) = world.find("A-1").records
+
+    assert [row.place for row in record.rows] == ["support.tickets", "support.tickets_by_team"]
+    assert record.arrivals[0].absent == "the broker did not answer"
+    (said,) = [each for each in record.not_searched if "Kafka" in each]
+    assert said == f"topic {TOPIC}: Cannot reach Kafka. Start it with `make up`"
+
+    world.broker.is_away, world.no_cassandra = False, True
+    world.send((0, 4), ticket_id="A-1")
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+    (record,) = world.find("A-1").records
+    assert record.arrivals[0].outcome == "stored"
+    assert "no row was found" in record.arrivals[0].why
+    assert any("Cannot reach Cassandra" in each for each in record.not_searched)
+
+
+def test_all_pipelines_are_searched_unless_coordinates_name_one(world: World) -> None:
+    world.send((0, 4), ticket_id="7")
+    world.broker.topics |= {"customers-raw": {}, "users_profiles": {}}
+    world.broker.put("customers-raw", (1, 2), b'{"customer_id": "7"}', NOON_MS)
+
+    everywhere = world.find("7", TICKETS, PROFILES, CUSTOMERS)
+    one = world.find("customers-raw/1/2", TICKETS, PROFILES, CUSTOMERS)
+
+    assert [(r.pipeline, r.is_found) for r in everywhere.records] == [
+        ("tickets", True),
+        ("profiles", False),
+        ("customers", True),
+    ]
+    assert [(r.pipeline, r.id) for r in one.records] == [("customers", "7")]
+
+
+def test_person_is_masked_in_rows_and_message(world: World) -> None:
+    place = "usersprofilespace.users_profiles"
+    uuid = "a7155000-95f4-4b29-9d80-0aa0c2ee9f40"
+    row = {"identifiant": uuid, "full_name": "Lovelace Ada", "age": 36, "gender": "female"}
+    row |= {"email": "0" * 64, "kafka_partition": 0, "kafka_offset": 1, "nationality": None}
+    world.tables[place] = [row]
+    by_nation = row | {"nationality": "unknown", "shard": 10}
+    world.tables["usersprofilespace.profiles_by_nationality"] = [by_nation]
+    world.broker.put("users_profiles", (0, 1), json.dumps(profile()).encode(), NOON_MS)
+
+    record = world.one(uuid.upper(), PROFILES)
+
+    shown = json.dumps(Trace("x", NOON, (record,)).as_json())
+    assert not any(word in shown for word in ("Ada", "Lovelace", "bluecat", "36"))
+    assert "female" in shown
+    # An absent nationality is `unknown` in the key of the second table.
+    assert [r.place.partition(".")[2] for r in record.rows] == [
+        "users_profiles",
+        "profiles_by_nationality",
+    ]
+
+
+def test_json_has_times_in_utc_and_says_whether_anything_was_found(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.tables |= in_tables("A-1", (0, 4))
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+
+    codes = [trace(world.settings, asked, "tickets", 100, "json") for asked in ("A-1", "Z-1")]
+
+    first, second = capsys.readouterr().out.split("\n}\n")[:2]
+    found, missed = json.loads(first + "}"), json.loads(second + "}")
+    assert codes == [0, 1]
+    assert (found["found"], missed["found"]) == (True, False)
+    (record,) = found["records"]
+    assert record["arrivals"][0]["batches"][0]["confirmed_at"] == "2026-11-22T12:00:00.000Z"
+    assert record["rows"][0]["values"]["created_at"] == "2026-11-22T10:11:12.345Z"
+
+
+def test_text_shows_the_way_in_order_and_no_control_character(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.send((0, 4), ticket_id="A\u001b1")
+    world.tables |= in_tables("A\u001b1", (0, 4))
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+
+    assert trace(world.settings, "A\u001b1", "tickets", 100, "text") == 0
+
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert "\u001b" not in printed
+    assert lines[0] == "A\\x1b1 · pipeline tickets"
+    assert lines[2] == f"Message: {TOPIC}/0/4, Kafka time 2026-11-22T12:00:00.004Z"
+    assert lines[3] == "  stored"
+    assert lines[4].startswith("  batch 7 of tickets, in the ledger since 2026-11-22T12:00:00.000Z")
+    assert any(line.startswith("Stored in Cassandra, support.tickets_by_team") for line in lines)
+    assert any(line.startswith("Searched: Cassandra support.tickets; ") for line in lines)
+
+
+def test_users_pipeline_is_traced_like_a_built_in_one(world: World) -> None:
+    message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "status": "paid"}
+    world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
+    place = {"kafka_partition": 0, "kafka_offset": 3}
+    row = message | place | {"created_at": CREATED, "customer_email": "f" * 64}
+    world.tables["orders.orders"] = [row]
+    world.tables["orders.orders_by_status"] = [row | {"created_day": "2026-11-22"}]
+    world.broker.topics["orders-large"] = {}
+
+    record = world.one("A-1", ORDERS)
+
+    assert [each.place for each in record.rows] == ["orders.orders", "orders.orders_by_status"]
+    assert outcomes(record) == [("orders/0/3", "stored")]
+
+
+def test_forwarded_record_is_found_by_the_time_of_its_batch(world: World) -> None:
+    message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "amount": "20000"}
+    world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
+    headers = {"source_topic": "orders", "source_partition": "0", "source_offset": "3"}
+    given = tuple((name, text.encode()) for name, text in headers.items())
+    value = b'{"order_id": "A-1", "amount": 20000}'
+    world.broker.put_message(FakeMessage("orders-large", (2, 5), value, NOON_MS, given))
+    world.broker.put_message(FakeMessage("orders-large", (2, 4), b"{}", 5, given))
+    world.confirm(Counts(1, 1, alerts=1), {0: (3, 4)}, pipeline="orders", topic="orders")
+
+    record = world.one("A-1", ORDERS)
+
+    (row,) = record.rows
+    assert (row.store, row.place, row.source) == ("Kafka", "orders-large/2/5", "orders/0/3")
+    assert row.values == {"order_id": "A-1", "amount": 20000}
+    assert outcomes(record) == [("orders/0/3", "stored")]
