@@ -9,10 +9,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dashboard.latest import Latest, Seen
+from dashboard.latest import Seen
 from dashboard.metrics import TEXT, metrics_text
 from dashboard.pages import chosen_measure
-from dashboard.source import Source
+from dashboard.shell import Shell
 from dashboard.views import view_named
 from errors import MillraceError
 from operations.overview.as_json import as_json
@@ -38,9 +38,9 @@ def answered(handler: Callable[[Any, Request], Response]) -> Callable[[Any, Requ
 class Api:
     """Answers requests of programs."""
 
-    def __init__(self, source: Source, latest: Latest) -> None:
-        """Answer with what this source gives."""
-        self.source, self.latest = source, latest
+    def __init__(self, shell: Shell) -> None:
+        """Answer with what the pages show."""
+        self.shell, self.source, self.latest = shell, shell.source, shell.latest
 
     def overview(self, request: Request) -> Response:
         """The overview as it is collected."""
@@ -67,15 +67,15 @@ class Api:
     @answered
     def aggregate(self, request: Request) -> Response:
         """One measure of an aggregate, as its chart shows it."""
-        name = request.path_params["name"].partition("-")[0]
+        name = request.path_params["name"]
         wanted = request.path_params["aggregate"]
-        declared = self.source.declared.get(name)
+        declared = self.source.declared.get(name.partition("-")[0])
         aggregate = declared.aggregate(wanted) if declared else None
         if aggregate is None:
             known = {each.name: each for each in declared.aggregates} if declared else {}
             return _unknown("aggregate", wanted, known)
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
-        return JSONResponse(as_json(self.source.chart(aggregate, measure)))
+        return JSONResponse(as_json(self.shell.chart(name, aggregate, measure)))
 
     def tables(self, request: Request) -> Response:
         """The tables whose rows can be looked at, with the columns of their keys."""

@@ -83,7 +83,7 @@ class Pages:
         drawn: Chart | None = None
         trouble = None
         try:
-            drawn = self.shell.source.chart(aggregate, measure)
+            drawn = self.shell.chart(name, aggregate, measure)
         except MillraceError as error:
             trouble = str(error)
         path = f"/pipelines/{name}"

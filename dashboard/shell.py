@@ -10,10 +10,13 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboard.kept_charts import KeptCharts
 from dashboard.latest import Latest
-from dashboard.source import Source
+from dashboard.source import Chart, Source
 from dashboard.templating import templates
+from dashboard.views import view_named
 from errors import MillraceError
+from spark_jobs.aggregates import Aggregate
 
 
 class Shell:
@@ -22,6 +25,13 @@ class Shell:
     def __init__(self, source: Source, latest: Latest) -> None:
         """Show what this source gives."""
         self.source, self.latest, self.templates = source, latest, templates()
+        self._charts = KeptCharts(source.chart)
+
+    def chart(self, pipeline: str, aggregate: Aggregate, measure: str) -> Chart:
+        """A measure of an aggregate, read again once the pipeline has a new batch."""
+        view = view_named(pipeline, self.latest.get(0))
+        state = (view.counts.read, view.last_batch.batch_id) if view and view.last_batch else None
+        return self._charts.get(aggregate, measure, state)
 
     def page(
         self, request: Request, template: str, status: int = 200, /, **values: Any

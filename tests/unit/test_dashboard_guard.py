@@ -15,11 +15,14 @@ from starlette.testclient import TestClient
 
 from dashboard import guard, server
 from dashboard.app import build_app
+from dashboard.kept_charts import KeptCharts
 from dashboard.latest import Latest, Seen
+from dashboard.source import Chart
 from errors import SettingsError, SinkUnavailable, StackError
 from operations.overview.model import Overview
 from settings import Settings
-from tests.support.dashboard_source import HandMade, away, overview_of
+from spark_jobs.aggregates import Aggregate
+from tests.support.dashboard_source import BY_COUNTRY, HandMade, away, overview_of
 
 ADDRESS = "http://127.0.0.1:8484"
 
@@ -260,3 +263,26 @@ def test_stopped_jobs_and_services_without_answers_stay_apart(source: HandMade) 
     idle = replace(source.seen, pipelines=(replace(orders, job="not running"), sensors))
     with TestClient(build_app(HandMade(seen=idle)), base_url=ADDRESS) as client:
         assert client.get("/healthz").status_code == 200
+
+
+def test_a_chart_is_read_again_after_a_batch_and_never_for_more_than_a_tenth_of_the_time() -> None:
+    clock, source, reads = Clock(), HandMade(), []
+
+    def read(aggregate: Aggregate, measure: str) -> Chart:
+        reads.append(measure)
+        clock.now += 2.0
+        return source.chart(aggregate, measure)
+
+    kept = KeptCharts(read, clock)
+    first = kept.get(BY_COUNTRY, "count", 1)
+    clock.now += 19
+    assert kept.get(BY_COUNTRY, "count", 2) is first
+    clock.now += 1
+    assert kept.get(BY_COUNTRY, "count", 2) is not first
+    clock.now += 59
+    kept.get(BY_COUNTRY, "count", 2)
+    assert len(reads) == 2
+    clock.now += 1
+    kept.get(BY_COUNTRY, "count", 2)
+    kept.get(BY_COUNTRY, "revenue", 2)
+    assert reads == ["count", "count", "count", "revenue"]

@@ -25,7 +25,7 @@ ROOMS = (
     *("spark_jobs.declaration_parts", "spark_jobs.registry", "spark_jobs.job"),
     *("operations", "operations.verify", "operations.doctor", "operations.show"),
     *("operations.hints", "operations.needs", "operations.repair", "operations.dead_letters"),
-    *("operations.overview", "operations.trace", "dashboard", "operations.report"),
+    *("operations.trace", "dashboard", "operations.report"),
     *("operations.chaos", "operations.submit", "operations.bench", "operations.pyspark_shell"),
     *("operations.reset", "operations.run_summary", "operations.run", "operations.check"),
     *("operations.trial", "millrace.testing", "millrace.fixtures", "operations.commands"),
