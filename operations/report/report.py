@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from errors import MillraceError
+from operations.activity import showing
 from operations.overview.as_json import as_json
 from operations.overview.collect import collect
 from operations.overview.stores import OpenStores
@@ -32,8 +33,8 @@ def report(settings: Settings, output: str | None) -> int:
         MillraceError: the file cannot be written, or a declaration has faults.
     """
     page = page_path(settings, output)
-    overview = collect(settings, HISTORY)
-    with OpenStores(settings) as stores:
+    with OpenStores(settings) as stores, showing("reading ledger and stores"):
+        overview = collect(settings, HISTORY)
         contents = read_contents(overview, pipelines_of(settings), stores, SAMPLES)
     data = page.with_suffix(".json")
     write_whole(page, page_of(contents))

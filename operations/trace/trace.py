@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from operations.activity import showing
 from operations.overview.stores import OpenStores
 from operations.trace.find import Limits, find
 from operations.trace.model import (
@@ -33,7 +34,7 @@ def trace(settings: Settings, asked: str, pipeline: str | None, most: int, form:
         PipelineError: there is no such pipeline.
     """
     chosen = chosen_pipelines(pipeline, settings)
-    with OpenStores(settings) as stores:
+    with OpenStores(settings) as stores, showing("looking for the record"):
         found = find(stores, asked, chosen, Limits(most))
     if form == "json":
         sys.stdout.write(json.dumps(found.as_json(), ensure_ascii=False, indent=2) + "\n")

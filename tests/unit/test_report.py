@@ -42,7 +42,7 @@ def text_of(page: str) -> str:
 
 
 @pytest.mark.parametrize("read", [0, 2_000, 5_000_000])
-def test_page_is_small_and_asks_nobody_for_anything(read: int) -> None:
+def test_page_is_small_and_asks_no_one_for_anything(read: int) -> None:
     page = page_of(contents_of(read))
 
     assert len(page.encode()) < 150_000

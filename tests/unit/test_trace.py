@@ -3,126 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cql.rows import RowPage
-from errors import SinkUnavailable
 from operations.masking import MASK
-from operations.overview.stores import OpenStores
-from operations.trace.find import Limits, find
+from operations.trace.find import Limits
 from operations.trace.model import RecordTrace, Trace
 from operations.trace.trace import lines_of, trace
 from settings import Settings
-from spark_jobs.pipeline import Pipeline
-from spark_jobs.registry import built_in, load_pipeline
-from spark_jobs.state.ledger import Counts, Entry
+from spark_jobs.state.ledger import Counts
 from tests.support.builders import profile, ticket
-from tests.support.fake_broker import FakeBroker, FakeMessage
-from tests.support.fake_mongo import Database
-from tests.support.pipeline_folders import EXAMPLES
-
-TICKETS, PROFILES, CUSTOMERS = built_in()
-ORDERS = load_pipeline(EXAMPLES / "orders")
-TOPIC, LETTERS = "client_tickets", "client_tickets-dead-letter"
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-NOON_MS = int(NOON.timestamp() * 1000)
-CREATED = datetime.fromisoformat("2026-11-22T10:11:12.345")
-
-
-def in_tables(ticket_id: str, place: tuple[int, int]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of a ticket in both tables."""
-    row = {
-        "ticket_id": ticket_id,
-        "client_id": "CLIENT_42",
-        "created_at": CREATED,
-        "request": "My invoice is wrong",
-        "assigned_team": "Billing",
-        "kafka_partition": place[0],
-        "kafka_offset": place[1],
-    }
-    hour = CREATED.replace(minute=0, second=0, microsecond=0)
-    return {"support.tickets": [row], "support.tickets_by_team": [row | {"created_hour": hour}]}
-
-
-@dataclass
-class World:
-    """What a trace reads."""
-
-    patch: pytest.MonkeyPatch
-    settings: Settings
-    broker: FakeBroker = field(default_factory=FakeBroker)
-    database: Database = field(default_factory=Database)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    no_cassandra: bool = False
-
-    def __post_init__(self) -> None:
-        self.broker.replace_readers(self.patch)
-        self.patch.setattr(OpenStores, "database", property(lambda _: self.database))
-        self.patch.setattr(OpenStores, "session", property(lambda _: None))
-        self.patch.setattr("operations.trace.lookup.select_page", self.page)
-        self.broker.topics[TOPIC] = {}
-
-    def page(self, _: Any, keyspace: str, table: str, where: Mapping[str, Any], __: int) -> RowPage:
-        if self.no_cassandra:
-            raise SinkUnavailable("Cannot reach Cassandra. Start the stack with `make up`.")
-        name = f"{keyspace}.{table}"
-        self.asked.append((name, dict(where)))
-        rows = self.tables.get(name, [])
-        return RowPage([r for r in rows if all(r[n] == value for n, value in where.items())])
-
-    def confirm(
-        self, counts: Counts, offsets: Mapping[int, tuple[int, int]], batch_id: int = 7, **more: Any
-    ) -> None:
-        """Put a batch into the ledger, confirmed at noon."""
-        entry = Entry(
-            pipeline=more.get("pipeline", "tickets"),
-            topic=more.get("topic", TOPIC),
-            query_id="abcdef01-query",
-            batch_id=batch_id,
-            offsets=offsets,
-            counts=counts,
-            sinks=("cassandra", "mongodb"),
-            accepted_loss=more.get("lost", {}),
-        )
-        self.database["batches"].documents.append(entry.document(NOON))
-
-    def reject(self, place: tuple[int, int], *reasons: str) -> None:
-        source = f"{TOPIC}/{place[0]}/{place[1]}"
-        document = {"_id": source, "source_topic": TOPIC, "reasons": list(reasons)}
-        self.database["dead_letters"].documents.append(document)
-
-    def send(self, place: tuple[int, int], **changes: Any) -> None:
-        self.broker.put(TOPIC, place, json.dumps(ticket(**changes)).encode(), NOON_MS + place[1])
-
-    def find(self, asked: str, *pipelines: Pipeline, limits: Limits | None = None) -> Trace:
-        with OpenStores(self.settings) as stores:
-            return find(stores, asked, pipelines or (TICKETS,), limits)
-
-    def one(self, asked: str, pipeline: Pipeline = TICKETS, **more: Any) -> RecordTrace:
-        (record,) = self.find(asked, pipeline, **more).records
-        return record
+from tests.support.fake_broker import FakeMessage
+from tests.support.traced_world import (
+    CREATED,
+    CUSTOMERS,
+    LETTERS,
+    NOON,
+    NOON_MS,
+    ORDERS,
+    PROFILES,
+    TICKETS,
+    TOPIC,
+    TracedWorld,
+    in_tables,
+)
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TracedWorld:
     settings = Settings(
         _env_file=None, sinks=("cassandra", "mongodb"), output_path=str(tmp_path / "output")
     )
-    return World(monkeypatch, settings)
+    return TracedWorld(monkeypatch, settings)
 
 
 def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
     return [(each.source, each.outcome) for each in record.arrivals]
 
 
-def test_stored_record_is_shown_with_message_batch_and_every_row(world: World) -> None:
+def test_stored_record_is_shown_with_message_batch_and_every_row(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="A-1")
     world.send((1, 9), ticket_id="A-2")
     world.tables |= in_tables("A-1", (0, 4))
@@ -157,7 +79,7 @@ def test_stored_record_is_shown_with_message_batch_and_every_row(world: World) -
     assert record.not_searched == ()
 
 
-def test_of_several_arrivals_the_stored_one_is_named(world: World) -> None:
+def test_of_several_arrivals_the_stored_one_is_named(world: TracedWorld) -> None:
     for offset in (4, 6, 8):
         world.send((0, offset), ticket_id="A-1")
     world.send((0, 9), ticket_id="A-1", priority=...)
@@ -179,7 +101,7 @@ def test_of_several_arrivals_the_stored_one_is_named(world: World) -> None:
     assert record.arrivals[3].letter.state == "waiting"
 
 
-def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: World) -> None:
+def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: TracedWorld) -> None:
     for offset in (4, 8):
         world.send((0, offset), ticket_id="A-1")
     world.tables |= in_tables("A-1", (0, 4))
@@ -201,7 +123,7 @@ def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: World) -> 
     ],
 )
 def test_without_a_row_the_counts_of_the_batch_say_what_became_of_a_message(
-    world: World, counts: Counts, outcome: str
+    world: TracedWorld, counts: Counts, outcome: str
 ) -> None:
     world.send((0, 4), ticket_id="A-1")
     world.confirm(counts, {0: (4, 7)})
@@ -209,7 +131,7 @@ def test_without_a_row_the_counts_of_the_batch_say_what_became_of_a_message(
     assert outcomes(world.one("A-1")) == [(f"{TOPIC}/0/4", outcome)]
 
 
-def test_message_that_no_batch_has_read_is_waiting_or_was_left_out(world: World) -> None:
+def test_message_that_no_batch_has_read_is_waiting_or_was_left_out(world: TracedWorld) -> None:
     for offset in (1, 3, 9):
         world.send((0, offset), ticket_id=f"A-{offset}")
     world.confirm(Counts(read=2, stored=2), {0: (6, 8)}, lost={0: (3, 6)})
@@ -221,7 +143,7 @@ def test_message_that_no_batch_has_read_is_waiting_or_was_left_out(world: World)
     ]
 
 
-def test_message_that_expired_is_said_so_and_its_rows_are_shown(world: World) -> None:
+def test_message_that_expired_is_said_so_and_its_rows_are_shown(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="A-1")
     world.send((0, 9), ticket_id="A-2")
     world.broker.first[TOPIC] = 8
@@ -235,7 +157,9 @@ def test_message_that_expired_is_said_so_and_its_rows_are_shown(world: World) ->
     assert [b.batch_id for b in arrival.batches] == [7]
 
 
-def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(world: World) -> None:
+def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(
+    world: TracedWorld,
+) -> None:
     world.send((0, 4), ticket_id="A-1")
     world.send((0, 9), ticket_id="A-2")
     world.broker.first[TOPIC] = 8
@@ -260,7 +184,7 @@ def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(world:
     assert json.loads(arrival.value)["ticket_id"] == "A-1"
 
 
-def test_redriven_dead_letter_names_the_message_that_was_sent_back(world: World) -> None:
+def test_redriven_dead_letter_names_the_message_that_was_sent_back(world: TracedWorld) -> None:
     broken = json.dumps(ticket(ticket_id="A-1", priority=...)).encode()
     world.broker.put(TOPIC, (0, 4), broken, NOON_MS)
     sent = (("redrives", b"1"), ("redriven_from", f"{TOPIC}/0/4".encode()))
@@ -285,7 +209,7 @@ def test_redriven_dead_letter_names_the_message_that_was_sent_back(world: World)
     assert world.one("A-1").arrivals[1].letter == replace(second.letter, state="parked")
 
 
-def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: World) -> None:
+def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: TracedWorld) -> None:
     for offset in range(10):
         world.send((0, offset), ticket_id=f"A-{offset}")
 
@@ -302,7 +226,7 @@ def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: World
     assert "No trace of Z-1" in "\n".join(lines_of(found))
 
 
-def test_offset_that_the_topic_does_not_have_is_no_arrival(world: World) -> None:
+def test_offset_that_the_topic_does_not_have_is_no_arrival(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="A-1")
 
     found = world.find(f"{TOPIC}/0/99")
@@ -312,7 +236,9 @@ def test_offset_that_the_topic_does_not_have_is_no_arrival(world: World) -> None
     assert f"{TOPIC}/0/99: the topic ends before offset 5 of partition 0" in record.not_searched
 
 
-def test_unreadable_message_is_found_by_its_place_and_by_an_id_in_its_bytes(world: World) -> None:
+def test_unreadable_message_is_found_by_its_place_and_by_an_id_in_its_bytes(
+    world: TracedWorld,
+) -> None:
     world.broker.put(TOPIC, (0, 4), b"{'ticket_id': 'A1B2C3D4'}", NOON_MS)
     world.reject((0, 4), "unparseable")
     world.confirm(Counts(1, 0, 1), {0: (4, 5)})
@@ -326,7 +252,7 @@ def test_unreadable_message_is_found_by_its_place_and_by_an_id_in_its_bytes(worl
         assert "A1B2C3D4" not in str(arrival.value)
 
 
-def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: World) -> None:
+def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: TracedWorld) -> None:
     world.tables |= in_tables("A-1", (0, 4))
     world.broker.is_away = True
 
@@ -346,7 +272,7 @@ def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: World) 
     assert any("Cannot reach Cassandra" in each for each in record.not_searched)
 
 
-def test_all_pipelines_are_searched_unless_coordinates_name_one(world: World) -> None:
+def test_all_pipelines_are_searched_unless_coordinates_name_one(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="7")
     world.broker.topics |= {"customers-raw": {}, "users_profiles": {}}
     world.broker.put("customers-raw", (1, 2), b'{"customer_id": "7"}', NOON_MS)
@@ -362,7 +288,7 @@ def test_all_pipelines_are_searched_unless_coordinates_name_one(world: World) ->
     assert [(r.pipeline, r.id) for r in one.records] == [("customers", "7")]
 
 
-def test_person_is_masked_in_rows_and_message(world: World) -> None:
+def test_person_is_masked_in_rows_and_message(world: TracedWorld) -> None:
     place = "usersprofilespace.users_profiles"
     uuid = "a7155000-95f4-4b29-9d80-0aa0c2ee9f40"
     row = {"identifiant": uuid, "full_name": "Lovelace Ada", "age": 36, "gender": "female"}
@@ -385,7 +311,7 @@ def test_person_is_masked_in_rows_and_message(world: World) -> None:
 
 
 def test_json_has_times_in_utc_and_says_whether_anything_was_found(
-    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    world: TracedWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.send((0, 4), ticket_id="A-1")
     world.tables |= in_tables("A-1", (0, 4))
@@ -403,7 +329,7 @@ def test_json_has_times_in_utc_and_says_whether_anything_was_found(
 
 
 def test_text_shows_the_way_in_order_and_no_control_character(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: TracedWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.send((0, 4), ticket_id="A\u001b1")
     world.tables |= in_tables("A\u001b1", (0, 4))
@@ -422,7 +348,7 @@ def test_text_shows_the_way_in_order_and_no_control_character(
     assert any(line.startswith("Searched: Cassandra support.tickets; ") for line in lines)
 
 
-def test_users_pipeline_is_traced_like_a_built_in_one(world: World) -> None:
+def test_users_pipeline_is_traced_like_a_built_in_one(world: TracedWorld) -> None:
     message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "status": "paid"}
     world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
     place = {"kafka_partition": 0, "kafka_offset": 3}
@@ -437,7 +363,7 @@ def test_users_pipeline_is_traced_like_a_built_in_one(world: World) -> None:
     assert outcomes(record) == [("orders/0/3", "stored")]
 
 
-def test_forwarded_record_is_found_by_the_time_of_its_batch(world: World) -> None:
+def test_forwarded_record_is_found_by_the_time_of_its_batch(world: TracedWorld) -> None:
     message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "amount": "20000"}
     world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
     headers = {"source_topic": "orders", "source_partition": "0", "source_offset": "3"}
