@@ -112,13 +112,18 @@ class Activities:
         grid = Table.grid(padding=(0, 1))
         # Only the words may be cut.
         for width in (1, None, bar_width, max(map(len, ends), default=0)):
-            grid.add_column(no_wrap=True, overflow="ellipsis", min_width=width)
+            grid.add_column(no_wrap=width is not None, min_width=width)
         for each, end in zip(lasting, ends, strict=True):
             bar = ProgressBar(each.total, each.done, width=BAR_WIDTH) if each.total else ""
             moving = Spinner("dots").render(time.monotonic())
-            grid.add_row(moving, Text(in_one_line(each.text)), bar, Text(end))
+            grid.add_row(moving, in_one_cell(each.text), bar, Text(end))
         if lasting:
             yield grid
+
+
+def in_one_cell(text: str) -> Text:
+    """A text that is cut where it does not fit, and never wrapped."""
+    return Text(in_one_line(text), no_wrap=True, overflow="ellipsis")
 
 
 class _OnTerminal(Activities):

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from operations.activity import Activities
+from operations.activity import Activities, in_one_cell
 from operations.overview.model import BatchView, Overview, PipelineView, ServiceView
 from runtime.output import in_one_line
 
@@ -85,7 +85,9 @@ class Board:
             yield 3, self._activities
         if self._said:
             # Each in one line, though it was wrapped for the terminal.
-            words = "\n".join(" ".join(text.split()) for text in self._said[-LAST_LINES:])
+            words = "\n".join(
+                in_one_line(" ".join(text.split())) for text in self._said[-LAST_LINES:]
+            )
             yield 7, Text(words, style="dim", no_wrap=True, overflow="ellipsis")
 
 
@@ -142,12 +144,12 @@ def _table(
         table.add_column(
             name,
             justify=LEFT if place < texts or is_cut else RIGHT,
-            no_wrap=True,
-            overflow="ellipsis",
+            # Only columns that may wrap are made narrower; its texts do not wrap.
+            no_wrap=not is_cut,
             min_width=None if is_cut else widest,
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(in_one_cell(each) if isinstance(each, str) else each for each in row))
     return table
 
 

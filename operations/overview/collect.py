@@ -35,7 +35,7 @@ from spark_jobs.state.offset_ranges import Ranges
 
 HISTORY: Final = 60
 PATIENCE_SECONDS: Final = 3.0
-# Asking each service costs more than everything else.
+# Asking each service, and looking for the locks of jobs, costs more than everything else.
 SERVICES_EVERY_SECONDS: Final = 5.0
 BROKER, LEDGER = "kafka", "mongodb"
 UNKNOWN: Final = {
@@ -87,6 +87,8 @@ class Observer:
         }
         self._services = _views_of(states)
         self._asked_at = time.monotonic() if states else float("-inf")
+        self._locks: Mapping[str, int] = {}
+        self._locks_at = float("-inf")
         self._proof: ProofView | None = None
         self._away: set[str] = set()
         self._troubles: list[str] = []
@@ -117,7 +119,7 @@ class Observer:
             topics = [pipeline.topic(self._settings) for pipeline in self.pipelines]
             read = partial(offsets_of, self._admin, self._settings, topics)
             offsets: dict[str, dict[int, tuple[int, int]]] = self._ask(BROKER, read, {})
-            pids = open_locks(self._settings.millrace_home)
+            pids = self._running()
             parts = [part for each in self.pipelines for part in self._parts(each, pids)]
             self._proof = self._ask(LEDGER, partial(last_proof, self._database), self._proof)
             return Overview(
@@ -155,6 +157,13 @@ class Observer:
             return self._services
         self._asked_at = time.monotonic()
         return _views_of(states)
+
+    def _running(self) -> Mapping[str, int]:
+        """Locks of jobs, each with its process."""
+        if time.monotonic() - self._locks_at >= SERVICES_EVERY_SECONDS:
+            self._locks = open_locks(self._settings.millrace_home)
+            self._locks_at = time.monotonic()
+        return self._locks
 
     def _parts(self, pipeline: Pipeline, pids: Mapping[str, int]) -> list[Pipeline]:
         """The parts of a pipeline that have batches or a job; the whole one if none has."""

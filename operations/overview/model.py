@@ -61,7 +61,7 @@ class BatchView:
 
 @dataclass(frozen=True)
 class PipelineView:
-    """A pipeline, or a part of one that keeps its own ledger (`customers-files`).
+    """A pipeline, or a part of one that keeps its own ledger (`NAME-files`).
 
     Attributes:
         family: The pipeline it belongs to; its own name for most.

@@ -321,12 +321,10 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
     )
     try:
         deadline = time.monotonic() + 150
-        read = before
-        while read < before + 100:
+        while tickets_read(settings) < before + 100:
             assert time.monotonic() < deadline, "the jobs read too little"
             assert process.poll() is None
             time.sleep(1)
-            read = tickets_read(settings)
         # Ctrl-C reaches every process of the terminal's foreground group.
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=90)
@@ -335,6 +333,7 @@ def test_stream_processes_what_comes_and_ends_on_ctrl_c(first_run: str, settings
             os.killpg(process.pid, signal.SIGKILL)
 
     assert "producers and jobs have ended" in output
+    assert re.search(r"tickets: running, read [1-9][\d,]* \(.*/s\), lag \d", output)
     assert "Traceback" not in output
     done = subprocess.run(
         [sys.executable, "-c", FINISH],

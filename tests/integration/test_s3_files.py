@@ -25,7 +25,7 @@ from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as message
 from tests.support.containers import compose
 from tests.support.pipelines import MakeWorld
-from tests.support.processes import finish, output_of, start_job
+from tests.support.processes import errors_in, finish, output_of, start_job
 from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint, s3_settings
 
 pytestmark = pytest.mark.extended
@@ -172,7 +172,7 @@ def shown(endpoint: str, what: str, column: str = "ticket_id") -> list[str]:
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, errors_in(done.stderr)) == (0, [])
     return [json.loads(line)[column] for line in done.stdout.splitlines()]
 
 

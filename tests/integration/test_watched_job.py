@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import urllib.request
+
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient
+from prometheus_client.parser import text_string_to_metric_families
 
 from operations import reset
+from operations.overview.proof import last_proof
 from operations.pipelines import topic_offsets
+from operations.verify import verify
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
+from tests.conftest import free_ports
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
+from tests.support.processes import kill_with_children, start_job, wait_for
 from tests.support.world import World
 
 
@@ -63,6 +72,67 @@ def test_job_goes_on_from_its_ledger_whatever_the_consumer_group_says(
     world.process()
 
     assert (world.totals().read, world.totals().stored) == (4, 3)
+
+
+def test_running_job_serves_its_metrics_and_health(world: World) -> None:
+    (port,) = free_ports(1)
+    job = start_job(world, METRICS_PORT=str(port))
+    try:
+        wait_for(lambda: process_has_read(port, 3), 120, "message in the metrics")
+        found = scraped(port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            health = json.load(answer)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(60) == 0
+    finally:
+        kill_with_children(job)
+
+    name = world.pipeline.name
+    assert found["millrace_messages_total", name, "dead_lettered"] == 1
+    assert found["millrace_messages_total", name, "stored"] == 2
+    assert found["millrace_batch_seconds_sum", name] > 0
+    assert found["millrace_sink_seconds_count", name, "cassandra"] >= 1
+    assert sum(n for (metric, *_), n in found.items() if metric == "millrace_lag_messages") == 0
+    assert found["millrace_last_success_timestamp_seconds", name] > 1_795_000_000
+    assert health == {"status": "ok", "down": []}
+
+
+def scraped(port: int) -> dict[tuple[str, ...], float]:
+    """Metric, pipeline and the other label -> value."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            labels = dict(each.labels)
+            found[each.name, labels.pop("pipeline", ""), *labels.values()] = each.value
+    return found
+
+
+def process_has_read(port: int, number: int) -> bool:
+    try:
+        found = scraped(port)
+    except OSError:
+        return False
+    return sum(n for (name, *_), n in found.items() if name == "millrace_messages_total") >= number
+
+
+def test_verification_is_kept_as_the_last_proof(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "pipelines_of", lambda settings: [world.pipeline])
+    world.process()
+    verify.balance(world.settings, world.spark)
+    proof = last_proof(world.database)
+    assert proof is not None
+    assert (proof.verified, proof.faults) == (True, ())
+
+    world.session.execute(f"TRUNCATE {world.keyspace}.tickets_by_team")
+    verify.balance(world.settings, world.spark)
+    proof = last_proof(world.database)
+    assert proof is not None
+    assert not proof.verified
+    assert any("tickets_by_team" in fault for fault in proof.faults)
 
 
 def test_ledger_says_how_long_a_batch_and_each_of_its_sinks_took(world: World) -> None:

@@ -63,6 +63,11 @@ def finish(world: World, **environment: str) -> None:
     assert process.wait(200) == 0, output_of(world)[-3000:]
 
 
+def errors_in(stderr: str) -> list[str]:
+    """The lines of standard error but those that say what a command does while people wait."""
+    return [line for line in stderr.splitlines() if not line.startswith("… ")]
+
+
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

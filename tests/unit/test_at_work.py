@@ -54,7 +54,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was done to the services."""
     done: list[str] = []
     monkeypatch.setattr("operations.down.stack.down", lambda *_: done.append("down"))
-    monkeypatch.setattr("operations.run.stack.up", lambda *_: done.append("up"))
+    monkeypatch.setattr("operations.prepare.stack.up", lambda *_: done.append("up"))
     return done
 
 
