@@ -32,15 +32,7 @@ def overview_values(seen: Seen) -> Values:
         "lag": sum({view.topic: view.lag for view in views}.values()),
         "reasons": reasons,
         "more_reasons": more,
-        "pipelines": [
-            {
-                "view": view,
-                "rate": figures.messages_per_second(view, seen.overview.taken_at),
-                "line": figures.sparkline(view.history),
-            }
-            for view in views
-            if seen.overview
-        ],
+        "pipelines": [{"view": v, "line": figures.sparkline(v.history)} for v in views],
     }
 
 
@@ -54,9 +46,6 @@ def pipeline_values(name: str, seen: Seen) -> Values:
         "overview": seen.overview,
         "trouble": seen.trouble,
         "pictures": pictures(view.counts if view else Counts()),
-        "rate": figures.messages_per_second(view, seen.overview.taken_at)
-        if view and seen.overview
-        else None,
         "reasons": reasons,
         "more_reasons": more,
     }

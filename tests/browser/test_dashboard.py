@@ -200,7 +200,7 @@ def test_the_end_of_the_dashboard_is_said_and_its_return_is_seen(look: Look) -> 
 
     page.route("**/*part=*", lambda route: route.abort())
     expect(page.locator("#away")).to_be_visible(timeout=ROUNDS_MS)
-    expect(page.locator("#away")).to_contain_text("is `millrace dashboard` still running?")
+    expect(page.locator("#away")).to_contain_text("is `make dashboard` still running?")
     page.unroute("**/*part=*")
     expect(page.locator("#away")).to_be_hidden(timeout=ROUNDS_MS)
 

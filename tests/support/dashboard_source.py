@@ -126,6 +126,7 @@ def overview_of(read: int, now: datetime = NOW, lag: int = 120) -> Overview:
                 letters,
                 parts if read else tuple(PartitionView("orders", p, 0, 0, 0) for p in range(3)),
                 4711 if read else None,
+                rate=round(read / 376, 1),
             ),
             PipelineView(
                 "sensors",
