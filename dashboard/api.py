@@ -77,6 +77,14 @@ class Api:
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
         return JSONResponse(as_json(self.shell.chart(name, aggregate, measure)))
 
+    @answered
+    def history(self, request: Request) -> Response:
+        """The ledger of a pipeline over time."""
+        name = request.path_params["name"]
+        if name.partition("-")[0] not in self.source.declared:
+            return _unknown("pipeline", name, self.source.declared)
+        return JSONResponse(as_json(self.shell.history(name)))
+
     def tables(self, request: Request) -> Response:
         """The tables whose rows can be looked at, with the columns of their keys."""
         return JSONResponse(

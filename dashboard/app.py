@@ -69,6 +69,7 @@ def build_app(
             Route("/api/overview", api.overview),
             Route("/api/pipelines/{name}", api.pipeline),
             Route("/api/pipelines/{name}/{aggregate}", api.aggregate),
+            Route("/api/history/{name}", api.history),
             Route("/api/records", api.tables),
             Route("/api/records/{place}", api.rows),
             Route("/api/dead-letters", api.dead_letters),

@@ -44,6 +44,13 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def span(whole: int) -> str:
+    """A span of full seconds, minutes, hours, days in words: `10 seconds`, `hour`, `7 days`."""
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, unit = next((each for each in units if whole % each[0] == 0), units[-1])
+    return unit if whole == size else f"{whole // size} {unit}s"
+
+
 def moment(value: datetime | str | None) -> str:
     """An instant in UTC, to the second; the number of one that no calendar has as it is."""
     if value is None:

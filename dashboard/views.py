@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dashboard import figures, flow
 from dashboard.latest import Seen
-from dashboard.source import Chart
+from dashboard.source import Chart, LedgerHistory
 from operations.overview.model import BatchView, PipelineView
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.state.ledger import Counts
@@ -114,6 +114,16 @@ def history_values(view: PipelineView | None) -> Values:
                 **{sink: [b.sink_seconds.get(sink) for b in in_order] for sink in sinks},
             },
         },
+    }
+
+
+def ledger_values(found: LedgerHistory | None) -> Values:
+    """Of a ledger over time."""
+    lines = {flow.OUTCOMES[name]: line for name, line in found.lines.items()} if found else {}
+    return {
+        "found": found,
+        "span": figures.span(found.seconds) if found else "",
+        "data": {"times": found.times, "lines": lines} if found else None,
     }
 
 

@@ -13,7 +13,8 @@ from bson.decimal128 import Decimal128
 from pymongo.database import Database
 
 from dashboard.aggregates import read_chart
-from dashboard.source import Bar
+from dashboard.ledger_history import read_history
+from dashboard.source import Bar, LedgerHistory
 from settings import Settings
 from spark_jobs.aggregates import (
     Aggregate,
@@ -185,3 +186,40 @@ def test_an_aggregate_without_dimensions_is_its_figures(
     assert read_chart(database, BY_DAY_AND_STATUS, "count").is_empty
     assert read_chart(database, BY_COUNTRY, "count").is_empty
     assert read_chart(database, Aggregate("none", measures=MEASURES), "count").is_empty
+
+
+def test_a_ledger_is_added_up_over_time(database: Database[dict[str, Any]]) -> None:
+    def entry(batch: int, minute: float, read: int, pipeline: str = "orders") -> dict[str, Any]:
+        return {
+            "_id": f"{pipeline}/{batch}",
+            "pipeline": pipeline,
+            "batch_id": batch,
+            "updated_at": START + timedelta(minutes=minute),
+            "read": read,
+            "stored": read - 1,
+            "dead_lettered": 1,
+            "filtered": 0,
+            "duplicates": 0,
+        }
+
+    assert read_history(database, "orders") == LedgerHistory()
+    first = [entry(0, 0.5, 10), entry(1, 1.0, 20), entry(2, 7.9, 40), entry(3, 7.95, 80)]
+    database["batches"].insert_many([*first, entry(9, 3, 1000, "sensors")])
+
+    # Eight minutes in steps of ten seconds.
+    found = read_history(database, "orders")
+
+    assert (found.seconds, found.batches) == (10, 4)
+    assert found.times[0] == START.timestamp() + 30
+    assert found.times[-1] == START.timestamp() + 470
+    stored = {place: n for place, n in enumerate(found.lines["stored"]) if n}
+    assert stored == {0: 9, 3: 19, 44: 39 + 79}
+    assert sum(found.lines["dead_lettered"]) == 4
+    # With one a day later the steps are quarters of an hour.
+    database["batches"].insert_one(entry(4, 1440, 5))
+    found = read_history(database, "orders")
+    assert (found.seconds, len(found.times)) == (900, 97)
+    assert found.lines["stored"][0] == 9 + 19 + 39 + 79
+    assert found.lines["stored"][-1] == 4
+    # Of more batches the newest count.
+    assert read_history(database, "orders", most=2).batches == 2

@@ -15,14 +15,12 @@ from starlette.testclient import TestClient
 
 from dashboard import guard, server
 from dashboard.app import build_app
-from dashboard.kept_charts import KeptCharts
+from dashboard.kept import Kept
 from dashboard.latest import Latest, Seen
-from dashboard.source import Chart
 from errors import SettingsError, SinkUnavailable, StackError
 from operations.overview.model import Overview
 from settings import Settings
-from spark_jobs.aggregates import Aggregate
-from tests.support.dashboard_source import BY_COUNTRY, HandMade, away, overview_of
+from tests.support.dashboard_source import HandMade, away, overview_of
 
 ADDRESS = "http://127.0.0.1:8484"
 
@@ -266,23 +264,25 @@ def test_stopped_jobs_and_services_without_answers_stay_apart(source: HandMade) 
 
 
 def test_a_chart_is_read_again_after_a_batch_and_never_for_more_than_a_tenth_of_the_time() -> None:
-    clock, source, reads = Clock(), HandMade(), []
+    clock, reads = Clock(), []
+    kept = Kept(clock)
 
-    def read(aggregate: Aggregate, measure: str) -> Chart:
-        reads.append(measure)
-        clock.now += 2.0
-        return source.chart(aggregate, measure)
+    def get(key: str, batch: int) -> int:
+        def read() -> int:
+            reads.append(key)
+            clock.now += 2.0
+            return len(reads)
 
-    kept = KeptCharts(read, clock)
-    first = kept.get(BY_COUNTRY, "count", 1)
+        return kept.get(key, batch, read)
+
+    assert get("count", 1) == 1
     clock.now += 19
-    assert kept.get(BY_COUNTRY, "count", 2) is first
+    assert get("count", 2) == 1
     clock.now += 1
-    assert kept.get(BY_COUNTRY, "count", 2) is not first
+    assert get("count", 2) == 2
     clock.now += 59
-    kept.get(BY_COUNTRY, "count", 2)
-    assert len(reads) == 2
+    assert get("count", 2) == 2
     clock.now += 1
-    kept.get(BY_COUNTRY, "count", 2)
-    kept.get(BY_COUNTRY, "revenue", 2)
+    assert get("count", 2) == 3
+    assert get("revenue", 2) == 4
     assert reads == ["count", "count", "count", "revenue"]
