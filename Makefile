@@ -92,7 +92,7 @@ cqlsh: setup ## the Cassandra shell, or one statement (CQL="…")
 mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 	@$(MILLRACE) mongosh $${ARG_EVAL:+--eval "$$ARG_EVAL"}
 
-.PHONY: test test-quick test-unit test-spark test-integration test-e2e lint format lock
+.PHONY: test test-quick test-unit test-browser test-spark test-integration test-e2e lint format lock
 # Each tier runs in a separate process: a Spark session with the connectors and one without do not
 # fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
 # it computes; WORKERS=0 does without.
@@ -100,13 +100,15 @@ WORKERS ?= 2
 SELECTION :=
 PYTEST := .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
 test: setup-dev ## the whole test suite
-	@$(PYTEST) tests/unit
+	@$(PYTEST) tests/unit tests/browser
 	@$(PYTEST) tests/spark
 	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
 test-quick: SELECTION := -m "not extended"
 test-quick: test ## the same without crashes, repairs, clusters and remote stores; half the time
 test-unit: setup-dev ## tests that need only Python
 	@$(PYTEST) tests/unit
+test-browser: setup-dev ## tests of the dashboard in Chromium; skipped where there is none
+	@$(PYTEST) tests/browser
 test-spark: setup-dev ## tests that need a local JVM
 	@$(PYTEST) tests/spark
 test-integration: setup-dev ## tests that need broker and stores
@@ -121,6 +123,11 @@ lint: setup-dev ## static checks; edits nothing
 format: setup-dev ## format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+.PHONY: screenshots vendor
+screenshots: setup-dev ## pictures of every page of the dashboard, in output/screenshots
+	@.venv/bin/python -m tests.support.screenshots
+vendor: setup-dev ## bring the web libraries of the dashboard at their pinned versions (needs npm)
+	@.venv/bin/python -m tests.support.vendored
 LOCK := uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml
 lock: ## regenerate the lock files from pyproject.toml
 	@command -v uv >/dev/null 2>&1 || { \

@@ -217,12 +217,12 @@ class Settings(BuiltInPipelines):
     dashboard_host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="address that `millrace dashboard` listens on; others than loopback need"
+        description="address that `make dashboard` listens on; others than loopback need"
         " `DASHBOARD_PASSWORD`",
     )
-    dashboard_port: kinds.Port = Field(8484, description="port of `millrace dashboard`")
+    dashboard_port: kinds.Port = Field(8484, description="port of `make dashboard`")
     dashboard_password: SecretStr | None = Field(
-        None, description="password of `millrace dashboard` (secret), with any user name"
+        None, description="password of `make dashboard` (secret), with any user name"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"

@@ -7,12 +7,12 @@ from functools import wraps
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from dashboard.latest import Latest, Seen
+from dashboard.latest import Seen
 from dashboard.metrics import TEXT, metrics_text
 from dashboard.pages import chosen_measure
-from dashboard.source import Source
+from dashboard.shell import Shell
 from dashboard.views import view_named
 from errors import MillraceError
 from operations.overview.as_json import as_json
@@ -38,9 +38,9 @@ def answered(handler: Callable[[Any, Request], Response]) -> Callable[[Any, Requ
 class Api:
     """Answers requests of programs."""
 
-    def __init__(self, source: Source, latest: Latest) -> None:
-        """Answer with what this source gives."""
-        self.source, self.latest = source, latest
+    def __init__(self, shell: Shell) -> None:
+        """Answer with what the pages show."""
+        self.shell, self.source, self.latest = shell, shell.source, shell.latest
 
     def overview(self, request: Request) -> Response:
         """The overview as it is collected."""
@@ -67,15 +67,23 @@ class Api:
     @answered
     def aggregate(self, request: Request) -> Response:
         """One measure of an aggregate, as its chart shows it."""
-        name = request.path_params["name"].partition("-")[0]
+        name = request.path_params["name"]
         wanted = request.path_params["aggregate"]
-        declared = self.source.declared.get(name)
+        declared = self.source.declared.get(name.partition("-")[0])
         aggregate = declared.aggregate(wanted) if declared else None
         if aggregate is None:
             known = {each.name: each for each in declared.aggregates} if declared else {}
             return _unknown("aggregate", wanted, known)
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
-        return JSONResponse(as_json(self.source.chart(aggregate, measure)))
+        return JSONResponse(as_json(self.shell.chart(name, aggregate, measure)))
+
+    @answered
+    def history(self, request: Request) -> Response:
+        """The ledger of a pipeline over time."""
+        name = request.path_params["name"]
+        if name.partition("-")[0] not in self.source.declared:
+            return _unknown("pipeline", name, self.source.declared)
+        return JSONResponse(as_json(self.shell.history(name)))
 
     def tables(self, request: Request) -> Response:
         """The tables whose rows can be looked at, with the columns of their keys."""
@@ -119,10 +127,11 @@ class Api:
     def health(self, request: Request) -> Response:
         """200 if every service answers, else 503 with the names of those that do not."""
         seen = self._seen()
-        if seen.overview is None or seen.trouble:
-            return PlainTextResponse("overview\n", 503)
-        down = [each.name for each in seen.overview.services if each.condition != "up"]
-        return PlainTextResponse("".join(f"{n}\n" for n in down) or "ok\n", 503 if down else 200)
+        down = ["overview"]
+        if seen.overview is not None and not seen.trouble:
+            down = [each.name for each in seen.overview.services if each.condition != "up"]
+        state = {"status": "down" if down else "ok", "down": down}
+        return JSONResponse(state, 503 if down else 200)
 
     def _seen(self) -> Seen:
         return self.latest.get(PATIENCE_SECONDS, fresh=True)

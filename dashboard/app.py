@@ -50,9 +50,8 @@ def build_app(
         password: Asked for on every page but `/healthz`; None: anyone on this machine may look.
         names: Host names under which it answers without a password.
     """
-    latest = Latest(source.overview)
-    shell, api = Shell(source, latest), Api(source, latest)
-    pages, stores = Pages(shell), StorePages(shell)
+    shell = Shell(source, Latest(source.overview))
+    pages, stores, api = Pages(shell), StorePages(shell), Api(shell)
     guard = (
         Middleware(PasswordOnly, password=password)
         if password
@@ -70,6 +69,7 @@ def build_app(
             Route("/api/overview", api.overview),
             Route("/api/pipelines/{name}", api.pipeline),
             Route("/api/pipelines/{name}/{aggregate}", api.aggregate),
+            Route("/api/history/{name}", api.history),
             Route("/api/records", api.tables),
             Route("/api/records/{place}", api.rows),
             Route("/api/dead-letters", api.dead_letters),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from operations.overview.model import BatchView, PipelineView
+from operations.overview.model import BatchView
 
-# The speed that is shown is that of the last minute.
-RECENT: Final = timedelta(seconds=60)
 ABSENT: Final = "–"
 # Of a line that is an inch wide.
 MOST_POINTS: Final = 40
@@ -46,6 +44,13 @@ def seconds(value: float | None) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def span(whole: int) -> str:
+    """A span of full seconds, minutes, hours, days in words: `10 seconds`, `hour`, `7 days`."""
+    units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    size, unit = next((each for each in units if whole % each[0] == 0), units[-1])
+    return unit if whole == size else f"{whole // size} {unit}s"
+
+
 def moment(value: datetime | str | None) -> str:
     """An instant in UTC, to the second; the number of one that no calendar has as it is."""
     if value is None:
@@ -58,23 +63,6 @@ def moment(value: datetime | str | None) -> str:
 def in_utc(value: datetime) -> datetime:
     """An instant with its zone; one without is in UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def messages_per_second(view: PipelineView, now: datetime) -> float | None:
-    """Messages read in the last minute, per second; None without a batch.
-
-    If the batches known all lie in that minute, it is their messages over the time they took.
-    """
-    if not view.history:
-        return None
-    since = now - RECENT
-    recent = [batch for batch in view.history if in_utc(batch.confirmed_at) > since]
-    span = RECENT.total_seconds()
-    if len(recent) == len(view.history) and len(recent) > 1:
-        # The oldest batch only says when the time of the others begins.
-        *recent, oldest = recent
-        span = (in_utc(now) - in_utc(oldest.confirmed_at)).total_seconds()
-    return sum(batch.counts.read for batch in recent) / max(span, 1.0)
 
 
 def sparkline(history: Sequence[BatchView], width: int = 120, height: int = 28) -> str:

@@ -65,7 +65,7 @@ class LoopbackOnly:
             host = Headers(scope=scope).get("host", "")
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
             if name.lower() not in self.names:
-                text = f"This is not `{name}`. Open the address that `millrace dashboard` prints.\n"
+                text = f"This is not `{name}`. Open the address that `make dashboard` prints.\n"
                 await PlainTextResponse(text, 421)(scope, receive, send)
                 return
         await self.app(scope, receive, send)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 from pymongo.errors import PyMongoError
 
 from dashboard.aggregates import read_chart
-from dashboard.source import Chart, Declared
+from dashboard.ledger_history import read_history
+from dashboard.source import Chart, Declared, LedgerHistory
 from operations.overview.collect import Observer
 from operations.overview.model import Overview
 from operations.overview.records import (
@@ -36,6 +37,7 @@ HISTORY: Final = 240
 STORE_SECONDS: Final = 5.0
 # Of each topic; `millrace trace` reads more.
 TRACED_MESSAGES: Final = 20_000
+Answer = TypeVar("Answer")
 
 
 class LiveSource:
@@ -66,13 +68,22 @@ class LiveSource:
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
-        return self._stores.asked("mongodb", lambda: self._chart(aggregate, measure))
+        return self._asked(lambda: read_chart(self._stores.database, aggregate, measure))
 
-    def _chart(self, aggregate: Aggregate, measure: str) -> Chart:
-        try:
-            return read_chart(self._stores.database, aggregate, measure)
-        except PyMongoError as error:
-            raise explained_mongodb(error, self._settings) from error
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
+        """MongoDB's answer; it is not asked if it has just not answered."""
+
+        def asked() -> Answer:
+            try:
+                return question()
+            except PyMongoError as error:
+                raise explained_mongodb(error, self._settings) from error
+
+        return self._stores.asked("mongodb", asked)
+
+    def history(self, pipeline: str) -> LedgerHistory:
+        """Messages over time, from the ledger of a pipeline or of a part of one."""
+        return self._asked(lambda: read_history(self._stores.database, pipeline))
 
     def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
         """Keys of a table's partitions, and whether there are more."""

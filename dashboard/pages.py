@@ -45,9 +45,12 @@ class Pages:
                 return changed(request, self._pipeline_part(name))
             case "history":
                 return changed(request, self._history_part(name))
+            case "ledger":
+                return self._ledger(request, name)
             case "chart":
                 return self._chart(request, name, declared)
-        parts = [self._pipeline_part(name)[1], self._history_part(name)[1]]
+        ledger = self.shell.follows("ledger", f"/pipelines/{name}?part=ledger", "")
+        parts = [self._pipeline_part(name)[1], self._history_part(name)[1], ledger]
         # Aggregates ask their store, so each comes when it is ready.
         waiting = '<div class="waiting aggregate" aria-hidden="true"></div>'
         path = f"/pipelines/{name}?part=chart&aggregate="
@@ -83,7 +86,7 @@ class Pages:
         drawn: Chart | None = None
         trouble = None
         try:
-            drawn = self.shell.source.chart(aggregate, measure)
+            drawn = self.shell.chart(name, aggregate, measure)
         except MillraceError as error:
             trouble = str(error)
         path = f"/pipelines/{name}"
@@ -93,6 +96,16 @@ class Pages:
         return changed(
             request, live_part(self.shell.templates, "chart", path, values, SELDOM, **names)
         )
+
+    def _ledger(self, request: Request, name: str) -> Response:
+        found, trouble = None, None
+        try:
+            found = self.shell.history(name)
+        except MillraceError as error:
+            trouble = str(error)
+        values = views.ledger_values(found) | {"trouble": trouble}
+        part = live_part(self.shell.templates, "ledger", f"/pipelines/{name}", values, SELDOM)
+        return changed(request, part)
 
     def _unknown_pipeline(self, request: Request, name: str) -> Response:
         known = self.shell.source.declared

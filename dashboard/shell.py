@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +10,13 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboard.kept import Kept
 from dashboard.latest import Latest
-from dashboard.source import Source
+from dashboard.source import Chart, LedgerHistory, Source
 from dashboard.templating import templates
+from dashboard.views import view_named
 from errors import MillraceError
+from spark_jobs.aggregates import Aggregate
 
 
 class Shell:
@@ -22,6 +25,21 @@ class Shell:
     def __init__(self, source: Source, latest: Latest) -> None:
         """Show what this source gives."""
         self.source, self.latest, self.templates = source, latest, templates()
+        self._kept = Kept()
+
+    def chart(self, pipeline: str, aggregate: Aggregate, measure: str) -> Chart:
+        """A measure of an aggregate, read again once the pipeline has a new batch."""
+        key, state = ("chart", aggregate.name, measure), self._state(pipeline)
+        return self._kept.get(key, state, lambda: self.source.chart(aggregate, measure))
+
+    def history(self, pipeline: str) -> LedgerHistory:
+        """The ledger over time, read again once there is a new batch."""
+        key, state = ("history", pipeline), self._state(pipeline)
+        return self._kept.get(key, state, lambda: self.source.history(pipeline))
+
+    def _state(self, pipeline: str) -> Hashable:
+        view = view_named(pipeline, self.latest.get(0))
+        return (view.counts.read, view.last_batch.batch_id) if view and view.last_batch else None
 
     def page(
         self, request: Request, template: str, status: int = 200, /, **values: Any

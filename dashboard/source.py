@@ -72,6 +72,23 @@ class Chart:
         return not (self.figures or self.bars or self.times)
 
 
+@dataclass(frozen=True)
+class LedgerHistory:
+    """Messages of a ledger's last batches over time.
+
+    Attributes:
+        seconds: The span that each point covers.
+        batches: How many are added up.
+        times: When each point begins, in seconds since 1970.
+        lines: Outcome -> messages of each point.
+    """
+
+    seconds: int = 0
+    batches: int = 0
+    times: tuple[float, ...] = ()
+    lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
 class Source(Protocol):
     """Where pages get what they show. Methods raise `MillraceError`, in words for people."""
 
@@ -88,6 +105,9 @@ class Source(Protocol):
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
+
+    def history(self, pipeline: str) -> LedgerHistory:
+        """Messages over time, from the ledger of a pipeline or of a part of one."""
 
     def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
         """Keys of a table's partitions, and whether there are more."""

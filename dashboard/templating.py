@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ def templates() -> Environment:
         "seconds": figures.seconds,
         "moment": figures.moment,
         "iso": lambda value: figures.in_utc(value).isoformat(timespec="milliseconds"),
+        "instant": lambda seconds: datetime.fromtimestamp(seconds, UTC),
         "cell": _cell,
         "record": _record,
         "prose": _prose,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dashboard import figures, flow
 from dashboard.latest import Seen
-from dashboard.source import Chart
+from dashboard.source import Chart, LedgerHistory
 from operations.overview.model import BatchView, PipelineView
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.state.ledger import Counts
@@ -32,15 +32,7 @@ def overview_values(seen: Seen) -> Values:
         "lag": sum({view.topic: view.lag for view in views}.values()),
         "reasons": reasons,
         "more_reasons": more,
-        "pipelines": [
-            {
-                "view": view,
-                "rate": figures.messages_per_second(view, seen.overview.taken_at),
-                "line": figures.sparkline(view.history),
-            }
-            for view in views
-            if seen.overview
-        ],
+        "pipelines": [{"view": v, "line": figures.sparkline(v.history)} for v in views],
     }
 
 
@@ -54,9 +46,6 @@ def pipeline_values(name: str, seen: Seen) -> Values:
         "overview": seen.overview,
         "trouble": seen.trouble,
         "pictures": pictures(view.counts if view else Counts()),
-        "rate": figures.messages_per_second(view, seen.overview.taken_at)
-        if view and seen.overview
-        else None,
         "reasons": reasons,
         "more_reasons": more,
     }
@@ -83,6 +72,7 @@ def dead_letter_reasons(views: Iterable[PipelineView]) -> tuple[list[Values], in
         (view.family, view.topic, reason): count
         for view in views
         for reason, count in view.dead_letters.items()
+        if count
     }
     ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
     most = ranked[0][1] if ranked else 0
@@ -124,6 +114,16 @@ def history_values(view: PipelineView | None) -> Values:
                 **{sink: [b.sink_seconds.get(sink) for b in in_order] for sink in sinks},
             },
         },
+    }
+
+
+def ledger_values(found: LedgerHistory | None) -> Values:
+    """Of a ledger over time."""
+    lines = {flow.OUTCOMES[name]: line for name, line in found.lines.items()} if found else {}
+    return {
+        "found": found,
+        "span": figures.span(found.seconds) if found else "",
+        "data": {"times": found.times, "lines": lines} if found else None,
     }
 
 

@@ -63,7 +63,7 @@
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
     document.body.addEventListener(name, () => {
-      away.textContent = "The dashboard does not answer: is `millrace dashboard` still running? What you see is old; it asks again.";
+      away.textContent = "The dashboard does not answer: is `make dashboard` still running? What you see is old; it asks again.";
       away.hidden = false;
       live.textContent = "Not connected.";
     });

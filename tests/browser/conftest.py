@@ -55,10 +55,12 @@ def look(browser: Any) -> Iterator[Callable[..., Watched]]:
             window = browser.new_context(**options)
             kept.callback(window.close)
             watched = Watched(window.new_page(), address)
-            watched.page.on(
-                "console",
-                lambda line: line.type in {"error", "warning"} and watched.said.append(line.text),
-            )
+
+            def heard(line: Any) -> None:
+                if line.type in {"error", "warning"}:
+                    watched.said.append(line.text)
+
+            watched.page.on("console", heard)
             watched.page.on("pageerror", lambda error: watched.said.append(str(error)))
             watched.page.on("request", lambda request: watched.asked.append(request.url))
             return watched

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from operations.overview.model import Overview
 from tests.browser.conftest import Watched
 from tests.support.browser import AXE, SIZES
 from tests.support.dashboard_source import BY_DAY, HandMade, away, overview_of
@@ -198,7 +200,7 @@ def test_the_end_of_the_dashboard_is_said_and_its_return_is_seen(look: Look) -> 
 
     page.route("**/*part=*", lambda route: route.abort())
     expect(page.locator("#away")).to_be_visible(timeout=ROUNDS_MS)
-    expect(page.locator("#away")).to_contain_text("is `millrace dashboard` still running?")
+    expect(page.locator("#away")).to_contain_text("is `make dashboard` still running?")
     page.unroute("**/*part=*")
     expect(page.locator("#away")).to_be_hidden(timeout=ROUNDS_MS)
 
@@ -266,11 +268,14 @@ def test_the_first_tab_leads_past_the_navigation(look: Look) -> None:
 
 
 def test_a_first_look_that_takes_long_shows_that_it_is_under_way(look: Look) -> None:
-    from threading import Event
-
     source, ready = now_with(2_000), Event()
     look_now = source.overview
-    source.overview = lambda: ready.wait(20) and look_now()  # type: ignore[method-assign]
+
+    def look_later() -> Overview:
+        ready.wait(20)
+        return look_now()
+
+    source.overview = look_later
     watched = look(source)
     watched.page.goto(watched.address + "/")
 

@@ -18,6 +18,7 @@ from tests.support.browser import CHROMIUM, SIZES, WITHOUT_CHROMIUM, chromium, s
 from tests.support.dashboard_source import HandMade, overview_of
 
 FOLDER: Final = PROJECT_ROOT / "output" / "screenshots"
+README_IMAGES: Final = PROJECT_ROOT / "docs" / "images"
 AMOUNTS: Final = {"none": 0, "2000": 2_000, "5-million": 5_000_000}
 PAGES: Final = {
     "overview": "/",
@@ -39,12 +40,26 @@ def take(page: Any, address: str, target: Path) -> None:
     page.screenshot(path=str(target), full_page=True)
 
 
+def of_readme() -> int:
+    """The pictures of README.md."""
+    source = HandMade(seen=overview_of(AMOUNTS["5-million"], datetime.now(UTC)))
+    with chromium() as browser, served(build_app(source)) as address:
+        page = browser.new_page(viewport={"width": 1120, "height": 700}, color_scheme="light")
+        for name in ("overview", "pipeline", "trace"):
+            page.goto(address + PAGES[name], wait_until="networkidle")
+            expect(page.locator(".waiting")).to_have_count(0, timeout=20_000)
+            page.screenshot(path=str(README_IMAGES / f"dashboard-{name}.png"))
+    return 0
+
+
 def main() -> int:
     """Take all of them; gives the exit code."""
     if CHROMIUM is None:
         sys.stderr.write(f"screenshots: {WITHOUT_CHROMIUM}\n")
         return 1
     chosen = sys.argv[1:]
+    if chosen == ["readme"]:
+        return of_readme()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for amount, read in AMOUNTS.items():

@@ -1,0 +1,298 @@
+"""Pages and `/api` of the dashboard over hand-made data, without a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.app import build_app
+from operations.overview.model import Overview, ProofView
+from tests.support.dashboard_source import BY_COUNTRY, NOW, HandMade, away, overview_of
+from tests.support.screenshots import PAGES
+
+ADDRESS = "http://127.0.0.1:8484"
+PARTS = (
+    "/?part=overview",
+    "/pipelines/orders?part=pipeline",
+    "/pipelines/orders?part=history",
+    "/pipelines/orders?part=ledger",
+    "/pipelines/orders?part=chart&aggregate=orders_by_day",
+    "/pipelines/orders?part=chart&aggregate=orders_by_country",
+    "/pipelines/orders?part=chart&aggregate=order_metrics",
+    "/records/orders.orders?part=found",
+    "/records/orders.orders_by_status?part=found",
+    "/records/orders.orders_by_status?part=found&status=paid&created_day=2026-11-28",
+    "/dead-letters?part=found",
+    "/trace/A-00001?part=found",
+)
+API = (
+    "/api/overview",
+    "/api/pipelines/orders",
+    "/api/pipelines/orders/orders_by_day",
+    "/api/history/orders",
+    "/api/records",
+    "/api/records/orders.orders_by_status",
+    "/api/dead-letters",
+    "/api/trace/A-00001",
+)
+
+
+@pytest.fixture
+def source() -> HandMade:
+    return HandMade()
+
+
+@pytest.fixture
+def client(source: HandMade) -> Iterator[TestClient]:
+    with TestClient(build_app(source), base_url=ADDRESS) as found:
+        yield found
+
+
+def text_of(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+@pytest.mark.parametrize("read", [0, 1, 5_000_000])
+@pytest.mark.parametrize("path", [*PAGES.values(), *PARTS])
+def test_every_page_and_piece_is_drawn_whatever_there_is(
+    path: str, read: int, source: HandMade, client: TestClient
+) -> None:
+    source.seen = overview_of(read)
+
+    answer = client.get(path)
+
+    assert answer.status_code == (404 if path == PAGES["not-found"] else 200)
+    assert "text/html" in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("path", [*PAGES.values(), *PARTS])
+def test_pages_have_nothing_inline_and_nothing_from_elsewhere(
+    path: str, client: TestClient
+) -> None:
+    answer = client.get(path)
+    html = answer.text
+
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:", html)
+    scripts = re.findall(r"<script([^>]*)>", html)
+    assert all("src=" in each or 'type="application/json"' in each for each in scripts)
+    links = re.findall(r'(?:src|href|action|hx-get)="([^"]*)"', html)
+    assert [link for link in links if not re.match(r"/(?!/)|#content$", link)] == []
+
+
+@pytest.mark.parametrize("path", [*PAGES.values(), *PARTS, *API])
+def test_a_store_that_is_away_is_said_in_words(
+    path: str, source: HandMade, client: TestClient
+) -> None:
+    source.fault = away("MongoDB")
+
+    answer = client.get(path)
+
+    assert "Traceback" not in answer.text
+    if path.startswith("/api/") and path != "/api/records":
+        assert answer.status_code == (503 if path != "/api/pipelines/orders" else 404)
+        assert path == "/api/pipelines/orders" or "MongoDB does not answer" in answer.text
+    elif "part=" in path and "history" not in path:
+        assert answer.status_code == 200
+        assert "MongoDB does not answer" in text_of(answer.text)
+    else:
+        assert answer.status_code in {200, 404}
+
+
+def test_numbers_of_the_first_page_are_sums_over_pipelines_and_add_up(
+    source: HandMade, client: TestClient
+) -> None:
+    # 2,000 orders and 500 readings: 1,930 + 483, 40 + 10, 20 + 5, 10 + 2.
+    text = text_of(client.get("/").text)
+
+    assert "2,500 messages read" in text
+    assert "2,500 = 2,413 + 50 + 25 + 12" in text
+    assert "120 more wait on their topics." in text
+    assert "Verified" in text
+
+
+def test_counts_that_do_not_add_up_are_said(source: HandMade, client: TestClient) -> None:
+    orders, *others = source.seen.pipelines
+    counts = replace(orders.counts, stored=orders.counts.stored - 3)
+    source.seen = replace(source.seen, pipelines=(replace(orders, counts=counts), *others))
+
+    page = text_of(client.get("/pipelines/orders").text)
+
+    assert "The numbers do not add up: 3 of 2,000 have no outcome. Run make verify" in page
+    assert "3 of them have no outcome" in text_of(client.get("/").text)
+
+
+def test_faults_of_the_last_proof_are_listed(source: HandMade, client: TestClient) -> None:
+    faults = tuple(f"table `t{n}`: a row is missing" for n in range(25))
+    source.seen = replace(source.seen, proof=ProofView(NOW, False, faults))
+
+    text = text_of(client.get("/").text)
+
+    assert "Not verified" in text
+    assert "t19 : a row is missing" in text
+    assert "t20" not in text
+    assert "and 5 more" in text
+
+
+def test_a_piece_is_sent_again_only_when_it_changed(source: HandMade, client: TestClient) -> None:
+    page = client.get("/").text
+    (again,) = re.findall(r'hx-get="([^"]+)"', page)
+    again = again.replace("&amp;", "&")
+
+    same, older = client.get(again), client.get(re.sub("seen=.*", "seen=0", again))
+
+    assert (same.status_code, same.text) == (204, "")
+    assert older.status_code == 200
+    assert f'hx-get="{again}"'.replace("&", "&amp;") in older.text
+    # What was seen less than two seconds ago is not collected again.
+    assert source.looks == 1
+
+
+def test_charts_are_sent_again_only_when_they_changed(source: HandMade, client: TestClient) -> None:
+    first = client.get("/pipelines/orders?part=chart&aggregate=orders_by_country").text
+    again = re.findall(r'hx-get="([^"]+seen=[^"]+)"', first)[0].replace("&amp;", "&")
+
+    assert client.get(again).status_code == 204
+    older = re.sub("seen=.*", "seen=0", again)
+    assert client.get(older).status_code == 200
+
+
+def test_an_unknown_page_table_or_pipeline_is_a_404_with_the_nearest_name(
+    client: TestClient,
+) -> None:
+    for path, text in {
+        "/pipelines/order": "There is no enabled pipeline order . Did you mean orders ?",
+        "/records/orders.order": "There is no table orders.order of an enabled pipeline",
+        "/nowhere": "There is no page /nowhere .",
+    }.items():
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert text.split(". Did")[0] in text_of(answer.text)
+    assert client.get("/api/pipelines/nothing").json()["known"] == ["orders", "sensors"]
+    assert client.get("/api/nothing").json() == {"error": "There is no page `/api/nothing`."}
+    chart = client.get("/api/pipelines/orders/nothing")
+    assert chart.json()["known"] == ["orders_by_day", "orders_by_country", "order_metrics"]
+
+
+def test_a_pipelines_part_has_a_page_of_its_own(source: HandMade, client: TestClient) -> None:
+    part = replace(source.seen.pipelines[0], name="orders-files", job="not running")
+    source.seen = replace(source.seen, pipelines=(*source.seen.pipelines, part))
+
+    assert "/pipelines/orders-files" in client.get("/").text
+    page = client.get("/pipelines/orders-files").text
+    assert "aggregate=orders_by_day" in page
+    assert "not running" in text_of(page)
+
+
+def test_a_typed_id_leads_to_its_trace_whatever_it_holds(client: TestClient) -> None:
+    for typed, path in {
+        "A-1": "/trace/A-1",
+        " orders/0/41 ": "/trace/orders/0/41",
+        "a?b#c%d é": "/trace/a%3Fb%23c%25d%20%C3%A9",
+    }.items():
+        answer = client.get("/trace", params={"id": typed}, follow_redirects=False)
+        assert answer.headers["location"] == path
+        found = client.get(f"{path}?part=found")
+        assert found.status_code == 200
+        assert unquote(path.removeprefix("/trace/")) in found.text
+    assert client.get("/trace", follow_redirects=False).headers["location"] == "/"
+
+
+def test_markup_in_names_and_values_is_text(client: TestClient) -> None:
+    page = client.get("/trace/<script>alert(1)</script>?part=found").text
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_data_of_charts_ends_no_script(source: HandMade) -> None:
+    chart = source.chart(source.declared["orders"].aggregates[0], "count")
+    odd = replace(chart, lines={"</script><b>": chart.lines["paid"]}, bars=())
+    source.chart = lambda *_: odd  # type: ignore[method-assign]
+
+    with TestClient(build_app(source), base_url=ADDRESS) as client:
+        page = client.get("/pipelines/orders?part=chart&aggregate=orders_by_day").text
+
+    assert "</script><b>" not in page
+    assert "\\u003c/script\\u003e\\u003cb\\u003e" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api/pipelines/orders", {"name": "orders", "lag": 120, "job": "running"}),
+        (
+            "/api/pipelines/orders/orders_by_country?measure=revenue",
+            {"measure": "revenue", "total": 77_120, "kind": "bars"},
+        ),
+        ("/api/dead-letters?reason=invalid_amount", {"following": None}),
+        (
+            "/api/records",
+            {"orders.orders": {"pipeline": "orders", "key": ["order_id"]}},
+        ),
+        ("/api/trace/never", {"found": False, "asked": "never"}),
+    ],
+)
+def test_data_are_those_of_the_pages(
+    path: str, expected: dict[str, Any], client: TestClient
+) -> None:
+    found = client.get(path).json()
+
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_the_overview_as_data_is_whole(source: HandMade, client: TestClient) -> None:
+    source.lose("cassandra")
+    found = client.get("/api/overview").json()
+
+    assert found["pipelines"][0]["counts"]["stored"] == 1_930
+    assert found["pipelines"][0]["history"][0]["sink_seconds"].keys() == {
+        "cassandra", "mongodb", "files"
+    }  # fmt: skip
+    assert found["troubles"] == ["cassandra is down: what it holds is as last seen."]
+    assert [each["condition"] for each in found["services"]] == ["up", "down", "up"]
+
+
+def test_rows_want_the_whole_key_and_say_so(client: TestClient) -> None:
+    path = "/records/orders.orders_by_status?part=found&status=paid"
+
+    assert "found by all of its key" in text_of(client.get(path).text)
+    assert "found by all of its key" in client.get(f"/api{path}").json()["error"]
+
+
+def test_pages_of_rows_and_dead_letters_follow_one_another(client: TestClient) -> None:
+    rows = "/records/orders.orders_by_status?part=found&status=paid&created_day=2026-11-28"
+    (link,) = re.findall(r'class="next" href="([^"]+)"', client.get(rows).text)
+    assert link.endswith("?status=paid&amp;created_day=2026-11-28&amp;page=50")
+    second = client.get(f"{link.replace('&amp;', '&')}&part=found").text
+    assert "A-00079" in second
+    assert 'class="next"' not in second
+    letters = client.get("/dead-letters?part=found").text
+    assert "page=orders%2F1%2F106" in letters
+
+
+def test_measures_are_those_of_the_declaration(client: TestClient) -> None:
+    page = client.get("/pipelines/orders?part=chart&aggregate=orders_by_country&measure=nonsense")
+
+    assert re.findall(r"<option( selected)?>(\w+)</option>", page.text) == [
+        (" selected" if name == "count" else "", name) for name in BY_COUNTRY.measures
+    ]
+
+
+def test_nothing_enabled_is_an_answer_too(source: HandMade, client: TestClient) -> None:
+    source.declared, source.tables = {}, {}
+    source.seen = Overview(NOW, (), ())
+
+    assert "No pipeline is enabled" in text_of(client.get("/").text)
+    assert "No enabled pipeline has a table" in text_of(client.get("/records").text)
