@@ -165,6 +165,6 @@ class Finder:
             is_rejected=seen.letter is not None,
             counts=tuple(each.entry.counts for each in seen.batches),
             confirmed_end=ends.get(seen.place[0], 0),
-            lost_by=None if seen.batches else self._in_stores.lost_by(seen),
+            lost_by=self._in_stores.lost_by(seen),
             has_ledger=bool(ends),
         )

@@ -90,7 +90,7 @@ class OnBroker:
         """Find what a batch sent to another topic of an arrival."""
 
         def work() -> None:
-            window = read_by.window_ms(self._stores.database)
+            window = read_by.window_ms
             found = window and copies_of(
                 self._settings, name, self._topic, seen.place, window, self._most
             )
