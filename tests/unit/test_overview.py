@@ -15,6 +15,7 @@ from pymongo.database import Database
 from errors import SinkUnavailable
 from local_stack.mongodb import MongoDB
 from local_stack.service import ServiceState
+from operations.board import board_lines
 from operations.overview.as_json import as_json
 from operations.overview.collect import Observer, collect
 from operations.overview.model import PipelineView
@@ -298,6 +299,32 @@ def test_status_shows_what_each_partition_waits_for_and_the_last_proof(
     assert ["customers-raw", "0", "0", "50", "20", "30"] in rows
     assert "Last `make verify`, 2026-11-28 12:00:00Z: NOT verified" in shown
     assert "There is no topic `users_profiles`. `make up` creates it." in shown
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"updated_at": "now"},
+        {"seconds": "2", "sink_seconds": {"files": "1", "cassandra": 1.25}},
+        {"seconds": float("inf"), "sink_seconds": "1"},
+    ],
+)
+def test_damaged_times_cost_no_more_than_themselves(
+    store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
+) -> None:
+    confirm(database, FIRST)
+    database[COLLECTION].update_one({"_id": "q/0"}, {"$set": harm})
+
+    seen = collect(store)
+
+    tickets = of(seen.pipelines, "tickets")
+    assert (seen.troubles, tickets.counts, tickets.lag) == ((), FIRST.counts, 50)
+    assert board_lines(seen)
+    assert json.dumps(as_json(seen))
+    if "seconds" in harm:
+        (batch,) = tickets.history
+        assert batch.seconds is None
+        assert {"files"}.isdisjoint(batch.sink_seconds)
 
 
 def test_last_proof_is_kept_until_the_data_is_deleted(
