@@ -21,7 +21,7 @@ from operations.overview.collect import Observer, collect
 from operations.overview.model import PipelineView
 from operations.overview.proof import MOST_FAULTS, forget_proof, keep_proof
 from operations.status import show_status
-from settings import Settings, load_settings
+from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import COLLECTION, Counts, Entry, Ledger
 from tests.conftest import free_ports
@@ -189,6 +189,20 @@ def test_part_that_ran_alone_is_shown_instead_of_the_whole(
     views = [each for each in collect(store).pipelines if each.family == "customers"]
 
     assert [(view.name, view.counts.read) for view in views] == [("customers-files", 5)]
+
+
+def test_pipeline_of_a_user_is_seen_as_the_built_in_ones_are(
+    store: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = store.model_copy(update={"pipelines_path": PROJECT_ROOT / "examples"})
+    monkeypatch.setattr(
+        "operations.overview.collect.offsets_of", lambda *_: OFFSETS | {"orders": {0: (0, 25)}}
+    )
+    confirm(database, replace(FIRST, pipeline="orders", topic="orders"))
+
+    orders = of(collect(own).pipelines, "orders")
+
+    assert (orders.topic, orders.counts, orders.lag) == ("orders", FIRST.counts, 5)
 
 
 def test_broker_that_is_down_is_a_trouble_and_the_rest_is_shown(
