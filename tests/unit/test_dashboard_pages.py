@@ -234,7 +234,7 @@ def test_data_of_charts_ends_no_script(source: HandMade) -> None:
         ("/api/pipelines/orders", {"name": "orders", "lag": 120, "job": "running"}),
         (
             "/api/pipelines/orders/orders_by_country?measure=revenue",
-            {"measure": "revenue", "total": 77_120, "kind": "bars"},
+            {"measure": "revenue", "total": 77_200, "kind": "bars"},
         ),
         ("/api/dead-letters?reason=invalid_amount", {"following": None}),
         (
