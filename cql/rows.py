@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -216,6 +216,8 @@ def _as_type(value: object, type_name: str, column: str) -> object:
     try:
         if type_name == "uuid":
             return UUID(value)
+        if type_name == "date":
+            return date.fromisoformat(value).isoformat()
         if type_name == TIMESTAMP:
             moment = datetime.fromisoformat(value)
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -169,7 +169,11 @@ def record_page(
     keyspace, _, name = table.place.partition(".")
     rows = min(max(size, 1), MOST_ROWS)
     found = select_page(stores.session, keyspace, name, key, rows, page)
-    return RowPage(tuple(masked_row(row, table.masked) for row in found.rows), found.following)
+    following = found.following
+    # Cassandra does not know that a partition ends with a page.
+    if following and not select_page(stores.session, keyspace, name, key, 1, following).rows:
+        following = None
+    return RowPage(tuple(masked_row(row, table.masked) for row in found.rows), following)
 
 
 def masked_row(row: Mapping[str, Any], masked: Iterable[str]) -> Row:

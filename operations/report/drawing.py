@@ -115,9 +115,9 @@ def _runs(
 
 
 def draw_batches(history: Sequence[BatchView]) -> BatchBars | None:
-    """The seconds of the last batches; None if no entry says them."""
+    """The seconds of the last batches; None if fewer than two entries say them."""
     seconds = [batch.seconds for batch in reversed(history) if batch.seconds is not None]
-    if not seconds:
+    if len(seconds) < 2:
         return None
     longest = max(seconds) or 1.0
     room, low = (WIDTH - LEFT - 8) / len(seconds), HEIGHT - BOTTOM

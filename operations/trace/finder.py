@@ -76,7 +76,8 @@ class Finder:
             coordinates = {"kafka_topic": self._topic} | dict(zip(PLACE, each.place, strict=True))
             self._find_rows(each, self._columns(each) | known | coordinates)
         stored = self._in_stores.stored_sources(arrivals)
-        shown = (self._arrival(each, stored) for each in arrivals)
+        first = next((each for each in arrivals if each.letter is None), None)
+        shown = (self._arrival(each, stored, is_first=each is first) for each in arrivals)
         hidden = masked_columns(self._pipeline, self._pipeline.id_columns)
         is_hidden = not hidden.isdisjoint(self._pipeline.id_columns)
         return RecordTrace(
@@ -125,7 +126,7 @@ class Finder:
         record = record_of(message.value()) if message else None
         return columns_of(self._pipeline, record) if record is not None else {}
 
-    def _arrival(self, seen: Seen, stored: frozenset[str]) -> Arrival | None:
+    def _arrival(self, seen: Seen, stored: frozenset[str], *, is_first: bool) -> Arrival | None:
         message = seen.message or seen.copy
         is_known = message or seen.batches or seen.letter or seen.source in stored
         absent = None if message else self._broker.absence(seen.place)
@@ -133,7 +134,7 @@ class Finder:
             self._notes.miss(seen.source, absent)
             return None
         letter = self._broker.letter(seen)
-        outcome, why = judge(self._known(seen, stored))
+        outcome, why = judge(self._known(seen, stored, is_first=is_first))
         return Arrival(
             source=seen.source,
             timestamp=instant_or_number(seen.message.timestamp()[1]) if seen.message else None,
@@ -151,12 +152,15 @@ class Finder:
             redriven_from=redriven_from(seen.message) if seen.message else None,
         )
 
-    def _known(self, seen: Seen, stored: frozenset[str]) -> Known:
+    def _known(self, seen: Seen, stored: frozenset[str], *, is_first: bool) -> Known:
         ends = self._in_stores.confirmed_ends
+        # A duplicate came after an arrival that is stored.
+        is_new = (self._in_stores.is_certain and not stored) or (self._broker.has_all and is_first)
         return Known(
             source=seen.source,
             offset=seen.place[1],
             stored=stored,
+            is_new=is_new,
             reasons=seen.reasons,
             is_rejected=seen.letter is not None,
             counts=tuple(each.entry.counts for each in seen.batches),

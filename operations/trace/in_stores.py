@@ -30,7 +30,11 @@ ANSWERING = (CassandraSink, PostgresSink, FilesSink, TopicsSink, MongoAggregates
 
 
 class InStores:
-    """Asks the stores of one pipeline; keeps the rows that it finds."""
+    """Asks the stores of one pipeline; keeps the rows that it finds.
+
+    Attributes:
+        is_certain: Whether a table that holds every stored record was asked for the id.
+    """
 
     def __init__(self, notes: Notes, stores: OpenStores, pipeline: Pipeline) -> None:
         self._notes, self._stores, self._pipeline = notes, stores, pipeline
@@ -39,6 +43,7 @@ class InStores:
         self._rows: dict[str, StoredRow] = {}
         self._files_asked: set[tuple[str, str, int]] = set()
         self._holding: set[tuple[str, int]] = set()
+        self.is_certain = False
 
     @property
     def rows(self) -> tuple[StoredRow, ...]:
@@ -65,14 +70,16 @@ class InStores:
         return kinds_of([self._pipeline], settings)
 
     def look_up(self, known: Mapping[str, Any]) -> None:
-        """Ask the tables whose keys are known."""
+        """Ask the tables whose keys are known; without an id these are few."""
+        has_id = {*self._pipeline.id_columns} <= {*known}
         places = places_of(self._pipeline, self.kinds, self._stores)
         found = look_up(self._pipeline, self._topic, places, known)
         for row in found.rows:
             self.keep(row)
         for name in found.asked:
             self._notes.search(name)
-        for name, why in found.not_asked.items():
+        self.is_certain = self.is_certain or found.is_certain
+        for name, why in found.not_asked.items() if has_id else ():
             self._notes.miss(name, why)
         for kind, sinks in self.kinds.items():
             if kind not in ANSWERING:

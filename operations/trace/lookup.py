@@ -22,7 +22,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.postgres import PostgresSink
-from spark_jobs.targets import PLACE, SqlTable, Table
+from spark_jobs.targets import EVERYTHING, PLACE, SqlTable, Table
 from sql.tables import select_rows
 
 # Rows of a partition among which the record is looked for if not all of its key is known.
@@ -38,6 +38,7 @@ class Place:
         key: The columns without which it cannot be asked.
         types: Type of each of its columns.
         ask: Gives its rows that have these values.
+        is_complete: Whether it holds every stored record.
     """
 
     store: str
@@ -47,15 +48,27 @@ class Place:
     ask: Callable[[Mapping[str, Any]], Iterable[Row]]
     derived: Mapping[str, str] = field(default_factory=dict)
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    is_complete: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name with that of its store."""
+        return f"{self.store} {self.name}"
 
 
 @dataclass
 class Lookup:
-    """What was found, and what could not be asked: place -> why."""
+    """What was found.
+
+    Attributes:
+        not_asked: Place -> why it was not asked.
+        is_certain: Whether a table that holds every stored record was asked for the id.
+    """
 
     rows: list[StoredRow] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     not_asked: dict[str, str] = field(default_factory=dict)
+    is_certain: bool = False
 
 
 def places_of(
@@ -93,6 +106,7 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Place
         ask,
         derived | dict(table.derived),
         table.stand_ins,
+        is_complete=True,
     )
 
 
@@ -101,7 +115,14 @@ def _in_postgresql(table: SqlTable, stores: OpenStores) -> Place:
         where = {name: known[name] for name in table.key}
         return select_rows(stores.settings, table.name, where, MOST_ROWS)
 
-    return Place(PostgresSink.store, table.name, table.key, table.declared.columns, ask)
+    return Place(
+        PostgresSink.store,
+        table.name,
+        table.key,
+        table.declared.columns,
+        ask,
+        is_complete=table.takes == EVERYTHING,
+    )
 
 
 def look_up(
@@ -114,14 +135,18 @@ def look_up(
         for place in list(ahead):
             completed = _completed(place, values, has_row=bool(found.rows))
             if isinstance(completed, str):
-                found.not_asked[f"{place.store} {place.name}"] = completed
+                found.not_asked[place.title] = completed
                 continue
             ahead.remove(place)
             progress = True
-            found.not_asked.pop(f"{place.store} {place.name}", None)
+            found.not_asked.pop(place.title, None)
             _ask(pipeline, topic, place, completed, values, found)
         if not progress:
             break
+    if found.is_certain and not found.rows:
+        # The others would hold the same record.
+        for place in (each for each in ahead if each.is_complete):
+            found.not_asked.pop(place.title, None)
     return found
 
 
@@ -137,9 +162,11 @@ def _ask(
     try:
         rows = [row for row in place.ask(completed) if _is_wanted(pipeline, place, row, values)]
     except MillraceError as error:
-        found.not_asked[f"{place.store} {place.name}"] = str(error)
+        found.not_asked[place.title] = str(error)
         return
-    found.asked.append(f"{place.store} {place.name}")
+    found.asked.append(place.title)
+    has_id = {*pipeline.id_columns} <= {*values}
+    found.is_certain = found.is_certain or (place.is_complete and has_id)
     hidden = masked_columns(pipeline, place.types)
     for row in rows:
         source = f"{topic}/{row[PLACE[0]]}/{row[PLACE[1]]}" if {*PLACE} <= {*row} else None

@@ -19,13 +19,18 @@ from runtime.config.topic_names import dead_letter_topic
 
 
 class OnBroker:
-    """Reads a topic and those that its job writes to; at most `most` messages of each."""
+    """Reads a topic and those that its job writes to; at most `most` messages of each.
+
+    Attributes:
+        has_all: Whether every message that the topic ever had was searched.
+    """
 
     def __init__(self, notes: Notes, stores: OpenStores, topic: str, most: int) -> None:
         self._notes, self._settings = notes, stores.settings
         self._stores = stores
         self._topic, self._most = topic, most
         self._name = f"topic {topic}"
+        self.has_all = False
 
     @cached_property
     def offsets(self) -> Mapping[int, Place]:
@@ -45,8 +50,10 @@ class OnBroker:
         def work() -> None:
             result = search(self._settings, self._topic, self.offsets, wanted, self._most)
             found.update(result.found)
+            first = {low for low, _ in self.offsets.values()}
+            self.has_all = result.is_whole and first <= {0} and result.matches == len(result.found)
             which = "all" if result.is_whole else "the newest"
-            self._notes.search(f"{which} {result.offsets} messages of {self._topic}")
+            self._notes.search(f"{which} {result.offsets} offsets of {self._topic}")
             if not result.is_whole:
                 self._notes.miss(
                     f"older messages of {self._topic}",

@@ -14,6 +14,7 @@ class Known:
 
     Attributes:
         stored: Where the messages are of which rows with the record's id were found.
+        is_new: Whether it is certain that no arrival with the id was stored before.
         counts: Of the batches that read it, one for each ledger.
         confirmed_end: The offset up to which its partition is read.
         lost_by: The batch with which its loss was accepted.
@@ -23,6 +24,7 @@ class Known:
     source: str
     offset: int
     stored: frozenset[str] = frozenset()
+    is_new: bool = False
     reasons: tuple[str, ...] = ()
     is_rejected: bool = False
     counts: tuple[Counts, ...] = ()
@@ -56,7 +58,7 @@ def _read(known: Known) -> tuple[Outcome, str]:
     if known.stored and duplicates:
         first = ", ".join(sorted(known.stored))
         return "duplicate", f"duplicate: the id is stored from {first}"
-    if filtered and not duplicates:
+    if filtered and (not duplicates or known.is_new):
         return "filtered", "filtered: nothing is kept of it"
     if duplicates and not filtered:
         return "duplicate", "duplicate of an arrival that was not found here"

@@ -46,9 +46,9 @@ def trace(settings: Settings, asked: str, pipeline: str | None, most: int, form:
 def lines_of(found: Trace) -> Iterator[str]:
     """The trace as text; pipelines without any trace of the record in a line or two each."""
     shown = [record for record in found.records if record.is_found]
-    for record in shown:
+    for position, record in enumerate(shown):
+        yield from [""] * bool(position)
         yield from _record(record)
-        yield ""
     if not found.records:
         yield f"No pipeline has ids of this form: {found.asked}"
     elif not shown:

@@ -11,7 +11,7 @@ import pytest
 from cassandra.cluster import Session
 
 from cql import client, scan
-from cql.rows import select_rows
+from cql.rows import first_partitions, select_page, select_rows
 from cql.statements import with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import Settings
@@ -205,6 +205,25 @@ def test_texts_are_taken_as_the_type_of_their_column(session: Session) -> None:
     rows = select_rows(session, KEYSPACE, "rows", where, limit=5)
 
     assert [row["text"] for row in rows] == ["here"]
+
+
+def test_partition_is_read_in_pages_and_keys_are_listed_without_rows(session: Session) -> None:
+    session.execute(f"TRUNCATE {KEYSPACE}.rows")
+    moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    statement = f"INSERT INTO {KEYSPACE}.rows (id, moment, number) VALUES (%s, %s, %s)"
+    for partition, number in ((1, 1), (1, 2), (1, 3), (2, 7)):
+        session.execute(statement, (UUID(int=partition), moment, number))
+    where = {"id": str(UUID(int=1)), "moment": "2026-11-22T10:00:00Z"}
+
+    first = select_page(session, KEYSPACE, "rows", where, 2)
+    rest = select_page(session, KEYSPACE, "rows", where, 2, first.following)
+
+    assert [row["number"] for row in (*first.rows, *rest.rows)] == [1, 2, 3]
+    assert rest.following is None
+    keys = first_partitions(session, KEYSPACE, "rows", 5)
+    assert sorted(key["id"].int for key in keys) == [1, 2]
+    assert {*keys[0]} == {"id", "moment"}
+    assert len(first_partitions(session, KEYSPACE, "rows", 1)) == 1
 
 
 def test_limit_holds(session: Session) -> None:

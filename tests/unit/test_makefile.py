@@ -18,6 +18,7 @@ def test_make_alone_lists_the_commands() -> None:
         "stream",
         "doctor",
         "status",
+        "report",
         "logs",
         "show",
         "verify",

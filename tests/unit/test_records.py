@@ -95,7 +95,24 @@ def test_rows_of_a_partition_are_masked_and_followed_by_the_next_page(
     assert found.following == "00ff"
     assert [row["request"] for row in found.rows] == [MASK, None]
     assert found.rows[0]["assigned_team"] == "Billing"
-    assert asked == [("support", "tickets_by_team", key, records.MOST_ROWS, "00aa")]
+    # A row of the page that follows is asked for, as there may be none.
+    place = ("support", "tickets_by_team", key)
+    assert asked == [(*place, records.MOST_ROWS, "00aa"), (*place, 1, "00ff")]
+
+
+def test_partition_that_ends_with_a_page_has_no_further_page(
+    stores: OpenStores, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        records,
+        "select_page",
+        lambda *given: Rows([{"a": 1}], "00ff") if given[4] > 1 else Rows([]),
+    )
+    table = record_tables(settings)["support.tickets"]
+
+    found = record_page(stores, table, {"ticket_id": "A-1"}, size=2)
+
+    assert (len(found.rows), found.following) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +156,7 @@ class FakeSession:
         self.rows = [{"a": 1, "b": n, "at": n * 1000} for n in range(5)]
         self.executed: list[str] = []
         self.sizes: list[int] = []
+        self.typename = "int"
         column = type("Column", (), {"name": "a", "cql_type": "int"})
         columns = {n: type("C", (), {"cql_type": k}) for n, k in (("a", "int"), ("b", "int"))}
         columns["at"] = type("C", (), {"cql_type": "timestamp"})
@@ -149,7 +167,7 @@ class FakeSession:
 
     def prepare(self, text: str) -> Any:
         self.executed.append(text)
-        kind = type("Type", (), {"typename": "int"})
+        kind = type("Type", (), {"typename": self.typename})
         bound = type("Bound", (), {"fetch_size": 0})
         column = type("Meta", (), {"type": kind, "name": "a"})
         return type(
@@ -188,6 +206,15 @@ def test_partitions_are_listed_by_their_keys_alone() -> None:
 
     assert first_partitions(session, "k", "t", 7) == [{"a": 1}, {"a": 2}]
     assert session.executed == ["SELECT DISTINCT a FROM k.t LIMIT 7"]
+
+
+def test_value_that_is_no_day_is_refused_before_it_is_sent() -> None:
+    session: Any = FakeSession()
+    session.typename = "date"
+
+    with pytest.raises(SinkRejected, match="`a` takes a date"):
+        select_page(session, "k", "t", {"a": "yesterday"}, 3)
+    assert session.sizes == []
 
 
 @pytest.mark.parametrize("page", ["no page", "0x", "ä"])

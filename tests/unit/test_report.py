@@ -105,6 +105,15 @@ def test_reasons_samples_aggregates_run_times_and_versions_are_there() -> None:
     assert "millrace 0.1.0" in text
 
 
+def test_one_batch_is_no_picture() -> None:
+    seen = overview_of(2_000)
+    one = replace(seen.pipelines[0], history=batches("orders", 1, 2_000, NOW))
+    page = page_of(contents_of(2_000, replace(seen, pipelines=(one,))))
+
+    assert "The only batch took 1.0 s." in text_of(page)
+    assert "bar-of-batch" not in page.partition("</style>")[2]
+
+
 def test_without_any_data_the_page_says_so() -> None:
     seen = replace(overview_of(0), troubles=("mongodb is down: batches are unknown.",))
     text = text_of(page_of(contents_of(0, seen)))
@@ -167,7 +176,7 @@ def test_batches_are_drawn_the_oldest_first_without_those_that_say_no_time() -> 
     assert drawn is not None
     heights = [bar[3] for bar in drawn.bars]
     assert heights == [pytest.approx(81), pytest.approx(162)]
-    assert draw_batches(history[1:2]) is None
+    assert draw_batches(history[:2]) is None
     times = run_times(PipelineView("o", "o", "o", "running", Counts(), history))
     assert times is not None
     assert (times.batches, times.total, times.median, times.longest) == (2, 3.0, 1.5, 2.0)
