@@ -10,6 +10,7 @@ import uvicorn
 
 from dashboard.app import LOOPBACK_NAMES, build_app
 from dashboard.live import LiveSource
+from dashboard.responses import WithoutTraceback
 from errors import SettingsError, StackError
 from local_stack.ports import holder
 from settings import Settings
@@ -36,8 +37,9 @@ def serve(settings: Settings) -> int:
     listener = _listener(host, settings.dashboard_port)
     source = LiveSource(settings)
     try:
+        app = build_app(source, password, LOOPBACK_NAMES)
         config = uvicorn.Config(
-            build_app(source, password, LOOPBACK_NAMES),
+            WithoutTraceback(app, debug=settings.log_level == "DEBUG"),
             log_level="warning",
             access_log=False,
             server_header=False,
