@@ -24,6 +24,7 @@ from operations.trace.find import Limits, find
 from operations.trace.model import RecordTrace
 from operations.trace.trace import trace
 from runtime.config.topic_names import dead_letter_topic
+from settings import Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sources.broker import kafka_admin
@@ -135,8 +136,10 @@ def test_dead_letters_come_in_pages_with_their_messages(filled: World) -> None:
     assert json.loads(str(some.letters[0].value))["customer"]["email"] == MASK
 
 
-def test_report_has_the_numbers_of_the_ledger(filled: World) -> None:
-    assert report(filled.settings, None) == 0
+def test_report_has_the_numbers_of_the_ledger(filled: World, stack_settings: Settings) -> None:
+    # Where the services note that they are up.
+    home = {"millrace_home": stack_settings.millrace_home}
+    assert report(filled.settings.model_copy(update=home), None) == 0
 
     page = Path(filled.settings.output_path, "report.html").read_text()
     data: dict[str, Any] = json.loads(Path(filled.settings.output_path, "report.json").read_text())
@@ -219,8 +222,8 @@ def test_message_that_expired_is_read_from_its_dead_letter_and_redrives_are_foll
     assert [(each.source, each.redriven_from) for each in others] == [
         (first.letter.redriven_to, first.source)
     ]
-    place = TopicPartition(world.topic, 0, 8)
-    for deleted in kafka_admin(world.settings).delete_records([place]).values():
+    admin, place = kafka_admin(world.settings), TopicPartition(world.topic, 0, 8)
+    for deleted in admin.delete_records([place]).values():
         deleted.result(30)
     expired = traced(world, f"{world.topic}/0/6")
     assert expired.id == "E"
