@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from typing import Final
@@ -34,6 +35,8 @@ def serve(settings: Settings) -> int:
             f"DASHBOARD_HOST: other machines could read records at `{host}`, so a password is"
             " needed. Set DASHBOARD_PASSWORD, or DASHBOARD_HOST=127.0.0.1. Nothing was started."
         )
+    # The server answers open requests, and then raises the signal that ended it again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     listener = _listener(host, settings.dashboard_port)
     source = LiveSource(settings)
     try:
