@@ -70,8 +70,15 @@ def _lines(
     times = _times(collection, time.field, unit)
     if not times:
         return Chart(aggregate.name, measure, "lines", unit=unit)
-    during = {time.field: {"$gte": times[0], "$lte": times[-1]}}
     fields = [d.field for d in aggregate.dimensions if d is not time]
+    if len(times) == 1 and not fields:
+        # One point is no line: all measures of the day say more.
+        found = from_bson(collection.find_one({time.field: times[0]}) or {})
+        figures = {name: found[name] for name in aggregate.measures if name in found}
+        return Chart(
+            aggregate.name, measure, "figures", figures=figures, unit=unit, times=tuple(times)
+        )
+    during = {time.field: {"$gte": times[0], "$lte": times[-1]}}
     largest, groups = _largest(collection, during, fields, aggregate, measure)
     chosen = during | ({"$or": [key for key, _ in largest[:MOST_LINES]]} if fields else {})
     place = {name: number for number, name in enumerate(times)}

@@ -7,11 +7,12 @@ from functools import wraps
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from dashboard.latest import Seen
 from dashboard.metrics import TEXT, metrics_text
 from dashboard.pages import chosen_measure
+from dashboard.responses import Json
 from dashboard.shell import Shell
 from dashboard.views import view_named
 from errors import MillraceError
@@ -30,7 +31,7 @@ def answered(handler: Callable[[Any, Request], Response]) -> Callable[[Any, Requ
         try:
             return handler(self, request)
         except MillraceError as error:
-            return JSONResponse({"error": str(error)}, 503)
+            return Json({"error": str(error)}, 503)
 
     return answer
 
@@ -46,10 +47,10 @@ class Api:
         """The overview as it is collected."""
         seen = self._seen()
         if seen.overview is None:
-            return JSONResponse({"error": seen.trouble or "no overview yet"}, 503)
+            return Json({"error": seen.trouble or "no overview yet"}, 503)
         found = as_json(seen.overview)
         troubles = [*([seen.trouble] if seen.trouble else []), *found["troubles"]]
-        return JSONResponse(found | {"troubles": troubles})
+        return Json(found | {"troubles": troubles})
 
     @answered
     def pipeline(self, request: Request) -> Response:
@@ -62,7 +63,7 @@ class Api:
             return _unknown("pipeline", name, {each: each for each in known})
         declared = self.source.declared.get(view.family)
         names = [each.name for each in declared.aggregates] if declared else []
-        return JSONResponse(as_json(view) | {"aggregates": names})
+        return Json(as_json(view) | {"aggregates": names})
 
     @answered
     def aggregate(self, request: Request) -> Response:
@@ -75,7 +76,7 @@ class Api:
             known = {each.name: each for each in declared.aggregates} if declared else {}
             return _unknown("aggregate", wanted, known)
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
-        return JSONResponse(as_json(self.shell.chart(name, aggregate, measure)))
+        return Json(as_json(self.shell.chart(name, aggregate, measure)))
 
     @answered
     def history(self, request: Request) -> Response:
@@ -83,11 +84,11 @@ class Api:
         name = request.path_params["name"]
         if name.partition("-")[0] not in self.source.declared:
             return _unknown("pipeline", name, self.source.declared)
-        return JSONResponse(as_json(self.shell.history(name)))
+        return Json(as_json(self.shell.history(name)))
 
     def tables(self, request: Request) -> Response:
         """The tables whose rows can be looked at, with the columns of their keys."""
-        return JSONResponse(
+        return Json(
             {
                 place: {"pipeline": table.pipeline, "key": [column.name for column in table.key]}
                 for place, table in self.source.tables.items()
@@ -105,20 +106,20 @@ class Api:
         page = given.pop("page", None)
         if not given:
             keys, more = self.source.partitions(table)
-            return JSONResponse({"partitions": plain(keys), "more": more})
+            return Json({"partitions": plain(keys), "more": more})
         found = self.source.rows(table, given, page)
-        return JSONResponse({"rows": plain(found.rows), "following": found.following})
+        return Json({"rows": plain(found.rows), "following": found.following})
 
     @answered
     def dead_letters(self, request: Request) -> Response:
         """Dead letters, masked."""
         given = {n: request.query_params.get(n) or None for n in ("pipeline", "reason", "page")}
-        return JSONResponse(as_json(self.source.dead_letters(**given)))
+        return Json(as_json(self.source.dead_letters(**given)))
 
     @answered
     def trace(self, request: Request) -> Response:
         """What is known of a record."""
-        return JSONResponse(self.source.trace(request.path_params["asked"]).as_json())
+        return Json(self.source.trace(request.path_params["asked"]).as_json())
 
     def metrics(self, request: Request) -> Response:
         """The overview for Prometheus."""
@@ -131,11 +132,11 @@ class Api:
         if seen.overview is not None and not seen.trouble:
             down = [each.name for each in seen.overview.services if each.condition != "up"]
         state = {"status": "down" if down else "ok", "down": down}
-        return JSONResponse(state, 503 if down else 200)
+        return Json(state, 503 if down else 200)
 
     def _seen(self) -> Seen:
         return self.latest.get(PATIENCE_SECONDS, fresh=True)
 
 
 def _unknown(what: str, name: str, known: Mapping[str, object]) -> Response:
-    return JSONResponse({"error": f"There is no {what} `{name}`.", "known": [*known]}, 404)
+    return Json({"error": f"There is no {what} `{name}`.", "known": [*known]}, 404)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -20,6 +20,7 @@ from dashboard.api import Api
 from dashboard.guard import LoopbackOnly, PasswordOnly, SafeHeaders
 from dashboard.latest import Latest
 from dashboard.pages import Pages
+from dashboard.responses import Json
 from dashboard.shell import Shell
 from dashboard.source import Source
 from dashboard.store_pages import StorePages
@@ -104,5 +105,5 @@ def _failed(shell: Shell) -> Handler:
 
 async def _answer(shell: Shell, request: Request, status: int, title: str, text: str) -> Response:
     if request.url.path.startswith("/api/"):
-        return JSONResponse({"error": text}, status)
+        return Json({"error": text}, status)
     return await run_in_threadpool(shell.message, request, status, title, text)

@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 from jinja2 import Environment
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
+
+from dashboard.responses import Html, as_bytes
 
 # The script of the pages sends these events: every two seconds, and every ten.
 OFTEN, SELDOM = "tick from:body", "slow from:body"
@@ -36,7 +38,7 @@ def live_part(
         query: More parameters.
     """
     body = environment.get_template(f"parts/{template}.html").render(values)
-    seen = hashlib.sha256(body.encode()).hexdigest()[:16]
+    seen = hashlib.sha256(as_bytes(body)).hexdigest()[:16]
     wrapper = environment.get_template("live.html").render(
         name=values.get("id", template),
         path=f"{path}?{urlencode({'part': template, **query, 'seen': seen})}",
@@ -51,4 +53,4 @@ def changed(request: Request, part: tuple[str, Markup]) -> Response:
     seen, body = part
     if request.query_params.get("seen") == seen:
         return Response(status_code=204)
-    return HTMLResponse(body)
+    return Html(body)

@@ -59,7 +59,15 @@ class Pages:
             for each in declared.aggregates
         ]
         return self.shell.page(
-            request, "pipeline.html", title=name, section="", parts=parts, aggregates=later
+            request,
+            "pipeline.html",
+            title=name,
+            section="",
+            parts=parts,
+            aggregates=later,
+            family=declared.name,
+            tables=[t for t in self.shell.source.tables.values() if t.pipeline == declared.name],
+            others=[each for each in self.shell.source.declared if each != declared.name],
         )
 
     def _overview_part(self) -> tuple[str, Markup]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from typing import Final
@@ -10,6 +11,7 @@ import uvicorn
 
 from dashboard.app import LOOPBACK_NAMES, build_app
 from dashboard.live import LiveSource
+from dashboard.responses import WithoutTraceback
 from errors import SettingsError, StackError
 from local_stack.ports import holder
 from settings import Settings
@@ -33,11 +35,14 @@ def serve(settings: Settings) -> int:
             f"DASHBOARD_HOST: other machines could read records at `{host}`, so a password is"
             " needed. Set DASHBOARD_PASSWORD, or DASHBOARD_HOST=127.0.0.1. Nothing was started."
         )
+    # The server answers open requests, and then raises the signal that ended it again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     listener = _listener(host, settings.dashboard_port)
     source = LiveSource(settings)
     try:
+        app = build_app(source, password, LOOPBACK_NAMES)
         config = uvicorn.Config(
-            build_app(source, password, LOOPBACK_NAMES),
+            WithoutTraceback(app, debug=settings.log_level == "DEBUG"),
             log_level="warning",
             access_log=False,
             server_header=False,

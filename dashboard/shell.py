@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from dashboard.kept import Kept
 from dashboard.latest import Latest
+from dashboard.responses import Html
 from dashboard.source import Chart, LedgerHistory, Source
 from dashboard.templating import templates
 from dashboard.views import view_named
@@ -41,14 +42,12 @@ class Shell:
         view = view_named(pipeline, self.latest.get(0))
         return (view.counts.read, view.last_batch.batch_id) if view and view.last_batch else None
 
-    def page(
-        self, request: Request, template: str, status: int = 200, /, **values: Any
-    ) -> HTMLResponse:
+    def page(self, request: Request, template: str, status: int = 200, /, **values: Any) -> Html:
         """A whole page."""
         path = request.url.path
         data = "/api/overview" if path == "/" else f"/api{path}"
         values = {"traced": "", "data_path": data, "path": path, **values}
-        return HTMLResponse(self.templates.get_template(template).render(values), status)
+        return Html(self.templates.get_template(template).render(values), status)
 
     def message(self, request: Request, status: int, title: str, text: str) -> Response:
         """A page that says what is wrong and what to do."""
@@ -76,13 +75,11 @@ class Shell:
             )
         )
 
-    def piece(
-        self, template: str, values: dict[str, Any], read: Callable[[], None]
-    ) -> HTMLResponse:
+    def piece(self, template: str, values: dict[str, Any], read: Callable[[], None]) -> Html:
         """A piece with what a store gives, or with why it gives nothing."""
         values["trouble"] = None
         try:
             read()
         except MillraceError as error:
             values["trouble"] = str(error)
-        return HTMLResponse(self.templates.get_template(f"parts/{template}.html").render(values))
+        return Html(self.templates.get_template(f"parts/{template}.html").render(values))

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from dashboard.figures import in_utc
 from dashboard.shell import Shell
 from dashboard.templating import templates
+from operations.tables import RARELY_WANTED
 from runtime import remedies
 
 
@@ -58,7 +59,8 @@ class StorePages:
                 values["found"] = found = self.shell.source.rows(table, key, page)
                 columns = [*found.rows[0]] if found.rows else []
                 # All rows have the values of the key, which stand in the form.
-                values["columns"] = [each for each in columns if each not in key]
+                others = [each for each in columns if each not in key]
+                values["columns"] = sorted(others, key=lambda n: bool(RARELY_WANTED.match(n)))
             else:
                 listed, values["more_partitions"] = self.shell.source.partitions(table)
                 values["listed"] = [_partition(each) for each in listed]
@@ -118,4 +120,6 @@ def _partition(key: dict[str, Any]) -> dict[str, Any]:
 
 def _as_given(value: Any) -> str:
     """A key's value as a form gives it; times from Cassandra are in UTC."""
-    return in_utc(value).isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return in_utc(value).isoformat().replace("+00:00", "Z")
+    return str(value)

@@ -82,6 +82,8 @@ def _prose(sentence: str) -> Markup:
 
 
 def _in_address(value: Any) -> str:
+    # What is no valid Unicode leads nowhere, but does no harm.
     if isinstance(value, dict):
-        return urlencode({name: each for name, each in value.items() if each not in (None, "")})
-    return quote(str(value), safe="/")
+        known = {name: each for name, each in value.items() if each not in (None, "")}
+        return urlencode(known, errors="backslashreplace")
+    return quote(str(value), safe="/", errors="backslashreplace")

@@ -119,11 +119,18 @@ def history_values(view: PipelineView | None) -> Values:
 
 def ledger_values(found: LedgerHistory | None) -> Values:
     """Of a ledger over time."""
-    lines = {flow.OUTCOMES[name]: line for name, line in found.lines.items()} if found else {}
+    history = found or LedgerHistory()
+    lines = {flow.OUTCOMES[name]: line for name, line in history.lines.items()}
+    # The others are few: on the scale of what is stored they could not be seen.
+    stored = {name: line for name, line in lines.items() if name == flow.OUTCOMES["stored"]}
+    others = {name: line for name, line in lines.items() if name not in stored}
     return {
-        "found": found,
-        "span": figures.span(found.seconds) if found else "",
-        "data": {"times": found.times, "lines": lines} if found else None,
+        "found": history,
+        "span": figures.span(history.seconds),
+        "lines": lines,
+        "stored": {"times": history.times, "lines": stored},
+        # In the colours that the outcomes have in the picture.
+        "others": {"times": history.times, "lines": others, "skip": len(stored)},
     }
 
 

@@ -84,6 +84,7 @@
   function draw(place) {
     const data = JSON.parse(document.getElementById(place.dataset.chart).textContent);
     const times = moments(data), names = Object.keys(data.lines);
+    const skip = data.skip || 0;
     const soft = colour("--soft"), rule = colour("--rule");
     const axis = { stroke: soft, font: "12px Plex, sans-serif", grid: { stroke: rule, width: 1 }, ticks: { show: false } };
     const few = times.length <= 2;
@@ -97,7 +98,7 @@
     drawn.set(place, new uPlot({
       width: place.clientWidth, height: 200, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-      legend: { markers: { stroke: (_, i) => colour(`--line-${i}`), dash: (_, i) => styles[i - 1] } },
+      legend: { markers: { stroke: (_, i) => colour(`--line-${i + skip}`), dash: (_, i) => styles[i - 1 + skip] } },
       scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), (high || 1) * 1.08] } },
       axes: [
         { ...axis, grid: { show: false }, values: clockwise(data.unit) },
@@ -106,7 +107,7 @@
       series: [
         { label: data.unit || "time", value: (u, at, i) => written(at ?? newest(u, i), data.unit) },
         ...names.map((label, i) => ({
-          label, value, stroke: colour(`--line-${i + 1}`), width: 2, dash: dashes[i], spanGaps: false,
+          label, value, stroke: colour(`--line-${i + 1 + skip}`), width: 2, dash: dashes[i + skip], spanGaps: false,
           points: { show: few, size: 7 },
         })),
       ],

@@ -127,6 +127,16 @@ def test_days_are_a_line_without_gaps_up_to_the_newest(
     assert mean.total is None
 
 
+def test_the_only_day_is_shown_with_all_its_measures(database: Database[dict[str, Any]]) -> None:
+    insert(database, BY_DAY, [("2026-11-01", 8)])
+
+    chart = read_chart(database, BY_DAY, "count")
+
+    assert (chart.kind, chart.times) == ("figures", ("2026-11-01",))
+    assert list(chart.figures) == list(MEASURES)
+    assert chart.figures["buyers"] == 4
+
+
 def test_only_the_last_sixty_days_are_shown(database: Database[dict[str, Any]]) -> None:
     days = [(START + timedelta(days=n)).strftime("%Y-%m-%d") for n in range(100)]
     insert(database, BY_DAY, [(each, 1) for each in days])

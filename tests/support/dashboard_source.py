@@ -143,6 +143,13 @@ def overview_of(read: int, now: datetime = NOW, lag: int = 120) -> Overview:
     )
 
 
+def shared(whole: int, shares: Mapping[str, int]) -> dict[str, int]:
+    """A number by percentages; what rounding leaves goes to the first."""
+    parts = {name: whole * share // 100 for name, share in shares.items()}
+    first = next(iter(parts))
+    return parts | {first: parts[first] + whole - sum(parts.values())}
+
+
 @dataclass
 class HandMade:
     """A source whose answers tests set; a `fault` is raised in place of any answer of a store."""
@@ -179,7 +186,7 @@ class HandMade:
             return Chart(aggregate.name, measure, "figures", figures=figures)
         if aggregate is BY_COUNTRY:
             factor = 40 if measure == "revenue" else 1
-            bars = tuple(Bar(n, stored * share // 100 * factor) for n, share in COUNTRIES.items())
+            bars = tuple(Bar(n, whole * factor) for n, whole in shared(stored, COUNTRIES).items())
             added = sum(bar.value for bar in bars) if measure != "customers" else None
             return Chart(aggregate.name, measure, "bars", bars=bars, total=added, groups=6)
         if aggregate is BY_HOUR:
@@ -196,10 +203,10 @@ class HandMade:
             )
         times = tuple(f"2026-11-{d:02}" for d in range(1, 29))
         wave = [1 + 0.3 * math.sin(d / 3) + (0.15 if d % 7 else -0.25) for d in range(28)]
-        lines = {
-            name: tuple(int(stored * share / 2800 * wave[d]) for d in range(28))
-            for name, share in STATES.items()
-        }
+        lines = {}
+        for name, whole in shared(stored, STATES).items():
+            line = [int(whole / sum(wave) * each) for each in wave]
+            lines[name] = (*line[:-1], whole - sum(line[:-1]))
         if measure == "average_amount":
             lines = {n: tuple(40 + d / 7 for d in range(28)) for n in STATES}
             return Chart(aggregate.name, measure, "lines", groups=3, times=times, lines=lines)

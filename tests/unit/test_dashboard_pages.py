@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.app import build_app
+from dashboard.responses import WithoutTraceback
 from operations.overview.model import Overview, ProofView
 from tests.support.dashboard_source import BY_COUNTRY, NOW, HandMade, away, overview_of
 from tests.support.screenshots import PAGES
@@ -234,7 +235,7 @@ def test_data_of_charts_ends_no_script(source: HandMade) -> None:
         ("/api/pipelines/orders", {"name": "orders", "lag": 120, "job": "running"}),
         (
             "/api/pipelines/orders/orders_by_country?measure=revenue",
-            {"measure": "revenue", "total": 77_120, "kind": "bars"},
+            {"measure": "revenue", "total": 77_200, "kind": "bars"},
         ),
         ("/api/dead-letters?reason=invalid_amount", {"following": None}),
         (
@@ -296,3 +297,45 @@ def test_nothing_enabled_is_an_answer_too(source: HandMade, client: TestClient) 
 
     assert "No pipeline is enabled" in text_of(client.get("/").text)
     assert "No enabled pipeline has a table" in text_of(client.get("/records").text)
+
+
+def test_text_that_is_no_unicode_is_shown_with_escapes(source: HandMade) -> None:
+    found = source.dead_letters(None, None, None)
+    odd = replace(found.letters[0], value='{"a": "\ud800 \u202e"}', reasons=("x\udfff",))
+    source.dead_letters = lambda *_, **__: replace(found, letters=(odd,))
+    source.trace = lambda asked: replace(HandMade().trace("x"), asked="\ud800")
+    with TestClient(build_app(source), base_url=ADDRESS) as client:
+        page = client.get("/dead-letters?part=found")
+        data = client.get("/api/dead-letters")
+        trace = client.get("/trace/x?part=found")
+        traced = client.get("/api/trace/x")
+
+    assert page.status_code == trace.status_code == 200
+    assert r"\ud800" in page.text
+    assert data.json()["letters"][0]["reasons"] == ["x\udfff"]
+    assert traced.json()["asked"] == "\ud800"
+
+
+def test_an_answer_that_cannot_be_made_is_a_page_and_a_line_without_a_traceback(
+    source: HandMade, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("a record's value")
+
+    source.trace = broken
+    app = WithoutTraceback(build_app(source))
+    with TestClient(app, base_url=ADDRESS) as client:
+        page, data = client.get("/trace/A?part=found"), client.get("/api/trace/A")
+
+    assert (page.status_code, data.status_code) == (500, 500)
+    assert "could not be made (KeyError)" in text_of(page.text)
+    assert data.json() == {"error": data.json()["error"]}
+    said = capsys.readouterr().err
+    assert said.count("dashboard: an answer could not be made (KeyError)") == 2
+    assert "Traceback" not in said
+    assert "a record's value" not in said + page.text + data.text
+    with (
+        TestClient(WithoutTraceback(build_app(source), debug=True), base_url=ADDRESS) as client,
+        pytest.raises(KeyError),
+    ):
+        client.get("/api/trace/A")

@@ -95,7 +95,7 @@ def test_reasons_samples_aggregates_run_times_and_versions_are_there() -> None:
     assert "missing_country" in text
     assert f"&#34;email&#34;: &#34;{MASK}&#34;" in text
     assert "The broker no longer has the message on orders ." in text
-    assert "count in all: 1,928." in text
+    assert "count in all: 1,930." in text
     assert "average_amount 41.50" in text
     assert "The last 200 batches: 3 min 35 s in all" in text
     assert (

@@ -1,0 +1,51 @@
+"""Answers that can hold any text: records may have what is no valid Unicode."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def as_bytes(text: str) -> bytes:
+    r"""UTF-8, with lone surrogates as escapes (`\ud800`)."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+class Html(HTMLResponse):
+    """A page or a piece of one."""
+
+    def render(self, content: str) -> bytes:
+        """The bytes of it."""
+        return as_bytes(content)
+
+
+class Json(JSONResponse):
+    """Data; what is not ASCII is escaped."""
+
+    def render(self, content: Any) -> bytes:
+        """The bytes of it."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+class WithoutTraceback:
+    """Says in a line that an answer could not be made; the browser has got its page about it."""
+
+    def __init__(self, app: ASGIApp, *, debug: bool = False) -> None:
+        """Wrap an application; with `debug` the whole error is shown."""
+        self.app, self.debug = app, debug
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            if self.debug:
+                raise
+            sys.stderr.write(
+                f"dashboard: an answer could not be made ({type(error).__name__});"
+                " LOG_LEVEL=DEBUG shows where.\n"
+            )
