@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from operations.messages_at import Place, newest_ranges
 from operations.pipelines import read_ranges
-from operations.trace.ids import columns_of, record_of, sent_value
+from operations.trace.ids import record_of, sent_value, value_of
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.offset_ranges import width
@@ -38,8 +38,10 @@ class Wanted:
         if record is None:
             return len(self.text) >= SHORTEST_MENTION and self.text.encode() in value
         if self.columns is not None:
-            found = columns_of(self.pipeline, record)
-            return all(found.get(name) == each for name, each in self.columns.items())
+            return bool(self._fields) and all(
+                value_of(field, sent_value(record, field)) == self.columns[str(field.column)]
+                for field in self._fields
+            )
         sent = (sent_value(record, field) for field in self._fields)
         return any(str(each) == self.text for each in sent)
 
