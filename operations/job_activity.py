@@ -19,9 +19,16 @@ class JobActivity(Watcher):
         self._settings, self._activities, self._counts = settings, activities, counts
         self._rows: dict[str, Activity] = {}
         self._has_compiled: set[str] = set()
+        self._checks: Activity | None = None
+
+    def expected(self) -> None:
+        """Show that the jobs check whether they may start, until the first one does."""
+        self._checks = self._activities.begin("jobs: check code, checkpoints and ledgers")
 
     def started(self, pipeline: str, topic: str, last: Entry | None) -> None:
         """Begin a pipeline's line, with the number of messages that wait for it."""
+        if self._checks is not None:
+            self._activities.end(self._checks)
         if pipeline in self._rows:
             return
         row = self._rows[pipeline] = self._activities.begin(f"{pipeline}: starts its query")

@@ -77,7 +77,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         say = _clock_say(seen.say)
         with seen.doing("run: checks whether it may start"):
             _, watchers = _begin(settings, pipelines, held)
-        watchers.append(JobActivity(settings, seen, counts=True))
+        jobs = JobActivity(settings, seen, counts=True)
         if amounts.file is None:
             say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
         pool = held.enter_context(ThreadPoolExecutor(1))
@@ -106,6 +106,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             for line in produced.result():
                 say(line)
             say("jobs: processing what is on the topics")
+            jobs.expected()
             options = replace(options, when_refused=SENT)
             with ExitStack() as caught:
                 # From the first batch on, Ctrl-C must end the jobs cleanly.
@@ -119,7 +120,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
                     say,
                     checked=catch,
                     warn=say,
-                    watchers=watchers,
+                    watchers=[jobs, *watchers],
                 )
             held.close()
             if stop:
@@ -149,7 +150,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         board = StreamBoard(settings)
         say = _clock_say(board.say)
         held.enter_context(board.shown())
-        watchers.append(JobActivity(settings, board))
+        jobs = JobActivity(settings, board)
         _fetch_connectors(settings, say)
         start_and_prepare(settings, board, say)
         spark = _start_spark(settings, "stream", board, say, has_ui=True)
@@ -171,6 +172,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
             board.starting, board.stopping = False, lambda: stop
 
         options = RunOptions(accepted=accepted, when_refused=NOTHING_SENT)
+        jobs.expected()
         try:
             run_pipelines(
                 spark,
@@ -181,7 +183,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 say,
                 checked=produce,
                 warn=say,
-                watchers=watchers,
+                watchers=[jobs, *watchers],
             )
         finally:
             with board.doing("stream: ends producers and Spark"):

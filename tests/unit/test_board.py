@@ -266,6 +266,8 @@ def test_job_shows_each_pipelines_step_and_how_much_of_its_messages_is_done(
     def note() -> None:
         seen.extend((each.text, each.number) for each in activities.current())
 
+    job.expected()
+    note()
     job.started("tickets", "t", last)
     note()
     job.at_step("tickets", 1, READING)
@@ -282,6 +284,7 @@ def test_job_shows_each_pipelines_step_and_how_much_of_its_messages_is_done(
 
     assert activities.current() == []
     assert seen == [
+        ("jobs: check code, checkpoints and ledgers", ""),
         ("tickets: starts its query", "0/75"),
         ("tickets: batch 1 reads and checks (the first one: Spark compiles)", "0/75"),
         ("tickets: batch 1 writes to cassandra", "0/75"),
