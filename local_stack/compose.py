@@ -52,11 +52,20 @@ def _compose(settings: Settings, *arguments: str, report: Report) -> None:
     command = ["docker", "compose", "-f", str(COMPOSE_FILE), *arguments]
     environment = os.environ | compose_variables(settings)
     report(f"docker: docker compose {' '.join(arguments)}")
-    # Compose shows its own progress on the terminal.
-    outcome = subprocess.run(command, env=environment, check=False)
-    if outcome.returncode:
+    # Line by line: on a terminal it would move the cursor, as this command does too.
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        for line in process.stdout or ():
+            report(f"docker: {line.rstrip()}")
+    if process.returncode:
         raise StackError(
-            f"`docker compose` ended with {outcome.returncode}; its messages are above, the"
+            f"`docker compose` ended with {process.returncode}; its messages are above, the"
             " services' own in `docker compose -f docker/compose.yaml logs`."
         )
 

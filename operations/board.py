@@ -70,8 +70,8 @@ class Board:
         """Each with its rank: the higher, the sooner it is left out."""
         seen = self._seen
         yield 0, _head(seen)
-        if seen and seen.troubles and not self._starting:
-            words = "\n".join(f"! {in_one_line(trouble)}" for trouble in seen.troubles)
+        if seen and not self._starting and (troubles := _troubles(seen)):
+            words = "\n".join(f"! {in_one_line(trouble)}" for trouble in troubles)
             yield 2, Text(words, style="bold red")
         if seen:
             yield 1, _numbers(seen, "starts" if self._starting else "running")
@@ -95,11 +95,16 @@ def board_lines(seen: Overview) -> list[str]:
     """The same as lines for a log: one for each pipeline that has read something or runs."""
     away = [f"{each.name} {each.condition}" for each in seen.services if each.condition != "up"]
     lines = [f"services: {', '.join(away)}"] if away else []
-    lines += [f"! {trouble}" for trouble in seen.troubles]
+    lines += [f"! {trouble}" for trouble in _troubles(seen)]
     for each in seen.pipelines:
         if each.counts.read or each.job == "running":
             lines.append(_as_line(each))
     return lines
+
+
+def _troubles(seen: Overview) -> list[str]:
+    """What people should know, first of the services."""
+    return [f"{each.name}: {each.note}" for each in seen.services if each.note] + [*seen.troubles]
 
 
 def _as_line(view: PipelineView) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from errors import MillraceError
+from operations.activity import showing
 from operations.overview.proof import forget_proof
 from operations.prepare import prepare_stores
 from operations.spark_session import repair_session
@@ -55,7 +56,8 @@ def reset(
         raise MillraceError(EXTERNAL_RULE)
     pipelines = chosen_pipelines(pipeline_name, settings)
     parts = [part for pipeline in pipelines for part in pipeline.parts()]
-    wider = _with_former_sinks(settings, parts, leave)
+    with showing("reset: looks at what was stored"):
+        wider = _with_former_sinks(settings, parts, leave)
     if not yes and not _confirmed(wider, pipelines, topics=topics):
         sys.stdout.write("Nothing was changed.\n")
         return 0
@@ -66,7 +68,9 @@ def reset(
             kept.enter_context(repair_session(wider, "reset", lambda text: None))
         stays = [*_left(wider, pipelines, leave), *_elsewhere(wider, parts)]
         for pipeline in parts:
-            delete_stored(pipeline, wider)
+            with showing(f"reset: deletes what {pipeline.name} stored"):
+                delete_stored(pipeline, wider)
+            sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")
     for line in stays:
         sys.stdout.write(f"{line}\n")
     if topics:
@@ -78,7 +82,8 @@ def reset(
             for name in (topic, dead_letter_topic(topic), redriven_topic(topic))
         ]
         names += [name for each in pipelines for name in each.forward_topics(settings)]
-        delete_topics(settings, names)
+        with showing("reset: deletes topics"):
+            delete_topics(settings, names)
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
     prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))
     return 0
@@ -185,4 +190,3 @@ def delete_stored(pipeline: Pipeline, settings: Settings) -> None:
         forget_proof(database)
         delete_group(settings, pipeline.name)
         database[RESETS].delete_one({"_id": pipeline.name})
-    sys.stdout.write(f"deleted: checkpoint and stored data of {pipeline.name}\n")

@@ -9,6 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -82,7 +84,13 @@ class Looks:
     def _look(self) -> None:
         with self._observer:
             while not self._done.is_set():
-                self.seen = self._observer.look()
+                try:
+                    self.seen = self._observer.look()
+                except Exception as error:
+                    # Drivers quote values in their messages; the class says enough.
+                    trouble = f"a look failed ({type(error).__name__}); the next one is made soon"
+                    before = self.seen or Overview(datetime.now(UTC), (), ())
+                    self.seen = replace(before, troubles=(trouble,))
                 self._done.wait(LOOK_EVERY_SECONDS)
 
 

@@ -30,7 +30,9 @@ SKETCH_LG_K: Final = 14
 
 # Names of fields and collections that the platform uses itself.
 RESERVED: Final = frozenset({"_id", "applied", "updated_at"})
-COLLECTIONS: Final = frozenset({"batches", "dead_letters", "suppressions"})
+COLLECTIONS: Final = frozenset(
+    {"batches", "confirmations", "dead_letters", "feeds", "proofs", "resets", "suppressions"}
+)
 FIELD_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 
 Bands = tuple[tuple[str, int], ...]

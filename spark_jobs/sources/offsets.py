@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import wait
 
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec
@@ -40,6 +41,8 @@ def offsets_of(
         )
         for which in (OffsetSpec.earliest(), OffsetSpec.latest())
     )
+    # Of all, so that no request is open when its client ends.
+    wait([*first.values(), *end.values()])
     for place in places:
         low, high = first[place].result().offset, end[place].result().offset
         found[place.topic][place.partition] = (low, high)

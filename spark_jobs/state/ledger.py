@@ -6,6 +6,7 @@ other may be in some sinks and is repeated with the same rows, which changes not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -145,14 +146,25 @@ class Entry:
             accepted_loss=_ranges(document.get("accepted_loss", [])),
             moment=_moment(document.get("clock")),
             rebuilt=bool(document.get("rebuilt")),
-            seconds=document.get("seconds"),
-            sink_seconds=document.get("sink_seconds") or {},
+            seconds=_duration(document.get("seconds")),
+            sink_seconds=_durations(document.get("sink_seconds")),
         )
 
 
 def _moment(clock: Document | None) -> Moment | None:
     """An entry's clock; None if it has none, or one outside the range of `datetime`."""
     return Moment(**clock) if clock and isinstance(clock["wall"], datetime) else None
+
+
+def _duration(value: Any) -> float | None:
+    """Seconds; None for what is none, as no job needs them."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and 0 <= value < math.inf else None
+
+
+def _durations(value: Any) -> dict[str, float]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {name: took for name, each in pairs if (took := _duration(each)) is not None}
 
 
 def _range_documents(ranges: Ranges) -> list[dict[str, int]]:

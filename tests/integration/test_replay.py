@@ -43,13 +43,13 @@ def everything(world: World) -> Documents:
     return {name: list(world.database[name].find().sort("_id", 1)) for name in names}
 
 
+TIMES = {"updated_at", "clock", "seconds", "sink_seconds", "clients_sketch"}
+
+
 def timeless(documents: Documents) -> Documents:
     """Without times, and without sketches, whose bytes depend on the order of the clients."""
     return {
-        name: [
-            {k: v for k, v in d.items() if k not in {"updated_at", "clock", "clients_sketch"}}
-            for d in found
-        ]
+        name: [{k: v for k, v in d.items() if k not in TIMES} for d in found]
         for name, found in documents.items()
     }
 

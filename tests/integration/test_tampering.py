@@ -7,7 +7,8 @@ those that differ in names alone the first stands for all, with TAMPER_ALL=1 eac
 What no honest check can find, as nothing else records it:
 - a dead letter or a forwarded message that is there twice: a repeated batch sends it again;
 - `unique_clients` within its stated error;
-- of a ledger's entry when it was confirmed (`updated_at`, `clock`) and by which code (`plan`);
+- of a ledger's entry when it was confirmed (`updated_at`, `clock`), how long it took (`seconds`,
+  `sink_seconds`) and by which code (`plan`);
 - messages that the broker no longer has: their retention ends one day, and then they are noted.
 """
 

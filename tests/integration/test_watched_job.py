@@ -85,7 +85,8 @@ def test_running_job_serves_its_metrics_and_health(world: World) -> None:
         job.send_signal(signal.SIGTERM)
         assert job.wait(60) == 0
     finally:
-        kill_with_children(job)
+        if job.poll() is None:
+            kill_with_children(job)
 
     name = world.pipeline.name
     assert found["millrace_messages_total", name, "dead_lettered"] == 1

@@ -98,6 +98,7 @@ def test_board_fits_80_columns_and_shows_every_number_of_a_pipeline() -> None:
     assert "tickets rejected: unparseable 20,000, missing_request 10,000" in lines
     assert "last `make verify`, 4 min ago: nothing lost, nothing doubled" in lines
     assert "kafka up  cassandra frozen" in lines[0]
+    assert "! cassandra: its process is stopped" in lines
     assert "! cassandra is away." in lines
 
 
@@ -107,7 +108,7 @@ def test_low_terminal_leaves_out_what_matters_least(height: int) -> None:
     lines = screen(Board(many, said=["[1 s] said"]), height=height)
 
     assert len(lines) <= max(height - 1, 0)
-    expected = {24: "said", 14: "last batch", 9: "away", 6: "tickets", 3: "pipeline"}
+    expected = {24: "said", 14: "last batch", 9: "its process", 6: "tickets", 3: "pipeline"}
     if height in expected:
         assert any(expected[height] in line for line in lines)
     if height < 14:
@@ -139,6 +140,7 @@ def test_board_before_the_first_look_and_while_services_start() -> None:
 def test_board_as_lines_has_the_same_numbers_for_pipelines_that_have_read_something() -> None:
     assert board_lines(SEEN) == [
         "services: cassandra frozen",
+        "! cassandra: its process is stopped",
         "! cassandra is away.",
         "tickets: running, read 1,234,567 (9.6/s), lag 12; stored 1,200,000, dead letters 30,000,"
         " filtered 4,000, duplicates 567; batch 42 in 1.5 s"
@@ -190,6 +192,41 @@ def test_lines_are_written_only_if_they_say_something_new(monkeypatch: pytest.Mo
         "tickets: running, read 1,234,567",
         "tickets: running, read 1,234,568",
     ]
+
+
+def test_look_that_fails_is_a_trouble_and_the_next_one_is_made(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes: list[Overview | Exception] = [SEEN, RuntimeError("a value of a record"), SEEN]
+    seen = list[Overview | None]()
+
+    class Observer:
+        def __init__(self, settings: Settings) -> None:
+            """Without a service."""
+
+        def __enter__(self) -> None:
+            """Nothing to open."""
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing to close."""
+
+        def look(self) -> Overview:
+            seen.append(looks.seen)
+            outcome = outcomes.pop(0) if outcomes else SEEN
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+    monkeypatch.setattr(top, "Observer", Observer)
+    monkeypatch.setattr(top, "LOOK_EVERY_SECONDS", 0.01)
+    looks = top.Looks(settings)
+    with looks:
+        deadline = time.monotonic() + 20
+        while len(seen) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    failed = replace(SEEN, troubles=("a look failed (RuntimeError); the next one is made soon",))
+    assert seen[:4] == [None, SEEN, failed, SEEN]
 
 
 def test_what_lasts_is_written_now_and_then_to_standard_error_without_a_terminal(

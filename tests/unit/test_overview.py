@@ -15,12 +15,13 @@ from pymongo.database import Database
 from errors import SinkUnavailable
 from local_stack.mongodb import MongoDB
 from local_stack.service import ServiceState
+from operations.board import board_lines
 from operations.overview.as_json import as_json
 from operations.overview.collect import Observer, collect
 from operations.overview.model import PipelineView
 from operations.overview.proof import MOST_FAULTS, forget_proof, keep_proof
 from operations.status import show_status
-from settings import Settings, load_settings
+from settings import PROJECT_ROOT, Settings, load_settings
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import COLLECTION, Counts, Entry, Ledger
 from tests.conftest import free_ports
@@ -190,6 +191,20 @@ def test_part_that_ran_alone_is_shown_instead_of_the_whole(
     assert [(view.name, view.counts.read) for view in views] == [("customers-files", 5)]
 
 
+def test_pipeline_of_a_user_is_seen_as_the_built_in_ones_are(
+    store: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = store.model_copy(update={"pipelines_path": PROJECT_ROOT / "examples"})
+    monkeypatch.setattr(
+        "operations.overview.collect.offsets_of", lambda *_: OFFSETS | {"orders": {0: (0, 25)}}
+    )
+    confirm(database, replace(FIRST, pipeline="orders", topic="orders"))
+
+    orders = of(collect(own).pipelines, "orders")
+
+    assert (orders.topic, orders.counts, orders.lag) == ("orders", FIRST.counts, 5)
+
+
 def test_broker_that_is_down_is_a_trouble_and_the_rest_is_shown(
     store: Settings, database: Database[dict[str, Any]], surroundings: dict[str, str]
 ) -> None:
@@ -298,6 +313,32 @@ def test_status_shows_what_each_partition_waits_for_and_the_last_proof(
     assert ["customers-raw", "0", "0", "50", "20", "30"] in rows
     assert "Last `make verify`, 2026-11-28 12:00:00Z: NOT verified" in shown
     assert "There is no topic `users_profiles`. `make up` creates it." in shown
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        {"updated_at": "now"},
+        {"seconds": "2", "sink_seconds": {"files": "1", "cassandra": 1.25}},
+        {"seconds": float("inf"), "sink_seconds": "1"},
+    ],
+)
+def test_damaged_times_cost_no_more_than_themselves(
+    store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
+) -> None:
+    confirm(database, FIRST)
+    database[COLLECTION].update_one({"_id": "q/0"}, {"$set": harm})
+
+    seen = collect(store)
+
+    tickets = of(seen.pipelines, "tickets")
+    assert (seen.troubles, tickets.counts, tickets.lag) == ((), FIRST.counts, 50)
+    assert board_lines(seen)
+    assert json.dumps(as_json(seen))
+    if "seconds" in harm:
+        (batch,) = tickets.history
+        assert batch.seconds is None
+        assert {"files"}.isdisjoint(batch.sink_seconds)
 
 
 def test_last_proof_is_kept_until_the_data_is_deleted(
