@@ -108,7 +108,7 @@ def read_contents(
                 charts, hidden = _charts(pipeline, stores)
         except MillraceError as error:
             reasons = tuple(_reasons(view, pipeline, stores, 0))
-            troubles.append(f"{view.name}: {error}")
+            troubles.append(str(error))
         parts.append(
             PipelinePart(view, view.lag, reasons, run_times(view), tuple(charts), tuple(hidden))
         )

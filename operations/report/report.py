@@ -37,8 +37,14 @@ def report(settings: Settings, output: str | None) -> int:
         overview = collect(settings, HISTORY)
         contents = read_contents(overview, pipelines_of(settings), stores, SAMPLES)
     data = page.with_suffix(".json")
-    write_whole(page, page_of(contents))
-    write_whole(data, json.dumps(as_json(contents), ensure_ascii=False, indent=2) + "\n")
+    try:
+        write_whole(page, page_of(contents))
+        write_whole(data, json.dumps(as_json(contents), ensure_ascii=False, indent=2) + "\n")
+    except OSError as error:
+        raise MillraceError(
+            f"The report cannot be written to `{page}` ({error.strerror}). `--output FILE` names"
+            " another place."
+        ) from error
     sys.stdout.write(f"Report: {page} ({page.stat().st_size // 1024 + 1} KB), {data}\n")
     for trouble in contents.troubles:
         sys.stderr.write(f"Not in the report: {trouble}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from pymongo.database import Database
@@ -20,60 +21,106 @@ MARGIN: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class ReadBy:
-    """An entry of a ledger that covers a message; `confirmed_at` may be beyond `datetime`."""
+    """An entry of a ledger that covers a message.
+
+    Attributes:
+        confirmed_at: When; may be beyond `datetime`.
+        before: When the batch before it was confirmed, if that is known.
+    """
 
     entry: Entry
     confirmed_at: Any
+    before: Any = None
 
-    def window_ms(self, database: Database[Document]) -> tuple[int, int] | None:
+    @property
+    def window_ms(self) -> tuple[int, int] | None:
         """Between which times its sinks were written; None if the ledger cannot say."""
         if not isinstance(self.confirmed_at, datetime):
             return None
         end = self.confirmed_at.astimezone(UTC)
-        before = database[COLLECTION].find_one(
-            {"pipeline": self.entry.pipeline, "batch_id": {"$lt": self.entry.batch_id}},
-            sort=[("batch_id", -1)],
-        )
-        earlier = before.get("updated_at") if before else None
-        start = earlier if isinstance(earlier, datetime) else end - LONGEST_BATCH
+        start = self.before if isinstance(self.before, datetime) else end - LONGEST_BATCH
         return int((start - MARGIN).timestamp() * 1000), int((end + MARGIN).timestamp() * 1000)
 
 
-def batches_of(
-    database: Database[Document], pipeline: Pipeline, topic: str, place: Place
-) -> list[ReadBy]:
-    """The confirmed batches that read a message, one for each ledger.
+class Batches:
+    """Finds entries by the offsets that they cover, without reading a whole ledger.
 
-    Raises:
-        JobError: an entry cannot be read.
+    The batches of a query are numbered and read on from each other, so a few of them lead to any;
+    each is found by its `_id`.
     """
-    covers = {"partition": place[0], "from": {"$lte": place[1]}, "until": {"$gt": place[1]}}
-    query = {
-        "pipeline": {"$in": [part.name for part in pipeline.parts()]},
-        "topic": topic,
-        "offsets": {"$elemMatch": covers},
-    }
-    documents = database[COLLECTION].find(query).limit(len(pipeline.parts()))
-    return [ReadBy(Entry.of(each), each.get("updated_at")) for each in documents]
+
+    def __init__(self, database: Database[Document], pipeline: Pipeline) -> None:
+        self._entries = database[COLLECTION]
+        self._database, self._names = database, [part.name for part in pipeline.parts()]
+
+    @cached_property
+    def lasts(self) -> list[Entry]:
+        """The last batch of each ledger.
+
+        Raises:
+            JobError: an entry cannot be read.
+        """
+        found = (Ledger(self._database, name).last() for name in self._names)
+        return [entry for entry in found if entry is not None]
+
+    @cached_property
+    def ends(self) -> Mapping[int, int]:
+        """Partition -> the offset up to which some ledger of the pipeline has read."""
+        ends: dict[int, int] = {}
+        for last in self.lasts:
+            for partition, (_, end) in last.offsets.items():
+                ends[partition] = max(end, ends.get(partition, 0))
+        return ends
+
+    def of(self, place: Place) -> list[ReadBy]:
+        """The confirmed batches that read a message, at most one for each ledger.
+
+        Raises:
+            JobError: an entry cannot be read.
+        """
+        found = (self._of(last, place) for last in self.lasts)
+        return [each for each in found if each is not None]
+
+    def _of(self, last: Entry, place: Place) -> ReadBy | None:
+        partition, offset = place
+        low, high = 0, last.batch_id
+        while low <= high:
+            middle = (low + high) // 2
+            document = self._document(last, middle)
+            if document is None:
+                return self._searched(last, place)
+            entry = Entry.of(document)
+            # A partition that a batch does not have was added later.
+            start, end = entry.offsets.get(partition, (0, 0))
+            if start <= offset < end:
+                return self._read_by(document)
+            if offset < start:
+                high = middle - 1
+            else:
+                low = middle + 1
+        return None
+
+    def _searched(self, last: Entry, place: Place) -> ReadBy | None:
+        """The entry, by a search in all; for a ledger whose batches are not numbered on."""
+        query = {"pipeline": last.pipeline, "offsets": _covering(place)}
+        document = self._entries.find_one(query)
+        return self._read_by(document) if document else None
+
+    def _read_by(self, document: Document) -> ReadBy:
+        entry = Entry.of(document)
+        before = self._document(entry, entry.batch_id - 1) or {}
+        return ReadBy(entry, document.get("updated_at"), before.get("updated_at"))
+
+    def _document(self, entry: Entry, batch_id: int) -> Document | None:
+        return self._entries.find_one({"_id": f"{entry.query_id}/{batch_id}"})
+
+    def lost(self, place: Place) -> int | None:
+        """The batch with which the loss of a message was accepted; None if it was not."""
+        query = {"pipeline": {"$in": self._names}, "accepted_loss": _covering(place)}
+        found = self._entries.find_one(query)
+        return int(found["batch_id"]) if found else None
 
 
-def lost_by(database: Database[Document], pipeline: Pipeline, place: Place) -> int | None:
-    """The batch with which the loss of a message was accepted; None if it was not."""
-    covers = {"partition": place[0], "from": {"$lte": place[1]}, "until": {"$gt": place[1]}}
-    found = database[COLLECTION].find_one(
-        {
-            "pipeline": {"$in": [part.name for part in pipeline.parts()]},
-            "accepted_loss": {"$elemMatch": covers},
-        }
-    )
-    return int(found["batch_id"]) if found else None
-
-
-def confirmed_ends(database: Database[Document], pipeline: Pipeline) -> Mapping[int, int]:
-    """Partition -> the offset up to which some ledger of the pipeline has read."""
-    ends: dict[int, int] = {}
-    for part in pipeline.parts():
-        last = Ledger(database, part.name).last()
-        for partition, (_, end) in last.offsets.items() if last else ():
-            ends[partition] = max(end, ends.get(partition, 0))
-    return ends
+def _covering(place: Place) -> Document:
+    at = {"from": {"$lte": place[1]}, "until": {"$gt": place[1]}}
+    return {"$elemMatch": {"partition": place[0], **at}}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,18 +18,13 @@ from operations.messages_at import Place
 from operations.overview.stores import OpenStores
 from operations.trace.finder import Finder
 from operations.trace.ids import id_of_text
+from operations.trace.limits import Limits
 from operations.trace.model import RecordTrace, Trace
 from operations.trace.search import Wanted
 from spark_jobs.pipeline import Pipeline
 
+__all__ = ["Limits", "find"]
 COORDINATES: Final = re.compile(r"(?P<topic>.+)/(?P<partition>\d{1,10})/(?P<offset>\d{1,19})")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may be read: `messages` of each topic."""
-
-    messages: int = 100_000
 
 
 def find(
@@ -54,7 +48,7 @@ def find(
     chosen = [by_topic[place[0]]] if place else pipelines
     for pipeline in chosen:
         try:
-            finder = Finder(stores, pipeline, bound.messages)
+            finder = Finder(stores, pipeline, bound)
             if place:
                 found.append(finder.by_place(place[1]))
             elif wanted := wanted_id(pipeline, asked):

@@ -12,6 +12,7 @@ from operations.overview.stores import OpenStores
 from operations.trace.copies import forwarded_row
 from operations.trace.ids import columns_of, record_of, text_of_id
 from operations.trace.in_stores import InStores
+from operations.trace.limits import Limits
 from operations.trace.model import Arrival, BatchOf, RecordTrace
 from operations.trace.notes import Notes, Seen
 from operations.trace.on_broker import OnBroker
@@ -28,13 +29,13 @@ Columns = dict[str, Any]
 
 
 class Finder:
-    """Looks for one record of a pipeline; reads at most `most` messages of each topic."""
+    """Looks for one record of a pipeline, within limits."""
 
-    def __init__(self, stores: OpenStores, pipeline: Pipeline, most: int) -> None:
+    def __init__(self, stores: OpenStores, pipeline: Pipeline, limits: Limits) -> None:
         self._pipeline, self._stores = pipeline, stores
         self._topic = pipeline.topic(stores.settings)
         self._notes = Notes(stores.settings)
-        self._broker = OnBroker(self._notes, stores, self._topic, most)
+        self._broker = OnBroker(self._notes, stores, self._topic, limits)
         self._in_stores = InStores(self._notes, stores, pipeline)
 
     def by_id(self, wanted: Wanted, seen: Iterable[Seen] = ()) -> RecordTrace:
@@ -165,6 +166,6 @@ class Finder:
             is_rejected=seen.letter is not None,
             counts=tuple(each.entry.counts for each in seen.batches),
             confirmed_end=ends.get(seen.place[0], 0),
-            lost_by=None if seen.batches else self._in_stores.lost_by(seen),
+            lost_by=self._in_stores.lost_by(seen),
             has_ledger=bool(ends),
         )

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from operations.overview.stores import OpenStores
-from operations.trace.batches import ReadBy, batches_of, confirmed_ends, lost_by
+from operations.trace.batches import Batches, ReadBy
 from operations.trace.files import find_in_files
 from operations.trace.lookup import look_up, places_of
 from operations.trace.model import StoredRow
@@ -22,7 +22,6 @@ from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sinks.topics import TopicsSink
-from spark_jobs.state.ledger import COLLECTION
 from spark_jobs.targets import FileSet
 
 # Sinks of which rows are looked up here or on the broker, and the one that holds none.
@@ -58,13 +57,9 @@ class InStores:
     def kinds(self) -> Mapping[type[Sink], list[Sink]]:
         """The sinks that settings name, and those that the last batch was written to."""
         names: set[str] = set()
-
-        def work() -> None:
-            own = {"pipeline": {"$in": [part.name for part in self._pipeline.parts()]}}
-            last = self._stores.database[COLLECTION].find_one(own, sort=[("batch_id", -1)])
-            names.update(last["sinks"] if last else ())
-
-        self._notes.attempt(LEDGER, work)
+        self._notes.attempt(
+            LEDGER, lambda: names.update(*(last.sinks for last in self._batches.lasts))
+        )
         wider = tuple(n for n in SINK_MODULES if n in names or n in self._settings.sinks)
         settings = self._settings.model_copy(update={"sinks": wider})
         return kinds_of([self._pipeline], settings)
@@ -92,7 +87,7 @@ class InStores:
             database = self._stores.database
             sources = {each.source: each for each in arrivals}
             for each in arrivals:
-                each.batches = batches_of(database, self._pipeline, self._topic, each.place)
+                each.batches = self._batches.of(each.place)
             for document in database[LETTERS].find({"_id": {"$in": [*sources]}}):
                 sources[document["_id"]].letter = document
             self._notes.search(LEDGER)
@@ -137,19 +132,19 @@ class InStores:
         return frozenset(named)
 
     @cached_property
+    def _batches(self) -> Batches:
+        return Batches(self._stores.database, self._pipeline)
+
+    @cached_property
     def confirmed_ends(self) -> Mapping[int, int]:
         """Partition -> the offset up to which the pipeline has read."""
         found: dict[int, int] = {}
-        self._notes.attempt(
-            LEDGER, lambda: found.update(confirmed_ends(self._stores.database, self._pipeline))
-        )
+        self._notes.attempt(LEDGER, lambda: found.update(self._batches.ends))
         return found
 
     def lost_by(self, seen: Seen) -> int | None:
-        """The batch with which the loss of an arrival was accepted."""
+        """The batch with which the loss of an arrival was accepted, if it was passed over."""
         found: list[int | None] = [None]
-        self._notes.attempt(
-            LEDGER,
-            lambda: found.append(lost_by(self._stores.database, self._pipeline, seen.place)),
-        )
+        if not seen.batches and seen.place[1] < self.confirmed_ends.get(seen.place[0], 0):
+            self._notes.attempt(LEDGER, lambda: found.append(self._batches.lost(seen.place)))
         return found[-1]

@@ -11,6 +11,7 @@ from operations.overview.stores import OpenStores
 from operations.pipelines import topic_offsets
 from operations.trace.batches import ReadBy
 from operations.trace.copies import copies_of
+from operations.trace.limits import Limits
 from operations.trace.model import Letter
 from operations.trace.notes import Notes, Seen
 from operations.trace.redrives import Redrives, read_notes, redrives_of, sent_back
@@ -19,16 +20,16 @@ from runtime.config.topic_names import dead_letter_topic
 
 
 class OnBroker:
-    """Reads a topic and those that its job writes to; at most `most` messages of each.
+    """Reads a topic and those that its job writes to, within limits.
 
     Attributes:
         has_all: Whether every message that the topic ever had was searched.
     """
 
-    def __init__(self, notes: Notes, stores: OpenStores, topic: str, most: int) -> None:
+    def __init__(self, notes: Notes, stores: OpenStores, topic: str, limits: Limits) -> None:
         self._notes, self._settings = notes, stores.settings
         self._stores = stores
-        self._topic, self._most = topic, most
+        self._topic, self._most, self._seconds = topic, limits.messages, limits.seconds
         self._name = f"topic {topic}"
         self.has_all = False
 
@@ -48,15 +49,17 @@ class OnBroker:
         found: dict[Place, Any] = {}
 
         def work() -> None:
-            result = search(self._settings, self._topic, self.offsets, wanted, self._most)
+            result = search(
+                self._settings, self._topic, self.offsets, wanted, self._most, self._seconds
+            )
             found.update(result.found)
             first = {low for low, _ in self.offsets.values()}
-            self.has_all = result.is_whole and first <= {0} and result.matches == len(result.found)
-            which = "all" if result.is_whole else "the newest"
-            self._notes.search(f"{which} {result.offsets} offsets of {self._topic}")
-            if not result.is_whole:
+            is_whole = result.is_whole and result.searched is None
+            self.has_all = is_whole and first <= {0} and result.matches == len(result.found)
+            self._notes.search(f"{result.title} of {self._topic}")
+            if not is_whole:
                 self._notes.miss(
-                    f"older messages of {self._topic}",
+                    f"other messages of {self._topic}",
                     "a duplicate or rejected arrival may be among them; --search sets how many"
                     " are searched",
                 )
@@ -90,7 +93,7 @@ class OnBroker:
         """Find what a batch sent to another topic of an arrival."""
 
         def work() -> None:
-            window = read_by.window_ms(self._stores.database)
+            window = read_by.window_ms
             found = window and copies_of(
                 self._settings, name, self._topic, seen.place, window, self._most
             )

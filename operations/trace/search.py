@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,14 +67,24 @@ class Searched:
     Attributes:
         found: The messages with the id, at most `MOST_ARRIVALS`.
         matches: How many there are.
-        offsets: How many offsets were searched.
+        offsets: How many offsets were to be searched.
         is_whole: Whether these are all that the broker has.
+        searched: How many messages were searched if the time ended before; else None.
     """
 
     found: dict[Place, Any]
     matches: int
     offsets: int
     is_whole: bool
+    searched: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What was searched, in words."""
+        which = "all" if self.is_whole else "the newest"
+        if self.searched is None:
+            return f"{which} {self.offsets} offsets"
+        return f"{self.searched} messages among {which} {self.offsets} offsets"
 
 
 def search(
@@ -82,15 +93,18 @@ def search(
     offsets: Mapping[int, Place],
     wanted: Wanted,
     most: int,
+    seconds: float,
 ) -> Searched:
-    """Search the newest `most` messages of a topic.
+    """Search the newest `most` messages of a topic, for so many seconds.
 
     Raises:
         JobError: the broker stopped answering.
     """
     ranges = newest_ranges(offsets, most)
-    found, matches = dict[Place, Any](), 0
-    for message in read_ranges(settings, topic, ranges):
+    found, matches, until = dict[Place, Any](), 0, time.monotonic() + seconds
+    for number, message in enumerate(read_ranges(settings, topic, ranges)):
+        if time.monotonic() > until:
+            return Searched(found, matches, width(ranges), ranges == dict(offsets), number)
         if wanted.is_in(message.value()):
             matches += 1
             if matches <= MOST_ARRIVALS:

@@ -88,7 +88,8 @@ class TracedWorld:
             sinks=("cassandra", "mongodb"),
             accepted_loss=more.get("lost", {}),
         )
-        self.database["batches"].documents.append(entry.document(NOON))
+        document = entry.document(more.get("at", NOON))
+        self.database["batches"].documents.append(document)
 
     def reject(self, place: tuple[int, int], *reasons: str) -> None:
         source = f"{TOPIC}/{place[0]}/{place[1]}"

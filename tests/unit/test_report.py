@@ -259,15 +259,18 @@ def test_aggregate_by_a_personal_column_is_not_shown(read: Any) -> None:
 def test_store_that_does_not_answer_is_a_trouble_and_counts_are_kept(read: Any) -> None:
     read.database["dead_letters"].fault = ServerSelectionTimeoutError("10.0.0.7:27017: refused")
 
-    contents, _ = read()
+    view = read.seen.pipelines[0]
+    people = replace(view, name="profiles", family="profiles", topic="users_profiles")
 
-    (part,) = contents.parts
-    assert [(r.reason, r.count) for r in part.reasons] == [
-        ("missing_priority", 5),
-        ("unparseable", 0),
-    ]
+    contents, _ = read(TICKETS, PROFILES, views=(view, people))
+
+    for part in contents.parts:
+        assert [(r.reason, r.count) for r in part.reasons] == [
+            ("missing_priority", 5),
+            ("unparseable", 0),
+        ]
     (trouble,) = contents.troubles
-    assert trouble.startswith("tickets: Cannot reach MongoDB")
+    assert trouble.startswith("Cannot reach MongoDB")
 
 
 def test_command_writes_page_and_json_and_says_where(
@@ -295,6 +298,17 @@ def test_command_writes_page_and_json_and_says_where(
     assert report(read.settings, str(tmp_path / "mine.html")) == 1
     assert (tmp_path / "mine.json").is_file()
     assert "Not in the report: kafka is down" in capsys.readouterr().err
+
+
+def test_place_that_cannot_be_written_is_an_error_in_words(
+    read: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "collect", lambda *_: read.seen)
+    monkeypatch.setattr(module, "pipelines_of", lambda _: (TICKETS,))
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(MillraceError, match=r"cannot be written to `.*/file/r\.html`"):
+        report(read.settings, str(tmp_path / "file" / "r.html"))
 
 
 def test_page_lies_with_the_files_that_users_read_if_these_are_here() -> None:

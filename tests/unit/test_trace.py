@@ -240,10 +240,20 @@ def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: Trace
         "Cassandra support.tickets",
         f"the newest 4 offsets of {TOPIC}",
     )
-    assert any(each.startswith(f"older messages of {TOPIC}: ") for each in record.not_searched)
+    assert any(each.startswith(f"other messages of {TOPIC}: ") for each in record.not_searched)
     # What the first table does not have, the second one cannot have.
     assert not any("tickets_by_team" in each for each in record.not_searched)
     assert "No trace of Z-1" in "\n".join(lines_of(found))
+
+
+def test_search_ends_in_time_and_says_how_far_it_came(world: TracedWorld) -> None:
+    world.send((0, 4), ticket_id="A-1")
+
+    record = world.one("A-1", limits=Limits(seconds=-1))
+
+    assert f"0 messages among all 5 offsets of {TOPIC}" in record.searched
+    assert any(each.startswith(f"other messages of {TOPIC}: ") for each in record.not_searched)
+    assert not record.is_found
 
 
 def test_offset_that_the_topic_does_not_have_is_no_arrival(world: TracedWorld) -> None:
