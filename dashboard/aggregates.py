@@ -82,12 +82,11 @@ def _lines(
     largest, groups = _largest(collection, during, fields, aggregate, measure)
     chosen = during | ({"$or": [key for key, _ in largest[:MOST_LINES]]} if fields else {})
     place = {name: number for number, name in enumerate(times)}
-    lines: dict[str, list[Number | None]] = {}
+    lines: dict[str, list[Any]] = {}
     for document in collection.find(chosen, {n: 1 for n in (time.field, *fields, measure)}):
         line = lines.setdefault(_label(document, fields) or measure, [None] * len(times))
-        value = from_bson(document).get(measure)
         if document[time.field] in place:
-            line[place[document[time.field]]] = value if isinstance(value, Number) else None
+            line[place[document[time.field]]] = from_bson(document).get(measure)
     order = [_label(key, fields) or measure for key, _ in largest[:MOST_LINES]]
     has_bars = fields and aggregate.measures[measure].kind in MERGED
     bars = tuple(Bar(_label(key, fields), value) for key, value in largest) if has_bars else ()

@@ -64,7 +64,7 @@ class Chart:
     groups: int = 0
     unit: Unit = "day"
     times: tuple[str, ...] = ()
-    lines: Mapping[str, tuple[Number | None, ...]] = field(default_factory=dict)
+    lines: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:

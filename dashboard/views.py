@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 from dashboard import figures, flow
 from dashboard.latest import Seen
-from dashboard.source import Chart, LedgerHistory
+from dashboard.source import Chart, LedgerHistory, Number
 from operations.overview.model import BatchView, PipelineView
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.state.ledger import Counts
@@ -137,6 +136,7 @@ def ledger_values(found: LedgerHistory | None) -> Values:
 def chart_values(aggregate: Aggregate, measure: str, base: str, drawn: Chart | None) -> Values:
     """Of an aggregate's chart."""
     percents = _percents([bar.number for bar in drawn.bars]) if drawn else []
+    lines = _numbers(drawn.lines) if drawn else {}
     return {
         "id": f"of-{aggregate.name}",
         "aggregate": aggregate,
@@ -144,9 +144,8 @@ def chart_values(aggregate: Aggregate, measure: str, base: str, drawn: Chart | N
         "base": base,
         "drawn": drawn,
         "percents": percents,
-        "lines": {"unit": drawn.unit, "times": drawn.times, "lines": _plain(drawn.lines)}
-        if drawn
-        else None,
+        "has_numbers": any(n is not None for line in lines.values() for n in line),
+        "lines": {"unit": drawn.unit, "times": drawn.times, "lines": lines} if drawn else None,
     }
 
 
@@ -156,8 +155,9 @@ def _percents(numbers: Sequence[float | None]) -> list[float]:
     return [round(100 * max(n or 0.0, 0.0) / longest, 2) if longest else 0.0 for n in numbers]
 
 
-def _plain(lines: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def _numbers(lines: Mapping[str, Sequence[Any]]) -> dict[str, list[float | None]]:
+    """The numbers of lines; none for instants and texts, which are in the table alone."""
     return {
-        name: [float(value) if isinstance(value, Decimal) else value for value in values]
+        name: [float(value) if isinstance(value, Number) else None for value in values]
         for name, values in lines.items()
     }

@@ -115,6 +115,7 @@ WITHOUT_EFFECT = {
     "kafka_sasl_password": "unused",
     "kafka_ssl_ca_location": "unused.pem",
     "cassandra_username": "unused",
+    "dashboard_password": "unused",
     "cassandra_password": "unused",
     "cassandra_ssl_ca_location": "unused.pem",
     "spark_executor_memory": "1g",

@@ -15,7 +15,7 @@ import pytest
 
 from dashboard import figures, flow
 from dashboard.source import Bar, Chart
-from dashboard.templating import STATIC
+from dashboard.templating import STATIC, templates
 from dashboard.views import chart_values, dead_letter_reasons, history_values
 from operations.overview.model import BatchView, PipelineView
 from settings import PROJECT_ROOT
@@ -140,6 +140,19 @@ def test_bars_of_texts_and_of_negative_numbers_have_no_length() -> None:
     values = chart_values(BY_COUNTRY, "count", "/x", Chart("x", "count", "bars", bars=bars))
 
     assert values["percents"] == [50.0, 0.0, 0.0, 0.0]
+
+
+def test_instants_over_time_are_in_the_table_and_draw_no_line() -> None:
+    lines = {"FR": (NOW, None), "BE": ("text", None)}
+    drawn = Chart("x", "first_at", "lines", times=("2026-11-01", "2026-11-02"), lines=lines)
+    values = chart_values(BY_COUNTRY, "first_at", "/x", drawn)
+
+    assert not values["has_numbers"]
+    page = templates().get_template("parts/chart.html").render(values | {"trouble": None})
+    assert "data-chart" not in page
+    assert "2026-11-28 12:00:00" in page
+    some = replace(drawn, lines={"FR": (Decimal("1.5"), None)})
+    assert chart_values(BY_COUNTRY, "count", "/x", some)["lines"]["lines"] == {"FR": [1.5, None]}
 
 
 @pytest.mark.parametrize("wanted", VENDORED, ids=lambda wanted: wanted["package"])
