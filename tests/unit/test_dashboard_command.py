@@ -38,7 +38,7 @@ def start(folder: Path, **changes: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-def test_it_prints_its_address_answers_and_ends_without_a_word_too_many(
+def test_it_prints_its_address_answers_and_ends_cleanly(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     process = start(tmp_path)
