@@ -55,6 +55,7 @@ from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
+from spark_jobs.start_checks.sink_ownership import as_claimed
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.state.offset_ranges import Ranges
@@ -89,7 +90,8 @@ def take_accounts(
         faults: list[str] = []
         with apart(faults, f"what pipeline {part.name} stored", settings):
             fed = settings_of_part(part, settings, database)
-            return _Accountant(fed, database, batch_session(spark), part, away).account()
+            own = as_claimed(part, database)
+            return _Accountant(fed, database, batch_session(spark), own, away).account()
         return Account(part.name, part.topic(settings), 0, Counts(), [], faults)
 
     # In parallel, as each alternates between planning and running tasks.
