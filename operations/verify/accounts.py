@@ -42,7 +42,7 @@ from operations.verify.ledger_account import ahead_faults, ledger_account
 from operations.verify.ledger_checks import ledger_against_messages
 from operations.verify.marks import mark_account
 from operations.verify.messages import Messages, messages_of
-from operations.verify.on_spark import KEPT, batch_session, size_shuffles
+from operations.verify.on_spark import batch_session, kept, size_shuffles
 from operations.verify.sink_accounts import account_of_sinks
 from operations.verify.sink_contents import SinkReading, named_in_errors
 from operations.verify.snapshot import SETTLE_SECONDS, LedgerSnapshot, take_snapshot
@@ -56,6 +56,7 @@ from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.topics import topic_state
+from spark_jobs.start_checks.sink_ownership import as_claimed
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.state.offset_ranges import Ranges
@@ -96,7 +97,8 @@ def take_accounts(
             seen.doing(f"verify: {part.name}: the ledger") as now,
         ):
             fed = settings_of_part(part, settings, database)
-            return _Accountant(fed, database, batch_session(spark), part, away, now).account()
+            own = as_claimed(part, database)
+            return _Accountant(fed, database, batch_session(spark), own, away, now).account()
         return Account(part.name, part.topic(settings), 0, Counts(), [], faults)
 
     # In parallel, as each alternates between planning and running tasks.
@@ -142,7 +144,8 @@ class _Accountant:
             p: (first.get(p, low), high) for p, (low, high) in self.state.offsets.items()
         }
         self.counts = self.snapshot.counts
-        size_shuffles(spark, self.counts.read)
+        on_topic = sum(high - low for low, high in self.offsets.values())
+        size_shuffles(spark, max(self.counts.read, on_topic))
         self.stores: list[StoreCount] = []
         self.faults = [
             f"{away[sink.name]} Nothing in {sink.store} was compared."
@@ -158,23 +161,23 @@ class _Accountant:
         """Everything about one pipeline; what cannot be read is a fault, and the rest is taken."""
         details: list[str] = []
         letters: list[str] = []
-        with ExitStack() as kept:
+        with ExitStack() as held:
             contents = messages = records = None
             if self.source:
                 store, remedy = self.source.store, self.source.unreadable
                 with self._at(f"the tables in {store}", details, remedy):
-                    contents = self._contents(self.source, kept)
+                    contents = self._contents(self.source, held)
                     details += self._tables(contents) if contents else []
             with self._at(f"the messages of {self.topic}", details):
                 shape = contents.shape if contents else None
                 read = (self.settings, self.pipeline, self.snapshot, self.offsets, shape)
-                messages = kept.enter_context(messages_of(self.spark, *read))
+                messages = held.enter_context(messages_of(self.spark, *read))
                 letters = self._dead_letters(messages)
                 details += self._messages(messages, contents) if messages else []
             with self._apart(details, f"the records of {self.topic}"):
                 records = self._records(contents, messages)
                 if records is not None:
-                    kept.callback(records.persist(KEPT).unpersist)
+                    records = held.enter_context(kept(records))
             source = contents.source if contents else f"the topic {self.topic}"
             with self._at("the aggregates in MongoDB", details):
                 details += self._aggregates(contents, records, source) + self._marks()
@@ -209,13 +212,13 @@ class _Accountant:
     def _apart(self, faults: list[str], what: str) -> AbstractContextManager[None]:
         return apart(faults, what, self.settings, TOPIC_REMEDY)
 
-    def _contents(self, source: Sink, kept: ExitStack) -> Contents | None:
+    def _contents(self, source: Sink, held: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
         tables = [named_in_errors(source, table) for table in source.rows()]
         try:
             reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)
-            return kept.enter_context(reading)
+            return held.enter_context(reading)
         except (Py4JError, PySparkException) as error:
             if OVERFLOW not in str(error):
                 raise
@@ -241,9 +244,14 @@ class _Accountant:
         )
 
     def _dead_letters(self, messages: Messages | None) -> list[str]:
-        where = (self.spark, self.settings, self.database, self.pipeline)
+        if messages is None:
+            return self._dead_letters_of(None, None)
         # Few of all messages, and read several times.
-        rejected = messages.rejected.persist(KEPT) if messages else None
+        with kept(messages.rejected) as rejected:
+            return self._dead_letters_of(messages, rejected)
+
+    def _dead_letters_of(self, messages: Messages | None, rejected: DataFrame | None) -> list[str]:
+        where = (self.spark, self.settings, self.database, self.pipeline)
         read = (self.snapshot, self.offsets, messages, rejected)
         dead_letters = DeadLetterAccount(*where, *read)
         faults: list[str] = []
@@ -253,13 +261,11 @@ class _Accountant:
             ("MongoDB", dead_letters.as_summaries, "documents", "the number of documents"),
         ):
             with self._apart(faults, f"the dead letters in {store}"):
-                kept = keep()
-                numbers = (kept.total, kept.judged, self.counts.dead_lettered)
-                stores.append(StoreCount(store, kept.place, unit, *numbers, what))
-                faults += dead_letters.faults(store, kept)
+                found = keep()
+                numbers = (found.total, found.judged, self.counts.dead_lettered)
+                stores.append(StoreCount(store, found.place, unit, *numbers, what))
+                faults += dead_letters.faults(store, found)
         self.stores[:0] = stores
-        if rejected is not None:
-            rejected.unpersist()
         return faults
 
     def _tables(self, contents: Contents) -> list[str]:

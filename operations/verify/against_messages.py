@@ -17,7 +17,7 @@ from operations.verify.contents import BLOCK_OFFSETS, Contents, block_of
 from operations.verify.differences import named
 from operations.verify.hashes import differs, sums_by, without_empty_lists
 from operations.verify.messages import DUPLICATE, Messages, is_within
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.rows import differing_rows
 from spark_jobs.state.offset_ranges import Ranges, overlap
 from spark_jobs.targets import PLACE
@@ -34,8 +34,8 @@ def content_faults(messages: Messages, contents: Contents, ranges: Ranges) -> li
     again too late.
     """
     wanted, found = _sides(messages, contents, ranges)
-    blocks = sums_by(wanted, found, by=BLOCK).filter(differs()).select(*BLOCK).persist(KEPT)
-    try:
+    differing = sums_by(wanted, found, by=BLOCK).filter(differs()).select(*BLOCK)
+    with kept(differing) as blocks:
         if blocks.isEmpty():
             return []
         ids = _in(found, blocks).select("id")
@@ -45,8 +45,7 @@ def content_faults(messages: Messages, contents: Contents, ranges: Ranges) -> li
             left = _in(messages.as_stored(hull).withColumn("_block", block_of()), blocks).join(
                 wanted.select(*PLACE), [*PLACE], "left_semi"
             )
-        left = left.select(*messages.shape).persist(KEPT)
-        try:
+        with kept(left.select(*messages.shape)) as left:
             own = left.select(F.expr(contents.key).cast("string").alias("id"))
             chosen = ids.union(own).distinct()
             key = F.expr(contents.key).cast("string")
@@ -54,10 +53,6 @@ def content_faults(messages: Messages, contents: Contents, ranges: Ranges) -> li
                 *without_empty_lists(messages.shape)
             )
             return _named(messages, contents, differing_rows(left, right, contents.key))
-        finally:
-            left.unpersist()
-    finally:
-        blocks.unpersist()
 
 
 def _sides(messages: Messages, contents: Contents, ranges: Ranges) -> tuple[DataFrame, DataFrame]:
@@ -99,9 +94,8 @@ def _named(messages: Messages, contents: Contents, differing: DataFrame) -> list
     others = [rows for place, rows in contents.prints.items() if place != source]
     elsewhere = [rows.select(F.col("_id").alias("id")) for rows in others]
     is_missing = F.col("times").isNull()
-    kept = differing.persist(KEPT)
-    try:
-        lost = kept.filter(is_missing)
+    with kept(differing) as unlike:
+        lost = unlike.filter(is_missing)
         for ids in elsewhere:
             lost = lost.join(ids, "id", "left_anti")
         faults = named(
@@ -109,7 +103,7 @@ def _named(messages: Messages, contents: Contents, differing: DataFrame) -> list
             lost.orderBy("id"),
             lambda row: f"`{row.id}` is lost: the topic holds it as a valid message, no table does",
         )
-        unlike = kept.join(lost, "id", "left_anti")
+        unlike = unlike.join(lost, "id", "left_anti")
         # Lost ids explain their part of the difference.
         again: list[str] = []
         if messages.snapshot.counts.stored - contents.confirmed[source] > len(faults):
@@ -118,8 +112,6 @@ def _named(messages: Messages, contents: Contents, differing: DataFrame) -> list
             again = _again(messages, source, late)
         words = partial(_words, messages.pipeline.topic(messages.settings))
         return faults + named(f"Cassandra {source}", unlike.orderBy("id"), words) + again
-    finally:
-        kept.unpersist()
 
 
 def _words(topic: str, row: Any) -> str:

@@ -27,7 +27,7 @@ from operations.verify.expected_aggregates import (
     negative_sums,
 )
 from operations.verify.hashes import LOW_HALF, hash_of, without_empty_lists
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import StoredTable
@@ -132,16 +132,12 @@ def read_contents(
     }
     hashed: dict[int, Sequence[str | Column]] = dict(enumerate(shared[1:], start=1))
     hashed[0] = without_empty_lists(shape_of(tables[source], pipeline))
-    prints[source] = _prints(tables[source], key, hashed, read_by).persist(KEPT)
-    blocks = _blocks(prints).persist(KEPT)
-    try:
+    with kept(_prints(tables[source], key, hashed, read_by)) as prints[source]:
         contents = Contents(pipeline, key, tables, prints)
-        _count(contents, blocks)
-        _compare(contents, blocks)
+        with kept(_blocks(prints)) as blocks:
+            _count(contents, blocks)
+            _compare(contents, blocks)
         yield contents
-    finally:
-        blocks.unpersist()
-        prints[source].unpersist()
 
 
 def _comparable(

@@ -32,7 +32,7 @@ from operations.verify.letter_messages import (
     name_foreign,
 )
 from operations.verify.messages import Messages, is_within
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.snapshot import LedgerSnapshot
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
@@ -90,26 +90,20 @@ class DeadLetterAccount:
     def on_topic(self) -> Kept:
         """What the dead-letter topic holds."""
         name = dead_letter_topic(self.topic)
-        kept, place = Kept(name), f"Kafka {name}"
+        found, place = Kept(name), f"Kafka {name}"
         # Kept, as it is read several times; without payloads it is small.
-        letters = (
-            read_origins(self.spark, self.settings, name, topic_offsets(self.settings, name))
-            .transform(letters_of, self.topic)
-            .persist(KEPT)
-        )
+        origins = read_origins(self.spark, self.settings, name, topic_offsets(self.settings, name))
 
         def compare(known: Ranges) -> list[str]:
             differing = differing_letters(letters, self._rejected(known), known)
             return name_differing(place, self.topic, differing)
 
-        try:
-            self._count(letters, kept)
+        with kept(origins.transform(letters_of, self.topic)) as letters:
+            self._count(letters, found)
             foreign = letters.transform(foreign_letters, [*self.offsets])
-            kept.faults += name_foreign(place, self.topic, name, foreign)
-            kept.faults += self._compared(compare)
-        finally:
-            letters.unpersist()
-        return kept
+            found.faults += name_foreign(place, self.topic, name, foreign)
+            found.faults += self._compared(compare)
+        return found
 
     def _compared(self, compare: Callable[[Ranges], list[str]]) -> list[str]:
         return compare({}) if self.messages is None else self.messages.faults(compare)

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from operations.verify.coverage import first_ranges
 from operations.verify.hashes import hash_of
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.snapshot import LedgerSnapshot
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -208,7 +208,7 @@ def messages_of(
     forwarded = {f"forward_{n}": _forwarded(topic) for n, topic in enumerate(topics)}
     # Without a table there is none whose key could differ from the record's.
     key = pipeline.id_sql if shape else "record_id"
-    rows = (
+    made = (
         read_messages(spark, settings, pipeline.topic(settings), ranges)
         .transform(pipeline.classify, settings)
         .select(
@@ -231,12 +231,9 @@ def messages_of(
         .transform(with_duplicates)
         .withColumns({name: F.when(_is_stored(), F.col(name)) for name in forwarded})
         .drop("record_id", "kafka_timestamp")
-        .persist(KEPT)
     )
-    try:
+    with kept(made) as rows:
         yield Messages(settings, pipeline, snapshot, ranges, rows, shape or {})
-    finally:
-        rows.unpersist()
 
 
 def with_duplicates(records: DataFrame) -> DataFrame:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
 # Not in memory: Spark loads a cached partition into memory as a whole, and one may be larger than
@@ -13,6 +15,8 @@ from pyspark.storagelevel import StorageLevel
 KEPT: Final = StorageLevel.DISK_ONLY
 ROWS_OF_A_PART: Final = 100_000
 MOST_PLAN_TEXT: Final = 100_000
+# Of a session of ours: whether it reads so few rows that planning takes longer than reading.
+HAS_FEW_ROWS: Final = "spark.millrace.hasFewRows"
 
 
 def batch_session(spark: SparkSession, rows: int = 0) -> SparkSession:
@@ -28,3 +32,20 @@ def size_shuffles(spark: SparkSession, rows: int) -> None:
     """Set the number of shuffle partitions for this many rows, at least one per core."""
     parts = max(math.ceil(rows / ROWS_OF_A_PART), spark.sparkContext.defaultParallelism)
     spark.conf.set("spark.sql.shuffle.partitions", str(parts))
+    spark.conf.set(HAS_FEW_ROWS, str(rows <= ROWS_OF_A_PART).lower())
+
+
+@contextmanager
+def kept(rows: DataFrame) -> Iterator[DataFrame]:
+    """Rows that are read several times, until the end.
+
+    Few rows are kept without the plan that made them, which Spark would plan again for each query.
+    """
+    if rows.sparkSession.conf.get(HAS_FEW_ROWS, "false") == "true":
+        yield rows.localCheckpoint(eager=False)
+        return
+    rows = rows.persist(KEPT)
+    try:
+        yield rows
+    finally:
+        rows.unpersist()

@@ -9,14 +9,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from operations.verify.differences import named
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 
 MOST_FILES: Final = 3
 
 
 def row_faults(place: str, source: str, left: DataFrame, right: DataFrame, key: str) -> list[str]:
     """Where the rows of a place (`right`) differ from those of `source` (`left`), as text."""
-    differing = differing_rows(left, right, key).persist(KEPT)
 
     def words(row: Any) -> str:
         files = ", ".join(f"`{unquote(name)}`" for name in (row.files or [])[:MOST_FILES])
@@ -31,10 +30,8 @@ def row_faults(place: str, source: str, left: DataFrame, right: DataFrame, key: 
         columns = ", ".join(column.removeprefix("_") for column in row.columns)
         return f"{name} differs from {source} in {columns}{place}"
 
-    try:
+    with kept(differing_rows(left, right, key)) as differing:
         return named(place, differing, words)
-    finally:
-        differing.unpersist()
 
 
 def differing_rows(left: DataFrame, right: DataFrame, key: str) -> DataFrame:

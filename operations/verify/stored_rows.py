@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from operations.verify.hashes import differs, hash_of, sums_by
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.rows import row_faults
 
 MOST_BUCKETS = 100_000
@@ -86,8 +86,7 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
     further = {"_is_confirmed", "_file"} & {*stored.rows.columns}
     right = stored.rows.select(*shown, *further)
     judged = right.filter("_is_confirmed").drop("_is_confirmed")
-    buckets = _buckets(left, judged.drop("_file"), stored.key).persist(KEPT)
-    try:
+    with kept(_buckets(left, judged.drop("_file"), stored.key)) as buckets:
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),
             F.sum("rows_1").alias("confirmed"),
@@ -102,8 +101,6 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
                 _of_buckets(judged, buckets, stored.key),
                 stored.key,
             )
-    finally:
-        buckets.unpersist()
     confirmed, wanted = sums.confirmed or 0, sums.wanted or 0
     return Compared(right.count(), confirmed, wanted, faults)
 

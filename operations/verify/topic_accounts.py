@@ -13,7 +13,7 @@ from operations.verify.account import StoreCount
 from operations.verify.differences import named
 from operations.verify.hashes import hash_of
 from operations.verify.messages import Messages, is_within
-from operations.verify.on_spark import KEPT
+from operations.verify.on_spark import kept
 from operations.verify.sink_contents import SinkReading, Wanted
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.kafka import read_origins
@@ -40,8 +40,7 @@ def account_of_topics(
     faults: list[str] = []
     for number, (name, topic) in enumerate(reading.pipeline.forward_topics(settings).items()):
         wanted = Wanted(topic.takes)
-        copies = _copies(reading, name).persist(KEPT)
-        try:
+        with kept(_copies(reading, name)) as copies:
             until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
             judged = copies.filter(is_within(until)).select(*PLACE).distinct().count()
             expected = wanted.booked(counts)
@@ -54,8 +53,6 @@ def account_of_topics(
             if messages is not None:
                 compare = partial(_faults, messages, name, number, copies)
                 faults += messages.faults(compare)
-        finally:
-            copies.unpersist()
     return stores, faults
 
 

@@ -42,6 +42,15 @@ def claimed(
         raise sink_error("MongoDB", f"note in `{COLLECTION}` a sink's job", error) from error
 
 
+def as_claimed(pipeline: Pipeline, database: Database[Document]) -> Pipeline:
+    """The pipeline with the sinks that it may write to, without claiming any."""
+    if not pipeline.separable:
+        return pipeline
+    known = database[COLLECTION].find_one({"_id": _key(pipeline, TOPICS_MODULE)})
+    is_own = known is None or known["pipeline"] == pipeline.name
+    return pipeline if is_own else replace(pipeline, topics=())
+
+
 def forget_feeds(database: Database[Document], pipeline: str) -> None:
     """Release the sinks that a pipeline has claimed."""
     database[COLLECTION].delete_many({"pipeline": pipeline})
@@ -78,10 +87,14 @@ def _start(feeder: str) -> str:
 
 def _feeder(pipeline: Pipeline, sink: str, database: Database[Document]) -> str:
     """The job that feeds a sink; claims the sink for this pipeline if it is free."""
-    key = f"{pipeline.family}/{sink.rpartition('.')[2]}"
+    key = _key(pipeline, sink)
     try:
         database[COLLECTION].insert_one({"_id": key, "pipeline": pipeline.name})
     except DuplicateKeyError:
         known = database[COLLECTION].find_one({"_id": key})
         return str(known["pipeline"]) if known else pipeline.name
     return pipeline.name
+
+
+def _key(pipeline: Pipeline, sink: str) -> str:
+    return f"{pipeline.family}/{sink.rpartition('.')[2]}"

@@ -102,7 +102,7 @@ def test_store_that_stays_away_ends_the_job_with_its_name_and_costs_nothing(
     finally:
         paused.send_signal(signal.SIGCONT)
     text = output_of(world)
-    assert "query=tickets waits" in text
+    assert "waiting for MongoDB" in text
     assert "MongoDB" in text.splitlines()[-1]
     assert "make up" in text.splitlines()[-1] or "make status" in text.splitlines()[-1]
     assert time.monotonic() - started < 170

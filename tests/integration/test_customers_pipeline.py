@@ -164,7 +164,7 @@ def test_messages_that_no_record_was_forwarded_as_are_named(make_world: MakeWorl
 
     (account,) = take_accounts(settings, world.database, world.spark, [CUSTOMERS])
 
-    first = len(read_topic(settings, topic)) - 3
+    first = sum(message.partition() == 0 for message in read_topic(settings, topic)) - 3
     source = f"`{world.topic}/0"
     assert account.faults == [
         f"Kafka {topic}: distinct records is 2, the ledger says 1 (+1)",

@@ -144,7 +144,7 @@ def test_readings_changed_in_tables_and_files_are_named(make_world: MakeWorld) -
         f"{hour}`warmest` is 12.250000, {by} 12.500000 (-0.250000)",
         f"{hour}`average_temperature_sum` is 23.750000, {by} 12.500000 (+11.250000)",
         f"{hour}`average_temperature_count` is 2, {by} 1 (+1)",
-        f"{hour}`average_humidity_sum` is 60.500000, {by} 0 (+60.500000)",
+        f"{hour}`average_humidity_sum` is 60.500000 (a double), {by} 0 (an integer)",
         f"{hour}`average_humidity_count` is 1, {by} 0 (+1)",
         f"{hour}`average_temperature` is 11.875000, {by} 12.500000 (-0.625000)",
         f"{hour}`average_humidity` is 60.500000, {by} absent",

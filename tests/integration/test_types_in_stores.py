@@ -27,7 +27,7 @@ from sql import client
 from sql.declared import server_type
 from tests.support.every_type import EARLY, EXPECTED, MESSAGES, NAME, plain, write_pipeline
 from tests.support.pipelines import MakeWorld
-from tests.support.tampered_files import in_csv, in_json, in_parquet
+from tests.support.tampered_files import NAMED_FILE, in_csv, in_json, in_parquet
 from tests.support.world import World
 
 pytestmark = pytest.mark.extended
@@ -104,7 +104,7 @@ def fill(world: World, messages: dict[str, str]) -> None:
 
 def faults_of(world: World) -> list[str]:
     (account,) = take_accounts(world.settings, world.database, world.spark, [world.pipeline])
-    return account.faults
+    return [NAMED_FILE.sub("", fault) for fault in account.faults]
 
 
 def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.csv
@@ -17,6 +18,8 @@ from spark_jobs.sinks.files.csv_text import csv_lines
 
 # Column -> its value, and its text in a file.
 Tampered = Mapping[str, tuple[Any, str]]
+# How `make verify` names a file at the end of a line.
+NAMED_FILE: Final = re.compile(r" \(`[^`]*\.(?:parquet|json|csv)`\)$")
 
 
 def in_parquet(path: Path, tampered: Tampered) -> None:

@@ -222,8 +222,8 @@ def _other_content(value: bytes | None) -> bytes:
     return json.dumps({name: MARK for name in record}).encode()
 
 
-def copies(world: World) -> Iterator[tuple[str, Change]]:
+def copies(world: World) -> Iterator[Change]:
     """What is no tampering: messages that a repeated batch sent again."""
     for topic in (dead_letter_topic(world.topic), *world.pipeline.forward_topics(world.settings)):
         if messages := messages_of(world, topic):
-            yield f"copies on {topic}", partial(holding, world, topic, [*messages, *messages])
+            yield partial(holding, world, topic, [*messages, *messages])
