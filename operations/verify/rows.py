@@ -45,11 +45,13 @@ def differing_rows(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
     Grain: one id that differs, by id.
     Nulls: `times` where `right` has no row; `files` without `_file`.
     """
-    columns, identity = left.columns, F.expr(key).cast("string").alias("id")
-    wanted = left.select(identity, F.struct(*columns).alias("wanted"))
+    columns = left.columns
+    # One column for each side: Spark cannot join two that have it from the same expression.
+    of_left, of_right = (F.expr(key).cast("string").alias("id") for _ in range(2))
+    wanted = left.select(of_left, F.struct(*columns).alias("wanted"))
     has_files = "_file" in right.columns
     files = F.sort_array(F.collect_set("_file")) if has_files else F.lit(None).cast("array<string>")
-    found = right.groupBy(identity).agg(
+    found = right.groupBy(of_right).agg(
         F.count(F.lit(1)).alias("times"),
         F.first(F.struct(*columns)).alias("found"),
         files.alias("files"),
