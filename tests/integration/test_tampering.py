@@ -14,6 +14,7 @@ What no honest check can find, as nothing else records it:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -37,7 +38,10 @@ from tests.support.tampering.tampering import (
 from tests.support.tampering.topics import copies
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
+pytestmark = [
+    pytest.mark.extended,
+    pytest.mark.skipif("TAMPER" not in os.environ, reason="takes ten minutes; TAMPER=1 runs it"),
+]
 
 
 @dataclass

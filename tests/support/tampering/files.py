@@ -182,9 +182,9 @@ def _of_set(world: World, file_set: FileSet, form: str) -> Iterator[Tampering]:
         "change", f"garbage in a file ({form})", of_file, lambda p: p.write_bytes(b"\x00\xffno")
     )
     yield tampering("change", "an empty file", either, lambda p: p.write_bytes(b""))
-    if file_set.day and len(paths) > 1:
-        # Of other days; within a day nothing would be amiss.
-        yield tampering("swap", "two files", of_rows, _swap, paths[-1])
+    # Of other days; within a day nothing would be amiss.
+    if far := next((other for other in paths if other.parent != path.parent), None):
+        yield tampering("swap", "two files", of_rows, _swap, far)
 
 
 def _truncate(path: Path) -> None:
