@@ -43,7 +43,7 @@ def claimed(
 
 
 def as_claimed(pipeline: Pipeline, database: Database[Document]) -> Pipeline:
-    """The pipeline with the sinks that it may write to, without claiming any."""
+    """The pipeline, without its topics if another job has claimed them; claims none itself."""
     if not pipeline.separable:
         return pipeline
     known = database[COLLECTION].find_one({"_id": _key(pipeline, TOPICS_MODULE)})

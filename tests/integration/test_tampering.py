@@ -39,7 +39,10 @@ from tests.support.world import World
 
 pytestmark = [
     pytest.mark.extended,
-    pytest.mark.skipif("TAMPER" not in os.environ, reason="takes ten minutes; TAMPER=1 runs it"),
+    pytest.mark.skipif(
+        not {"TAMPER", "TAMPER_ALL"} & os.environ.keys(),
+        reason="takes ten minutes; TAMPER=1 runs it",
+    ),
 ]
 
 
@@ -92,6 +95,7 @@ def score(world: World, tamperings: list[Tampering], secrets: tuple[str, ...]) -
 
 def allowed(world: World) -> dict[str, list[Change]]:
     return {
+        "nothing": [],
         "copies, and estimates within their error": [*copies(world), *within_the_error(world)],
         # By itself: batches of different code are judged less strictly.
         "what only an entry records": [*unknowable(world)],

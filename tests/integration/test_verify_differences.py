@@ -219,7 +219,16 @@ def test_ledger_of_another_topic_or_query_is_reported(make_world: MakeWorld) -> 
         world.process()
     batches = world.database["batches"]
 
-    batches.update_many({}, {"$set": {"topic_id": "AAAAAAAAAAAAAAAAAAAAAQ"}})
+    (topic_id,) = batches.distinct("topic_id")
+    other = {"$set": {"topic_id": "AAAAAAAAAAAAAAAAAAAAAQ"}}
+    batches.update_one({"batch_id": 1}, other)
+    of_batch, remedy = account_of(world).faults
+    assert of_batch == (
+        f"ledger: batch 1: `topic_id` is `AAAAAAAAAAAAAAAAAAAAAQ`, it must be `{topic_id}`"
+    )
+    assert remedy.startswith("ledger: restore `batches` from a backup; or delete the wrong entries")
+
+    batches.update_many({}, other)
     assert (
         f"ledger: its batches belong to a former topic {world.topic}; the present one was created"
         " again and is not read"
