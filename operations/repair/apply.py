@@ -18,7 +18,7 @@ from operations.repair.checks import (
     refuse_gaps,
 )
 from operations.repair.plan import ReplayPlan
-from operations.verify.on_spark import KEPT, batch_session
+from operations.verify.on_spark import batch_session, kept
 from operations.verify.spark_errors import explained_errors
 from settings import Settings
 from spark_jobs.changes import BatchSummary
@@ -89,37 +89,31 @@ class _Replay:
 
     def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Write the rows of all batches at once, to a sink that does not remember batches."""
-        places = (
+        stored = (
             chosen.filter(F.col("outcome").isin(*STORED))
             .drop("batch_id")
             .transform(with_batch_ids, self.ranges(self.plan.replayed))
             .select(*PLACE)
-            .persist(KEPT)
         )
-        try:
+        with kept(stored) as places:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
             sink.check()
             # The sink uses the batch number only in errors.
             batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
             return {"rows in each table": places.count()}
-        finally:
-            places.unpersist()
 
     def to_sink(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Write each whole batch, with its own number, to a sink that remembers batches."""
         written = Counter[str]()
         sink.check()
         for batch in self.plan.replayed:
-            rows = self.arrived([batch], chosen).persist(KEPT)
-            try:
+            with kept(self.arrived([batch], chosen)) as rows:
                 summary = self._summary(rows)
                 records = rows.filter(F.col("outcome").isin(*STORED))
                 if summary.stored:
                     given = Batch(records, summary, self.plan.query_id)
                     sink.write_batch(given, batch.batch_id)
-            finally:
-                rows.unpersist()
             written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
         return dict(written)
@@ -127,11 +121,8 @@ class _Replay:
     def to_ledger(self, chosen: DataFrame) -> dict[str, int]:
         written: Counter[str] = Counter()
         for batch in self.plan.replayed:
-            rows = self.arrived([batch], chosen).persist(KEPT)
-            try:
+            with kept(self.arrived([batch], chosen)) as rows:
                 summary = self._apply(rows, batch.batch_id)
-            finally:
-                rows.unpersist()
             if batch.entry is None:
                 Ledger(self.database, self.plan.pipeline.name).confirm(self._entry(batch, summary))
                 written["batches added to the ledger"] += 1
@@ -215,8 +206,7 @@ def _applied(run: _Replay) -> Replayed:
     plan, database = run.plan, run.database
     # The unfinished batch may have been written before the store was restored.
     forget_confirmations(database, plan.pipeline.name, plan.sink_name)
-    chosen = run.deduplicated().persist(KEPT)
-    try:
+    with kept(run.deduplicated()) as chosen:
         groups = chosen.groupBy("batch_id", "outcome").count().collect()
         found: OutcomesByBatch = {batch.batch_id: Counter() for batch in plan.history}
         for row in groups:
@@ -231,7 +221,5 @@ def _applied(run: _Replay) -> Replayed:
             if run.has_aggregates and (earlier := checkable_before(plan, found)):
                 refuse_gaps(database, plan, run.summary_of(earlier, chosen).changes)
             written = run.to_ledger(chosen)
-    finally:
-        chosen.unpersist()
     messages = sum(width(batch.read) for batch in plan.replayed)
     return Replayed(len(plan.replayed), messages, written)

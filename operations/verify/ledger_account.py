@@ -166,4 +166,6 @@ def _start_findings(
             return []  # what cannot be read is named already
         if not found:
             break
-    return [f"ledger: {text.removeprefix(f'Pipeline {pipeline.name}: ')}" for text in found]
+    # Each is a line of an account; to a user who starts a job it has several.
+    lines = (" ".join(text.split()) for text in found)
+    return [f"ledger: {line.removeprefix(f'Pipeline {pipeline.name}: ')}" for line in lines]

@@ -14,7 +14,6 @@ What no honest check can find, as nothing else records it:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -38,13 +37,7 @@ from tests.support.tampering.tampering import (
 from tests.support.tampering.topics import copies
 from tests.support.world import World
 
-pytestmark = [
-    pytest.mark.extended,
-    pytest.mark.skipif(
-        not {"TAMPER", "TAMPER_ALL"} & os.environ.keys(),
-        reason="takes ten minutes; TAMPER=1 runs it",
-    ),
-]
+pytestmark = pytest.mark.extended
 
 
 @dataclass
