@@ -1,10 +1,10 @@
-"""What the dashboard shows of a real platform."""
+"""Where pages get what they show. Methods raise `MillraceError`, in words for people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pymongo.errors import PyMongoError
 
@@ -24,12 +24,14 @@ from operations.overview.records import (
     record_tables,
 )
 from operations.overview.stores import OpenStores
-from operations.trace.find import Limits, find
-from operations.trace.model import Trace
+from operations.trace.limits import Limits
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.driver_errors import explained_mongodb
+
+if TYPE_CHECKING:
+    from operations.trace.model import Trace
 
 # Batches of a chart.
 HISTORY: Final = 240
@@ -41,7 +43,12 @@ Answer = TypeVar("Answer")
 
 
 class LiveSource:
-    """Reads broker and stores; connects on first use."""
+    """Reads broker and stores; connects on first use.
+
+    Attributes:
+        declared: The pipelines by name.
+        tables: The tables whose rows can be looked at.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Find the pipelines; no service is asked yet.
@@ -53,7 +60,12 @@ class LiveSource:
         self._stores = OpenStores(settings, STORE_SECONDS)
         self._pipelines = pipelines_of(settings)
         self.declared: Mapping[str, Declared] = {
-            each.name: Declared(each.name, each.topic(settings), each.aggregates, each.id_columns)
+            each.name: Declared(
+                each.name,
+                each.aggregates,
+                each.id_columns,
+                tuple(part.name for part in each.parts() if part.name != each.name),
+            )
             for each in self._pipelines
         }
         self.tables: Mapping[str, RecordTable] = record_tables(settings)
@@ -101,6 +113,9 @@ class LiveSource:
 
     def trace(self, asked: str) -> Trace:
         """What is known of a record, by its id or by `topic/partition/offset`."""
+        # Loads the drivers of all stores, which a start need not wait for.
+        from operations.trace.find import find
+
         return find(self._stores, asked, self._pipelines, Limits(TRACED_MESSAGES))
 
     def close(self) -> None:

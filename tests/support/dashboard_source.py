@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dashboard.live import LiveSource
 from dashboard.source import Bar, Chart, Declared, LedgerHistory
 from errors import MillraceError, SinkUnavailable
 from operations.masking import MASK
@@ -151,7 +152,7 @@ def shared(whole: int, shares: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass
-class HandMade:
+class HandMade(LiveSource):
     """A source whose answers tests set; a `fault` is raised in place of any answer of a store."""
 
     seen: Overview = field(default_factory=lambda: overview_of(2_000))
@@ -161,9 +162,9 @@ class HandMade:
     declared: Mapping[str, Declared] = field(
         default_factory=lambda: {
             "orders": Declared(
-                "orders", "orders", (BY_DAY, BY_COUNTRY, ORDER_METRICS), ("order_id",)
+                "orders", (BY_DAY, BY_COUNTRY, ORDER_METRICS), ("order_id",), ("orders-files",)
             ),
-            "sensors": Declared("sensors", "sensors", (BY_HOUR,), ("sensor_id",)),
+            "sensors": Declared("sensors", (BY_HOUR,), ("sensor_id",)),
         }
     )
     tables: Mapping[str, RecordTable] = field(
