@@ -67,7 +67,7 @@ def test_counts_that_do_not_add_up_are_seen() -> None:
     [
         (None, "–"), (0, "0"), (1_234_567, "1,234,567"), (41.5, "41.50"), (3.0, "3"),
         (Decimal("1234.5"), "1,234.50"), (Decimal("18.00"), "18"), ("2026", "2026"), (True, "True"),
-        (-5, "-5"),
+        (-5, "-5"), (float("inf"), "inf"), (Decimal("NaN"), "NaN"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_with_their_thousands_apart(value: Any, text: str) -> None:

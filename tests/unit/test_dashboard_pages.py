@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from dashboard.app import build_app
 from dashboard.responses import WithoutTraceback
+from dashboard.source import Bar, Chart
 from operations.overview.model import Overview, ProofView
 from tests.support.dashboard_source import BY_COUNTRY, NOW, HandMade, away, overview_of
 from tests.support.screenshots import PAGES
@@ -187,13 +188,62 @@ def test_an_unknown_page_table_or_pipeline_is_a_404_with_the_nearest_name(
 
 
 def test_a_pipelines_part_has_a_page_of_its_own(source: HandMade, client: TestClient) -> None:
-    part = replace(source.seen.pipelines[0], name="orders-files", job="not running")
-    source.seen = replace(source.seen, pipelines=(*source.seen.pipelines, part))
+    orders, sensors = source.seen.pipelines
+    counts = replace(orders.counts, read=1_000, stored=930)
+    part = replace(orders, name="orders-files", counts=counts, job="not running")
+    source.seen = replace(source.seen, pipelines=(orders, part, sensors))
 
-    assert "/pipelines/orders-files" in client.get("/").text
+    first = client.get("/").text
+    assert "/pipelines/orders-files" in first
+    # Both read the same messages: the one that is ahead counts.
+    assert "2,500 messages read" in text_of(first)
+    assert "120 more wait on their topics." in text_of(first)
     page = client.get("/pipelines/orders-files").text
     assert "aggregate=orders_by_day" in page
-    assert "not running" in text_of(page)
+    assert "1,000 = 930 + 40 + 20 + 10" in text_of(page)
+
+
+def test_a_pipeline_of_which_only_parts_ran_names_them(
+    source: HandMade, client: TestClient
+) -> None:
+    orders, sensors = source.seen.pipelines
+    source.seen = replace(source.seen, pipelines=(replace(orders, name="orders-files"), sensors))
+
+    assert "No job of it has run, but of orders-files ." in text_of(
+        client.get("/pipelines/orders").text
+    )
+    answer = client.get("/api/pipelines/orders")
+    assert (answer.status_code, answer.json()["known"]) == (404, ["orders-files", "sensors"])
+    for path in ("/pipelines/", "/api/pipelines/", "/api/history/"):
+        assert client.get(f"{path}orders-files").status_code == 200
+        assert client.get(f"{path}orders-nothing").status_code == 404
+
+
+def test_infinity_is_text(source: HandMade, client: TestClient) -> None:
+    line, bar = (float("inf"), 1.0), Bar("a", float("inf"))
+    odd = Chart(
+        "x", "count", "lines", {}, (bar,), float("nan"), 1, "day", ("2026", "27"), {"a": line}
+    )
+    source.chart = lambda *_: odd  # type: ignore[method-assign]
+
+    found = client.get("/api/pipelines/orders/orders_by_day").json()
+    page = client.get("/pipelines/orders?part=chart&aggregate=orders_by_day").text
+
+    assert (found["total"], found["bars"]) == ("nan", [{"label": "a", "value": "inf"}])
+    assert found["lines"] == {"a": ["inf", 1.0]}
+    assert '"a": [null, 1.0]' in page
+
+
+def test_the_address_of_the_data_gives_what_the_page_shows(client: TestClient) -> None:
+    for path in (
+        PAGES["table"],
+        "/dead-letters?pipeline=orders&reason=invalid_amount",
+        "/trace/a%3Fb",
+    ):
+        (address,) = re.findall(r'same as data: <a href="([^"]*)"', client.get(path).text)
+        assert address.replace("&amp;", "&") == f"/api{path}"
+        assert client.get(address.replace("&amp;", "&")).status_code == 200
+    assert "same as data" not in client.get("/nowhere").text
 
 
 def test_a_typed_id_leads_to_its_trace_whatever_it_holds(client: TestClient) -> None:
