@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -56,7 +58,11 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlett
         return await answer(request, 503, "Not everything could be read", str(error))
 
     async def failed(request: Request, error: Exception) -> Response:
-        text = f"The page could not be made ({type(error).__name__}). The terminal has more."
+        kind = type(error).__name__
+        sys.stderr.write(
+            f"dashboard: an answer could not be made ({kind}); LOG_LEVEL=DEBUG shows where.\n"
+        )
+        text = f"The page could not be made ({kind}). The terminal has more."
         return await answer(request, 500, "This went wrong", text)
 
     return Starlette(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from dashboard.aggregates import read_chart
@@ -29,6 +30,7 @@ from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.driver_errors import explained_mongodb
+from spark_jobs.state.ledger import Document
 
 if TYPE_CHECKING:
     from operations.trace.model import Trace
@@ -80,22 +82,22 @@ class LiveSource:
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
-        return self._asked(lambda: read_chart(self._stores.database, aggregate, measure))
+        return self._asked(lambda database: read_chart(database, aggregate, measure))
 
-    def _asked(self, question: Callable[[], Answer]) -> Answer:
+    def history(self, pipeline: str) -> LedgerHistory:
+        """Messages over time, from the ledger of a pipeline or of a part of one."""
+        return self._asked(lambda database: read_history(database, pipeline))
+
+    def _asked(self, question: Callable[[Database[Document]], Answer]) -> Answer:
         """MongoDB's answer; it is not asked if it has just not answered."""
 
         def asked() -> Answer:
             try:
-                return question()
+                return question(self._stores.database)
             except PyMongoError as error:
                 raise explained_mongodb(error, self._settings) from error
 
         return self._stores.asked("mongodb", asked)
-
-    def history(self, pipeline: str) -> LedgerHistory:
-        """Messages over time, from the ledger of a pipeline or of a part of one."""
-        return self._asked(lambda: read_history(self._stores.database, pipeline))
 
     def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
         """Keys of a table's partitions, and whether there are more."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def as_bytes(text: str) -> bytes:
@@ -45,25 +43,3 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list):
         return [_finite(each) for each in content]
     return str(content) if isinstance(content, float) and not math.isfinite(content) else content
-
-
-class WithoutTraceback:
-    """Says in a line that an answer could not be made; the browser has got its page about it.
-
-    With `debug` the whole error is shown.
-    """
-
-    def __init__(self, app: ASGIApp, *, debug: bool = False) -> None:
-        self.app, self.debug = app, debug
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        try:
-            await self.app(scope, receive, send)
-        except Exception as error:
-            if self.debug:
-                raise
-            sys.stderr.write(
-                f"dashboard: an answer could not be made ({type(error).__name__});"
-                " LOG_LEVEL=DEBUG shows where.\n"
-            )

@@ -12,7 +12,6 @@ import uvicorn
 
 from dashboard.app import build_app
 from dashboard.live import LiveSource
-from dashboard.responses import WithoutTraceback
 from errors import SettingsError, StackError
 from local_stack.ports import holder
 from runtime.config.addresses import LOOPBACK_HOSTS
@@ -43,8 +42,9 @@ def serve(settings: Settings) -> int:
     try:
         app = build_app(source, password)
         config = uvicorn.Config(
-            WithoutTraceback(app, debug=settings.log_level == "DEBUG"),
-            log_level="warning",
+            app,
+            # With tracebacks only for those who ask; `app` says in a line what went wrong.
+            log_level="warning" if settings.log_level == "DEBUG" else "critical",
             access_log=False,
             server_header=False,
             lifespan="off",
