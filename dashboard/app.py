@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from dashboard.api import Api
 from dashboard.guard import Guard
@@ -24,16 +23,6 @@ from dashboard.shell import Shell
 from dashboard.store_pages import StorePages
 from dashboard.templating import STATIC
 from errors import MillraceError
-
-
-class KeptFiles(StaticFiles):
-    """Styles, scripts and fonts: browsers keep them, and ask whether they changed."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """A file."""
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
 
 
 def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlette:
@@ -84,7 +73,7 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlett
             Route("/api/trace/{asked:path}", api.trace),
             Route("/metrics", api.metrics),
             Route("/healthz", api.health),
-            Mount("/static", KeptFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
             Middleware(Guard, password=password),

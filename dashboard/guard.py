@@ -54,8 +54,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                # What holds records is not kept by caches.
-                headers.setdefault("Cache-Control", "no-store")
+                # Browsers keep styles, scripts and fonts, and ask whether they changed; what holds
+                # records is kept nowhere.
+                is_static = scope["path"].startswith("/static/")
+                headers["Cache-Control"] = "no-cache" if is_static else "no-store"
             await send(message)
 
         headers = Headers(scope=scope)
