@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from dashboard.api import Api
 from dashboard.guard import Guard
@@ -25,7 +26,7 @@ from dashboard.templating import STATIC
 from errors import MillraceError
 
 
-def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlette:
+def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
     """The application over a source.
 
     Args:
@@ -54,7 +55,7 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlett
         text = f"The page could not be made ({kind}). The terminal has more."
         return await answer(request, 500, "This went wrong", text)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", pages.overview),
             Route("/pipelines/{name}", pages.pipeline),
@@ -75,9 +76,8 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> Starlett
             Route("/healthz", api.health),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[
-            Middleware(Guard, password=password),
-            Middleware(GZipMiddleware, minimum_size=1000),
-        ],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers={404: not_found, MillraceError: unread, 500: failed},
     )
+    # Around all of it: the page of an error comes from outside of Starlette's own middleware.
+    return Guard(app, password)

@@ -217,7 +217,8 @@ class HandMade(LiveSource):
 
     def history(self, pipeline: str) -> LedgerHistory:
         self._may_fail()
-        read = next(view.counts.read for view in self.seen.pipelines if view.name == pipeline)
+        views = {view.name: view for view in self.seen.pipelines}
+        read = views[pipeline].counts.read if pipeline in views else 0
         if not read:
             return LedgerHistory()
         wave = [1 + 0.4 * math.sin(place / 9) for place in range(96)]

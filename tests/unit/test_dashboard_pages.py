@@ -370,6 +370,8 @@ def test_an_answer_that_cannot_be_made_is_a_page_and_a_line_without_a_traceback(
         page, data = client.get("/trace/A?part=found"), client.get("/api/trace/A")
 
     assert (page.status_code, data.status_code) == (500, 500)
+    assert page.headers["cache-control"] == data.headers["cache-control"] == "no-store"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "could not be made (KeyError)" in text_of(page.text)
     assert data.json() == {"error": data.json()["error"]}
     said = capsys.readouterr().err
