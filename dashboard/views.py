@@ -117,6 +117,7 @@ def ledger_values(found: LedgerHistory | None) -> Values:
         "found": history,
         "span": figures.span(history.seconds),
         "lines": lines,
+        "has_others": any(map(any, others.values())),
         "stored": {"times": history.times, "lines": stored},
         # In the colours that the outcomes have in the picture.
         "others": {"times": history.times, "lines": others, "skip": len(stored)},

@@ -90,6 +90,7 @@
     const soft = colour("--soft"), rule = colour("--rule");
     const axis = { stroke: soft, font: "12px Plex, sans-serif", grid: { stroke: rule, width: 1 }, ticks: { show: false } };
     const few = times.length <= 2;
+    const isWhole = Object.values(data.lines).flat().every((n) => n % 1 === 0);
     // Without a pointer the legend has the newest values.
     const newest = (u, i) => u.data[i].findLast((n) => n !== null);
     const value = (u, raw, i, at) => {
@@ -103,8 +104,8 @@
       legend: { markers: { stroke: (_, i) => colour(`--line-${i + skip}`), dash: (_, i) => styles[i - 1 + skip] } },
       scales: { y: { range: (_, low, high) => [Math.min(0, low) * 1.08, Math.max(0, high) * 1.08 || (low < 0 ? 0 : 1)] } },
       axes: [
-        { ...axis, grid: { show: false }, values: clockwise(data.unit) },
-        { ...axis, size: 52, values: (_, ticks) => ticks.map((n) => short.format(n)) },
+        { ...axis, size: 30, grid: { show: false }, values: clockwise(data.unit) },
+        { ...axis, size: 52, values: (_, ticks) => ticks.map((n) => isWhole && n % 1 ? "" : short.format(n)) },
       ],
       series: [
         { label: data.unit || "time", value: (u, at, i) => written(at ?? newest(u, i), data.unit) },
