@@ -208,7 +208,7 @@ def test_the_end_of_the_dashboard_is_said_and_its_return_is_seen(look: Look) -> 
     expect(page.locator("#away")).to_be_hidden(timeout=ROUNDS_MS)
 
 
-def test_rows_that_do_not_come_are_said_and_not_awaited_for_ever(look: Look) -> None:
+def test_rows_that_do_not_come_are_said_and_no_longer_awaited(look: Look) -> None:
     watched = look(now_with(2_000))
     watched.page.route("**/*part=found*", lambda route: route.abort())
     watched.page.goto(watched.address + "/dead-letters")
