@@ -42,11 +42,14 @@ class Api:
         """One pipeline of the overview, with the names of its aggregates."""
         name = request.path_params["name"]
         seen = self._seen()
-        known = [each.name for each in _overview(seen).pipelines]
+        overview = _overview(seen)
+        known = [each.name for each in overview.pipelines]
         view, declared = view_named(name, seen), self.shell.declared(name)
         if view is None or declared is None:
             if declared is None:
                 return _unknown("pipeline", name, known)
+            if overview.troubles:
+                raise MillraceError(" ".join(overview.troubles))
             return Json({"error": f"No job of `{name}` itself has run.", "known": known}, 404)
         return Json(as_json(view) | {"aggregates": [each.name for each in declared.aggregates]})
 

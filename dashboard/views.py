@@ -28,7 +28,15 @@ def overview_values(seen: Seen) -> Values:
         "total": total,
         "pictures": pictures(total),
         "lag": sum(view.lag for view in ahead),
-        "pipelines": [{"view": v, "line": figures.sparkline(v.history)} for v in views],
+        "is_unknown": any(_is_unknown(view, seen) for view in views),
+        "pipelines": [
+            {
+                "view": view,
+                "line": figures.sparkline(view.history),
+                "is_unknown": _is_unknown(view, seen),
+            }
+            for view in views
+        ],
         **reasons_of(views),
     }
 
@@ -40,7 +48,8 @@ def pipeline_values(name: str, family: str, seen: Seen) -> Values:
     return {
         "name": name,
         "view": view,
-        "parts": [each.name for each in views if each.family == family],
+        "parts": [each.name for each in views if each.family == family != each.name],
+        "is_unknown": _is_unknown(view, seen),
         "overview": seen.overview,
         "trouble": seen.trouble,
         "pictures": pictures(view.counts if view else Counts()),
@@ -52,6 +61,12 @@ def view_named(name: str, seen: Seen) -> PipelineView | None:
     """The pipeline of this name, as it was seen."""
     views = seen.overview.pipelines if seen.overview else ()
     return next((view for view in views if view.name == name), None)
+
+
+def _is_unknown(view: PipelineView | None, seen: Seen) -> bool:
+    """Whether no batch is seen because the ledger could not be read."""
+    has_troubles = seen.trouble or (seen.overview and seen.overview.troubles)
+    return bool(has_troubles) and not (view and view.last_batch)
 
 
 def pictures(counts: Counts) -> Mapping[str, flow.Picture]:

@@ -211,6 +211,37 @@ def test_a_pipeline_of_which_only_parts_ran_names_them(
         assert client.get(f"{path}orders-nothing").status_code == 404
 
 
+def test_what_a_ledger_that_does_not_answer_holds_is_unknown(
+    source: HandMade, client: TestClient
+) -> None:
+    source.seen = replace(overview_of(0), troubles=("mongodb is down.",))
+
+    first, orders, part = (
+        text_of(client.get(path).text)
+        for path in ("/", "/pipelines/orders", "/pipelines/orders-files")
+    )
+
+    assert "read – per second – waiting 0 dead letters – last batch –" in first
+    assert "Dead letters Unknown. Last proof Unknown." in first
+    assert "The way of its messages Unknown." in orders
+    assert "Whether a job of it has run is unknown." in part
+    answer = client.get("/api/pipelines/orders-files")
+    assert (answer.status_code, answer.json()) == (503, {"error": "mongodb is down."})
+
+
+def test_a_trace_that_could_not_search_everything_does_not_say_that_it_never_came(
+    source: HandMade, client: TestClient
+) -> None:
+    never = source.trace("never")
+    records = (replace(never.records[0], not_searched=("Cassandra does not answer.",)),)
+    source.trace = lambda _: replace(never, records=records)  # type: ignore[method-assign]
+
+    text = text_of(client.get("/trace/never?part=found").text)
+
+    assert "No trace of it was found, but not everything could be searched." in text
+    assert "never came" not in text
+
+
 def test_infinity_is_text(source: HandMade, client: TestClient) -> None:
     line, bar = (float("inf"), 1.0), Bar("a", float("inf"))
     odd = Chart(
