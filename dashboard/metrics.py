@@ -33,9 +33,9 @@ class _Families(Collector):
 
     def collect(self) -> Iterable[Metric]:
         overview = None if self._seen.trouble else self._seen.overview
-        up = _gauge("overview_up", "Whether services and ledger could be looked at.")
-        up.add_metric([], float(overview is not None and not overview.troubles))
-        yield up
+        is_up = overview is not None and not overview.troubles
+        text = "Whether services and ledger could be looked at."
+        yield _gauge("overview_up", text, value=is_up)
         if overview is None:
             return
         services = _gauge("service_up", "Whether a service answers.", "service")
@@ -45,15 +45,14 @@ class _Families(Collector):
         yield from _of_pipelines(overview)
         if proof := overview.proof:
             text = "Whether the last `make verify` found nothing wrong."
-            verified = _gauge("proof_verified", text)
-            verified.add_metric([], float(proof.verified))
-            ended = _gauge("proof_timestamp_seconds", "When the last `make verify` ended.")
-            ended.add_metric([], in_utc(proof.ended_at).timestamp())
-            yield from (verified, ended)
+            yield _gauge("proof_verified", text, value=proof.verified)
+            ended = in_utc(proof.ended_at).timestamp()
+            text = "When the last `make verify` ended."
+            yield _gauge("proof_timestamp_seconds", text, value=ended)
 
 
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"millrace_{name}", text, labels=labels)
+def _gauge(name: str, text: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"millrace_{name}", text, value, labels=labels or None)
 
 
 def _of_pipelines(overview: Overview) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from dashboard import views
 from dashboard.latest import Seen
-from dashboard.shell import OFTEN, SELDOM, Shell, changed
+from dashboard.shell import OFTEN, SELDOM, Shell, changed, tried
 from dashboard.source import Declared
 from runtime import remedies
 from spark_jobs.aggregates import Aggregate
@@ -89,20 +89,16 @@ class Pages:
         if aggregate is None:
             return Response(status_code=404)
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
-        path, found = f"/pipelines/{name}", dict[str, Any]()
-        trouble = self.shell.trouble_of(
-            lambda: found.update(drawn=self.shell.chart(name, aggregate, measure))
-        )
+        drawn, trouble = tried(lambda: self.shell.chart(name, aggregate, measure))
+        path = f"/pipelines/{name}"
         base = f"{path}?part=chart&aggregate={aggregate.name}"
-        values = views.chart_values(aggregate, measure, base, found.get("drawn"))
+        values = views.chart_values(aggregate, measure, base, drawn) | {"trouble": trouble}
         names = {"aggregate": aggregate.name, "measure": measure}
-        part = self.shell.live("chart", path, values | {"trouble": trouble}, SELDOM, **names)
-        return changed(request, part)
+        return changed(request, self.shell.live("chart", path, values, SELDOM, **names))
 
     def _ledger(self, request: Request, name: str) -> Response:
-        found = dict[str, Any]()
-        trouble = self.shell.trouble_of(lambda: found.update(ledger=self.shell.history(name)))
-        values = views.ledger_values(found.get("ledger")) | {"trouble": trouble}
+        found, trouble = tried(lambda: self.shell.history(name))
+        values = views.ledger_values(found) | {"trouble": trouble}
         return changed(request, self.shell.live("ledger", f"/pipelines/{name}", values, SELDOM))
 
     def _unknown_pipeline(self, request: Request, name: str) -> Response:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard.kept import Kept
+from dashboard.kept import Kept, Value
 from dashboard.latest import Latest
 from dashboard.live import LiveSource
 from dashboard.responses import Html, as_bytes
@@ -41,17 +41,18 @@ class Shell:
 
     def chart(self, pipeline: str, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, read again once the pipeline has a new batch."""
-        key, state = ("chart", aggregate.name, measure), self._state(pipeline)
-        return self._kept.get(key, state, lambda: self.source.chart(aggregate, measure))
+        key = ("chart", aggregate.name, measure)
+        return self._read(key, pipeline, lambda: self.source.chart(aggregate, measure))
 
     def history(self, pipeline: str) -> LedgerHistory:
         """The ledger over time, read again once there is a new batch."""
-        key, state = ("history", pipeline), self._state(pipeline)
-        return self._kept.get(key, state, lambda: self.source.history(pipeline))
+        return self._read(("history", pipeline), pipeline, lambda: self.source.history(pipeline))
 
-    def _state(self, pipeline: str) -> Hashable:
+    def _read(self, key: Hashable, pipeline: str, read: Callable[[], Value]) -> Value:
         view = view_named(pipeline, self.latest.get(0))
-        return (view.counts.read, view.last_batch.batch_id) if view and view.last_batch else None
+        last = view.last_batch if view else None
+        state = (view.counts.read, last.batch_id) if view and last else None
+        return self._kept.get(key, state, read)
 
     def render(self, template: str, values: Mapping[str, Any]) -> Markup:
         """What a template makes of values, which it escapes."""
@@ -84,30 +85,16 @@ class Shell:
         values = {"name": name, "path": path, "trigger": trigger, "body": body}
         return self.render("live.html", values | {"is_live": is_live})
 
-    def piece(self, template: str, values: dict[str, Any], read: Callable[[], None]) -> Html:
-        """A piece with what a store gives, or with why it gives nothing."""
-        values["trouble"] = self.trouble_of(read)
+    def piece(self, template: str, **values: Any) -> Html:
+        """A piece that comes once."""
         return Html(self.render(f"parts/{template}.html", values))
-
-    def trouble_of(self, read: Callable[[], None]) -> str | None:
-        """Why something could not be read, in words for people; None if it could."""
-        try:
-            read()
-        except MillraceError as error:
-            return str(error)
-        return None
 
     def live(
         self, template: str, path: str, values: Mapping[str, Any], when: str = OFTEN, **query: str
     ) -> tuple[str, Markup]:
-        """A piece that asks for itself again: a hash of what it shows, and its HTML.
+        """A piece that asks `path` for itself again: a hash of what it shows, and its HTML.
 
-        Args:
-            template: In `parts`, without `.html`.
-            path: Gives the piece, with the parameter `part`.
-            values: What the template shows; `id` is the element's.
-            when: It is asked for again.
-            query: More parameters.
+        The template is one of `parts`; `id` among its values is the element's.
         """
         body = self.render(f"parts/{template}.html", values)
         seen = hashlib.sha256(as_bytes(body)).hexdigest()[:16]
@@ -115,6 +102,14 @@ class Shell:
         name = values.get("id", template)
         frame = {"name": name, "path": asked, "trigger": when, "body": body, "is_live": True}
         return seen, self.render("live.html", frame)
+
+
+def tried(read: Callable[[], Value]) -> tuple[Value | None, str | None]:
+    """What could be read, or why it could not, in words for people."""
+    try:
+        return read(), None
+    except MillraceError as error:
+        return None, str(error)
 
 
 def changed(request: Request, part: tuple[str, Markup]) -> Response:

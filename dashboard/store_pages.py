@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboard.figures import in_utc
-from dashboard.shell import Shell
+from dashboard.shell import Shell, tried
 from dashboard.templating import cell, in_address
-from operations.overview.records import RecordTable
 from operations.tables import RARELY_WANTED
 from runtime import remedies
 
@@ -40,27 +39,25 @@ class StorePages:
             return self.shell.message(request, 404, "No such table", text)
         names = [column.name for column in table.key]
         key = {n: request.query_params[n] for n in names if request.query_params.get(n)}
-        values: dict[str, Any] = {"section": "/records", "table": table, "key": key}
+        shown: dict[str, Any] = {"table": table, "key": key}
         if "part" not in request.query_params:
-            values["later"] = self.shell.later(request, "Looking it up in Cassandra…")
-            return self.shell.page(request, "table.html", **values)
-        page = request.query_params.get("page")
-        declared = self.shell.declared(table.pipeline)
-        values |= {"page": page, "ids": declared.ids if declared else ()}
-        values |= {"found": None, "listed": [], "more_partitions": False, "columns": []}
-        return self.shell.piece("rows", values, lambda: self._read(table, key, page, values))
-
-    def _read(
-        self, table: RecordTable, key: dict[str, str], page: str | None, values: dict[str, Any]
-    ) -> None:
+            later = self.shell.later(request, "Looking it up in Cassandra…")
+            return self.shell.page(request, "table.html", section="/records", later=later, **shown)
         if not key:
-            listed, values["more_partitions"] = self.source.partitions(table)
-            values["listed"] = [_partition(each) for each in listed]
-            return
-        values["found"] = found = self.source.rows(table, key, page)
+            listing, trouble = tried(lambda: self.source.partitions(table))
+            keys, more = listing or ([], False)
+            listed = [_partition(each) for each in keys]
+            return self.shell.piece(
+                "rows", listed=listed, more_partitions=more, found=None, trouble=trouble, **shown
+            )
+        page = request.query_params.get("page")
+        found, trouble = tried(lambda: self.source.rows(table, key, page))
         # All rows have the values of the key, which stand in the form.
-        columns = [each for each in (found.rows[0] if found.rows else ()) if each not in key]
-        values["columns"] = sorted(columns, key=lambda name: bool(RARELY_WANTED.match(name)))
+        columns = [n for n in (found.rows[0] if found and found.rows else ()) if n not in key]
+        columns.sort(key=lambda name: bool(RARELY_WANTED.match(name)))
+        declared = self.shell.declared(table.pipeline)
+        shown |= {"ids": declared.ids if declared else (), "columns": columns, "page": page}
+        return self.shell.piece("rows", found=found, listed=[], trouble=trouble, **shown)
 
     def dead_letters(self, request: Request) -> Response:
         """Dead letters, masked."""
@@ -77,10 +74,8 @@ class StorePages:
                 later=self.shell.later(request, "Reading dead letters…"),
                 **given,
             )
-        values: dict[str, Any] = {"found": None, **given}
-        return self.shell.piece(
-            "letters", values, lambda: values.update(found=self.source.dead_letters(**given))
-        )
+        found, trouble = tried(lambda: self.source.dead_letters(**given))
+        return self.shell.piece("letters", found=found, trouble=trouble, **given)
 
     def trace(self, request: Request) -> Response:
         """The way of one record."""
@@ -88,10 +83,8 @@ class StorePages:
         if "part" not in request.query_params:
             later = self.shell.later(request, "Looking for it on the topics and in the stores…")
             return self.shell.page(request, "trace.html", section="", traced=asked, later=later)
-        values: dict[str, Any] = {"asked": asked, "found": None}
-        return self.shell.piece(
-            "trace", values, lambda: values.update(found=self.source.trace(asked))
-        )
+        found, trouble = tried(lambda: self.source.trace(asked))
+        return self.shell.piece("trace", asked=asked, found=found, trouble=trouble)
 
     def find(self, request: Request) -> Response:
         """The page of the id that was typed."""
