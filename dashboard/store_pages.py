@@ -13,6 +13,7 @@ from dashboard.figures import in_utc
 from dashboard.shell import Shell, tried
 from dashboard.templating import cell, in_address
 from operations.tables import RARELY_WANTED
+from operations.trace.ids import joined_id
 from runtime import remedies
 
 
@@ -56,7 +57,11 @@ class StorePages:
         columns = [n for n in (found.rows[0] if found and found.rows else ()) if n not in key]
         columns.sort(key=lambda name: bool(RARELY_WANTED.match(name)))
         declared = self.shell.declared(table.pipeline)
-        shown |= {"ids": declared.ids if declared else (), "columns": columns, "page": page}
+        ids = declared.ids if declared and table.masked.isdisjoint(declared.ids) else ()
+        traces = [joined_id([row.get(n) for n in ids]) for row in (found.rows if found else ())]
+        # The way of a record is behind the first column of its id.
+        traced = next((name for name in columns if name in ids), None)
+        shown |= {"traces": traces, "traced": traced, "columns": columns, "page": page}
         return self.shell.piece("rows", found=found, listed=[], trouble=trouble, **shown)
 
     def dead_letters(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ PARTS = (
     "/dead-letters?part=found",
     "/trace/A-00001?part=found",
 )
+KEY = {"status": "paid", "created_day": "2026-11-28"}
 API = (
     "/api/overview",
     "/api/pipelines/orders",
@@ -354,6 +356,25 @@ def test_pages_of_rows_and_dead_letters_follow_one_another(client: TestClient) -
     assert 'class="next"' not in second
     letters = client.get("/dead-letters?part=found").text
     assert "page=orders%2F1%2F106" in letters
+
+
+def test_rows_lead_to_the_trace_of_their_whole_id(source: HandMade, client: TestClient) -> None:
+    path = "/records/orders.orders_by_status?part=found&status=paid&created_day=2026-11-28"
+    orders = source.declared["orders"]
+    found = source.rows(source.tables["orders.orders_by_status"], KEY, None)
+    at = datetime(2026, 11, 28, 10, 0, 0, 5_000)  # noqa: DTZ001 - as Cassandra's driver gives it
+    row = {**found.rows[0], "order_id": "A|1", "amount": at}
+    source.rows = lambda *_: replace(found, rows=(row,), following=None)  # type: ignore[method-assign]
+
+    source.declared = {"orders": replace(orders, ids=("status", "order_id", "amount"))}
+    page = client.get(path).text
+    assert re.findall(r'<a href="(/trace/[^"]+)">([^<]+)</a>', page) == [
+        ("/trace/paid%7CA%5C%7C1%7C2026-11-28T10%3A00%3A00.005Z", "A|1")
+    ]
+    assert "1 row on this page, no more in the partition." in text_of(page)
+    # An id that must not be seen leads nowhere.
+    source.declared = {"orders": replace(orders, ids=("order_id", "customer_email"))}
+    assert "/trace/" not in client.get(path).text
 
 
 def test_measures_are_those_of_the_declaration(client: TestClient) -> None:
