@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,7 @@ from operations.trace.model import (
 from spark_jobs.aggregates import Aggregate, average, count, day, distinct, hour, total
 from spark_jobs.state.ledger import Counts
 
+ADDRESS = "http://127.0.0.1:8484"
 NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 BY_COUNTRY = Aggregate(
     "orders_by_country",
@@ -327,6 +329,11 @@ class HandMade(LiveSource):
     def _may_fail(self) -> None:
         if self.fault:
             raise self.fault
+
+
+def text_of(html: str) -> str:
+    """What a page says, without its markup."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def away(store: str) -> SinkUnavailable:

@@ -20,9 +20,7 @@ from dashboard.latest import Latest, Seen
 from errors import SettingsError, SinkUnavailable, StackError
 from operations.overview.model import Overview
 from settings import Settings
-from tests.support.dashboard_source import HandMade, away, overview_of
-
-ADDRESS = "http://127.0.0.1:8484"
+from tests.support.dashboard_source import ADDRESS, HandMade, away, overview_of
 
 
 @pytest.fixture
