@@ -24,17 +24,6 @@ from tests.support.dashboard_source import ADDRESS, HandMade, away, overview_of
 
 
 @pytest.fixture
-def source() -> HandMade:
-    return HandMade()
-
-
-@pytest.fixture
-def client(source: HandMade) -> Iterator[TestClient]:
-    with TestClient(build_app(source), base_url=ADDRESS) as found:
-        yield found
-
-
-@pytest.fixture
 def locked(source: HandMade, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """Behind the password `très secret`, which is wrong for no time here."""
     monkeypatch.setattr(guard, "WRONG_PASSWORD_SECONDS", 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -49,17 +48,6 @@ API = (
     "/api/dead-letters",
     "/api/trace/A-00001",
 )
-
-
-@pytest.fixture
-def source() -> HandMade:
-    return HandMade()
-
-
-@pytest.fixture
-def client(source: HandMade) -> Iterator[TestClient]:
-    with TestClient(build_app(source), base_url=ADDRESS) as found:
-        yield found
 
 
 @pytest.mark.parametrize("read", [0, 1, 5_000_000])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote
 
-import pytest
 from starlette.testclient import TestClient
 
 from dashboard.app import build_app
@@ -16,17 +14,6 @@ from tests.support.dashboard_source import ADDRESS, HandMade, text_of
 from tests.support.screenshots import PAGES
 
 KEY = {"status": "paid", "created_day": "2026-11-28"}
-
-
-@pytest.fixture
-def source() -> HandMade:
-    return HandMade()
-
-
-@pytest.fixture
-def client(source: HandMade) -> Iterator[TestClient]:
-    with TestClient(build_app(source), base_url=ADDRESS) as found:
-        yield found
 
 
 def test_a_trace_that_could_not_search_everything_does_not_say_that_it_never_came(
