@@ -34,16 +34,22 @@ def read_chart(database: Database[Document], aggregate: Aggregate, measure: str)
     collection = database[aggregate.name]
     time = next((d for d in aggregate.dimensions if d.unit in FORMATS), None)
     if not aggregate.dimensions:
-        return _figures(collection, aggregate, measure)
+        return _figures(collection, aggregate, measure, {})
     if time is None:
         return _bars(collection, aggregate, measure)
     return _lines(collection, aggregate, measure, time)
 
 
-def _figures(collection: Collection[Document], aggregate: Aggregate, measure: str) -> Chart:
-    found = from_bson(collection.find_one() or {})
+def _figures(
+    collection: Collection[Document],
+    aggregate: Aggregate,
+    measure: str,
+    wanted: Document,
+    **when: Any,
+) -> Chart:
+    found = from_bson(collection.find_one(wanted) or {})
     figures = {name: found[name] for name in aggregate.measures if name in found}
-    return Chart(aggregate.name, measure, "figures", figures=figures)
+    return Chart(aggregate.name, measure, "figures", figures=figures, **when)
 
 
 def _bars(collection: Collection[Document], aggregate: Aggregate, measure: str) -> Chart:
@@ -73,11 +79,8 @@ def _lines(
     fields = [d.field for d in aggregate.dimensions if d is not time]
     if len(times) == 1 and not fields:
         # One point is no line: all measures of the day say more.
-        found = from_bson(collection.find_one({time.field: times[0]}) or {})
-        figures = {name: found[name] for name in aggregate.measures if name in found}
-        return Chart(
-            aggregate.name, measure, "figures", figures=figures, unit=unit, times=tuple(times)
-        )
+        when = {"unit": unit, "times": tuple(times)}
+        return _figures(collection, aggregate, measure, {time.field: times[0]}, **when)
     during = {time.field: {"$gte": times[0], "$lte": times[-1]}}
     largest, groups = _largest(collection, during, fields, aggregate, measure)
     chosen = during | ({"$or": [key for key, _ in largest[:MOST_LINES]]} if fields else {})
@@ -149,9 +152,8 @@ def _largest(
 
 
 def _sum(collection: Collection[Document], during: Document, measure: str) -> Number:
-    stages: list[Document] = [{"$match": during}] if during else []
-    stages.append({"$group": {"_id": None, "total": {"$sum": f"${measure}"}}})
-    found = next(iter(collection.aggregate(stages)), {"total": 0})
+    group = {"$group": {"_id": None, "total": {"$sum": f"${measure}"}}}
+    found = next(iter(collection.aggregate([{"$match": during}, group])), {"total": 0})
     total: Number = from_bson(found)["total"]
     return total
 

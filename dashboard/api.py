@@ -1,10 +1,9 @@
-"""The same as the pages, as JSON."""
+"""The same as the pages, as JSON. What cannot be read is a 503 with its reason (app.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,75 +13,61 @@ from dashboard.metrics import TEXT, metrics_text
 from dashboard.pages import chosen_measure
 from dashboard.responses import Json
 from dashboard.shell import Shell
+from dashboard.store_pages import filters_of
 from dashboard.views import view_named
 from errors import MillraceError
 from operations.overview.as_json import as_json
+from operations.overview.model import Overview
 from operations.trace.model import plain
 
 # A program waits rather than asking again.
 PATIENCE_SECONDS: Final = 15.0
 
 
-def answered(handler: Callable[[Any, Request], Response]) -> Callable[[Any, Request], Response]:
-    """What cannot be read is a 503 with its reason."""
-
-    @wraps(handler)
-    def answer(self: Any, request: Request) -> Response:
-        try:
-            return handler(self, request)
-        except MillraceError as error:
-            return Json({"error": str(error)}, 503)
-
-    return answer
-
-
 class Api:
     """Answers requests of programs."""
 
     def __init__(self, shell: Shell) -> None:
-        """Answer with what the pages show."""
-        self.shell, self.source, self.latest = shell, shell.source, shell.latest
+        self.shell, self.source = shell, shell.source
 
     def overview(self, request: Request) -> Response:
         """The overview as it is collected."""
         seen = self._seen()
-        if seen.overview is None:
-            return Json({"error": seen.trouble or "no overview yet"}, 503)
-        found = as_json(seen.overview)
-        troubles = [*([seen.trouble] if seen.trouble else []), *found["troubles"]]
-        return Json(found | {"troubles": troubles})
+        found = as_json(_overview(seen))
+        if seen.trouble:
+            found["troubles"].insert(0, seen.trouble)
+        return Json(found)
 
-    @answered
     def pipeline(self, request: Request) -> Response:
         """One pipeline of the overview, with the names of its aggregates."""
         name = request.path_params["name"]
         seen = self._seen()
-        view = view_named(name, seen)
-        if view is None:
-            known = [each.name for each in seen.overview.pipelines] if seen.overview else []
-            return _unknown("pipeline", name, {each: each for each in known})
-        declared = self.source.declared.get(view.family)
-        names = [each.name for each in declared.aggregates] if declared else []
-        return Json(as_json(view) | {"aggregates": names})
+        overview = _overview(seen)
+        known = [each.name for each in overview.pipelines]
+        view, declared = view_named(name, seen), self.shell.declared(name)
+        if view is None or declared is None:
+            if declared is None:
+                return _unknown("pipeline", name, known)
+            if overview.troubles:
+                raise MillraceError(" ".join(overview.troubles))
+            return Json({"error": f"No job of `{name}` itself has run.", "known": known}, 404)
+        return Json(as_json(view) | {"aggregates": [each.name for each in declared.aggregates]})
 
-    @answered
     def aggregate(self, request: Request) -> Response:
         """One measure of an aggregate, as its chart shows it."""
-        name = request.path_params["name"]
-        wanted = request.path_params["aggregate"]
-        declared = self.source.declared.get(name.partition("-")[0])
+        name, wanted = request.path_params["name"], request.path_params["aggregate"]
+        declared = self.shell.declared(name)
         aggregate = declared.aggregate(wanted) if declared else None
         if aggregate is None:
-            known = {each.name: each for each in declared.aggregates} if declared else {}
-            return _unknown("aggregate", wanted, known)
+            aggregates = declared.aggregates if declared else ()
+            return _unknown("aggregate", wanted, (each.name for each in aggregates))
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
         return Json(as_json(self.shell.chart(name, aggregate, measure)))
 
-    @answered
     def history(self, request: Request) -> Response:
         """The ledger of a pipeline over time."""
         name = request.path_params["name"]
-        if name.partition("-")[0] not in self.source.declared:
+        if self.shell.declared(name) is None:
             return _unknown("pipeline", name, self.source.declared)
         return Json(as_json(self.shell.history(name)))
 
@@ -95,7 +80,6 @@ class Api:
             }
         )
 
-    @answered
     def rows(self, request: Request) -> Response:
         """Rows of one partition, or the keys of partitions."""
         place = request.path_params["place"]
@@ -110,13 +94,10 @@ class Api:
         found = self.source.rows(table, given, page)
         return Json({"rows": plain(found.rows), "following": found.following})
 
-    @answered
     def dead_letters(self, request: Request) -> Response:
         """Dead letters, masked."""
-        given = {n: request.query_params.get(n) or None for n in ("pipeline", "reason", "page")}
-        return Json(as_json(self.source.dead_letters(**given)))
+        return Json(as_json(self.source.dead_letters(**filters_of(request))))
 
-    @answered
     def trace(self, request: Request) -> Response:
         """What is known of a record."""
         return Json(self.source.trace(request.path_params["asked"]).as_json())
@@ -135,8 +116,14 @@ class Api:
         return Json(state, 503 if down else 200)
 
     def _seen(self) -> Seen:
-        return self.latest.get(PATIENCE_SECONDS, fresh=True)
+        return self.shell.latest.get(PATIENCE_SECONDS, fresh=True)
 
 
-def _unknown(what: str, name: str, known: Mapping[str, object]) -> Response:
+def _overview(seen: Seen) -> Overview:
+    if seen.overview is None:
+        raise MillraceError(seen.trouble or "There is no overview yet.")
+    return seen.overview
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> Response:
     return Json({"error": f"There is no {what} `{name}`.", "known": [*known]}, 404)

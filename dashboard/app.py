@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+import sys
 
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -14,51 +13,49 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp
 
 from dashboard.api import Api
-from dashboard.guard import LoopbackOnly, PasswordOnly, SafeHeaders
-from dashboard.latest import Latest
+from dashboard.guard import Guard
+from dashboard.live import LiveSource
 from dashboard.pages import Pages
 from dashboard.responses import Json
 from dashboard.shell import Shell
-from dashboard.source import Source
 from dashboard.store_pages import StorePages
 from dashboard.templating import STATIC
-
-LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-
-
-class KeptFiles(StaticFiles):
-    """Styles, scripts and fonts: browsers keep them, and ask whether they changed."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """A file."""
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+from errors import MillraceError
 
 
-def build_app(
-    source: Source,
-    password: SecretStr | None = None,
-    names: Sequence[str] = LOOPBACK_NAMES,
-) -> Starlette:
+def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
     """The application over a source.
 
     Args:
         source: Where pages get what they show.
         password: Asked for on every page but `/healthz`; None: anyone on this machine may look.
-        names: Host names under which it answers without a password.
     """
-    shell = Shell(source, Latest(source.overview))
+    shell = Shell(source)
     pages, stores, api = Pages(shell), StorePages(shell), Api(shell)
-    guard = (
-        Middleware(PasswordOnly, password=password)
-        if password
-        else Middleware(LoopbackOnly, names=names)
-    )
-    return Starlette(
+
+    async def answer(request: Request, status: int, title: str, text: str) -> Response:
+        if request.url.path.startswith("/api/"):
+            return Json({"error": text}, status)
+        return await run_in_threadpool(shell.message, request, status, title, text)
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        return await answer(request, 404, "Not found", f"There is no page `{request.url.path}`.")
+
+    async def unread(request: Request, error: Exception) -> Response:
+        return await answer(request, 503, "Not everything could be read", str(error))
+
+    async def failed(request: Request, error: Exception) -> Response:
+        kind = type(error).__name__
+        sys.stderr.write(
+            f"dashboard: an answer could not be made ({kind}); LOG_LEVEL=DEBUG shows where.\n"
+        )
+        text = f"The page could not be made ({kind}). The terminal has more."
+        return await answer(request, 500, "This went wrong", text)
+
+    app = Starlette(
         routes=[
             Route("/", pages.overview),
             Route("/pipelines/{name}", pages.pipeline),
@@ -77,33 +74,10 @@ def build_app(
             Route("/api/trace/{asked:path}", api.trace),
             Route("/metrics", api.metrics),
             Route("/healthz", api.health),
-            Mount("/static", KeptFiles(directory=STATIC)),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SafeHeaders), guard, Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={404: _not_found(shell), 500: _failed(shell)},
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={404: not_found, MillraceError: unread, 500: failed},
     )
-
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
-
-
-def _not_found(shell: Shell) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:
-        path = request.url.path
-        return await _answer(shell, request, 404, "Not found", f"There is no page `{path}`.")
-
-    return answer
-
-
-def _failed(shell: Shell) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:
-        text = f"The page could not be made ({type(error).__name__}). The terminal has more."
-        return await _answer(shell, request, 500, "This went wrong", text)
-
-    return answer
-
-
-async def _answer(shell: Shell, request: Request, status: int, title: str, text: str) -> Response:
-    if request.url.path.startswith("/api/"):
-        return Json({"error": text}, status)
-    return await run_in_threadpool(shell.message, request, status, title, text)
+    # Around all of it: the page of an error comes from outside of Starlette's own middleware.
+    return Guard(app, password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +21,9 @@ def number(value: Any) -> str:
         return ABSENT
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return str(value)
-    if isinstance(value, float | Decimal) and value != int(value):
+    if not math.isfinite(value):
+        return str(value)
+    if value != int(value):
         return f"{value:,.2f}"
     return f"{int(value):,}"
 

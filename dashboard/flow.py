@@ -93,7 +93,7 @@ def picture(counts: Counts, size: Size) -> Picture:
     rows = {name: max(height, size.row) for name, height in thick.items()}
     gap = 6
     height = size.top + sum(rows.values()) + gap * (len(rows) - 1) + 8
-    inlet = sum(thick.values())
+    alerts = f"{counts.alerts:,} of them alerts" if counts.alerts else ""
     # The first outcome goes straight on; the others branch off below it.
     source, target, streams = float(size.top), float(size.top), []
     for outcome, number in numbers.items():
@@ -104,7 +104,7 @@ def picture(counts: Counts, size: Size) -> Picture:
                 name=OUTCOMES[outcome],
                 count=number,
                 share=percentage(number, counts.read),
-                note=_note(outcome, counts),
+                note=alerts if outcome == "stored" else "",
                 path=_ribbon(size, source, top, thick[outcome]) if number else "",
                 top=round(top, 1),
                 height=round(thick[outcome], 1),
@@ -118,7 +118,7 @@ def picture(counts: Counts, size: Size) -> Picture:
         read=counts.read,
         height=round(height, 1),
         inlet_top=float(size.top),
-        inlet_height=round(inlet, 1),
+        inlet_height=round(sum(thick.values()), 1),
         streams=tuple(streams),
         missing=counts.read - known,
     )
@@ -134,12 +134,6 @@ def percentage(part: int, whole: int) -> str:
     if share < 0.1:
         return "<0.1 %"
     return ">99.9 %" if share > 99.9 else f"{share:.1f} %"
-
-
-def _note(outcome: str, counts: Counts) -> str:
-    if outcome == "stored" and counts.alerts:
-        return f"{counts.alerts:,} of them alerts"
-    return ""
 
 
 def _ribbon(size: Size, source: float, target: float, thick: float) -> str:

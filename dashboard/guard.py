@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
 from typing import Final
 
 import anyio
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Scripts, styles and fonts come from here alone; nothing may be inline, framed or sent elsewhere.
@@ -26,77 +25,70 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 # Whoever guesses passwords waits for each answer.
 WRONG_PASSWORD_SECONDS: Final = 1.0
 # Programs that watch over others ask it without a password; it names services, nothing else.
 OPEN_PATHS: Final = frozenset({"/healthz"})
+CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="Millrace", charset="UTF-8"'}
 
 
-class SafeHeaders:
-    """Adds the headers that keep pages to themselves; what holds records is not kept by caches."""
+class Guard:
+    """Answers whoever may look, with headers that keep pages to themselves.
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
-        self.app = app
+    With a password that is whoever knows it, under any user name (HTTP Basic, which Prometheus
+    knows too). Without one only requests for the names of this machine are answered: a web page
+    could have its own name lead here.
+    """
+
+    def __init__(self, app: ASGIApp, password: SecretStr | None = None) -> None:
+        self.app, self.password = app, password
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
+                # Browsers keep styles, scripts and fonts, and ask whether they changed; what holds
+                # records is kept nowhere.
+                is_static = scope["path"].startswith("/static/")
+                headers["Cache-Control"] = "no-cache" if is_static else "no-store"
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        headers = Headers(scope=scope)
+        if self.password:
+            refusal = await _wrong_password(scope["path"], headers, self.password)
+        else:
+            refusal = _wrong_name(headers)
+        await (refusal or self.app)(scope, receive, send_with_headers)
 
 
-class LoopbackOnly:
-    """Refuses requests for other host names: a web page could have its own name lead here."""
-
-    def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
-        """Wrap an application that answers to these names."""
-        self.app, self.names = app, frozenset(names)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] == "http":
-            host = Headers(scope=scope).get("host", "")
-            name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-            if name.lower() not in self.names:
-                text = f"This is not `{name}`. Open the address that `make dashboard` prints.\n"
-                await PlainTextResponse(text, 421)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+async def _wrong_password(path: str, headers: Headers, password: SecretStr) -> Response | None:
+    given, expected = _password_in(headers), password.get_secret_value().encode()
+    if path in OPEN_PATHS or (given is not None and hmac.compare_digest(given, expected)):
+        return None
+    if given is not None:
+        await anyio.sleep(WRONG_PASSWORD_SECONDS)
+    text = "The dashboard wants a password: DASHBOARD_PASSWORD, with any user name.\n"
+    return PlainTextResponse(text, 401, CHALLENGE)
 
 
-class PasswordOnly:
-    """Asks for the password, under any user name (HTTP Basic, which Prometheus knows too)."""
-
-    def __init__(self, app: ASGIApp, password: SecretStr) -> None:
-        """Wrap an application with a password."""
-        self.app, self.password = app, password
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            given = _password_in(Headers(scope=scope).get("authorization", ""))
-            expected = self.password.get_secret_value().encode()
-            if given is None or not hmac.compare_digest(given, expected):
-                if given is not None:
-                    await anyio.sleep(WRONG_PASSWORD_SECONDS)
-                text = "The dashboard wants a password: DASHBOARD_PASSWORD, with any user name.\n"
-                refused = PlainTextResponse(
-                    text, 401, {"WWW-Authenticate": 'Basic realm="Millrace", charset="UTF-8"'}
-                )
-                await refused(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+def _wrong_name(headers: Headers) -> Response | None:
+    host = headers.get("host", "")
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    if name.lower() in NAMES:
+        return None
+    text = f"This is not `{name}`. Open the address that `make dashboard` prints.\n"
+    return PlainTextResponse(text, 421)
 
 
-def _password_in(header: str) -> bytes | None:
-    scheme, _, encoded = header.partition(" ")
+def _password_in(headers: Headers) -> bytes | None:
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:

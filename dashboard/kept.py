@@ -28,7 +28,6 @@ class Kept:
     """Readings by key; threads that want the same one wait for one reading."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep nothing yet."""
         self._clock = clock
         self._readings: dict[Hashable, _Reading] = {}
         self._locks: dict[Hashable, Lock] = {}

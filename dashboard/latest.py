@@ -31,7 +31,6 @@ class Latest:
     def __init__(
         self, collect: Callable[[], Overview], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Collect with this function."""
         self._collect, self._clock = collect, clock
         self._changed = Condition()
         self._seen, self._at = Seen(), float("-inf")

@@ -1,11 +1,12 @@
-"""What the dashboard shows of a real platform."""
+"""Where pages get what they show. Methods raise `MillraceError`, in words for people."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from dashboard.aggregates import read_chart
@@ -24,12 +25,15 @@ from operations.overview.records import (
     record_tables,
 )
 from operations.overview.stores import OpenStores
-from operations.trace.find import Limits, find
-from operations.trace.model import Trace
+from operations.trace.limits import Limits
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.driver_errors import explained_mongodb
+from spark_jobs.state.ledger import Document
+
+if TYPE_CHECKING:
+    from operations.trace.model import Trace
 
 # Batches of a chart.
 HISTORY: Final = 240
@@ -41,7 +45,12 @@ Answer = TypeVar("Answer")
 
 
 class LiveSource:
-    """Reads broker and stores; connects on first use."""
+    """Reads broker and stores; connects on first use.
+
+    Attributes:
+        declared: The pipelines by name.
+        tables: The tables whose rows can be looked at.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Find the pipelines; no service is asked yet.
@@ -53,7 +62,12 @@ class LiveSource:
         self._stores = OpenStores(settings, STORE_SECONDS)
         self._pipelines = pipelines_of(settings)
         self.declared: Mapping[str, Declared] = {
-            each.name: Declared(each.name, each.topic(settings), each.aggregates, each.id_columns)
+            each.name: Declared(
+                each.name,
+                each.aggregates,
+                each.id_columns,
+                tuple(part.name for part in each.parts() if part.name != each.name),
+            )
             for each in self._pipelines
         }
         self.tables: Mapping[str, RecordTable] = record_tables(settings)
@@ -68,22 +82,22 @@ class LiveSource:
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
-        return self._asked(lambda: read_chart(self._stores.database, aggregate, measure))
+        return self._asked(lambda database: read_chart(database, aggregate, measure))
 
-    def _asked(self, question: Callable[[], Answer]) -> Answer:
+    def history(self, pipeline: str) -> LedgerHistory:
+        """Messages over time, from the ledger of a pipeline or of a part of one."""
+        return self._asked(lambda database: read_history(database, pipeline))
+
+    def _asked(self, question: Callable[[Database[Document]], Answer]) -> Answer:
         """MongoDB's answer; it is not asked if it has just not answered."""
 
         def asked() -> Answer:
             try:
-                return question()
+                return question(self._stores.database)
             except PyMongoError as error:
                 raise explained_mongodb(error, self._settings) from error
 
         return self._stores.asked("mongodb", asked)
-
-    def history(self, pipeline: str) -> LedgerHistory:
-        """Messages over time, from the ledger of a pipeline or of a part of one."""
-        return self._asked(lambda: read_history(self._stores.database, pipeline))
 
     def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
         """Keys of a table's partitions, and whether there are more."""
@@ -101,6 +115,9 @@ class LiveSource:
 
     def trace(self, asked: str) -> Trace:
         """What is known of a record, by its id or by `topic/partition/offset`."""
+        # Loads the drivers of all stores, which a start need not wait for.
+        from operations.trace.find import find
+
         return find(self._stores, asked, self._pipelines, Limits(TRACED_MESSAGES))
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from dashboard.figures import in_utc
 from dashboard.flow import OUTCOMES
 from dashboard.latest import Seen
-from operations.overview.model import PipelineView, ServiceView
+from operations.overview.model import Overview
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,62 +32,57 @@ class _Families(Collector):
         self._seen = seen
 
     def collect(self) -> Iterable[Metric]:
-        overview = self._seen.overview if self._seen.trouble is None else None
-        up = GaugeMetricFamily(
-            "millrace_overview_up", "Whether services and ledger could be looked at."
-        )
-        up.add_metric([], float(overview is not None and not overview.troubles))
-        yield up
+        overview = None if self._seen.trouble else self._seen.overview
+        is_up = overview is not None and not overview.troubles
+        text = "Whether services and ledger could be looked at."
+        yield _gauge("overview_up", text, value=is_up)
         if overview is None:
             return
-        yield from _of_services(overview.services)
-        yield from _of_pipelines(overview.pipelines)
-        if overview.proof:
-            verified = GaugeMetricFamily(
-                "millrace_proof_verified", "Whether the last `make verify` found nothing wrong."
-            )
-            verified.add_metric([], float(overview.proof.verified))
-            ended = GaugeMetricFamily(
-                "millrace_proof_timestamp_seconds", "When the last `make verify` ended."
-            )
-            ended.add_metric([], in_utc(overview.proof.ended_at).timestamp())
-            yield from (verified, ended)
+        services = _gauge("service_up", "Whether a service answers.", "service")
+        for service in overview.services:
+            services.add_metric([service.name], float(service.condition == "up"))
+        yield services
+        yield from _of_pipelines(overview)
+        if proof := overview.proof:
+            text = "Whether the last `make verify` found nothing wrong."
+            yield _gauge("proof_verified", text, value=proof.verified)
+            ended = in_utc(proof.ended_at).timestamp()
+            text = "When the last `make verify` ended."
+            yield _gauge("proof_timestamp_seconds", text, value=ended)
 
 
-def _of_services(services: Iterable[ServiceView]) -> Iterator[Metric]:
-    family = GaugeMetricFamily(
-        "millrace_service_up", "Whether a service answers.", labels=["service"]
-    )
-    for service in services:
-        family.add_metric([service.name], float(service.condition == "up"))
-    yield family
+def _gauge(name: str, text: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"millrace_{name}", text, value, labels=labels or None)
 
 
-def _of_pipelines(views: Iterable[PipelineView]) -> Iterator[Metric]:
-    def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"millrace_{name}", text, labels=["pipeline", *labels])
-
+def _of_pipelines(overview: Overview) -> Iterator[Metric]:
     messages = CounterMetricFamily(
         "millrace_messages", "Messages of confirmed batches.", labels=["pipeline", "outcome"]
     )
-    letters = gauge("dead_letters", "Messages rejected for a reason.", "reason")
-    lag = gauge("lag_messages", "Messages that no confirmed batch has read.", "partition")
-    running = gauge("job_running", "Whether a job of the pipeline runs on this machine.")
-    success = gauge("last_success_timestamp_seconds", "When the last batch was confirmed.")
-    batch = gauge("last_batch_seconds", "Seconds of the last batch.")
-    sinks = gauge("last_sink_seconds", "Seconds of the last batch's sinks.", "sink")
-    for view in views:
-        for outcome in OUTCOMES:
-            messages.add_metric([view.name, outcome], getattr(view.counts, outcome))
+    letters = _gauge("dead_letters", "Messages rejected for a reason.", "pipeline", "reason")
+    text = "Messages that no confirmed batch has read."
+    lag = _gauge("lag_messages", text, "pipeline", "partition")
+    text = "Whether a job of the pipeline runs on this machine."
+    running = _gauge("job_running", text, "pipeline")
+    text = "When the last batch was confirmed."
+    success = _gauge("last_success_timestamp_seconds", text, "pipeline")
+    batch = _gauge("last_batch_seconds", "Seconds of the last batch.", "pipeline")
+    sinks = _gauge("last_sink_seconds", "Seconds of the last batch's sinks.", "pipeline", "sink")
+    for view in overview.pipelines:
+        name, last = view.name, view.last_batch
+        # A ledger that could not be read yet is unknown: after zeros its sums would look like
+        # messages that came all at once.
+        for outcome in OUTCOMES if last or not overview.troubles else ():
+            messages.add_metric([name, outcome], getattr(view.counts, outcome))
         for reason, count in view.dead_letters.items():
-            letters.add_metric([view.name, reason], count)
+            letters.add_metric([name, reason], count)
         for partition in view.partitions:
-            lag.add_metric([view.name, str(partition.partition)], partition.lag)
-        running.add_metric([view.name], float(view.job == "running"))
-        if last := view.last_batch:
-            success.add_metric([view.name], in_utc(last.confirmed_at).timestamp())
+            lag.add_metric([name, str(partition.partition)], partition.lag)
+        running.add_metric([name], float(view.job == "running"))
+        if last:
+            success.add_metric([name], in_utc(last.confirmed_at).timestamp())
             if last.seconds is not None:
-                batch.add_metric([view.name], last.seconds)
+                batch.add_metric([name], last.seconds)
             for sink, seconds in last.sink_seconds.items():
-                sinks.add_metric([view.name, sink], seconds)
+                sinks.add_metric([name, sink], seconds)
     yield from (messages, letters, lag, running, success, batch, sinks)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
+import math
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def as_bytes(text: str) -> bytes:
@@ -24,28 +23,23 @@ class Html(HTMLResponse):
 
 
 class Json(JSONResponse):
-    """Data; what is not ASCII is escaped."""
+    """Data; what is not ASCII is escaped, and infinity, which JSON lacks, is text."""
 
     def render(self, content: Any) -> bytes:
         """The bytes of it."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-
-
-class WithoutTraceback:
-    """Says in a line that an answer could not be made; the browser has got its page about it."""
-
-    def __init__(self, app: ASGIApp, *, debug: bool = False) -> None:
-        """Wrap an application; with `debug` the whole error is shown."""
-        self.app, self.debug = app, debug
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
         try:
-            await self.app(scope, receive, send)
-        except Exception as error:
-            if self.debug:
-                raise
-            sys.stderr.write(
-                f"dashboard: an answer could not be made ({type(error).__name__});"
-                " LOG_LEVEL=DEBUG shows where.\n"
-            )
+            return _dumped(content)
+        except ValueError:
+            return _dumped(_finite(content))
+
+
+def _dumped(content: Any) -> bytes:
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(each) for name, each in content.items()}
+    if isinstance(content, list):
+        return [_finite(each) for each in content]
+    return str(content) if isinstance(content, float) and not math.isfinite(content) else content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import sys
@@ -9,14 +10,13 @@ from typing import Final
 
 import uvicorn
 
-from dashboard.app import LOOPBACK_NAMES, build_app
+from dashboard.app import build_app
 from dashboard.live import LiveSource
-from dashboard.responses import WithoutTraceback
 from errors import SettingsError, StackError
 from local_stack.ports import holder
+from runtime.config.addresses import LOOPBACK_HOSTS
 from settings import Settings
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Open pages ask again and again, so that waiting for them would take forever.
 CLOSING_SECONDS: Final = 2
 
@@ -30,7 +30,7 @@ def serve(settings: Settings) -> int:
         PipelineError: a declaration has faults.
     """
     host, password = settings.dashboard_host, settings.dashboard_password
-    if host not in LOOPBACK and password is None:
+    if host not in LOOPBACK_HOSTS and not password:
         raise SettingsError(
             f"DASHBOARD_HOST: other machines could read records at `{host}`, so a password is"
             " needed. Set DASHBOARD_PASSWORD, or DASHBOARD_HOST=127.0.0.1. Nothing was started."
@@ -40,10 +40,11 @@ def serve(settings: Settings) -> int:
     listener = _listener(host, settings.dashboard_port)
     source = LiveSource(settings)
     try:
-        app = build_app(source, password, LOOPBACK_NAMES)
+        app = build_app(source, password)
         config = uvicorn.Config(
-            WithoutTraceback(app, debug=settings.log_level == "DEBUG"),
-            log_level="warning",
+            app,
+            # With tracebacks only for those who ask; `app` says in a line what went wrong.
+            log_level="warning" if settings.log_level == "DEBUG" else "critical",
             access_log=False,
             server_header=False,
             lifespan="off",
@@ -71,15 +72,13 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
-    except PermissionError as error:
-        raise StackError(
-            f"The dashboard may not listen on port {port}: set DASHBOARD_PORT above 1023."
-        ) from error
     except OSError as error:
-        if isinstance(error, socket.gaierror):
-            raise SettingsError(
-                f"DASHBOARD_HOST: `{host}` is no address of this machine."
-            ) from error
+        if isinstance(error, PermissionError):
+            text = f"The dashboard may not listen on port {port}: set DASHBOARD_PORT above 1023."
+            raise StackError(text) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            text = f"DASHBOARD_HOST: `{host}` is no address of this machine."
+            raise SettingsError(text) from error
         raise StackError(
             f"The dashboard cannot listen on {host}:{port}: {holder(port)} holds that port."
             " Stop it, or set DASHBOARD_PORT to another port."

@@ -1,15 +1,13 @@
-"""What the dashboard shows, and where it gets it from."""
+"""What the dashboard shows, apart from overviews, records and traces."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from operations.overview.model import Overview
-from operations.overview.records import LetterPage, RecordTable, Row, RowPage
-from operations.trace.model import Trace
 from spark_jobs.aggregates import Aggregate
 
 Number = int | float | Decimal
@@ -18,16 +16,26 @@ Unit = Literal["day", "hour"]
 
 @dataclass(frozen=True)
 class Declared:
-    """What a pipeline declares, of what the pages show; `ids` are the columns of a record's id."""
+    """What a pipeline declares, of what the pages show.
+
+    Attributes:
+        ids: The columns of a record's id.
+        parts: Names of the parts that jobs may run alone.
+    """
 
     name: str
-    topic: str
     aggregates: tuple[Aggregate, ...] = ()
     ids: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     def aggregate(self, name: str) -> Aggregate | None:
         """The aggregate of this name."""
         return next((each for each in self.aggregates if each.name == name), None)
+
+
+def drawable(value: Any) -> float | None:
+    """A value as a number that has a place in a chart; texts, instants and infinity have none."""
+    return float(value) if isinstance(value, Number) and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,8 @@ class Bar:
 
     @property
     def number(self) -> float | None:
-        """The value, if it is a number."""
-        return float(self.value) if isinstance(self.value, Number) else None
+        """The value, if it can be drawn."""
+        return drawable(self.value)
 
 
 @dataclass(frozen=True)
@@ -87,41 +95,3 @@ class LedgerHistory:
     batches: int = 0
     times: tuple[float, ...] = ()
     lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-class Source(Protocol):
-    """Where pages get what they show. Methods raise `MillraceError`, in words for people."""
-
-    @property
-    def declared(self) -> Mapping[str, Declared]:
-        """The pipelines by name; asks no service."""
-
-    @property
-    def tables(self) -> Mapping[str, RecordTable]:
-        """The tables whose rows can be looked at; asks no service."""
-
-    def overview(self) -> Overview:
-        """What is seen now."""
-
-    def chart(self, aggregate: Aggregate, measure: str) -> Chart:
-        """A measure of an aggregate, from its collection."""
-
-    def history(self, pipeline: str) -> LedgerHistory:
-        """Messages over time, from the ledger of a pipeline or of a part of one."""
-
-    def partitions(self, table: RecordTable) -> tuple[list[Row], bool]:
-        """Keys of a table's partitions, and whether there are more."""
-
-    def rows(self, table: RecordTable, key: Mapping[str, str], page: str | None) -> RowPage:
-        """Rows of one partition, masked."""
-
-    def dead_letters(
-        self, pipeline: str | None, reason: str | None, page: str | None
-    ) -> LetterPage:
-        """Dead letters with their content, masked."""
-
-    def trace(self, asked: str) -> Trace:
-        """What is known of a record, by its id or by `topic/partition/offset`."""
-
-    def close(self) -> None:
-        """Close what is open."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -41,25 +40,19 @@ def templates() -> Environment:
         "moment": figures.moment,
         "iso": lambda value: figures.in_utc(value).isoformat(timespec="milliseconds"),
         "instant": lambda seconds: datetime.fromtimestamp(seconds, UTC),
-        "cell": _cell,
+        "cell": cell,
         "record": _record,
         "prose": _prose,
-        "urlencode": _in_address,
+        "urlencode": in_address,
     }
     environment.filters |= filters
     # Lines of a chart are in the order of their size.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.globals["version"] = _version()
     return environment
 
 
-def _version() -> str:
-    """Changes with the styles and scripts, which browsers keep."""
-    files = sorted(path for path in STATIC.glob("*") if path.is_file())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
-
-
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of a table."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -81,7 +74,8 @@ def _prose(sentence: str) -> Markup:
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped
 
 
-def _in_address(value: Any) -> str:
+def in_address(value: Any) -> str:
+    """A path, or the parameters of a query that have a value."""
     # What is no valid Unicode leads nowhere, but does no harm.
     if isinstance(value, dict):
         known = {name: each for name, each in value.items() if each not in (None, "")}

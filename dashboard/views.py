@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dashboard import figures, flow
 from dashboard.latest import Seen
-from dashboard.source import Chart, LedgerHistory, Number
+from dashboard.source import Chart, LedgerHistory, drawable
 from operations.overview.model import BatchView, PipelineView
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.state.ledger import Counts
@@ -19,34 +19,41 @@ Values = dict[str, Any]
 def overview_values(seen: Seen) -> Values:
     """Of the first page."""
     views = seen.overview.pipelines if seen.overview else ()
-    total = sum((view.counts for view in views), Counts())
-    reasons, more = dead_letter_reasons(views)
+    # Parts of a pipeline read the same messages: the one that is ahead counts.
+    ahead = {v.family: v for v in sorted(views, key=lambda view: view.counts.read)}.values()
+    total = sum((view.counts for view in ahead), Counts())
     return {
         "overview": seen.overview,
         "trouble": seen.trouble,
         "total": total,
-        "missing": flow.picture(total, flow.WIDE).missing,
         "pictures": pictures(total),
-        # Parts of a pipeline read the same topic.
-        "lag": sum({view.topic: view.lag for view in views}.values()),
-        "reasons": reasons,
-        "more_reasons": more,
-        "pipelines": [{"view": v, "line": figures.sparkline(v.history)} for v in views],
+        "lag": sum(view.lag for view in ahead),
+        "is_unknown": any(_is_unknown(view, seen) for view in views),
+        "pipelines": [
+            {
+                "view": view,
+                "line": figures.sparkline(view.history),
+                "is_unknown": _is_unknown(view, seen),
+            }
+            for view in views
+        ],
+        **reasons_of(views),
     }
 
 
-def pipeline_values(name: str, seen: Seen) -> Values:
+def pipeline_values(name: str, family: str, seen: Seen) -> Values:
     """Of one pipeline's page, without its batches and aggregates."""
     view = view_named(name, seen)
-    reasons, more = dead_letter_reasons([view] if view else [])
+    views = seen.overview.pipelines if seen.overview else ()
     return {
         "name": name,
         "view": view,
+        "parts": [each.name for each in views if each.family == family != each.name],
+        "is_unknown": _is_unknown(view, seen),
         "overview": seen.overview,
         "trouble": seen.trouble,
         "pictures": pictures(view.counts if view else Counts()),
-        "reasons": reasons,
-        "more_reasons": more,
+        **reasons_of([view] if view else []),
     }
 
 
@@ -54,6 +61,12 @@ def view_named(name: str, seen: Seen) -> PipelineView | None:
     """The pipeline of this name, as it was seen."""
     views = seen.overview.pipelines if seen.overview else ()
     return next((view for view in views if view.name == name), None)
+
+
+def _is_unknown(view: PipelineView | None, seen: Seen) -> bool:
+    """Whether no batch is seen because the ledger could not be read."""
+    has_troubles = seen.trouble or (seen.overview and seen.overview.troubles)
+    return bool(has_troubles) and not (view and view.last_batch)
 
 
 def pictures(counts: Counts) -> Mapping[str, flow.Picture]:
@@ -64,29 +77,24 @@ def pictures(counts: Counts) -> Mapping[str, flow.Picture]:
     }
 
 
-def dead_letter_reasons(views: Iterable[PipelineView]) -> tuple[list[Values], int]:
+def reasons_of(views: Iterable[PipelineView]) -> Values:
     """Reasons with the most dead letters, with the length of their bars, and how many more."""
+    found: dict[tuple[str, str], int] = {}
     # Parts of a pipeline share their dead letters.
-    found = {
-        (view.family, view.topic, reason): count
-        for view in views
-        for reason, count in view.dead_letters.items()
-        if count
-    }
-    ranked = sorted(found.items(), key=lambda each: (-each[1], each[0]))
-    most = ranked[0][1] if ranked else 0
+    for view in views:
+        for reason, count in view.dead_letters.items():
+            found[view.family, reason] = max(count, found.get((view.family, reason), 0))
+    ranked = sorted((-count, *key) for key, count in found.items() if count)
     rows = [
         {
             "family": family,
-            "pipeline": family,
-            "topic": topic,
             "reason": reason,
-            "count": count,
-            "percent": round(100 * count / most, 2),
+            "count": -count,
+            "percent": round(100 * count / ranked[0][0], 2),
         }
-        for (family, topic, reason), count in ranked[:MOST_REASONS]
+        for count, family, reason in ranked[:MOST_REASONS]
     ]
-    return rows, len(ranked) - len(rows)
+    return {"reasons": rows, "more_reasons": len(ranked) - len(rows)}
 
 
 def history_values(view: PipelineView | None) -> Values:
@@ -95,23 +103,20 @@ def history_values(view: PipelineView | None) -> Values:
     sinks = sorted({sink for batch in history for sink in batch.sink_seconds})
     in_order = [*reversed(history)]
     times = [figures.in_utc(batch.confirmed_at).timestamp() for batch in in_order]
-    has_rates = any(batch.rows_per_second is not None for batch in history)
-    rates = [b.rows_per_second if has_rates else b.counts.read for b in in_order]
+    has_seconds = any(batch.seconds for batch in history)
+    rates = [b.rows_per_second if has_seconds else b.counts.read for b in in_order]
+    each_sink = {sink: [b.sink_seconds.get(sink) for b in in_order] for sink in sinks}
     return {
         "history": history,
         "sinks": sinks,
-        "has_rates": has_rates,
-        "has_seconds": any(batch.seconds is not None for batch in history),
+        "has_seconds": has_seconds,
         "rates": {
             "times": times,
-            "lines": {"messages per second" if has_rates else "messages": rates},
+            "lines": {"messages per second" if has_seconds else "messages": rates},
         },
         "seconds": {
             "times": times,
-            "lines": {
-                "whole batch": [batch.seconds for batch in in_order],
-                **{sink: [b.sink_seconds.get(sink) for b in in_order] for sink in sinks},
-            },
+            "lines": {"whole batch": [batch.seconds for batch in in_order], **each_sink},
         },
     }
 
@@ -127,6 +132,7 @@ def ledger_values(found: LedgerHistory | None) -> Values:
         "found": history,
         "span": figures.span(history.seconds),
         "lines": lines,
+        "has_others": any(map(any, others.values())),
         "stored": {"times": history.times, "lines": stored},
         # In the colours that the outcomes have in the picture.
         "others": {"times": history.times, "lines": others, "skip": len(stored)},
@@ -135,7 +141,6 @@ def ledger_values(found: LedgerHistory | None) -> Values:
 
 def chart_values(aggregate: Aggregate, measure: str, base: str, drawn: Chart | None) -> Values:
     """Of an aggregate's chart."""
-    percents = _percents([bar.number for bar in drawn.bars]) if drawn else []
     lines = _numbers(drawn.lines) if drawn else {}
     return {
         "id": f"of-{aggregate.name}",
@@ -143,21 +148,18 @@ def chart_values(aggregate: Aggregate, measure: str, base: str, drawn: Chart | N
         "measure": measure,
         "base": base,
         "drawn": drawn,
-        "percents": percents,
+        "percents": _percents([bar.number or 0.0 for bar in drawn.bars]) if drawn else [],
         "has_numbers": any(n is not None for line in lines.values() for n in line),
         "lines": {"unit": drawn.unit, "times": drawn.times, "lines": lines} if drawn else None,
     }
 
 
-def _percents(numbers: Sequence[float | None]) -> list[float]:
+def _percents(numbers: Sequence[float]) -> list[float]:
     """The length of each bar; those of numbers below nothing have none."""
-    longest = max((abs(n) for n in numbers if n is not None), default=0.0)
-    return [round(100 * max(n or 0.0, 0.0) / longest, 2) if longest else 0.0 for n in numbers]
+    longest = max(map(abs, numbers), default=0.0) or 1.0
+    return [round(100 * max(n, 0.0) / longest, 2) for n in numbers]
 
 
 def _numbers(lines: Mapping[str, Sequence[Any]]) -> dict[str, list[float | None]]:
-    """The numbers of lines; none for instants and texts, which are in the table alone."""
-    return {
-        name: [float(value) if isinstance(value, Number) else None for value in values]
-        for name, values in lines.items()
-    }
+    """What can be drawn of lines; instants and texts are in the table alone."""
+    return {name: [drawable(value) for value in values] for name, values in lines.items()}

@@ -9,9 +9,7 @@
   const watched = () => document.querySelector(".live:not([data-once])") !== null;
   const pointsAtChart = () => document.querySelector(".u-over:hover") !== null;
 
-  function clock() {
-    return new Date().toISOString().slice(11, 19) + " UTC";
-  }
+  const clock = () => new Date().toISOString().slice(11, 19) + " UTC";
 
   function ages() {
     for (const each of document.querySelectorAll("time[data-ago]")) {
@@ -51,20 +49,24 @@
       if (each.open) opened.add(each.id); else opened.delete(each.id);
     }
   });
+  function failed(event, text) {
+    const once = event.detail.elt.closest("[data-once]");
+    once?.replaceChildren();
+    away.textContent = once ? "No answer came. Reload the page to ask again." : text;
+    away.hidden = false;
+  }
   document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (!event.detail.xhr || event.detail.xhr.status === 0) return;
+    if (!event.detail.xhr?.status) return;
     if (event.detail.xhr.status >= 500) {
-      away.textContent = "The dashboard could not answer; what you see may be old. It asks again.";
-      away.hidden = false;
+      failed(event, "The dashboard could not answer; what you see may be old. It asks again.");
       return;
     }
     away.hidden = true;
     if (!paused && watched()) live.textContent = `Live, as of ${clock()}.`;
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) {
-    document.body.addEventListener(name, () => {
-      away.textContent = "The dashboard does not answer: is `make dashboard` still running? What you see is old; it asks again.";
-      away.hidden = false;
+    document.body.addEventListener(name, (event) => {
+      failed(event, "The dashboard does not answer: is `make dashboard` still running? What you see is old; it asks again.");
       live.textContent = "Not connected.";
     });
   }
@@ -88,6 +90,7 @@
     const soft = colour("--soft"), rule = colour("--rule");
     const axis = { stroke: soft, font: "12px Plex, sans-serif", grid: { stroke: rule, width: 1 }, ticks: { show: false } };
     const few = times.length <= 2;
+    const isWhole = Object.values(data.lines).flat().every((n) => n % 1 === 0);
     // Without a pointer the legend has the newest values.
     const newest = (u, i) => u.data[i].findLast((n) => n !== null);
     const value = (u, raw, i, at) => {
@@ -99,10 +102,10 @@
       width: place.clientWidth, height: 200, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       legend: { markers: { stroke: (_, i) => colour(`--line-${i + skip}`), dash: (_, i) => styles[i - 1 + skip] } },
-      scales: { y: { range: (_, low, high) => [Math.min(0, low || 0), (high || 1) * 1.08] } },
+      scales: { y: { range: (_, low, high) => [Math.min(0, low) * 1.08, Math.max(0, high) * 1.08 || (low < 0 ? 0 : 1)] } },
       axes: [
-        { ...axis, grid: { show: false }, values: clockwise(data.unit) },
-        { ...axis, size: 52, values: (_, ticks) => ticks.map((n) => short.format(n)) },
+        { ...axis, size: 30, grid: { show: false }, values: clockwise(data.unit) },
+        { ...axis, size: 52, values: (_, ticks) => ticks.map((n) => isWhole && n % 1 ? "" : short.format(n)) },
       ],
       series: [
         { label: data.unit || "time", value: (u, at, i) => written(at ?? newest(u, i), data.unit) },

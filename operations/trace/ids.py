@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -55,7 +55,11 @@ def _parts(text: str) -> list[str]:
 
 def text_of_id(pipeline: Pipeline, columns: Mapping[str, Any]) -> str | None:
     """The id as the platform writes it; None if a column is not known."""
-    values = [columns.get(name) for name in pipeline.id_columns]
+    return joined_id([columns.get(name) for name in pipeline.id_columns])
+
+
+def joined_id(values: Sequence[Any]) -> str | None:
+    """The values of an id's columns as one text; None if one is missing."""
     if None in values:
         return None
     texts = [_text(value) for value in values]

@@ -208,6 +208,26 @@ def test_the_end_of_the_dashboard_is_said_and_its_return_is_seen(look: Look) -> 
     expect(page.locator("#away")).to_be_hidden(timeout=ROUNDS_MS)
 
 
+def test_rows_that_do_not_come_are_said_and_no_longer_awaited(look: Look) -> None:
+    watched = look(now_with(2_000))
+    watched.page.route("**/*part=found*", lambda route: route.abort())
+    watched.page.goto(watched.address + "/dead-letters")
+
+    expect(watched.page.locator("#away")).to_have_text(
+        "No answer came. Reload the page to ask again."
+    )
+    expect(watched.page.locator(".waiting")).to_have_count(0)
+
+
+def test_an_aggregate_that_did_not_come_is_asked_for_again(look: Look) -> None:
+    watched = look(now_with(2_000))
+    watched.page.route("**/*aggregate=orders_by_day*", lambda route: route.abort(), times=1)
+    watched.page.goto(watched.address + "/pipelines/orders")
+
+    bars = watched.page.locator("#of-orders_by_day table.bars tr:has(td)")
+    expect(bars).to_have_count(3, timeout=ROUNDS_MS + 5_000)
+
+
 def test_paused_pages_and_pages_without_live_parts_ask_nothing(look: Look) -> None:
     source = now_with(2_000)
     watched = look(source)

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from tests.conftest import free_ports
 
@@ -25,7 +25,7 @@ AXE: Final = Path(__file__).resolve().parents[1] / "browser" / "axe-core" / "axe
 
 
 @contextmanager
-def served(app: Starlette) -> Iterator[str]:
+def served(app: ASGIApp) -> Iterator[str]:
     """The application on a free port of loopback; gives its address."""
     (port,) = free_ports(1)
     config = uvicorn.Config(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dashboard.live import LiveSource
 from dashboard.source import Bar, Chart, Declared, LedgerHistory
 from errors import MillraceError, SinkUnavailable
 from operations.masking import MASK
@@ -38,6 +40,7 @@ from operations.trace.model import (
 from spark_jobs.aggregates import Aggregate, average, count, day, distinct, hour, total
 from spark_jobs.state.ledger import Counts
 
+ADDRESS = "http://127.0.0.1:8484"
 NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 BY_COUNTRY = Aggregate(
     "orders_by_country",
@@ -151,7 +154,7 @@ def shared(whole: int, shares: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass
-class HandMade:
+class HandMade(LiveSource):
     """A source whose answers tests set; a `fault` is raised in place of any answer of a store."""
 
     seen: Overview = field(default_factory=lambda: overview_of(2_000))
@@ -161,9 +164,9 @@ class HandMade:
     declared: Mapping[str, Declared] = field(
         default_factory=lambda: {
             "orders": Declared(
-                "orders", "orders", (BY_DAY, BY_COUNTRY, ORDER_METRICS), ("order_id",)
+                "orders", (BY_DAY, BY_COUNTRY, ORDER_METRICS), ("order_id",), ("orders-files",)
             ),
-            "sensors": Declared("sensors", "sensors", (BY_HOUR,), ("sensor_id",)),
+            "sensors": Declared("sensors", (BY_HOUR,), ("sensor_id",)),
         }
     )
     tables: Mapping[str, RecordTable] = field(
@@ -216,7 +219,8 @@ class HandMade:
 
     def history(self, pipeline: str) -> LedgerHistory:
         self._may_fail()
-        read = next(view.counts.read for view in self.seen.pipelines if view.name == pipeline)
+        views = {view.name: view for view in self.seen.pipelines}
+        read = views[pipeline].counts.read if pipeline in views else 0
         if not read:
             return LedgerHistory()
         wave = [1 + 0.4 * math.sin(place / 9) for place in range(96)]
@@ -325,6 +329,11 @@ class HandMade:
     def _may_fail(self) -> None:
         if self.fault:
             raise self.fault
+
+
+def text_of(html: str) -> str:
+    """What a page says, without its markup."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def away(store: str) -> SinkUnavailable:

@@ -6,8 +6,9 @@ Wide and narrow, light and dark, with no, 2,000 and 5 million records; hand-made
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from itertools import product
 from typing import Any, Final
 
 from playwright.sync_api import expect
@@ -33,54 +34,56 @@ PAGES: Final = {
 }
 
 
-def take(page: Any, address: str, target: Path) -> None:
-    """A picture of the whole page, once its charts are drawn."""
+def go(page: Any, address: str) -> None:
+    """Wait until everything on a page is drawn."""
     page.goto(address, wait_until="networkidle")
     expect(page.locator(".waiting")).to_have_count(0, timeout=20_000)
-    page.screenshot(path=str(target), full_page=True)
 
 
-def of_readme() -> int:
+def of_readme(browser: Any) -> None:
     """The pictures of README.md."""
     source = HandMade(seen=overview_of(AMOUNTS["5-million"], datetime.now(UTC)))
-    with chromium() as browser, served(build_app(source)) as address:
-        page = browser.new_page(viewport={"width": 1120, "height": 700}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1120, "height": 700}, color_scheme="light")
+    with served(build_app(source)) as address:
         for name in ("overview", "pipeline", "trace"):
-            page.goto(address + PAGES[name], wait_until="networkidle")
-            expect(page.locator(".waiting")).to_have_count(0, timeout=20_000)
+            go(page, address + PAGES[name])
             if name == "pipeline":
                 # Its upper part looks like the overview.
                 heading = page.get_by_role("heading", name="Aggregates", exact=True)
                 heading.evaluate("element => { element.scrollIntoView(); scrollBy(0, -40) }")
                 page.wait_for_timeout(500)
             page.screenshot(path=str(README_IMAGES / f"dashboard-{name}.png"))
-    return 0
+
+
+def of_pages(browser: Any, chosen: Sequence[str]) -> None:
+    """Pictures of whole pages: all, or those with one of these texts in their name."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for amount, read in AMOUNTS.items():
+        source = HandMade(seen=overview_of(read, datetime.now(UTC)))
+        with served(build_app(source)) as address:
+            for size, scheme, name in product(SIZES, ("light", "dark"), PAGES):
+                target = FOLDER / f"{name}-{amount}-{size}-{scheme}.png"
+                if chosen and not any(each in target.name for each in chosen):
+                    continue
+                width, height = SIZES[size]
+                viewport = {"width": width, "height": height}
+                page = browser.new_page(viewport=viewport, color_scheme=scheme)
+                go(page, address + PAGES[name])
+                page.screenshot(path=str(target), full_page=True)
+                page.close()
 
 
 def main() -> int:
-    """Take all of them; gives the exit code."""
+    """Take them; gives the exit code."""
     if CHROMIUM is None:
         sys.stderr.write(f"screenshots: {WITHOUT_CHROMIUM}\n")
         return 1
     chosen = sys.argv[1:]
-    if chosen == ["readme"]:
-        return of_readme()
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for amount, read in AMOUNTS.items():
-            source = HandMade(seen=overview_of(read, datetime.now(UTC)))
-            with served(build_app(source)) as address:
-                for size, (width, height) in SIZES.items():
-                    for scheme in ("light", "dark"):
-                        context = browser.new_context(
-                            viewport={"width": width, "height": height}, color_scheme=scheme
-                        )
-                        page = context.new_page()
-                        for name, path in PAGES.items():
-                            target = FOLDER / f"{name}-{amount}-{size}-{scheme}.png"
-                            if not chosen or any(each in target.name for each in chosen):
-                                take(page, address + path, target)
-                        context.close()
+        if chosen == ["readme"]:
+            of_readme(browser)
+            return 0
+        of_pages(browser, chosen)
     sys.stdout.write(f"screenshots: {len([*FOLDER.glob('*.png')])} in {FOLDER}\n")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +15,12 @@ from tests.support.container_settings import loaded
 from tests.support.csv_files import send
 from tests.support.stand_ins import Sleeper
 
-__all__ = ["listener", "loaded", "send", "settings", "sleeper"]
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from tests.support.dashboard_source import HandMade
+
+__all__ = ["client", "listener", "loaded", "send", "settings", "sleeper", "source"]
 
 
 @pytest.fixture
@@ -39,3 +45,22 @@ def listener() -> Iterator[socket.socket]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield server
+
+
+# Of a dashboard over hand-made data; other tests need not load it.
+@pytest.fixture
+def source() -> HandMade:
+    from tests.support.dashboard_source import HandMade
+
+    return HandMade()
+
+
+@pytest.fixture
+def client(source: HandMade) -> Iterator[TestClient]:
+    from starlette.testclient import TestClient
+
+    from dashboard.app import build_app
+    from tests.support.dashboard_source import ADDRESS
+
+    with TestClient(build_app(source), base_url=ADDRESS) as found:
+        yield found

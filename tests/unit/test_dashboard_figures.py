@@ -16,7 +16,7 @@ import pytest
 from dashboard import figures, flow
 from dashboard.source import Bar, Chart
 from dashboard.templating import STATIC, templates
-from dashboard.views import chart_values, dead_letter_reasons, history_values
+from dashboard.views import chart_values, history_values, reasons_of
 from operations.overview.model import BatchView, PipelineView
 from settings import PROJECT_ROOT
 from spark_jobs.state.ledger import Counts
@@ -67,7 +67,7 @@ def test_counts_that_do_not_add_up_are_seen() -> None:
     [
         (None, "–"), (0, "0"), (1_234_567, "1,234,567"), (41.5, "41.50"), (3.0, "3"),
         (Decimal("1234.5"), "1,234.50"), (Decimal("18.00"), "18"), ("2026", "2026"), (True, "True"),
-        (-5, "-5"),
+        (-5, "-5"), (float("inf"), "inf"), (Decimal("NaN"), "NaN"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_with_their_thousands_apart(value: Any, text: str) -> None:
@@ -126,13 +126,13 @@ def test_reasons_are_ranked_and_a_pipelines_parts_do_not_count_twice() -> None:
         return PipelineView(name, family, family, "running", Counts(), dead_letters=letters)
 
     many = {f"missing_{n:02}": n for n in range(15)}
-    rows, more = dead_letter_reasons(
-        [view("orders", "orders", many), view("orders-files", "orders", many)]
+    found = reasons_of(
+        [view("orders-files", "orders", many), view("orders-postgres", "orders", {"missing_14": 3})]
     )
 
-    assert [row["count"] for row in rows] == list(range(14, 2, -1))
-    assert (rows[0]["percent"], more) == (100.0, 2)
-    assert dead_letter_reasons([]) == ([], 0)
+    assert [row["count"] for row in found["reasons"]] == list(range(14, 2, -1))
+    assert (found["reasons"][0]["percent"], found["more_reasons"]) == (100.0, 2)
+    assert reasons_of([]) == {"reasons": [], "more_reasons": 0}
 
 
 def test_bars_of_texts_and_of_negative_numbers_have_no_length() -> None:

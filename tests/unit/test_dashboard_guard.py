@@ -20,20 +20,7 @@ from dashboard.latest import Latest, Seen
 from errors import SettingsError, SinkUnavailable, StackError
 from operations.overview.model import Overview
 from settings import Settings
-from tests.support.dashboard_source import HandMade, away, overview_of
-
-ADDRESS = "http://127.0.0.1:8484"
-
-
-@pytest.fixture
-def source() -> HandMade:
-    return HandMade()
-
-
-@pytest.fixture
-def client(source: HandMade) -> Iterator[TestClient]:
-    with TestClient(build_app(source), base_url=ADDRESS) as found:
-        yield found
+from tests.support.dashboard_source import ADDRESS, HandMade, away, overview_of
 
 
 @pytest.fixture
@@ -93,8 +80,17 @@ def test_a_wrong_password_costs_time(source: HandMade) -> None:
 def test_other_machines_need_a_password_before_anything_is_started(
     host: str, settings: Settings
 ) -> None:
-    with pytest.raises(SettingsError, match=r"DASHBOARD_PASSWORD.*Nothing was started"):
-        server.serve(settings.model_copy(update={"dashboard_host": host}))
+    for password in (None, SecretStr("")):
+        changes = {"dashboard_host": host, "dashboard_password": password}
+        with pytest.raises(SettingsError, match=r"DASHBOARD_PASSWORD.*Nothing was started"):
+            server.serve(settings.model_copy(update=changes))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "millrace.invalid"])
+def test_an_address_of_another_machine_is_refused(host: str, settings: Settings) -> None:
+    changes = {"dashboard_host": host, "dashboard_password": SecretStr("x")}
+    with pytest.raises(SettingsError, match=f"DASHBOARD_HOST: `{host}` is no address of this"):
+        server.serve(settings.model_copy(update=changes))
 
 
 def test_a_taken_port_is_named_with_its_setting(
@@ -146,6 +142,19 @@ def test_metrics_are_the_numbers_of_the_overview(source: HandMade, client: TestC
     assert found["millrace_last_success_timestamp_seconds", "orders"] == 1795867199.0
     assert found["millrace_proof_verified",] == 1
     assert 0 < found["millrace_last_sink_seconds", "mongodb", "orders"] < 1
+
+
+def test_sums_of_a_ledger_that_was_never_read_are_not_zeros(
+    source: HandMade, client: TestClient
+) -> None:
+    source.lose("mongodb")
+    orders, sensors = source.seen.pipelines
+    source.seen = replace(source.seen, pipelines=(replace(orders, history=()), sensors))
+
+    text = client.get("/metrics").text
+
+    assert 'millrace_messages_total{outcome="stored",pipeline="sensors"} 483.0' in text
+    assert 'outcome="stored",pipeline="orders"' not in text
 
 
 def test_metrics_without_an_overview_say_so(source: HandMade, client: TestClient) -> None:

@@ -214,6 +214,15 @@ def test_no_alert_fires_while_all_is_well(tmp_path: Path, settings: Settings) ->
 
 
 @with_promtool
+def test_a_pipeline_without_any_batch_stalls_too(tmp_path: Path) -> None:
+    seen = overview(0, 0, 20, 0)
+    (waiting,) = seen.pipelines
+    scrape = of_dashboard(replace(seen, pipelines=(replace(waiting, history=()),)))
+
+    assert evaluate(tmp_path, scrape, scrape, firing(["MillraceStalled"])) == ""
+
+
+@with_promtool
 def test_every_alert_fires_when_what_it_watches_goes_wrong(
     tmp_path: Path, settings: Settings
 ) -> None:
