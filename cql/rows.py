@@ -15,6 +15,7 @@ from uuid import UUID
 from cassandra import DriverException, InvalidRequest, Unauthorized
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ProtocolException
+from cassandra.query import BoundStatement, PreparedStatement
 
 from errors import SinkRejected, SinkUnavailable
 
@@ -81,11 +82,7 @@ def select_page(
     text = f"SELECT {_selected(columns)} FROM {keyspace}.{table}"  # noqa: S608 - checked identifiers
     try:
         statement = session.prepare(f"{text} WHERE {conditions}" if where else text)
-        values = [
-            _as_type(value, column.type.typename, column.name)
-            for value, column in zip(where.values(), statement.column_metadata, strict=False)
-        ]
-        bound, state, rows = statement.bind(values), _state(page), list[dict[str, Any]]()
+        bound, state, rows = _bound(statement, where), _state(page), list[dict[str, Any]]()
         while True:
             bound.fetch_size = size - len(rows)
             found = session.execute(bound, paging_state=state)
@@ -125,6 +122,21 @@ def first_partitions(
         ) from error
     except (NoHostAvailable, DriverException) as error:
         raise _unanswered(keyspace, table, error) from error
+
+
+def _bound(statement: PreparedStatement, where: Mapping[str, object]) -> BoundStatement:
+    values = [
+        _as_type(value, column.type.typename, column.name)
+        for value, column in zip(where.values(), statement.column_metadata, strict=False)
+    ]
+    try:
+        return statement.bind(values)
+    except (TypeError, ValueError, OverflowError):
+        # The driver's messages quote values.
+        raise SinkRejected(
+            f"A value given for {', '.join(where)} does not fit its column: it has another type, is"
+            " too large, or is no Unicode text."
+        ) from None
 
 
 def _state(page: str | None) -> bytes | None:
@@ -224,7 +236,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
         if type_name in {"boolean", "double", "float", "decimal"}:
             return json.loads(value, parse_float=float if type_name != "decimal" else Decimal)
         return int(value) if type_name in {"int", "bigint"} else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SinkRejected(
             f"`{column}` takes a {type_name}, but the given value is not one."
             " Examples: 2026-11-22T14:00:00Z for a timestamp, 7 for an int."

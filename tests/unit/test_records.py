@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cassandra import cqltypes
+from cassandra.protocol import ColumnMetadata
+from cassandra.query import PreparedStatement
 from pymongo.errors import ExecutionTimeout
 
 from cql import rows as cql_rows
@@ -214,6 +217,31 @@ def test_value_that_is_no_day_is_refused_before_it_is_sent() -> None:
 
     with pytest.raises(SinkRejected, match="`a` takes a date"):
         select_page(session, "k", "t", {"a": "yesterday"}, 3)
+    assert session.sizes == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (cqltypes.Int32Type, "99999999999"),
+        (cqltypes.FloatType, "1e300"),
+        (cqltypes.ShortType, "7"),
+        (cqltypes.BooleanType, "[" * 100_000),
+        (cqltypes.DateType, "0001-01-01T00:00:00+14:00"),
+        (cqltypes.UTF8Type, "secret\udcff"),
+    ],
+)
+def test_value_that_no_column_of_this_type_takes_is_refused_without_being_quoted(
+    kind: Any, value: str
+) -> None:
+    session: Any = FakeSession()
+    column = ColumnMetadata("k", "t", "a", kind)
+    given = ([column], b"", None, "", "k", 5, None, None)
+    session.prepare = lambda _: PreparedStatement(*given)
+
+    with pytest.raises(SinkRejected, match=r"`a` takes a|does not fit its column") as caught:
+        select_page(session, "k", "t", {"a": value}, 3)
+    assert value not in str(caught.value)
     assert session.sizes == []
 
 
