@@ -152,6 +152,8 @@ def _substring(text: Any, start: int, length: int = 2**31) -> str:
 
 def _conv(digits: Any, source: int, target: int) -> str:
     number, text = int(str(digits), source), ""
+    if not (0 <= number < 2**64 and 2 <= target <= len(DIGITS)):
+        raise ValueError("Spark gives something else")
     while number:
         number, digit = divmod(number, target)
         text = DIGITS[digit] + text

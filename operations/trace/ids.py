@@ -23,6 +23,8 @@ from spark_jobs.state.instants import EPOCH
 PART: Final = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
 ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 SPACE: Final = re.compile(f"^[{WHITE_SPACE}]+|[{WHITE_SPACE}]+$")
+# Digits of a number of 64 bits.
+LONGEST_INTEGER: Final = 19
 # Of numbers that stand for instants.
 MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
 
@@ -119,16 +121,17 @@ def value_of(field: FieldContract, sent: Any, *, is_typed: bool = False) -> Any:
     if sent is None or isinstance(sent, dict | list):
         return None
     try:
-        return _value(field, sent, is_typed=is_typed)
+        text = str(sent)
+        text.encode()  # half a surrogate pair is in no row
+        return _value(field, text, is_typed=is_typed, is_bool=isinstance(sent, bool))
     except (ValueError, InvalidOperation, OverflowError):
         return None
 
 
-def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
-    text = str(sent)
+def _value(field: FieldContract, text: str, *, is_typed: bool, is_bool: bool) -> Any:
     # A person may also type the time that such a number stands for.
     if field.epoch and not (is_typed and "T" in text.upper()):
-        microseconds = int(Decimal(text)) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
+        microseconds = _whole(text) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
         return _cut(EPOCH + timedelta(microseconds=microseconds))
     match "timestamp" if field.epoch else field.kind:
         case "timestamp":
@@ -136,21 +139,29 @@ def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
         case "date":
             return date.fromisoformat(text).isoformat()
         case "integer":
-            return int(Decimal(text))
+            return _whole(text)
         case "number":
             return float(text)
         case "decimal":
-            return Decimal(text)
+            return Decimal(text) + 0  # refuses a signalling NaN
         case "boolean":
-            return {"true": True, "false": False}[text.lower()] if text else None
+            return {"true": True, "false": False}.get(text.lower())
         case "uuid":
             return str(UUID(text))
-    if isinstance(sent, bool):
+    if is_bool:
         return None
     trimmed = SPACE.sub("", text) if field.trim or field.values else text
     if field.values:
         return field.spellings.get(trimmed.lower())
     return trimmed or None
+
+
+def _whole(text: str) -> int:
+    number = Decimal(text)
+    # Of an exponent such as 1e999999999 no integer can be made in time.
+    if number.adjusted() > LONGEST_INTEGER or number % 1:
+        raise ValueError("no whole number of 64 bits")
+    return int(number)
 
 
 def _cut(at: datetime) -> datetime:

@@ -36,7 +36,7 @@ class Wanted:
             return False
         record = record_of(value)
         if record is None:
-            return len(self.text) >= SHORTEST_MENTION and self.text.encode() in value
+            return len(self.text) >= SHORTEST_MENTION and self._bytes in value
         if self.columns is not None:
             return bool(self._fields) and all(
                 value_of(field, sent_value(record, field)) == self.columns[str(field.column)]
@@ -51,10 +51,15 @@ class Wanted:
         return [field for field in self.pipeline.contract.fields if field.column in names]
 
     @cached_property
+    def _bytes(self) -> bytes:
+        # A terminal may pass what is no Unicode text.
+        return self.text.encode(errors="surrogateescape")
+
+    @cached_property
     def _needle(self) -> bytes:
         """Bytes that every message with the id has, in lower case; empty if there are none."""
         if self.columns is None:
-            return self.text.encode().lower()
+            return self._bytes.lower()
         # Numbers, times and enumerations may be written in several ways.
         free = {f.column for f in self._fields if f.kind in {"string", "uuid", "email"}}
         free -= {f.column for f in self._fields if f.values}
