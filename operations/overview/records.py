@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from cql.rows import first_partitions, select_page
 from errors import MillraceError
-from operations.masking import MASK, masked_columns, masked_value
+from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
 from operations.overview.stores import OpenStores
 from runtime import remedies
@@ -264,7 +264,7 @@ def _letter(
     source, topic = str(document["_id"]), document["source_topic"]
     pipeline, place = by_topic[topic], place_of(source)
     message = messages.get((topic, place)) if place else None
-    value = masked_value(message.value(), pipeline.contract) if message else None
+    value = writable_value(message.value(), pipeline.contract) if message else None
     absent = None
     if message is None:
         absent = faults.get(topic) or (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from operations.masking import MASK, masked_columns, masked_value
+from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place
 from operations.overview.records import place_of
 from operations.overview.stores import OpenStores
@@ -142,7 +142,7 @@ class Finder:
             outcome=outcome,
             why=why,
             reasons=seen.reasons,
-            value=masked_value(message.value(), self._pipeline.contract) if message else None,
+            value=writable_value(message.value(), self._pipeline.contract) if message else None,
             absent=absent,
             batches=tuple(
                 BatchOf(r.entry.pipeline, r.entry.batch_id, r.confirmed_at, r.entry.sinks)
