@@ -18,9 +18,10 @@ from schemas.fields import FieldContract, path_of
 from schemas.types import EPOCH_UNITS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.instants import EPOCH
+from spark_jobs.targets import PLACE
 
 # Parts of an id of several columns: `\|` and `\\` stand for themselves.
-PART: Final = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
+PART: Final = re.compile(r"(?:\A|\|)((?:[^\\|]|\\.)*)", re.DOTALL)
 ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 SPACE: Final = re.compile(f"^[{WHITE_SPACE}]+|[{WHITE_SPACE}]+$")
 # Digits of a number of 64 bits.
@@ -32,7 +33,8 @@ MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
 def id_of_text(pipeline: Pipeline, text: str) -> dict[str, Any] | None:
     """The values of the id's columns; None if the pipeline can have no such id."""
     names = pipeline.id_columns
-    parts = [text] if len(names) == 1 else _parts(text)
+    split = (ESCAPED.sub(r"\1", part) for part in PART.findall(text))
+    parts = [text] if len(names) == 1 else [*split]
     if len(parts) != len(names):
         return None
     fields = {field.column: field for field in pipeline.contract.fields}
@@ -43,16 +45,6 @@ def id_of_text(pipeline: Pipeline, text: str) -> dict[str, Any] | None:
             return None
         found[name] = value
     return found
-
-
-def _parts(text: str) -> list[str]:
-    parts, at = [], 0
-    while True:
-        found = PART.match(text, at)
-        parts.append(ESCAPED.sub(r"\1", found[0] if found else ""))
-        at = found.end() + 1 if found else len(text) + 1
-        if at > len(text):
-            return parts
 
 
 def text_of_id(pipeline: Pipeline, columns: Mapping[str, Any]) -> str | None:
@@ -180,10 +172,12 @@ def comparable(value: Any) -> Any:
     return str(value)
 
 
-def same_id(pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether a row has the id that is known; columns that the row lacks do not count."""
-    return all(
-        comparable(row[name]) == known[name]
-        for name in pipeline.id_columns
-        if name in row and name in known
-    )
+def is_record(
+    pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any], *, by_place: bool
+) -> bool:
+    """Whether a row is of the known message, if `by_place`, or else has the known id.
+
+    Columns of the id that the row lacks do not count.
+    """
+    names = PLACE if by_place else [n for n in pipeline.id_columns if n in row and n in known]
+    return all(comparable(row[name]) == known[name] for name in names)

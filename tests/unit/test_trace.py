@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from operations.masking import MASK
 from operations.trace.find import Limits
 from operations.trace.model import RecordTrace, Trace
+from operations.trace.on_broker import MOST_ARRIVALS
 from operations.trace.trace import lines_of
 from settings import Settings
 from spark_jobs.state.ledger import Counts
@@ -99,6 +102,22 @@ def test_of_several_arrivals_the_stored_one_is_named(world: TracedWorld) -> None
     assert record.arrivals[3].reasons == ("missing_priority",)
     assert record.arrivals[3].letter is not None
     assert record.arrivals[3].letter.state == "waiting"
+
+
+def test_stored_arrival_is_shown_although_many_others_were_found(world: TracedWorld) -> None:
+    for offset in range(25):
+        world.send((0, offset), ticket_id="A-1")
+    world.tables |= in_tables("A-1", (0, 2))
+    world.confirm(Counts(25, 1, 0, 0, 24), {0: (0, 25)})
+
+    record = world.one("A-1", limits=Limits(messages=22))
+
+    assert outcomes(record)[0] == (f"{TOPIC}/0/2", "stored")
+    assert len(record.arrivals) == MOST_ARRIVALS
+    assert [each for each in record.not_searched if "more arrivals" in each] == [
+        "2 more arrivals: not shown",
+        "1 more arrivals that were found: not shown",
+    ]
 
 
 def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: TracedWorld) -> None:
@@ -289,7 +308,7 @@ def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: TracedW
     (record,) = world.find("A-1").records
 
     assert [row.place for row in record.rows] == ["support.tickets", "support.tickets_by_team"]
-    assert record.arrivals[0].absent == "the broker did not answer"
+    assert record.arrivals[0].absent == "the topic could not be read"
     (said,) = [each for each in record.not_searched if "Kafka" in each]
     assert said == f"topic {TOPIC}: Cannot reach Kafka. Start it with `make up`"
 
@@ -353,6 +372,30 @@ def test_users_pipeline_is_traced_like_a_built_in_one(world: TracedWorld) -> Non
 
     assert [each.place for each in record.rows] == ["orders.orders", "orders.orders_by_status"]
     assert outcomes(record) == [("orders/0/3", "stored")]
+
+
+def test_alert_of_a_known_customer_is_found_by_its_own_message(
+    world: TracedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settings = world.settings.model_copy(update={"sinks": ("postgres", "mongodb")})
+    usa = {"customer_id": "7", "kafka_partition": 0, "kafka_offset": 4}
+    alert = usa | {"kafka_topic": "customers-raw", "kafka_offset": 8}
+    rows = {"customers_usa": [usa], "customers_alerts": [alert]}
+
+    def select(_: Settings, table: str, where: Mapping[str, Any], __: int) -> list[Any]:
+        return [row for row in rows[table] if where.items() <= row.items()]
+
+    monkeypatch.setattr("operations.trace.lookup.select_rows", select)
+    for offset in (4, 8):
+        world.broker.put("customers-raw", (0, offset), b'{"customer_id": "7"}', NOON_MS + offset)
+
+    record = world.one("7", CUSTOMERS)
+
+    assert [(row.place, row.source) for row in record.rows] == [
+        ("customers_usa", "customers-raw/0/4"),
+        ("customers_alerts", "customers-raw/0/8"),
+    ]
+    assert [outcome for _, outcome in outcomes(record)] == ["stored", "stored"]
 
 
 def test_forwarded_record_is_found_by_the_time_of_its_batch(world: TracedWorld) -> None:

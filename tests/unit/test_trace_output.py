@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from operations.overview.as_json import as_json
 from operations.trace.trace import trace
 from settings import Settings
 from spark_jobs.state.ledger import Counts
-from tests.support.traced_world import TOPIC, TracedWorld, in_tables
+from tests.support.traced_world import NOON, TOPIC, TracedWorld, in_tables
 
 
 @pytest.fixture
@@ -37,6 +38,14 @@ def test_json_has_times_in_utc_and_says_whether_anything_was_found(
     (record,) = found["records"]
     assert record["arrivals"][0]["batches"][0]["confirmed_at"] == "2026-11-22T12:00:00.000Z"
     assert record["rows"][0]["values"]["created_at"] == "2026-11-22T10:11:12.345Z"
+
+
+def test_values_that_json_does_not_have_become_texts() -> None:
+    naive = NOON.replace(tzinfo=None)
+
+    assert as_json([float("nan"), naive, b"ab", NOON.date(), {1}]) == [
+        *("nan", "2026-11-22T12:00:00.000Z", "<2 bytes>", "2026-11-22", [1])
+    ]
 
 
 def test_text_shows_the_way_in_order_and_no_control_character(
