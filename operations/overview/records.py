@@ -5,7 +5,7 @@ Nothing here scans a table. What may hold personal data is masked as the pipelin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -225,26 +225,39 @@ def dead_letter_page(
     except PyMongoError as error:
         raise explained_mongodb(error, settings) from error
     following = documents[number - 1]["_id"] if len(documents) > number else None
-    return LetterPage(tuple(letter_views(settings, by_topic, documents[:number])), following)
+    letters = _letters(settings, by_topic, documents[:number])
+    return LetterPage(tuple(letters), following)
 
 
-def letter_views(
-    settings: Settings, by_topic: Mapping[str, Pipeline], documents: Iterable[Mapping[str, Any]]
-) -> list[LetterView]:
+def _letters(
+    settings: Settings, by_topic: Mapping[str, Pipeline], documents: Sequence[Mapping[str, Any]]
+) -> Iterator[LetterView]:
     """Documents of `dead_letters` with the values of their messages, masked."""
-    known = [document for document in documents if document.get("source_topic") in by_topic]
     places: dict[str, set[Place]] = {}
-    for document in known:
+    for document in documents:
         if place := place_of(str(document["_id"])):
             places.setdefault(document["source_topic"], set()).add(place)
-    messages, faults = dict[tuple[str, Place], Any](), dict[str, str]()
+    messages, faults = dict[str, Any](), dict[str, str]()
     for topic, wanted in places.items():
         try:
             found = messages_at(settings, topic, wanted)
-            messages |= {(topic, place): message for place, message in found.items()}
+            messages |= {f"{topic}/{p}/{offset}": each for (p, offset), each in found.items()}
         except MillraceError as error:
             faults[topic] = str(error)
-    return [_letter(by_topic, document, messages, faults) for document in known]
+    for document in documents:
+        source, topic = str(document["_id"]), document["source_topic"]
+        message, pipeline = messages.get(source), by_topic[topic]
+        gone = f"The broker no longer has the message on `{topic}`; its dead-letter topic keeps it."
+        absent = None if message else faults.get(topic, gone)
+        stamp = document.get("source_timestamp")
+        yield LetterView(
+            source,
+            pipeline.name,
+            stamp if isinstance(stamp, datetime) else str(stamp),
+            tuple(map(str, document.get("reasons", ()))),
+            writable_value(message.value(), pipeline.contract) if message else None,
+            absent,
+        )
 
 
 def place_of(source: str) -> Place | None:
@@ -253,26 +266,3 @@ def place_of(source: str) -> Place | None:
     if partition.isdecimal() and offset.isdecimal():
         return int(partition), int(offset)
     return None
-
-
-def _letter(
-    by_topic: Mapping[str, Pipeline],
-    document: Mapping[str, Any],
-    messages: Mapping[tuple[str, Place], Any],
-    faults: Mapping[str, str],
-) -> LetterView:
-    source, topic = str(document["_id"]), document["source_topic"]
-    pipeline, place = by_topic[topic], place_of(source)
-    message = messages.get((topic, place)) if place else None
-    value = writable_value(message.value(), pipeline.contract) if message else None
-    absent = None
-    if message is None:
-        absent = faults.get(topic) or (
-            f"The broker no longer has the message on `{topic}`; its dead-letter topic keeps the"
-            " bytes."
-        )
-    stamp = document.get("source_timestamp")
-    shown = stamp if isinstance(stamp, datetime) else str(stamp)
-    return LetterView(
-        source, pipeline.name, shown, tuple(document.get("reasons", ())), value, absent
-    )
