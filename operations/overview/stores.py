@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Lock
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from cassandra.cluster import Session
@@ -34,7 +33,8 @@ class OpenStores:
         self.settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
         self._away: dict[str, tuple[float, SinkError]] = {}
         self._timeout_seconds = timeout_seconds
-        self._lock = Lock()
+        # One each, so that the one that is away keeps no one from the other.
+        self._session_lock, self._client_lock = Lock(), Lock()
         self._session: Session | None = None
         self._client: MongoClient[Document] | None = None
 
@@ -45,7 +45,7 @@ class OpenStores:
         Raises:
             SinkUnavailable: no node answered in time, or the login was refused.
         """
-        with self._lock:
+        with self._session_lock:
             if self._session is None:
                 self._session = self.asked(
                     "cassandra", lambda: connect(self.settings, self._timeout_seconds)
@@ -60,7 +60,7 @@ class OpenStores:
             SinkUnavailable: it did not answer in time.
             SinkRejected: it needs another login.
         """
-        with self._lock:
+        with self._client_lock:
             if self._client is None:
                 self._client = self.asked("mongodb", self._connected)
             return confirmed_database(self._client, self.settings)
@@ -91,7 +91,7 @@ class OpenStores:
 
     def close(self) -> None:
         """Close what is open."""
-        with self._lock:
+        with self._session_lock, self._client_lock:
             if self._session is not None:
                 close(self._session)
             if self._client is not None:
@@ -102,11 +102,6 @@ class OpenStores:
         """The connections themselves."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close what is open."""
         self.close()

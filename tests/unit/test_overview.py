@@ -359,3 +359,13 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     assert (proof.verified, proof.faults) == (True, ())
     forget_proof(database)
     assert collect(store).proof is None
+
+
+@pytest.mark.parametrize("harm", [{"ended_at": "soon"}, {"faults": None}])
+def test_proof_that_something_else_changed_is_none(
+    store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
+) -> None:
+    keep_proof(database, [], verified=True, now=NOW)
+    database["proofs"].update_one({}, {"$set": harm})
+
+    assert (collect(store).proof, collect(store).troubles) == (None, ())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -341,3 +343,24 @@ def test_service_that_did_not_answer_is_not_asked_again_at_once(
         assert stores.asked("mongodb", lambda: 7) == 7
 
     assert asked == [1]
+
+
+def test_wait_for_one_service_keeps_no_one_from_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, answered = Event(), Event()
+
+    def connect(*_: Any) -> None:
+        waits.set()
+        assert answered.wait(20)
+        raise SinkUnavailable("away")
+
+    monkeypatch.setattr("operations.overview.stores.connect", connect)
+    monkeypatch.setattr("operations.overview.stores.check_mongodb", lambda *_: None)
+    with OpenStores(settings) as stores, ThreadPoolExecutor(1) as other:
+        cassandra = other.submit(lambda: stores.session)
+        assert waits.wait(20)
+        assert stores.database.name == settings.mongo_database
+        answered.set()
+        with pytest.raises(SinkUnavailable):
+            cassandra.result(20)
