@@ -275,6 +275,19 @@ def test_damaged_entry_is_a_trouble_of_its_pipeline_alone(
     assert of(seen.pipelines, "profiles").counts == FIRST.counts
 
 
+def test_damaged_reasons_of_an_entry_hide_nothing_else(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    confirm(database, FIRST, SECOND)
+    database[COLLECTION].update_one({"_id": "q/0"}, {"$set": {"reasons": ["unparseable"]}})
+
+    seen = collect(store)
+
+    assert seen.troubles == ()
+    counts = replace(FIRST.counts + SECOND.counts, reasons={"unparseable": 1})
+    assert of(seen.pipelines, "tickets").counts == counts
+
+
 def test_overview_as_json_has_what_follows_from_it_too(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
