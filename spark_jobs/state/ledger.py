@@ -280,7 +280,7 @@ class Ledger:
         # What something else changed, which `make verify` names, hides no other entry.
         readable = {"$match": {"reasons": {"$type": "object"}}}
         named = {"$project": {"reason": {"$objectToArray": "$reasons"}}}
-        steps = [chosen, readable, named, {"$unwind": "$reason"}, of_reason]
+        steps: list[Document] = [chosen, readable, named, {"$unwind": "$reason"}, of_reason]
         reasons = collection.aggregate(steps)
         numbers = {name: int(found.get(name, 0)) for name in NUMBERS}
         by_reason = {each["_id"]: int(each["number"]) for each in reasons}
