@@ -77,9 +77,9 @@ class Activities:
         with self._lock:
             return [*self._current]
 
-    def begin(self, text: str, total: int = 0) -> Activity:
+    def begin(self, text: str) -> Activity:
         """Note that something is being done."""
-        begun = Activity(text, total=total)
+        begun = Activity(text)
         with self._lock:
             self._current.append(begun)
         return begun
@@ -91,9 +91,9 @@ class Activities:
                 self._current.remove(activity)
 
     @contextmanager
-    def doing(self, text: str, total: int = 0) -> Iterator[Activity]:
+    def doing(self, text: str) -> Iterator[Activity]:
         """Note that something is being done within the block."""
-        activity = self.begin(text, total)
+        activity = self.begin(text)
         try:
             yield activity
         finally:

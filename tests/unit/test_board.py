@@ -233,8 +233,8 @@ def test_what_lasts_is_written_now_and_then_to_standard_error_without_a_terminal
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity, "PLAIN_EVERY_SECONDS", 0.05)
-    with shown() as activities, activities.doing("verify: reads", total=2000) as current:
-        current.done = 500
+    with shown() as activities, activities.doing("verify: reads") as current:
+        current.done, current.total = 500, 2000
         activities.say("a result")
         time.sleep(0.5)
 
