@@ -244,11 +244,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
 
 
 def check_identifiers(*names: str) -> None:
-    """Refuse names that cannot be used in a statement without quotes.
-
-    Raises:
-        SinkRejected: one of them is not a plain identifier.
-    """
+    """Refuse names that cannot be used in a statement without quotes."""
     for name in names:
         if not IDENTIFIER.match(name):
             raise SinkRejected(

@@ -34,11 +34,7 @@ DRAWN_PER_SECOND: Final = 4
 
 
 def top(settings: Settings, *, in_json: bool) -> int:
-    """Show the board until Ctrl-C; as JSON once; without a terminal as lines.
-
-    Raises:
-        PipelineError: a declaration has faults.
-    """
+    """Show the board until Ctrl-C; as JSON once; without a terminal as lines."""
     if in_json:
         sys.stdout.write(json.dumps(as_json(collect(settings)), indent=2) + "\n")
         return 0

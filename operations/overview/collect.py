@@ -50,9 +50,6 @@ def collect(
     """What is seen now, with the last `history` batches of each pipeline.
 
     The services are not asked if their `states` are given.
-
-    Raises:
-        PipelineError: a declaration has faults. All else is in `Overview.troubles`.
     """
     with Observer(settings, history, states) as observer:
         return observer.look()
@@ -68,11 +65,7 @@ class Observer:
     def __init__(
         self, settings: Settings, history: int = HISTORY, states: Sequence[ServiceState] = ()
     ) -> None:
-        """Find the pipelines; no service is asked before the first look.
-
-        Raises:
-            PipelineError: a declaration has faults.
-        """
+        """Find the pipelines; no service is asked before the first look."""
         patience = min(settings.kafka_connect_timeout_seconds, PATIENCE_SECONDS)
         self._settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
         self.pipelines = pipelines_of(settings)
@@ -125,9 +118,9 @@ class Observer:
             )
 
     def _ask(self, service: str, read: Callable[[], Found], otherwise: Found) -> Found:
-        """What `read` gives; `otherwise` if the service does not answer, which becomes a trouble.
+        """What `read` gives; `otherwise` and a trouble if the service does not answer.
 
-        A service that did not answer is not asked again in this look.
+        It is not asked again in this look.
         """
         if service in self._away:
             return otherwise

@@ -127,9 +127,6 @@ def partitions(stores: OpenStores, table: RecordTable) -> tuple[list[Row], bool]
     """Keys of partitions, sorted, and whether there are more than `MOST_PARTITIONS`.
 
     Reads no row and only so many keys, whatever the table holds; none if `is_listed` is false.
-
-    Raises:
-        SinkError: Cassandra did not answer, or lacks the table.
     """
     if not table.is_listed:
         return [], False
@@ -149,12 +146,8 @@ def record_page(
 ) -> RowPage:
     """Rows of the partition with this key, in the table's order.
 
-    Args:
-        stores: Connections.
-        table: The table, from `record_tables`.
-        key: A value for each column of the partition key; text is converted.
-        size: Rows of a page, at most `MOST_ROWS`.
-        page: `following` of the page before; None for the first.
+    `key` has a value for each column of the partition key, as text or not; `page` is `following`
+    of the page before.
 
     Raises:
         MillraceError: a column of the key is missing, or another one is given.
@@ -191,12 +184,7 @@ def dead_letter_page(
 ) -> LetterPage:
     """Dead letters of a pipeline, or of all that are enabled, with their messages masked.
 
-    Args:
-        stores: Connections.
-        pipeline: Only of this pipeline.
-        reason: Only with this reason code.
-        size: Dead letters of a page, at most `MOST_ROWS`.
-        page: `following` of the page before; None for the first.
+    `page` is `following` of the page before.
 
     Raises:
         MillraceError: there is no such pipeline.

@@ -40,11 +40,7 @@ class OpenStores:
 
     @property
     def session(self) -> Session:
-        """A session of Cassandra.
-
-        Raises:
-            SinkUnavailable: no node answered in time, or the login was refused.
-        """
+        """A session of Cassandra."""
         with self._session_lock:
             if self._session is None:
                 self._session = self.asked(
@@ -54,12 +50,7 @@ class OpenStores:
 
     @property
     def database(self) -> Database[Document]:
-        """The platform's database in MongoDB.
-
-        Raises:
-            SinkUnavailable: it did not answer in time.
-            SinkRejected: it needs another login.
-        """
+        """The platform's database in MongoDB."""
         with self._client_lock:
             if self._client is None:
                 self._client = self.asked("mongodb", self._connected)

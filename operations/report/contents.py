@@ -69,12 +69,7 @@ class PipelinePart:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report says.
-
-    Attributes:
-        versions: Program -> version.
-        troubles: What could not be read, each as a sentence.
-    """
+    """All that a report says."""
 
     overview: Overview
     parts: tuple[PipelinePart, ...]
@@ -87,11 +82,7 @@ def read_contents(
 ) -> Contents:
     """The contents of a report; what does not answer becomes a trouble.
 
-    Args:
-        overview: What is seen of the platform.
-        pipelines: The pipelines that the overview is about.
-        stores: Connections.
-        samples: Dead letters of each reason.
+    `samples` is how many dead letters of each reason are shown.
     """
     troubles = list(overview.troubles)
     parts = []

@@ -56,11 +56,7 @@ class Batches:
 
     @cached_property
     def lasts(self) -> list[Entry]:
-        """The last batch of each ledger.
-
-        Raises:
-            JobError: an entry cannot be read.
-        """
+        """The last batch of each ledger."""
         found = (Ledger(self._database, name).last() for name in self._names)
         return [entry for entry in found if entry is not None]
 
@@ -74,11 +70,7 @@ class Batches:
         return ends
 
     def of(self, place: Place) -> list[ReadBy]:
-        """The confirmed batches that read a message, at most one for each ledger.
-
-        Raises:
-            JobError: an entry cannot be read.
-        """
+        """The confirmed batches that read a message, at most one for each ledger."""
         found = (self._of(last, place) for last in self.lasts)
         return [each for each in found if each is not None]
 

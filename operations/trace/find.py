@@ -44,11 +44,7 @@ def find(
 ) -> Trace:
     """The way of a record in each of the pipelines that may have it.
 
-    Args:
-        stores: Connections; what does not answer is named in the trace.
-        asked: A record's id, or `topic/partition/offset` of a topic that one of them reads.
-        pipelines: Where to look.
-        limits: How much may be read.
+    `asked` is an id, or `topic/partition/offset` of a topic that one of them reads.
     """
     by_topic = {each.topic(stores.settings): each for each in pipelines}
     place = COORDINATES.fullmatch(asked.strip())

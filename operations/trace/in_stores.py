@@ -31,11 +31,7 @@ ANSWERING = (CassandraSink, PostgresSink, FilesSink, TopicsSink, MongoAggregates
 
 
 class InStores:
-    """Asks the stores of one pipeline; keeps the rows that it finds.
-
-    Attributes:
-        is_certain: Whether a table that holds every stored record was asked for the id.
-    """
+    """Asks the stores of one pipeline; keeps the rows that it finds."""
 
     def __init__(self, notes: Notes, stores: OpenStores, pipeline: Pipeline) -> None:
         self._notes, self._stores, self._pipeline = notes, stores, pipeline
@@ -44,6 +40,7 @@ class InStores:
         self._rows: dict[str, StoredRow] = {}
         self._files_asked: set[tuple[str, str, int]] = set()
         self._holding: set[tuple[str, int]] = set()
+        # Whether a table that holds every stored record was asked for the id.
         self.is_certain = False
 
     @property

@@ -23,9 +23,6 @@ def read_notes(settings: Settings, topic: str, most: int) -> tuple[dict[Place, i
     """What was sent back: place of the dead letter's message -> when, in milliseconds.
 
     Of the newest notes, and whether these are all.
-
-    Raises:
-        MillraceError: the broker did not answer.
     """
     notes = redriven_topic(topic)
     if notes not in existing_topics(settings):
@@ -45,11 +42,7 @@ def sent_back(
     sent_ms: int,
     most: int,
 ) -> Any | None:
-    """The message that was sent back from the dead letter of `source`; None if it is not found.
-
-    Raises:
-        JobError: the broker stopped answering.
-    """
+    """The message that was sent back from the dead letter of `source`; None if it is not found."""
     span = sent_ms - SENT_WITHIN_MS, sent_ms + SENT_WITHIN_MS
     ranges = ranges_between(settings, topic, *span, offsets)
     messages = read_ranges(settings, topic, ranges) if width(ranges) <= most else ()

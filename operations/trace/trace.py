@@ -21,11 +21,7 @@ EXIT_NOT_FOUND: Final = 1
 
 
 def trace(settings: Settings, asked: str, pipeline: str | None, most: int, form: str) -> int:
-    """Print a record's way; returns 0 if there is any trace of it.
-
-    Raises:
-        PipelineError: there is no such pipeline.
-    """
+    """Print a record's way; returns 0 if there is any trace of it."""
     chosen = chosen_pipelines(pipeline, settings)
     with OpenStores(settings) as stores, showing("looking for the record"):
         found = find(stores, asked, chosen, Limits(most))
