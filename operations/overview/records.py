@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from pymongo.errors import PyMongoError
@@ -213,12 +214,12 @@ def dead_letter_page(
     except PyMongoError as error:
         raise explained_mongodb(error, settings) from error
     following = documents[number - 1]["_id"] if len(documents) > number else None
-    letters = _letters(settings, by_topic, documents[:number])
+    letters = _letters(stores, by_topic, documents[:number])
     return LetterPage(tuple(letters), following)
 
 
 def _letters(
-    settings: Settings, by_topic: Mapping[str, Pipeline], documents: Sequence[Mapping[str, Any]]
+    stores: OpenStores, by_topic: Mapping[str, Pipeline], documents: Sequence[Mapping[str, Any]]
 ) -> Iterator[LetterView]:
     """Documents of `dead_letters` with the values of their messages, masked."""
     places: dict[str, set[Place]] = {}
@@ -228,7 +229,7 @@ def _letters(
     messages, faults = dict[str, Any](), dict[str, str]()
     for topic, wanted in places.items():
         try:
-            found = messages_at(settings, topic, wanted)
+            found = stores.asked("kafka", partial(messages_at, stores.settings, topic, wanted))
             messages |= {f"{topic}/{p}/{offset}": each for (p, offset), each in found.items()}
         except MillraceError as error:
             faults[topic] = str(error)

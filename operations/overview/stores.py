@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from cql.client import close, connect
-from errors import SinkError
+from errors import SinkUnavailable
 from settings import Settings
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Document
@@ -31,7 +31,7 @@ class OpenStores:
     def __init__(self, settings: Settings, timeout_seconds: float = 5) -> None:
         patience = min(settings.kafka_connect_timeout_seconds, timeout_seconds)
         self.settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
-        self._away: dict[str, tuple[float, SinkError]] = {}
+        self._away: dict[str, tuple[float, SinkUnavailable]] = {}
         self._timeout_seconds = timeout_seconds
         # One each, so that the one that is away keeps no one from the other.
         self._session_lock, self._client_lock = Lock(), Lock()
@@ -69,14 +69,14 @@ class OpenStores:
         """The answer of a service; one that has just not answered is not asked.
 
         Raises:
-            SinkError: it did not answer, now or within the last seconds.
+            SinkUnavailable: it did not answer, now or within the last seconds.
         """
         since, error = self._away.get(service, (-AWAY_SECONDS, None))
         if error is not None and time.monotonic() - since < AWAY_SECONDS:
             raise error
         try:
             return question()
-        except SinkError as failure:
+        except SinkUnavailable as failure:
             self._away[service] = (time.monotonic(), failure)
             raise
 

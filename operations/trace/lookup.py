@@ -118,7 +118,8 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Keyed
 def _in_postgresql(table: SqlTable, stores: OpenStores) -> KeyedTable:
     def ask(known: Mapping[str, Any]) -> Iterable[Row]:
         where = {name: known[name] for name in table.key}
-        return select_rows(stores.settings, table.name, where, MOST_ROWS)
+        given = stores.settings, table.name, where, MOST_ROWS
+        return stores.asked("postgres", lambda: select_rows(*given))
 
     return KeyedTable(
         PostgresSink.store,

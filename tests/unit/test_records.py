@@ -308,13 +308,18 @@ def test_dead_letters_are_chosen_by_pipeline_and_reason(letters: OpenStores) -> 
 def test_dead_letters_are_listed_without_messages_while_the_broker_is_away(
     letters: OpenStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any) -> None:
+    def away(_: Settings, topic: str, __: Any) -> None:
+        asked.append(topic)
         raise SinkUnavailable("Cannot reach Kafka. Start it with `make up`.")
 
+    asked: list[str] = []
     monkeypatch.setattr(records, "messages_at", away)
 
     (letter, *_) = dead_letter_page(letters, "orders").letters
+    assert dead_letter_page(letters, "tickets").letters[0].absent == letter.absent
 
+    # It is not waited for again.
+    assert asked == ["orders"]
     assert letter.reasons == ("unparseable",)
     assert letter.absent == "Cannot reach Kafka. Start it with `make up`."
 
@@ -336,10 +341,17 @@ def test_service_that_did_not_answer_is_not_asked_again_at_once(
         asked.append(1)
         raise SinkUnavailable("away")
 
+    def refused() -> int:
+        raise SinkRejected("the search took too long")
+
     with OpenStores(settings) as stores:
         for _ in range(3):
             with pytest.raises(SinkUnavailable, match="away"):
                 stores.asked("cassandra", question)
+        assert stores.asked("mongodb", lambda: 7) == 7
+        # A question that it refuses keeps no one from others.
+        with pytest.raises(SinkRejected):
+            stores.asked("mongodb", refused)
         assert stores.asked("mongodb", lambda: 7) == 7
 
     assert asked == [1]
