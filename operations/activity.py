@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -147,11 +147,19 @@ class _OnTerminal(Activities):
             super().say(text)
 
 
+def screen_of(stream: TextIO) -> Console | None:
+    """A console whose lines can renew themselves; None for files and simple terminals."""
+    console = Console(file=plain(stream), highlight=False)
+    # rich takes some files for terminals (FORCE_COLOR), and draws nothing on TERM=dumb.
+    can_redraw = console.is_terminal and not console.is_dumb_terminal and stream.isatty()
+    return console if can_redraw else None
+
+
 @contextmanager
 def shown() -> Iterator[Activities]:
     """Show within the block what is being done."""
-    console = Console(file=plain(sys.stderr), highlight=False)
-    if not console.is_terminal:
+    console = screen_of(sys.stderr)
+    if console is None:
         activities = Activities()
         with every(PLAIN_EVERY_SECONDS, lambda: write_lines(activities)):
             yield activities

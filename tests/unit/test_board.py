@@ -349,6 +349,24 @@ def test_top_redraws_after_a_resize_and_gives_the_terminal_back_on_ctrl_c(
     assert b"Traceback" not in ended
 
 
+def test_top_writes_lines_on_a_terminal_that_cannot_redraw(settings: Settings) -> None:
+    here, there = pty.openpty()
+    environment = away(settings) | {"TERM": "dumb"}
+    process = subprocess.Popen(
+        TOP, cwd=PROJECT_ROOT, env=environment, stdin=there, stdout=there, stderr=there
+    )
+    os.close(there)
+    try:
+        began = read_until(here, b"services: kafka down")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        os.close(here)
+
+    assert b"\x1b[?1049h" not in began
+
+
 def test_top_without_a_terminal_writes_lines_and_as_json_one_object(
     settings: Settings,
 ) -> None:
