@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from operations.masking import MASK
+from operations.overview.as_json import as_json
 from operations.trace.find import Limits
 from operations.trace.model import RecordTrace, Trace
 from operations.trace.on_broker import MOST_ARRIVALS
-from operations.trace.trace import lines_of
+from operations.trace.trace import lines_of, trace
 from settings import Settings
 from spark_jobs.state.ledger import Counts
 from tests.support.builders import profile, ticket
@@ -203,12 +204,9 @@ def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(
     world.broker.first[TOPIC] = 8
     world.reject((0, 4), "missing_priority")
     world.confirm(Counts(6, 5, 1), {0: (4, 10)})
-    headers = {"source_topic": TOPIC, "source_partition": "0", "source_offset": "4"}
-    given = tuple((name, text.encode()) for name, text in headers.items())
     value = json.dumps(ticket(ticket_id="A-1", priority=...)).encode()
-    other = (given[0], given[1], ("source_offset", b"5"))
-    world.broker.put_message(FakeMessage(LETTERS, (2, 0), b"other", NOON_MS, other))
-    world.broker.put_message(FakeMessage(LETTERS, (2, 1), value, NOON_MS, given))
+    world.copy(LETTERS, (2, 0), b"other", f"{TOPIC}/0/5")
+    world.copy(LETTERS, (2, 1), value, f"{TOPIC}/0/4")
 
     record = world.one(f"{TOPIC}/0/4")
 
@@ -401,11 +399,8 @@ def test_alert_of_a_known_customer_is_found_by_its_own_message(
 def test_forwarded_record_is_found_by_the_time_of_its_batch(world: TracedWorld) -> None:
     message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "amount": "20000"}
     world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
-    headers = {"source_topic": "orders", "source_partition": "0", "source_offset": "3"}
-    given = tuple((name, text.encode()) for name, text in headers.items())
-    value = b'{"order_id": "A-1", "amount": 20000}'
-    world.broker.put_message(FakeMessage("orders-large", (2, 5), value, NOON_MS, given))
-    world.broker.put_message(FakeMessage("orders-large", (2, 4), b"{}", 5, given))
+    world.copy("orders-large", (2, 5), b'{"order_id": "A-1", "amount": 20000}', "orders/0/3")
+    world.copy("orders-large", (2, 4), b"{}", "orders/0/3", 5)
     world.confirm(Counts(1, 1, alerts=1), {0: (3, 4)}, pipeline="orders", topic="orders")
 
     record = world.one("A-1", ORDERS)
@@ -414,3 +409,49 @@ def test_forwarded_record_is_found_by_the_time_of_its_batch(world: TracedWorld) 
     assert (row.store, row.place, row.source) == ("Kafka", "orders-large/2/5", "orders/0/3")
     assert row.values == {"order_id": "A-1", "amount": 20000}
     assert outcomes(record) == [("orders/0/3", "stored")]
+
+
+def test_json_has_times_in_utc_and_says_whether_anything_was_found(
+    world: TracedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.tables |= in_tables("A-1", (0, 4))
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+
+    codes = [trace(world.settings, asked, "tickets", 100, "json") for asked in ("A-1", "Z-1")]
+
+    first, second = capsys.readouterr().out.split("\n}\n")[:2]
+    found, missed = json.loads(first + "}"), json.loads(second + "}")
+    assert codes == [0, 1]
+    assert (found["found"], missed["found"]) == (True, False)
+    (record,) = found["records"]
+    assert record["arrivals"][0]["batches"][0]["confirmed_at"] == "2026-11-22T12:00:00.000Z"
+    assert record["rows"][0]["values"]["created_at"] == "2026-11-22T10:11:12.345Z"
+
+
+def test_values_that_json_does_not_have_become_texts() -> None:
+    naive = NOON.replace(tzinfo=None)
+
+    assert as_json([float("nan"), naive, b"ab", NOON.date(), {1}]) == [
+        *("nan", "2026-11-22T12:00:00.000Z", "<2 bytes>", "2026-11-22", [1])
+    ]
+
+
+def test_text_shows_the_way_in_order_and_no_control_character(
+    world: TracedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.send((0, 4), ticket_id="A\u001b1")
+    world.tables |= in_tables("A\u001b1", (0, 4))
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+
+    assert trace(world.settings, "A\u001b1", "tickets", 100, "text") == 0
+
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert "\u001b" not in printed
+    assert lines[0] == "A\\x1b1 · pipeline tickets"
+    assert lines[2] == f"Message: {TOPIC}/0/4, Kafka time 2026-11-22T12:00:00.004Z"
+    assert lines[3] == "  stored"
+    assert lines[4].startswith("  batch 7 of tickets, in the ledger since 2026-11-22T12:00:00.000Z")
+    assert any(line.startswith("Stored in Cassandra, support.tickets_by_team") for line in lines)
+    assert any(line.startswith("Searched: Cassandra support.tickets; ") for line in lines)
