@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 class RowPage:
     """Rows, and where the next page begins; None after the last one."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     following: str | None = None
 
 
@@ -57,8 +57,7 @@ def select_rows(
             for row in select_rows(session, keyspace, table, partition, limit)
         )
         return list(itertools.islice(rows, limit))
-    page = select_page(session, keyspace, table, where, limit)
-    return page.rows
+    return [*select_page(session, keyspace, table, where, limit).rows]
 
 
 def select_page(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pymongo.errors import PyMongoError
 
+from cql.rows import RowPage as RowPage
 from cql.rows import first_partitions, select_page
 from errors import MillraceError
 from operations.masking import MASK, masked_columns, writable_value
@@ -65,14 +66,6 @@ class RecordTable:
     columns: tuple[str, ...]
     masked: frozenset[str]
     is_listed: bool
-
-
-@dataclass(frozen=True)
-class RowPage:
-    """Rows of a partition, masked; `following` names the next page, None after the last one."""
-
-    rows: tuple[Row, ...]
-    following: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +160,7 @@ def record_page(
     # Cassandra does not know that a partition ends with a page.
     if following and not select_page(stores.session, keyspace, name, key, 1, following).rows:
         following = None
-    return RowPage(tuple(masked_row(row, table.masked) for row in found.rows), following)
+    return RowPage([masked_row(row, table.masked) for row in found.rows], following)
 
 
 def masked_row(row: Mapping[str, Any], masked: Iterable[str]) -> Row:

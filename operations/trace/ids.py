@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -64,10 +64,12 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def record_of(value: bytes | None) -> dict[str, Any] | None:
-    """The record in a message; None if it is no JSON object."""
+def record_of(
+    value: bytes | None, fraction: Callable[[str], Any] = Decimal
+) -> dict[str, Any] | None:
+    """The record in a message, with fractions as given; None if it is no JSON object."""
     try:
-        record = json.loads(value or b"", parse_float=Decimal)
+        record = json.loads(value or b"", parse_float=fraction)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None

@@ -67,7 +67,7 @@ class InStores:
     def keep_forwarded(self, message: Any, source: str) -> None:
         """Keep a forwarded record as a row."""
         place = f"{message.topic()}/{message.partition()}/{message.offset()}"
-        row = record_of(message.value()) or {}
+        row = record_of(message.value(), float) or {}
         self._keep(stored_row(self._pipeline, TopicsSink.store, place, row, source))
 
     def look_up(self, known: Mapping[str, Any]) -> None:
