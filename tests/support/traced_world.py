@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,3 +115,10 @@ class TracedWorld:
     def one(self, asked: str, pipeline: Pipeline = TICKETS, **more: Any) -> RecordTrace:
         (record,) = self.find(asked, pipeline, **more).records
         return record
+
+
+def traced_world(patch: pytest.MonkeyPatch, folder: Path) -> TracedWorld:
+    """One with tickets' first sinks, and files in a folder."""
+    sinks = ("cassandra", "mongodb")
+    settings = Settings(_env_file=None, sinks=sinks, output_path=str(folder / "output"))
+    return TracedWorld(patch, settings)
