@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ from uuid import UUID
 from cassandra import DriverException, InvalidRequest, Unauthorized
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ProtocolException
+from cassandra.query import BoundStatement, PreparedStatement
 
 from errors import SinkRejected, SinkUnavailable
 
@@ -27,7 +28,7 @@ IDENTIFIER: Final = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 class RowPage:
     """Rows, and where the next page begins; None after the last one."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     following: str | None = None
 
 
@@ -56,8 +57,7 @@ def select_rows(
             for row in select_rows(session, keyspace, table, partition, limit)
         )
         return list(itertools.islice(rows, limit))
-    page = select_page(session, keyspace, table, where, limit)
-    return page.rows
+    return [*select_page(session, keyspace, table, where, limit).rows]
 
 
 def select_page(
@@ -81,11 +81,7 @@ def select_page(
     text = f"SELECT {_selected(columns)} FROM {keyspace}.{table}"  # noqa: S608 - checked identifiers
     try:
         statement = session.prepare(f"{text} WHERE {conditions}" if where else text)
-        values = [
-            _as_type(value, column.type.typename, column.name)
-            for value, column in zip(where.values(), statement.column_metadata, strict=False)
-        ]
-        bound, state, rows = statement.bind(values), _state(page), list[dict[str, Any]]()
+        bound, state, rows = _bound(statement, where), _state(page), list[dict[str, Any]]()
         while True:
             bound.fetch_size = size - len(rows)
             found = session.execute(bound, paging_state=state)
@@ -125,6 +121,21 @@ def first_partitions(
         ) from error
     except (NoHostAvailable, DriverException) as error:
         raise _unanswered(keyspace, table, error) from error
+
+
+def _bound(statement: PreparedStatement, where: Mapping[str, object]) -> BoundStatement:
+    values = [
+        _as_type(value, column.type.typename, column.name)
+        for value, column in zip(where.values(), statement.column_metadata, strict=False)
+    ]
+    try:
+        return statement.bind(values)
+    except (TypeError, ValueError, OverflowError):
+        # The driver's messages quote values.
+        raise SinkRejected(
+            f"A value given for {', '.join(where)} does not fit its column: it has another type, is"
+            " too large, or is no Unicode text."
+        ) from None
 
 
 def _state(page: str | None) -> bytes | None:
@@ -224,7 +235,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
         if type_name in {"boolean", "double", "float", "decimal"}:
             return json.loads(value, parse_float=float if type_name != "decimal" else Decimal)
         return int(value) if type_name in {"int", "bigint"} else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SinkRejected(
             f"`{column}` takes a {type_name}, but the given value is not one."
             " Examples: 2026-11-22T14:00:00Z for a timestamp, 7 for an int."
@@ -232,11 +243,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
 
 
 def check_identifiers(*names: str) -> None:
-    """Refuse names that cannot be used in a statement without quotes.
-
-    Raises:
-        SinkRejected: one of them is not a plain identifier.
-    """
+    """Refuse names that cannot be used in a statement without quotes."""
     for name in names:
         if not IDENTIFIER.match(name):
             raise SinkRejected(

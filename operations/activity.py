@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -77,9 +77,9 @@ class Activities:
         with self._lock:
             return [*self._current]
 
-    def begin(self, text: str, total: int = 0) -> Activity:
+    def begin(self, text: str) -> Activity:
         """Note that something is being done."""
-        begun = Activity(text, total=total)
+        begun = Activity(text)
         with self._lock:
             self._current.append(begun)
         return begun
@@ -91,9 +91,9 @@ class Activities:
                 self._current.remove(activity)
 
     @contextmanager
-    def doing(self, text: str, total: int = 0) -> Iterator[Activity]:
+    def doing(self, text: str) -> Iterator[Activity]:
         """Note that something is being done within the block."""
-        activity = self.begin(text, total)
+        activity = self.begin(text)
         try:
             yield activity
         finally:
@@ -147,11 +147,19 @@ class _OnTerminal(Activities):
             super().say(text)
 
 
+def screen_of(stream: TextIO) -> Console | None:
+    """A console whose lines can renew themselves; None for files and simple terminals."""
+    console = Console(file=plain(stream), highlight=False)
+    # rich takes some files for terminals (FORCE_COLOR), and draws nothing on TERM=dumb.
+    can_redraw = console.is_terminal and not console.is_dumb_terminal and stream.isatty()
+    return console if can_redraw else None
+
+
 @contextmanager
 def shown() -> Iterator[Activities]:
     """Show within the block what is being done."""
-    console = Console(file=plain(sys.stderr), highlight=False)
-    if not console.is_terminal:
+    console = screen_of(sys.stderr)
+    if console is None:
         activities = Activities()
         with every(PLAIN_EVERY_SECONDS, lambda: write_lines(activities)):
             yield activities

@@ -5,7 +5,7 @@ It fits any terminal: what matters least is left out first. Every state is a wor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,11 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from operations.activity import Activities, in_one_cell
-from operations.overview.model import BatchView, Overview, PipelineView, ServiceView
+from operations.overview.model import BatchView, Overview, PipelineView
 from runtime.output import in_one_line
 
-LEFT: Final = "left"
-RIGHT: Final = "right"
 MILLION: Final = 1_000_000
 # Of what has been said, as much as helps.
 LAST_LINES: Final = 5
@@ -37,13 +35,9 @@ class Board:
         *,
         starting: bool = False,
     ) -> None:
-        """Show these.
+        """Show the last look, None before the first; what is being done; and the last lines said.
 
-        Args:
-            seen: The last look; None before the first.
-            activities: What is being done.
-            said: Lines of this command, the newest last.
-            starting: Whether services that are down are about to be started.
+        `starting` says that services that are down are about to be started.
         """
         self._seen, self._activities, self._said = seen, activities, said
         self._starting = starting
@@ -60,8 +54,7 @@ class Board:
             chosen[place] = lines
         for _, lines in sorted(chosen.items()):
             for line in lines:
-                yield from line
-                yield Segment.line()
+                yield from (*line, Segment.line())
             if lines and room > 0:
                 room -= 1
                 yield Segment.line()
@@ -79,8 +72,10 @@ class Board:
                 yield 4, _last_batches(seen)
             if reasons := [*_reasons(seen)]:
                 yield 5, Group(*reasons)
-            if seen.proof:
-                yield 6, Text(_proof(seen))
+            if proof := seen.proof:
+                verdict = "nothing lost, nothing doubled" if proof.verified else "NOT verified"
+                age = ago(seen.taken_at, proof.ended_at)
+                yield 6, Text(f"last `make verify`, {age} ago: {verdict}")
         if self._activities and self._activities.current():
             yield 3, self._activities
         if self._said:
@@ -129,26 +124,26 @@ def _head(seen: Overview | None) -> Text:
         return head.append("looks at the services …")
     head.append(f"{seen.taken_at.astimezone():%H:%M:%S} ")
     for each in seen.services:
-        head.append("  ")
-        head.append(f"{each.name} {each.condition}", style=_style(each))
+        style = "green" if each.condition == "up" else "bold red"
+        head.append("  ").append(f"{each.name} {each.condition}", style=style)
     return head
 
 
-def _style(service: ServiceView) -> str:
-    return "green" if service.condition == "up" else "bold red"
-
-
 def _table(
-    texts: int, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], *, last: str = RIGHT
+    texts: int,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    cuts_last: bool = False,
 ) -> Table:
     """A table of `texts` columns of text and then numbers; a text as the last one may be cut."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="underline")
     for place, (name, *cells) in enumerate(zip(columns, *rows, strict=True)):
         widest = min(max(map(len, (name, *cells))), LONGEST_NAME)
-        is_cut = place == len(columns) - 1 and last == LEFT
+        is_cut = cuts_last and place == len(columns) - 1
         table.add_column(
             name,
-            justify=LEFT if place < texts or is_cut else RIGHT,
+            justify="left" if place < texts or is_cut else "right",
             # Only columns that may wrap are made narrower; its texts do not wrap.
             no_wrap=not is_cut,
             min_width=None if is_cut else widest,
@@ -190,7 +185,7 @@ def _last_batches(seen: Overview) -> Table:
         for each in seen.pipelines
         if (last := each.last_batch)
     ]
-    return _table(1, columns, rows, last=LEFT)
+    return _table(1, columns, rows, cuts_last=True)
 
 
 def _by_sink(batch: BatchView) -> str:
@@ -201,22 +196,10 @@ def _by_sink(batch: BatchView) -> str:
 def _reasons(seen: Overview) -> Iterator[Text]:
     for each in seen.pipelines:
         if each.dead_letters:
-            named = _listed(each.dead_letters)
+            most_first = sorted(each.dead_letters.items(), key=lambda pair: (-pair[1], pair[0]))
+            named = ", ".join(f"{code} {number:,}" for code, number in most_first)
             text = Text(no_wrap=True, overflow="ellipsis")
             yield text.append(f"{each.name} rejected: ", style="bold").append(named)
-
-
-def _listed(reasons: Mapping[str, int]) -> str:
-    most_first = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
-    return ", ".join(f"{code} {number:,}" for code, number in most_first)
-
-
-def _proof(seen: Overview) -> str:
-    if seen.proof is None:
-        return ""
-    age = ago(seen.taken_at, seen.proof.ended_at)
-    verdict = "nothing lost, nothing doubled" if seen.proof.verified else "NOT verified"
-    return f"last `make verify`, {age} ago: {verdict}"
 
 
 def shortened(number: int) -> str:

@@ -40,6 +40,11 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
     return json.dumps(_masked(record, (), public), ensure_ascii=False)
 
 
+def writable_value(value: bytes | None, contract: Contract) -> str:
+    """The same for a page or a file: half a surrogate pair stays the escape that it was."""
+    return masked_value(value, contract).encode(errors="backslashreplace").decode()
+
+
 def _masked(value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], bool]) -> Any:
     if isinstance(value, list) and public.get(path):
         return [MASK if isinstance(each, dict | list) else each for each in value]

@@ -27,11 +27,7 @@ def messages_at(
 ) -> dict[Place, Any]:
     """The committed messages at these partitions and offsets, without those that are not there.
 
-    Args:
-        settings: Where the broker is.
-        topic: The topic.
-        places: Partition and offset of each.
-        offsets: What the topic has, if the caller has asked for it.
+    `offsets` is what the topic has, if the caller has asked for it.
 
     Raises:
         SinkUnavailable: the broker did not answer.
@@ -103,11 +99,7 @@ def ranges_between(
     until_ms: int,
     offsets: Mapping[int, tuple[int, int]],
 ) -> Ranges:
-    """The offsets from the first message at a time or later, to the first after another time.
-
-    Raises:
-        JobError: the broker did not answer.
-    """
+    """The offsets from the first message at a time or later, to the first after another time."""
     consumer = consumer_for(settings)
     try:
         first, after = (

@@ -11,19 +11,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from operations.activity import PLAIN_EVERY_SECONDS, Activities, Activity, every, write_lines
+from operations.activity import (
+    PLAIN_EVERY_SECONDS,
+    Activities,
+    Activity,
+    every,
+    screen_of,
+    write_lines,
+)
 from operations.board import Board, board_lines
 from operations.overview.as_json import as_json
 from operations.overview.collect import Observer, collect
 from operations.overview.model import Overview
 from runtime.interrupts import LEAVE_SCREEN, restoring
-from runtime.output import plain
 from settings import Settings
 
 LOOK_EVERY_SECONDS: Final = 1.0
@@ -35,21 +40,18 @@ DRAWN_PER_SECOND: Final = 4
 
 
 def top(settings: Settings, *, in_json: bool) -> int:
-    """Show the board until Ctrl-C; as JSON once; without a terminal as lines.
-
-    Raises:
-        PipelineError: a declaration has faults.
-    """
+    """Show the board until Ctrl-C; as JSON once; without a terminal as lines."""
     if in_json:
         sys.stdout.write(json.dumps(as_json(collect(settings)), indent=2) + "\n")
         return 0
     with Looks(settings) as looks:
-        if not sys.stdout.isatty():
+        console = screen_of(sys.stdout)
+        if console is None:
             lines = LogLines(looks, _print)
             while True:
                 lines.write()
                 time.sleep(PLAIN_EVERY_SECONDS if looks.seen else LOOK_EVERY_SECONDS)
-        with on_screen(lambda: Board(looks.seen)):
+        with on_screen(console, lambda: Board(looks.seen)):
             threading.Event().wait()
     return 0
 
@@ -72,12 +74,7 @@ class Looks:
         threading.Thread(target=self._look, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Look no more; a look that hangs is left alone."""
         self._done.set()
 
@@ -116,9 +113,8 @@ class LogLines:
 
 
 @contextmanager
-def on_screen(render: Callable[[], RenderableType]) -> Iterator[Live]:
+def on_screen(console: Console, render: Callable[[], RenderableType]) -> Iterator[None]:
     """Draw something on a screen of its own within the block, whatever size the terminal gets."""
-    console = Console(file=plain(sys.stdout), highlight=False)
     live = Live(
         get_renderable=render,
         console=console,
@@ -128,7 +124,7 @@ def on_screen(render: Callable[[], RenderableType]) -> Iterator[Live]:
         redirect_stderr=False,
     )
     with restoring(LEAVE_SCREEN), live:
-        yield live
+        yield
 
 
 class StreamBoard(Activities):
@@ -160,9 +156,9 @@ class StreamBoard(Activities):
     def shown(self) -> Iterator[Self]:
         """Show it within the block, on a terminal as a board, elsewhere as lines."""
         with self._looks:
-            if sys.stdout.isatty():
+            if console := screen_of(sys.stdout):
                 try:
-                    with on_screen(self._board):
+                    with on_screen(console, self._board):
                         self._is_on_screen = True
                         yield self
                 finally:

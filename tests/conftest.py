@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import random
 import shutil
@@ -41,6 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if tier in TIERS:
             item.add_marker(tier)
+
+
+@pytest.fixture(autouse=True)
+def log_handlers_of_the_test_alone() -> Iterator[None]:
+    """A command that sets up logging leaves no handler that writes to a closed output."""
+    before = [*logging.root.handlers]
+    yield
+    for handler in {*logging.root.handlers} - {*before}:
+        if type(handler) is logging.StreamHandler:
+            logging.root.removeHandler(handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

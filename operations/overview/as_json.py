@@ -1,7 +1,8 @@
-"""An overview as JSON, for scripts and the web."""
+"""What was seen as JSON's types, for scripts and the web."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -18,14 +19,19 @@ COMPUTED = {
 
 
 def as_json(value: Any) -> Any:
-    """A view and all that it holds as objects, lists, numbers, text; times in ISO 8601, UTC."""
+    """A value and all that it holds; times in ISO 8601, in UTC, anything unknown as its text."""
     if is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value)] + [*COMPUTED.get(type(value), ())]
         return {name: as_json(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(name): as_json(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [as_json(each) for each in value]
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if isinstance(value, str | int | float | None) else str(value)

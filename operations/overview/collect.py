@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from confluent_kafka import KafkaException
@@ -51,9 +50,6 @@ def collect(
     """What is seen now, with the last `history` batches of each pipeline.
 
     The services are not asked if their `states` are given.
-
-    Raises:
-        PipelineError: a declaration has faults. All else is in `Overview.troubles`.
     """
     with Observer(settings, history, states) as observer:
         return observer.look()
@@ -69,11 +65,7 @@ class Observer:
     def __init__(
         self, settings: Settings, history: int = HISTORY, states: Sequence[ServiceState] = ()
     ) -> None:
-        """Find the pipelines; no service is asked before the first look.
-
-        Raises:
-            PipelineError: a declaration has faults.
-        """
+        """Find the pipelines; no service is asked before the first look."""
         patience = min(settings.kafka_connect_timeout_seconds, PATIENCE_SECONDS)
         self._settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
         self.pipelines = pipelines_of(settings)
@@ -98,12 +90,7 @@ class Observer:
         """Itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the connections."""
         self._client.close()
 
@@ -131,9 +118,9 @@ class Observer:
             )
 
     def _ask(self, service: str, read: Callable[[], Found], otherwise: Found) -> Found:
-        """What `read` gives; `otherwise` if the service does not answer, which becomes a trouble.
+        """What `read` gives; `otherwise` and a trouble if the service does not answer.
 
-        A service that did not answer is not asked again in this look.
+        It is not asked again in this look.
         """
         if service in self._away:
             return otherwise

@@ -31,12 +31,7 @@ class ConfirmedBatches:
         self._forget()
 
     def update(self) -> None:
-        """Read what is new; everything if the ledger was deleted meanwhile.
-
-        Raises:
-            JobError: an entry cannot be read.
-            PyMongoError: MongoDB did not answer.
-        """
+        """Read what is new; everything if the ledger was deleted meanwhile."""
         if self.last is None or not self._go_on(self.last):
             self._forget()
             self._begin()

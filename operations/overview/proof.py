@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,18 +35,18 @@ def keep_proof(
         "verified": verified,
         "faults": kept,
     }
-    try:
+    with suppress(PyMongoError):
         database[COLLECTION].replace_one({"_id": LAST}, document, upsert=True)
-    except PyMongoError:
-        return
 
 
 def last_proof(database: Database[Document]) -> ProofView | None:
-    """How the last verification ended; None before the first, and after a reset."""
-    found = database[COLLECTION].find_one({"_id": LAST})
-    if found is None:
+    """How the last verification ended; None before the first, after a reset, or if unreadable."""
+    found = database[COLLECTION].find_one({"_id": LAST}) or {}
+    ended_at, faults = found.get("ended_at"), found.get("faults")
+    # What something else changed is no proof.
+    if not isinstance(ended_at, datetime) or not isinstance(faults, list):
         return None
-    return ProofView(found["ended_at"], found["verified"], tuple(found["faults"]))
+    return ProofView(ended_at, found.get("verified") is True, tuple(map(str, faults)))
 
 
 def forget_proof(database: Database[Document]) -> None:

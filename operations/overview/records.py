@@ -5,16 +5,18 @@ Nothing here scans a table. What may hold personal data is masked as the pipelin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from pymongo.errors import PyMongoError
 
+from cql.rows import RowPage as RowPage
 from cql.rows import first_partitions, select_page
 from errors import MillraceError
-from operations.masking import MASK, masked_columns, masked_value
+from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
 from operations.overview.stores import OpenStores
 from runtime import remedies
@@ -64,14 +66,6 @@ class RecordTable:
     columns: tuple[str, ...]
     masked: frozenset[str]
     is_listed: bool
-
-
-@dataclass(frozen=True)
-class RowPage:
-    """Rows of a partition, masked; `following` names the next page, None after the last one."""
-
-    rows: tuple[Row, ...]
-    following: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,9 +121,6 @@ def partitions(stores: OpenStores, table: RecordTable) -> tuple[list[Row], bool]
     """Keys of partitions, sorted, and whether there are more than `MOST_PARTITIONS`.
 
     Reads no row and only so many keys, whatever the table holds; none if `is_listed` is false.
-
-    Raises:
-        SinkError: Cassandra did not answer, or lacks the table.
     """
     if not table.is_listed:
         return [], False
@@ -149,12 +140,8 @@ def record_page(
 ) -> RowPage:
     """Rows of the partition with this key, in the table's order.
 
-    Args:
-        stores: Connections.
-        table: The table, from `record_tables`.
-        key: A value for each column of the partition key; text is converted.
-        size: Rows of a page, at most `MOST_ROWS`.
-        page: `following` of the page before; None for the first.
+    `key` has a value for each column of the partition key, as text or not; `page` is `following`
+    of the page before.
 
     Raises:
         MillraceError: a column of the key is missing, or another one is given.
@@ -173,7 +160,7 @@ def record_page(
     # Cassandra does not know that a partition ends with a page.
     if following and not select_page(stores.session, keyspace, name, key, 1, following).rows:
         following = None
-    return RowPage(tuple(masked_row(row, table.masked) for row in found.rows), following)
+    return RowPage([masked_row(row, table.masked) for row in found.rows], following)
 
 
 def masked_row(row: Mapping[str, Any], masked: Iterable[str]) -> Row:
@@ -191,12 +178,7 @@ def dead_letter_page(
 ) -> LetterPage:
     """Dead letters of a pipeline, or of all that are enabled, with their messages masked.
 
-    Args:
-        stores: Connections.
-        pipeline: Only of this pipeline.
-        reason: Only with this reason code.
-        size: Dead letters of a page, at most `MOST_ROWS`.
-        page: `following` of the page before; None for the first.
+    `page` is `following` of the page before.
 
     Raises:
         MillraceError: there is no such pipeline.
@@ -225,26 +207,39 @@ def dead_letter_page(
     except PyMongoError as error:
         raise explained_mongodb(error, settings) from error
     following = documents[number - 1]["_id"] if len(documents) > number else None
-    return LetterPage(tuple(letter_views(settings, by_topic, documents[:number])), following)
+    letters = _letters(stores, by_topic, documents[:number])
+    return LetterPage(tuple(letters), following)
 
 
-def letter_views(
-    settings: Settings, by_topic: Mapping[str, Pipeline], documents: Iterable[Mapping[str, Any]]
-) -> list[LetterView]:
+def _letters(
+    stores: OpenStores, by_topic: Mapping[str, Pipeline], documents: Sequence[Mapping[str, Any]]
+) -> Iterator[LetterView]:
     """Documents of `dead_letters` with the values of their messages, masked."""
-    known = [document for document in documents if document.get("source_topic") in by_topic]
     places: dict[str, set[Place]] = {}
-    for document in known:
+    for document in documents:
         if place := place_of(str(document["_id"])):
             places.setdefault(document["source_topic"], set()).add(place)
-    messages, faults = dict[tuple[str, Place], Any](), dict[str, str]()
+    messages, faults = dict[str, Any](), dict[str, str]()
     for topic, wanted in places.items():
         try:
-            found = messages_at(settings, topic, wanted)
-            messages |= {(topic, place): message for place, message in found.items()}
+            found = stores.asked("kafka", partial(messages_at, stores.settings, topic, wanted))
+            messages |= {f"{topic}/{p}/{offset}": each for (p, offset), each in found.items()}
         except MillraceError as error:
             faults[topic] = str(error)
-    return [_letter(by_topic, document, messages, faults) for document in known]
+    for document in documents:
+        source, topic = str(document["_id"]), document["source_topic"]
+        message, pipeline = messages.get(source), by_topic[topic]
+        gone = f"The broker no longer has the message on `{topic}`; its dead-letter topic keeps it."
+        absent = None if message else faults.get(topic, gone)
+        stamp = document.get("source_timestamp")
+        yield LetterView(
+            source,
+            pipeline.name,
+            stamp if isinstance(stamp, datetime) else str(stamp),
+            tuple(map(str, document.get("reasons", ()))),
+            writable_value(message.value(), pipeline.contract) if message else None,
+            absent,
+        )
 
 
 def place_of(source: str) -> Place | None:
@@ -253,26 +248,3 @@ def place_of(source: str) -> Place | None:
     if partition.isdecimal() and offset.isdecimal():
         return int(partition), int(offset)
     return None
-
-
-def _letter(
-    by_topic: Mapping[str, Pipeline],
-    document: Mapping[str, Any],
-    messages: Mapping[tuple[str, Place], Any],
-    faults: Mapping[str, str],
-) -> LetterView:
-    source, topic = str(document["_id"]), document["source_topic"]
-    pipeline, place = by_topic[topic], place_of(source)
-    message = messages.get((topic, place)) if place else None
-    value = masked_value(message.value(), pipeline.contract) if message else None
-    absent = None
-    if message is None:
-        absent = faults.get(topic) or (
-            f"The broker no longer has the message on `{topic}`; its dead-letter topic keeps the"
-            " bytes."
-        )
-    stamp = document.get("source_timestamp")
-    shown = stamp if isinstance(stamp, datetime) else str(stamp)
-    return LetterView(
-        source, pipeline.name, shown, tuple(document.get("reasons", ())), value, absent
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Lock
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from cassandra.cluster import Session
@@ -13,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from cql.client import close, connect
-from errors import SinkError
+from errors import SinkUnavailable
 from settings import Settings
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Document
@@ -32,20 +31,17 @@ class OpenStores:
     def __init__(self, settings: Settings, timeout_seconds: float = 5) -> None:
         patience = min(settings.kafka_connect_timeout_seconds, timeout_seconds)
         self.settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
-        self._away: dict[str, tuple[float, SinkError]] = {}
+        self._away: dict[str, tuple[float, SinkUnavailable]] = {}
         self._timeout_seconds = timeout_seconds
-        self._lock = Lock()
+        # One each, so that the one that is away keeps no one from the other.
+        self._session_lock, self._client_lock = Lock(), Lock()
         self._session: Session | None = None
         self._client: MongoClient[Document] | None = None
 
     @property
     def session(self) -> Session:
-        """A session of Cassandra.
-
-        Raises:
-            SinkUnavailable: no node answered in time, or the login was refused.
-        """
-        with self._lock:
+        """A session of Cassandra."""
+        with self._session_lock:
             if self._session is None:
                 self._session = self.asked(
                     "cassandra", lambda: connect(self.settings, self._timeout_seconds)
@@ -54,13 +50,8 @@ class OpenStores:
 
     @property
     def database(self) -> Database[Document]:
-        """The platform's database in MongoDB.
-
-        Raises:
-            SinkUnavailable: it did not answer in time.
-            SinkRejected: it needs another login.
-        """
-        with self._lock:
+        """The platform's database in MongoDB."""
+        with self._client_lock:
             if self._client is None:
                 self._client = self.asked("mongodb", self._connected)
             return confirmed_database(self._client, self.settings)
@@ -78,20 +69,20 @@ class OpenStores:
         """The answer of a service; one that has just not answered is not asked.
 
         Raises:
-            SinkError: it did not answer, now or within the last seconds.
+            SinkUnavailable: it did not answer, now or within the last seconds.
         """
         since, error = self._away.get(service, (-AWAY_SECONDS, None))
         if error is not None and time.monotonic() - since < AWAY_SECONDS:
             raise error
         try:
             return question()
-        except SinkError as failure:
+        except SinkUnavailable as failure:
             self._away[service] = (time.monotonic(), failure)
             raise
 
     def close(self) -> None:
         """Close what is open."""
-        with self._lock:
+        with self._session_lock, self._client_lock:
             if self._session is not None:
                 close(self._session)
             if self._client is not None:
@@ -102,11 +93,6 @@ class OpenStores:
         """The connections themselves."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close what is open."""
         self.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -15,12 +15,11 @@ from dashboard.source import Chart
 from errors import MillraceError
 from operations.masking import masked_columns
 from operations.overview.model import Overview, PipelineView
-from operations.overview.records import AFTER_SLASH, SEARCH_MS, LetterView, letter_views
+from operations.overview.records import LetterPage, LetterView, dead_letter_page
 from operations.overview.stores import OpenStores
 from runtime.versions import installed_version
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.dead_letters import COLLECTION as LETTERS
 from spark_jobs.sinks.driver_errors import explained_mongodb
 
 MOST_REASONS: Final = 10
@@ -70,12 +69,7 @@ class PipelinePart:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report says.
-
-    Attributes:
-        versions: Program -> version.
-        troubles: What could not be read, each as a sentence.
-    """
+    """All that a report says."""
 
     overview: Overview
     parts: tuple[PipelinePart, ...]
@@ -88,11 +82,7 @@ def read_contents(
 ) -> Contents:
     """The contents of a report; what does not answer becomes a trouble.
 
-    Args:
-        overview: What is seen of the platform.
-        pipelines: The pipelines that the overview is about.
-        stores: Connections.
-        samples: Dead letters of each reason.
+    `samples` is how many dead letters of each reason are shown.
     """
     troubles = list(overview.troubles)
     parts = []
@@ -103,11 +93,11 @@ def read_contents(
         families.add(view.family)
         charts, hidden = list[Chart](), list[str]()
         try:
-            reasons = tuple(_reasons(view, pipeline, stores, samples if is_first else 0))
+            reasons = tuple(_reasons(view, stores, samples if is_first else 0))
             if is_first:
                 charts, hidden = _charts(pipeline, stores)
         except MillraceError as error:
-            reasons = tuple(_reasons(view, pipeline, stores, 0))
+            reasons = tuple(_reasons(view, stores, 0))
             troubles.append(str(error))
         parts.append(
             PipelinePart(view, view.lag, reasons, run_times(view), tuple(charts), tuple(hidden))
@@ -115,25 +105,11 @@ def read_contents(
     return Contents(overview, tuple(parts), versions_of(overview), tuple(dict.fromkeys(troubles)))
 
 
-def _reasons(
-    view: PipelineView, pipeline: Pipeline, stores: OpenStores, samples: int
-) -> Iterator[Reason]:
+def _reasons(view: PipelineView, stores: OpenStores, samples: int) -> Iterator[Reason]:
     ranked = sorted(view.dead_letters.items(), key=lambda each: (-each[1], each[0]))
     for reason, number in ranked[:MOST_REASONS]:
-        found = _samples(view.topic, reason, pipeline, stores, samples) if samples else ()
-        yield Reason(reason, number, tuple(found))
-
-
-def _samples(
-    topic: str, reason: str, pipeline: Pipeline, stores: OpenStores, number: int
-) -> Iterable[LetterView]:
-    own = {"_id": {"$gte": f"{topic}/", "$lt": f"{topic}{AFTER_SLASH}"}, "reasons": reason}
-    try:
-        cursor = stores.database[LETTERS].find(own).sort("_id", 1).limit(number)
-        documents = [*cursor.max_time_ms(SEARCH_MS)]
-    except PyMongoError as error:
-        raise explained_mongodb(error, stores.settings) from error
-    return letter_views(stores.settings, {topic: pipeline}, documents)
+        page = dead_letter_page(stores, view.family, reason, samples) if samples else LetterPage(())
+        yield Reason(reason, number, page.letters)
 
 
 def _charts(pipeline: Pipeline, stores: OpenStores) -> tuple[list[Chart], list[str]]:

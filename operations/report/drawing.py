@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from dashboard.source import Chart, Number
@@ -90,28 +91,13 @@ def _pieces(
     points: Sequence[tuple[float, Number | None]], height: Callable[[float], float]
 ) -> tuple[tuple[str, ...], tuple[tuple[float, float], ...]]:
     pieces, dots = list[str](), list[tuple[float, float]]()
-    for run in _runs(points):
-        placed = [(round(x, 1), height(float(value))) for x, value in run]
-        if len(placed) == 1:
+    for has_value, run in groupby(points, key=lambda point: point[1] is not None):
+        placed = [(round(x, 1), height(float(value or 0))) for x, value in run]
+        if has_value and len(placed) == 1:
             dots.append(placed[0])
-        else:
+        elif has_value:
             pieces.append(" ".join(f"{x},{y}" for x, y in placed))
     return tuple(pieces), tuple(dots)
-
-
-def _runs(
-    points: Sequence[tuple[float, Number | None]],
-) -> Iterator[list[tuple[float, Number]]]:
-    """Neighbouring points that have a value."""
-    run: list[tuple[float, Number]] = []
-    for x, value in points:
-        if value is not None:
-            run.append((x, value))
-        elif run:
-            yield run
-            run = []
-    if run:
-        yield run
 
 
 def draw_batches(history: Sequence[BatchView]) -> BatchBars | None:

@@ -55,16 +55,17 @@ def page_path(settings: Settings, output: str | None) -> Path:
     """Where the page goes: by default with the files that users read, if these are here.
 
     Raises:
-        MillraceError: the given name is that of the JSON file.
+        MillraceError: the given name is that of the JSON file, or of a folder.
     """
     if output is None:
         is_here = "://" not in settings.output_path
         return Path(settings.output_path if is_here else "output") / NAME
     page = Path(output)
-    if page.suffix == ".json":
+    if page.suffix == ".json" or page.is_dir():
+        example = page / NAME if page.is_dir() else page.with_suffix(".html")
         raise MillraceError(
-            f"--output names the page, such as `{page.with_suffix('.html')}`; the JSON file gets"
-            " the same name with `.json`."
+            f"--output names the page, such as `{example}`; the JSON file gets the same name with"
+            " `.json`."
         )
     return page
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
+from pymongo import DESCENDING
 from pymongo.database import Database
 
 from operations.messages_at import Place
@@ -45,8 +46,8 @@ class ReadBy:
 class Batches:
     """Finds entries by the offsets that they cover, without reading a whole ledger.
 
-    The batches of a query are numbered and read on from each other, so a few of them lead to any;
-    each is found by its `_id`.
+    The batches of a ledger read on from each other, so a few of them lead to any; the index of
+    pipeline and batch finds each, though not every number has an entry.
     """
 
     def __init__(self, database: Database[Document], pipeline: Pipeline) -> None:
@@ -55,11 +56,7 @@ class Batches:
 
     @cached_property
     def lasts(self) -> list[Entry]:
-        """The last batch of each ledger.
-
-        Raises:
-            JobError: an entry cannot be read.
-        """
+        """The last batch of each ledger."""
         found = (Ledger(self._database, name).last() for name in self._names)
         return [entry for entry in found if entry is not None]
 
@@ -73,11 +70,7 @@ class Batches:
         return ends
 
     def of(self, place: Place) -> list[ReadBy]:
-        """The confirmed batches that read a message, at most one for each ledger.
-
-        Raises:
-            JobError: an entry cannot be read.
-        """
+        """The confirmed batches that read a message, at most one for each ledger."""
         found = (self._of(last, place) for last in self.lasts)
         return [each for each in found if each is not None]
 
@@ -86,41 +79,30 @@ class Batches:
         low, high = 0, last.batch_id
         while low <= high:
             middle = (low + high) // 2
-            document = self._document(last, middle)
+            document = self._newest(last.pipeline, middle)
             if document is None:
-                return self._searched(last, place)
+                low = middle + 1
+                continue
             entry = Entry.of(document)
             # A partition that a batch does not have was added later.
             start, end = entry.offsets.get(partition, (0, 0))
             if start <= offset < end:
-                return self._read_by(document)
+                before = self._newest(entry.pipeline, entry.batch_id - 1) or {}
+                return ReadBy(entry, document.get("updated_at"), before.get("updated_at"))
             if offset < start:
-                high = middle - 1
+                high = entry.batch_id - 1
             else:
                 low = middle + 1
         return None
 
-    def _searched(self, last: Entry, place: Place) -> ReadBy | None:
-        """The entry, by a search in all; for a ledger whose batches are not numbered on."""
-        query = {"pipeline": last.pipeline, "offsets": _covering(place)}
-        document = self._entries.find_one(query)
-        return self._read_by(document) if document else None
-
-    def _read_by(self, document: Document) -> ReadBy:
-        entry = Entry.of(document)
-        before = self._document(entry, entry.batch_id - 1) or {}
-        return ReadBy(entry, document.get("updated_at"), before.get("updated_at"))
-
-    def _document(self, entry: Entry, batch_id: int) -> Document | None:
-        return self._entries.find_one({"_id": f"{entry.query_id}/{batch_id}"})
+    def _newest(self, pipeline: str, until: int) -> Document | None:
+        """The entry with this number, or else the one before it."""
+        query = {"pipeline": pipeline, "batch_id": {"$lte": until}}
+        return self._entries.find_one(query, sort=[("batch_id", DESCENDING)])
 
     def lost(self, place: Place) -> int | None:
         """The batch with which the loss of a message was accepted; None if it was not."""
-        query = {"pipeline": {"$in": self._names}, "accepted_loss": _covering(place)}
+        at = {"partition": place[0], "from": {"$lte": place[1]}, "until": {"$gt": place[1]}}
+        query = {"pipeline": {"$in": self._names}, "accepted_loss": {"$elemMatch": at}}
         found = self._entries.find_one(query)
         return int(found["batch_id"]) if found else None
-
-
-def _covering(place: Place) -> Document:
-    at = {"from": {"$lte": place[1]}, "until": {"$gt": place[1]}}
-    return {"$elemMatch": {"partition": place[0], **at}}

@@ -34,6 +34,7 @@ KEPT_PARTS: Final = {
 }
 DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FIRST: Final = (1, 1, 1, 0, 0, 0)
+GIVEN: Final = str | int | float | datetime | date | Decimal | None
 
 
 class NotComputable(Exception):
@@ -47,7 +48,7 @@ def evaluated(sql: str, columns: Mapping[str, Any], kind: str) -> Any:
         NotComputable: it needs a function, an operator or a column that is not there.
     """
     text = _translated(sql)
-    given = {name: _given(value) for name, value in columns.items() if _is_plain(value)}
+    given = {name: _given(value) for name, value in columns.items() if isinstance(value, GIVEN)}
     named = ", ".join(f"? AS `{name}`" for name in given) or "NULL AS nothing"
     with closing(sqlite3.connect(":memory:")) as engine:
         for name, function in FUNCTIONS.items():
@@ -76,12 +77,8 @@ def _translated(sql: str) -> str:
 
 
 def _authorise(action: int, _first: str | None, name: str | None, *_: str | None) -> int:
-    is_known = action != sqlite3.SQLITE_FUNCTION or (name or "").lower() in ALLOWED
+    is_known = action != sqlite3.SQLITE_FUNCTION or (name or "").lower() in FUNCTIONS
     return sqlite3.SQLITE_OK if is_known else sqlite3.SQLITE_DENY
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | datetime | date | Decimal)
 
 
 def _given(value: Any) -> Any:
@@ -121,23 +118,14 @@ def _of_known(function: Callable[..., Any]) -> Callable[..., Any]:
 def _date_trunc(unit: str, at: str) -> str:
     moment, name = datetime.fromisoformat(at), unit.lower()
     if name == "millisecond":
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000).isoformat(sep=" ")
+        return moment.isoformat(sep=" ", timespec="milliseconds")
     if name == "week":
         moment, name = moment - timedelta(days=moment.weekday()), "day"
     if name == "quarter":
         moment, name = moment.replace(day=1, month=(moment.month - 1) // 3 * 3 + 1), "month"
     kept = KEPT_PARTS[name]
-    names = ("year", "month", "day", "hour", "minute", "second")
-    cut = dict(zip(names[kept:], FIRST[kept:], strict=True))
-    return moment.replace(microsecond=0, **cut).isoformat(sep=" ")  # type: ignore[arg-type]
-
-
-def _trunc(at: str, unit: str) -> str:
-    return _date_trunc(unit, at)[:10]
-
-
-def _to_date(at: str) -> str:
-    return datetime.fromisoformat(at).date().isoformat()
+    parts = (*moment.timetuple()[:kept], *FIRST[kept:])
+    return datetime(*parts).isoformat(sep=" ")  # type: ignore[arg-type]  # noqa: DTZ001
 
 
 def _part(name: str) -> Callable[[str], int]:
@@ -152,6 +140,8 @@ def _substring(text: Any, start: int, length: int = 2**31) -> str:
 
 def _conv(digits: Any, source: int, target: int) -> str:
     number, text = int(str(digits), source), ""
+    if not (0 <= number < 2**64 and 2 <= target <= len(DIGITS)):
+        raise ValueError("Spark gives something else")
     while number:
         number, digit = divmod(number, target)
         text = DIGITS[digit] + text
@@ -159,15 +149,14 @@ def _conv(digits: Any, source: int, target: int) -> str:
 
 
 def _concat_ws(separator: str | None, *values: Any) -> str | None:
-    if separator is None:
-        return None
-    return separator.join(str(value) for value in values if value is not None)
+    known = [str(value) for value in values if value is not None]
+    return None if separator is None else separator.join(known)
 
 
 _OF_KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "date_trunc": _date_trunc,
-    "trunc": _trunc,
-    **dict.fromkeys(("to_date", "date"), _to_date),
+    "trunc": lambda at, unit: _date_trunc(unit, at)[:10],
+    **dict.fromkeys(("to_date", "date"), lambda at: _date_trunc("day", at)[:10]),
     **{name: _part(name) for name in ("year", "month", "day", "hour", "minute", "second")},
     "dayofmonth": _part("day"),
     **dict.fromkeys(("substr", "substring"), _substring),
@@ -186,4 +175,3 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "if": lambda condition, then, other: then if condition else other,
     **{name: _of_known(function) for name, function in _OF_KNOWN.items()},
 }
-ALLOWED: Final = frozenset(FUNCTIONS)

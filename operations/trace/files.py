@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from operations.masking import masked_columns
-from operations.overview.records import masked_row
-from operations.trace.ids import comparable, same_id
+from errors import MillraceError
+from operations.trace.ids import is_record
+from operations.trace.lookup import stored_row
 from operations.trace.model import StoredRow
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -31,61 +30,47 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_ROWS: Final = 20
 
 
-@dataclass(frozen=True)
-class FoundInFiles:
-    """Rows of a set, and why it was not searched."""
-
-    rows: tuple[StoredRow, ...] = ()
-    not_searched: str | None = None
-
-
 def find_in_files(
     settings: Settings,
     pipeline: Pipeline,
     file_set: FileSet,
     entry: Entry,
     known: Mapping[str, Any],
-) -> FoundInFiles:
-    """The rows of a record in a set.
+) -> list[StoredRow]:
+    """The rows of a record in a set, where the batch of `entry` has read it.
 
-    Args:
-        settings: Where the files are.
-        pipeline: The pipeline.
-        file_set: One of its sets.
-        entry: The batch that read the message.
-        known: Columns of the record, and the coordinates of its message.
+    `known` are columns of the record, and the coordinates of its message.
+
+    Raises:
+        MillraceError: why the set is not searched.
     """
     system = arrow_files(settings)
     if system is None:
-        return FoundInFiles(not_searched="only Spark reads files on HDFS")
+        raise MillraceError("only Spark reads files on HDFS")
     key = _key(pipeline, file_set, known)
     if not key:
-        return FoundInFiles(not_searched="the record's id is not known")
+        raise MillraceError("the record's id is not known")
     written = as_written(settings, pipeline)
     form = written.output_format[0]
     folder = set_folder(written, file_set.name, form)
-    day = _day_folder(file_set, known)
-    files = system.files(f"{folder}/{day}" if day else folder)
-    chosen = _files_of(files, entry, form)
+    if day := _day_folder(file_set, known):
+        folder = f"{folder}/{day}"
+    chosen = _files_of(system.files(folder), entry, form)
     if sum(file.size for file in chosen) > MOST_BYTES:
-        return FoundInFiles(not_searched="compacted files may hold it, and they are large")
-    paths = [f"{folder}/{day}/{file.path}" if day else f"{folder}/{file.path}" for file in chosen]
-    hidden = masked_columns(pipeline, file_set.schema.names)
-    try:
-        rows = _rows(system, paths, form, file_set, key)
-        wanted = [row for row in rows if _is_wanted(pipeline, row, known)]
-    except (OSError, pa.ArrowException) as error:
-        # Arrow's messages quote values.
-        return FoundInFiles(not_searched=f"a file cannot be read ({type(error).__name__})")
+        raise MillraceError("compacted files may hold it, and they are large")
     # Rows of other sets do not name their message.
     is_named = {*PLACE} <= {*file_set.schema.names}
     place = f"{entry.topic}/{known.get(PLACE[0])}/{known.get(PLACE[1])}" if is_named else None
-    return FoundInFiles(
-        tuple(
-            StoredRow(FilesSink.store, file_set.name, masked_row(row, hidden), place)
-            for row in wanted[:MOST_ROWS]
-        )
-    )
+    try:
+        rows = _rows(system, [f"{folder}/{file.path}" for file in chosen], form, file_set, key)
+        wanted = [row for row in rows if is_record(pipeline, row, known, by_place=is_named)]
+    except (OSError, pa.ArrowException) as error:
+        # Arrow's messages quote values.
+        raise MillraceError(f"a file cannot be read ({type(error).__name__})") from error
+    return [
+        stored_row(pipeline, FilesSink.store, file_set.name, row, place)
+        for row in wanted[:MOST_ROWS]
+    ]
 
 
 def _key(pipeline: Pipeline, file_set: FileSet, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,9 +114,3 @@ def _rows(
     for path in paths:
         table = system.rows([path], form, file_set.schema).to_table(filter=condition)
         yield from as_stored(table, file_set.schema, form).to_pylist()
-
-
-def _is_wanted(pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    if {*PLACE} <= {*row}:
-        return all(comparable(row[name]) == known[name] for name in PLACE)
-    return same_id(pipeline, row, known)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -18,11 +18,14 @@ from schemas.fields import FieldContract, path_of
 from schemas.types import EPOCH_UNITS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.instants import EPOCH
+from spark_jobs.targets import PLACE
 
 # Parts of an id of several columns: `\|` and `\\` stand for themselves.
-PART: Final = re.compile(r"(?:[^\\|]|\\.)*", re.DOTALL)
+PART: Final = re.compile(r"(?:\A|\|)((?:[^\\|]|\\.)*)", re.DOTALL)
 ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 SPACE: Final = re.compile(f"^[{WHITE_SPACE}]+|[{WHITE_SPACE}]+$")
+# Digits of a number of 64 bits.
+LONGEST_INTEGER: Final = 19
 # Of numbers that stand for instants.
 MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
 
@@ -30,7 +33,8 @@ MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
 def id_of_text(pipeline: Pipeline, text: str) -> dict[str, Any] | None:
     """The values of the id's columns; None if the pipeline can have no such id."""
     names = pipeline.id_columns
-    parts = [text] if len(names) == 1 else _parts(text)
+    split = (ESCAPED.sub(r"\1", part) for part in PART.findall(text))
+    parts = [text] if len(names) == 1 else [*split]
     if len(parts) != len(names):
         return None
     fields = {field.column: field for field in pipeline.contract.fields}
@@ -41,16 +45,6 @@ def id_of_text(pipeline: Pipeline, text: str) -> dict[str, Any] | None:
             return None
         found[name] = value
     return found
-
-
-def _parts(text: str) -> list[str]:
-    parts, at = [], 0
-    while True:
-        found = PART.match(text, at)
-        parts.append(ESCAPED.sub(r"\1", found[0] if found else ""))
-        at = found.end() + 1 if found else len(text) + 1
-        if at > len(text):
-            return parts
 
 
 def text_of_id(pipeline: Pipeline, columns: Mapping[str, Any]) -> str | None:
@@ -74,10 +68,12 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def record_of(value: bytes | None) -> dict[str, Any] | None:
-    """The record in a message; None if it is no JSON object."""
+def record_of(
+    value: bytes | None, fraction: Callable[[str], Any] = Decimal
+) -> dict[str, Any] | None:
+    """The record in a message, with fractions as given; None if it is no JSON object."""
     try:
-        record = json.loads(value or b"", parse_float=Decimal)
+        record = json.loads(value or b"", parse_float=fraction)
     except (ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
@@ -123,16 +119,17 @@ def value_of(field: FieldContract, sent: Any, *, is_typed: bool = False) -> Any:
     if sent is None or isinstance(sent, dict | list):
         return None
     try:
-        return _value(field, sent, is_typed=is_typed)
+        text = str(sent)
+        text.encode()  # half a surrogate pair is in no row
+        return _value(field, text, is_typed=is_typed, is_bool=isinstance(sent, bool))
     except (ValueError, InvalidOperation, OverflowError):
         return None
 
 
-def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
-    text = str(sent)
+def _value(field: FieldContract, text: str, *, is_typed: bool, is_bool: bool) -> Any:
     # A person may also type the time that such a number stands for.
     if field.epoch and not (is_typed and "T" in text.upper()):
-        microseconds = int(Decimal(text)) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
+        microseconds = _whole(text) * (MICROSECONDS // EPOCH_UNITS[field.epoch])
         return _cut(EPOCH + timedelta(microseconds=microseconds))
     match "timestamp" if field.epoch else field.kind:
         case "timestamp":
@@ -140,21 +137,29 @@ def _value(field: FieldContract, sent: Any, *, is_typed: bool) -> Any:
         case "date":
             return date.fromisoformat(text).isoformat()
         case "integer":
-            return int(Decimal(text))
+            return _whole(text)
         case "number":
             return float(text)
         case "decimal":
-            return Decimal(text)
+            return Decimal(text) + 0  # refuses a signalling NaN
         case "boolean":
-            return {"true": True, "false": False}[text.lower()] if text else None
+            return {"true": True, "false": False}.get(text.lower())
         case "uuid":
             return str(UUID(text))
-    if isinstance(sent, bool):
+    if is_bool:
         return None
     trimmed = SPACE.sub("", text) if field.trim or field.values else text
     if field.values:
         return field.spellings.get(trimmed.lower())
     return trimmed or None
+
+
+def _whole(text: str) -> int:
+    number = Decimal(text)
+    # Of an exponent such as 1e999999999 no integer can be made in time.
+    if number.adjusted() > LONGEST_INTEGER or number % 1:
+        raise ValueError("no whole number of 64 bits")
+    return int(number)
 
 
 def _cut(at: datetime) -> datetime:
@@ -173,10 +178,12 @@ def comparable(value: Any) -> Any:
     return str(value)
 
 
-def same_id(pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    """Whether a row has the id that is known; columns that the row lacks do not count."""
-    return all(
-        comparable(row[name]) == known[name]
-        for name in pipeline.id_columns
-        if name in row and name in known
-    )
+def is_record(
+    pipeline: Pipeline, row: Mapping[str, Any], known: Mapping[str, Any], *, by_place: bool
+) -> bool:
+    """Whether a row is of the known message, if `by_place`, or else has the known id.
+
+    Columns of the id that the row lacks do not count.
+    """
+    names = PLACE if by_place else [n for n in pipeline.id_columns if n in row and n in known]
+    return all(comparable(row[name]) == known[name] for name in names)

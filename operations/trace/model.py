@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
+
+from operations.overview.as_json import as_json
 
 Outcome = Literal[
     "stored",
@@ -17,6 +19,14 @@ Outcome = Literal[
     "not read",
     "unknown",
 ]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a trace may read: `messages` of each topic, and `seconds` for the search of one."""
+
+    messages: int = 100_000
+    seconds: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ class Trace:
     asked: str
     taken_at: datetime
     records: tuple[RecordTrace, ...]
-    troubles: tuple[str, ...] = field(default=())
+    troubles: tuple[str, ...] = ()
 
     @property
     def is_found(self) -> bool:
@@ -120,28 +130,8 @@ class Trace:
 
     def as_json(self) -> dict[str, Any]:
         """All of it in JSON's types; times end in `Z`."""
-        found: dict[str, Any] = plain(asdict(self) | {"found": self.is_found})
-        return found
+        found: dict[str, Any] = as_json(self)
+        return found | {"found": self.is_found}
 
 
-def plain(value: Any) -> Any:
-    """A value in JSON's types; times in UTC with `Z`, anything unknown as its text."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, datetime):
-        return instant_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, Mapping):
-        return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(each) for each in value]
-    return str(value)
-
-
-def instant_text(value: datetime) -> str:
-    """A time as `2026-11-22T10:11:12.345Z`; one without a zone is in UTC."""
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+plain = as_json

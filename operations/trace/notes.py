@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo.errors import PyMongoError
 
@@ -15,6 +15,7 @@ from settings import Settings
 from spark_jobs.sinks.driver_errors import explained_mongodb
 
 LEDGER = "the ledger in MongoDB"
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -25,14 +26,15 @@ class Notes:
     searched: dict[str, None] = field(default_factory=dict)
     missed: dict[str, str] = field(default_factory=dict)
 
-    def attempt(self, place: str, work: Callable[[], object]) -> None:
-        """Do something that a service may not allow; what it says is noted."""
+    def attempt(self, place: str, work: Callable[[], Answer]) -> Answer | None:
+        """The answer of a service; None if it gives none, which is noted."""
         try:
-            work()
+            return work()
         except MillraceError as error:
             self.miss(place, str(error))
         except PyMongoError as error:
             self.miss(place, str(explained_mongodb(error, self.settings)))
+        return None
 
     def search(self, place: str) -> None:
         """Note a place that was searched."""

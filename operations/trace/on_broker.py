@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from operations.messages_at import Place, messages_at
+from errors import MillraceError
+from operations.dead_letters.reader import PARKED, REDRIVEN, WAITING
+from operations.messages_at import Place, messages_at, newest_ranges, ranges_between
 from operations.overview.stores import OpenStores
-from operations.pipelines import topic_offsets
+from operations.pipelines import read_ranges, topic_offsets
 from operations.trace.batches import ReadBy
-from operations.trace.copies import copies_of
-from operations.trace.limits import Limits
-from operations.trace.model import Letter
+from operations.trace.model import Letter, Limits
 from operations.trace.notes import Notes, Seen
-from operations.trace.redrives import Redrives, read_notes, redrives_of, sent_back
-from operations.trace.search import MOST_ARRIVALS, Wanted, search
+from operations.trace.redrives import read_notes, redrives_of, sent_back
+from operations.trace.search import Wanted
 from runtime.config.topic_names import dead_letter_topic
+from spark_jobs.state.offset_ranges import width
+
+# Messages with one id that are shown.
+MOST_ARRIVALS: Final = 20
 
 
 class OnBroker:
@@ -27,8 +32,7 @@ class OnBroker:
     """
 
     def __init__(self, notes: Notes, stores: OpenStores, topic: str, limits: Limits) -> None:
-        self._notes, self._settings = notes, stores.settings
-        self._stores = stores
+        self._notes, self._settings, self._stores = notes, stores.settings, stores
         self._topic, self._most, self._seconds = topic, limits.messages, limits.seconds
         self._name = f"topic {topic}"
         self.has_all = False
@@ -36,106 +40,98 @@ class OnBroker:
     @cached_property
     def offsets(self) -> Mapping[int, Place]:
         """Partition -> first offset and the one after the last; empty without an answer."""
-        found: dict[int, Place] = {}
 
-        def ask() -> dict[int, Place]:
-            return topic_offsets(self._settings, self._topic)
+        def ask() -> Mapping[int, Place]:
+            given = self._settings, self._topic
+            return self._stores.asked("kafka", lambda: topic_offsets(*given))
 
-        self._notes.attempt(self._name, lambda: found.update(self._stores.asked("kafka", ask)))
-        return found
+        return self._notes.attempt(self._name, ask) or {}
 
     def search(self, wanted: Wanted) -> dict[Place, Any]:
-        """The messages with an id among the newest."""
+        """The messages with an id among the newest; at most `MOST_ARRIVALS`."""
         found: dict[Place, Any] = {}
-
-        def work() -> None:
-            result = search(
-                self._settings, self._topic, self.offsets, wanted, self._most, self._seconds
-            )
-            found.update(result.found)
-            first = {low for low, _ in self.offsets.values()}
-            is_whole = result.is_whole and result.searched is None
-            self.has_all = is_whole and first <= {0} and result.matches == len(result.found)
-            self._notes.search(f"{result.title} of {self._topic}")
-            if not is_whole:
-                self._notes.miss(
-                    f"other messages of {self._topic}",
-                    "a duplicate or rejected arrival may be among them; --search sets how many"
-                    " are searched",
-                )
-            if result.matches > MOST_ARRIVALS:
-                self._notes.miss(f"{result.matches - MOST_ARRIVALS} more arrivals", "not shown")
-
         if self.offsets and self._most:
-            self._notes.attempt(self._name, work)
+            self._notes.attempt(self._name, lambda: self._search(wanted, found))
         return found
+
+    def _search(self, wanted: Wanted, found: dict[Place, Any]) -> None:
+        ranges, until = newest_ranges(self.offsets, self._most), time.monotonic() + self._seconds
+        matches, searched, is_whole = 0, "", ranges == self.offsets
+        which = f"{'all' if is_whole else 'the newest'} {width(ranges)} offsets of {self._topic}"
+        for number, message in enumerate(read_ranges(self._settings, self._topic, ranges)):
+            if time.monotonic() > until:
+                searched, is_whole = f"{number} messages among ", False
+                break
+            if wanted.is_in(message.value()):
+                matches += 1
+                if matches <= MOST_ARRIVALS:
+                    found[message.partition(), message.offset()] = message
+        first = {low for low, _ in self.offsets.values()}
+        self.has_all = is_whole and first <= {0} and matches == len(found)
+        self._notes.search(f"{searched}{which}")
+        if not is_whole:
+            self._notes.miss(
+                f"other messages of {self._topic}",
+                "a duplicate or rejected arrival may be among them; --search sets how many are"
+                " searched",
+            )
+        if matches > MOST_ARRIVALS:
+            self._notes.miss(f"{matches - MOST_ARRIVALS} more arrivals", "not shown")
 
     def read(self, arrivals: Iterable[Seen]) -> None:
         """Read the messages of arrivals that have none yet."""
-        ahead = [each for each in arrivals if each.message is None]
-
-        def work() -> None:
-            places = [each.place for each in ahead]
-            found = messages_at(self._settings, self._topic, places, self.offsets)
-            for each in ahead:
-                each.message = found.get(each.place)
-
+        ahead = {each.place: each for each in arrivals if each.message is None}
+        given = self._settings, self._topic, [*ahead], self.offsets
         if ahead and self.offsets:
-            self._notes.attempt(self._name, work)
+            found = self._notes.attempt(self._name, lambda: messages_at(*given)) or {}
+            for place, message in found.items():
+                ahead[place].message = message
 
-    def find_copies(
-        self,
-        name: str,
-        seen: Seen,
-        read_by: ReadBy,
-        keep: Callable[[Any], None],
-    ) -> None:
-        """Find what a batch sent to another topic of an arrival."""
+    def copies(self, name: str, seen: Seen, read_by: ReadBy) -> list[Any]:
+        """What a batch sent to another topic of an arrival."""
+        place = f"topic {name}"
+        numbers = zip(("source_partition", "source_offset"), map(str, seen.place), strict=True)
+        wanted = {(key, text.encode()) for key, text in (("source_topic", self._topic), *numbers)}
 
-        def work() -> None:
+        def work() -> list[Any]:
             window = read_by.window_ms
-            found = window and copies_of(
-                self._settings, name, self._topic, seen.place, window, self._most
-            )
-            if found is None:
-                self._notes.miss(f"topic {name}", "too many messages came with the batch's")
-                return
-            self._notes.search(f"topic {name}, while batch {read_by.entry.batch_id} was written")
-            for message in found:
-                keep(message)
+            offsets = topic_offsets(self._settings, name)
+            ranges = window and ranges_between(self._settings, name, *window, offsets)
+            if ranges is None or width(ranges) > self._most:
+                raise MillraceError("too many messages came with the batch's")
+            self._notes.search(f"{place}, while batch {read_by.entry.batch_id} was written")
+            messages = read_ranges(self._settings, name, ranges)
+            return [each for each in messages if wanted <= {*(each.headers() or [])}]
 
-        if self.offsets:
-            self._notes.attempt(f"topic {name}", work)
+        return (self._notes.attempt(place, work) if self.offsets else None) or []
 
     def letter(self, seen: Seen) -> Letter | None:
         """An arrival's dead letter, whether it was sent back, and as which message."""
         if seen.letter is None:
             return None
-        redrives = redrives_of(seen.message or seen.copy)
-        state = self._redrives.state(seen.place, redrives, self._settings.max_redrives)
-        sent, found = self._redrives.sent_ms.get(seen.place), list[Any]()
-        if sent is not None:
-            given = (self._settings, self._topic, self.offsets, seen.source, sent, self._most)
-            self._notes.attempt(self._name, lambda: found.append(sent_back(*given)))
-        to = next((f"{self._topic}/{m.partition()}/{m.offset()}" for m in found if m), None)
-        return Letter(dead_letter_topic(self._topic), seen.reasons, state, to)
+        sent, is_whole = self._redrives
+        state, to = WAITING if is_whole else None, None
+        if seen.place in sent:
+            state = REDRIVEN
+            given = self._settings, self._topic, self.offsets, seen.source, sent[seen.place]
+            to = self._notes.attempt(self._name, lambda: sent_back(*given, self._most))
+        elif redrives_of(seen.message or seen.copy) >= self._settings.max_redrives:
+            state = PARKED
+        where = f"{self._topic}/{to.partition()}/{to.offset()}" if to else None
+        return Letter(dead_letter_topic(self._topic), seen.reasons, state, where)
 
     @cached_property
-    def _redrives(self) -> Redrives:
-        found = [Redrives({}, is_whole=False)]
+    def _redrives(self) -> tuple[dict[Place, int], bool]:
         if not self.offsets:
-            return found[0]
-        self._notes.attempt(
-            "notes of redrives",
-            lambda: found.append(read_notes(self._settings, self._topic, self._most)),
-        )
-        return found[-1]
+            return {}, False
+        given = self._settings, self._topic, self._most
+        return self._notes.attempt("notes of redrives", lambda: read_notes(*given)) or ({}, False)
 
     def absence(self, place: Place) -> str:
         """Why a message cannot be shown."""
         partition, offset = place
         if not self.offsets:
-            return "the broker did not answer"
+            return "the topic could not be read"
         if partition not in self.offsets:
             return f"the topic has no partition {partition}"
         low, high = self.offsets[partition]

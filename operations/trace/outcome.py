@@ -2,63 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
 from operations.trace.model import Outcome
-from spark_jobs.state.ledger import Counts
+from operations.trace.notes import Seen
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of a message.
+def judge(
+    seen: Seen,
+    stored: Collection[str],
+    ends: Mapping[int, int],
+    lost_by: int | None,
+    *,
+    is_new: bool,
+) -> tuple[Outcome, str]:
+    """The outcome of a message, and why, as words that follow its name.
 
-    Attributes:
+    Args:
+        seen: The message, with its batches and its dead letter.
         stored: Where the messages are of which rows with the record's id were found.
-        is_new: Whether it is certain that no arrival with the id was stored before.
-        counts: Of the batches that read it, one for each ledger.
-        confirmed_end: The offset up to which its partition is read.
+        ends: Partition -> the offset up to which it is read; empty if no batch is confirmed.
         lost_by: The batch with which its loss was accepted.
-        has_ledger: Whether any batch is confirmed.
+        is_new: Whether it is certain that no arrival with the id was stored before.
     """
-
-    source: str
-    offset: int
-    stored: frozenset[str] = frozenset()
-    is_new: bool = False
-    reasons: tuple[str, ...] = ()
-    is_rejected: bool = False
-    counts: tuple[Counts, ...] = ()
-    confirmed_end: int = 0
-    lost_by: int | None = None
-    has_ledger: bool = False
-
-
-def judge(known: Known) -> tuple[Outcome, str]:
-    """The outcome of a message, and why, as words that follow its name."""
-    if known.is_rejected:
-        return "rejected", f"rejected: {', '.join(known.reasons)}"
-    if known.source in known.stored:
+    if seen.letter is not None:
+        return "rejected", f"rejected: {', '.join(seen.reasons)}"
+    if seen.source in stored:
         return "stored", "stored"
-    if known.counts:
-        return _read(known)
-    if known.lost_by is not None:
+    if seen.batches:
+        return _read(seen, stored, is_new=is_new)
+    if lost_by is not None:
         why = "not read: it had expired, and its loss was accepted before batch"
-        return "not read", f"{why} {known.lost_by}"
-    if known.has_ledger and known.offset < known.confirmed_end:
+        return "not read", f"{why} {lost_by}"
+    if not ends:
+        return "unknown", "unknown: no confirmed batch of the pipeline is known"
+    partition, offset = seen.place
+    if offset < ends.get(partition, 0):
         return "not read", "not read: the job began after it (`--starting-offsets latest`)"
-    if known.has_ledger:
-        return "waiting", "waiting: no confirmed batch has read it yet"
-    return "unknown", "unknown: no confirmed batch of the pipeline is known"
+    return "waiting", "waiting: no confirmed batch has read it yet"
 
 
-def _read(known: Known) -> tuple[Outcome, str]:
+def _read(seen: Seen, stored: Collection[str], *, is_new: bool) -> tuple[Outcome, str]:
     """The outcome of a message that was read and not rejected, and of which no row was found."""
-    filtered = any(counts.filtered for counts in known.counts)
-    duplicates = any(counts.duplicates for counts in known.counts)
-    if known.stored and duplicates:
-        first = ", ".join(sorted(known.stored))
-        return "duplicate", f"duplicate: the id is stored from {first}"
-    if filtered and (not duplicates or known.is_new):
+    filtered = any(each.entry.counts.filtered for each in seen.batches)
+    duplicates = any(each.entry.counts.duplicates for each in seen.batches)
+    if stored and duplicates:
+        return "duplicate", f"duplicate: the id is stored from {', '.join(sorted(stored))}"
+    if filtered and (not duplicates or is_new):
         return "filtered", "filtered: nothing is kept of it"
     if duplicates and not filtered:
         return "duplicate", "duplicate of an arrival that was not found here"

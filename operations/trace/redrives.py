@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from operations.dead_letters.reader import PARKED, REDRIVEN, WAITING, note_coordinates
+from operations.dead_letters.reader import note_coordinates
 from operations.dead_letters.redrive_sender import SOURCE_HEADER
 from operations.messages_at import Place, newest_ranges, ranges_between
 from operations.pipelines import read_ranges, topic_offsets
@@ -20,42 +19,19 @@ from spark_jobs.state.offset_ranges import width
 SENT_WITHIN_MS: Final = 60_000
 
 
-@dataclass(frozen=True)
-class Redrives:
-    """Notes of what was sent back: place of the dead letter's message -> when, in milliseconds.
+def read_notes(settings: Settings, topic: str, most: int) -> tuple[dict[Place, int], bool]:
+    """What was sent back: place of the dead letter's message -> when, in milliseconds.
 
-    `is_whole` says whether all notes were read.
-    """
-
-    sent_ms: Mapping[Place, int]
-    is_whole: bool
-
-    def state(self, place: Place, redrives: int, most: int) -> str | None:
-        """A dead letter's state; None if it is not known."""
-        if place in self.sent_ms:
-            return REDRIVEN
-        if redrives >= most:
-            return PARKED
-        return WAITING if self.is_whole else None
-
-
-def read_notes(settings: Settings, topic: str, most: int) -> Redrives:
-    """The newest notes of a topic.
-
-    Raises:
-        SinkUnavailable: the broker did not answer.
-        JobError: it stopped answering.
+    Of the newest notes, and whether these are all.
     """
     notes = redriven_topic(topic)
     if notes not in existing_topics(settings):
-        return Redrives({}, is_whole=True)
+        return {}, True
     offsets = topic_offsets(settings, notes)
     ranges = newest_ranges(offsets, most)
-    found: dict[Place, int] = {}
-    for message in read_ranges(settings, notes, ranges):
-        if place := note_coordinates(message.key()):
-            found[place] = message.timestamp()[1]
-    return Redrives(found, is_whole=ranges == offsets)
+    messages = read_ranges(settings, notes, ranges)
+    named = ((note_coordinates(each.key()), each.timestamp()[1]) for each in messages)
+    return {place: sent for place, sent in named if place}, ranges == offsets
 
 
 def sent_back(
@@ -66,17 +42,10 @@ def sent_back(
     sent_ms: int,
     most: int,
 ) -> Any | None:
-    """The message that was sent back from the dead letter of `source`; None if it is not found.
-
-    Raises:
-        JobError: the broker stopped answering.
-    """
-    ranges = ranges_between(
-        settings, topic, sent_ms - SENT_WITHIN_MS, sent_ms + SENT_WITHIN_MS, offsets
-    )
-    if width(ranges) > most:
-        return None
-    messages = read_ranges(settings, topic, ranges)
+    """The message that was sent back from the dead letter of `source`; None if it is not found."""
+    span = sent_ms - SENT_WITHIN_MS, sent_ms + SENT_WITHIN_MS
+    ranges = ranges_between(settings, topic, *span, offsets)
+    messages = read_ranges(settings, topic, ranges) if width(ranges) <= most else ()
     return next((each for each in messages if redriven_from(each) == source), None)
 
 

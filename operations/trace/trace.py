@@ -5,20 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from operations.activity import showing
+from operations.overview.as_json import as_json
 from operations.overview.stores import OpenStores
 from operations.trace.find import Limits, find
-from operations.trace.model import (
-    Arrival,
-    RecordTrace,
-    StoredRow,
-    Trace,
-    instant_text,
-    plain,
-)
+from operations.trace.model import Arrival, RecordTrace, StoredRow, Trace
 from runtime.output import in_one_line
 from settings import Settings
 from spark_jobs.registry import chosen_pipelines
@@ -28,11 +21,7 @@ EXIT_NOT_FOUND: Final = 1
 
 
 def trace(settings: Settings, asked: str, pipeline: str | None, most: int, form: str) -> int:
-    """Print a record's way; returns 0 if there is any trace of it.
-
-    Raises:
-        PipelineError: there is no such pipeline.
-    """
+    """Print a record's way; returns 0 if there is any trace of it."""
     chosen = chosen_pipelines(pipeline, settings)
     with OpenStores(settings) as stores, showing("looking for the record"):
         found = find(stores, asked, chosen, Limits(most))
@@ -65,7 +54,8 @@ def _record(record: RecordTrace) -> Iterator[str]:
     for position, arrival in enumerate(record.arrivals, 1):
         yield ""
         count = f" {position} of {number}" if number > 1 else ""
-        yield f"Message{count}: {arrival.source}{_at(arrival.timestamp)}"
+        at = f", Kafka time {as_json(arrival.timestamp)}" if arrival.timestamp else ""
+        yield f"Message{count}: {arrival.source}{at}"
         yield from (f"  {line}" for line in _arrival(arrival))
     yield ""
     yield from _rows(record)
@@ -75,10 +65,9 @@ def _record(record: RecordTrace) -> Iterator[str]:
 def _arrival(arrival: Arrival) -> Iterator[str]:
     yield arrival.why
     for batch in arrival.batches:
-        when = batch.confirmed_at
-        shown = instant_text(when) if isinstance(when, datetime) else when
         sinks = f", confirmed by {', '.join(batch.sinks)}" if batch.sinks else ""
-        yield f"batch {batch.batch_id} of {batch.ledger}, in the ledger since {shown}{sinks}"
+        since = as_json(batch.confirmed_at)
+        yield f"batch {batch.batch_id} of {batch.ledger}, in the ledger since {since}{sinks}"
     if arrival.redriven_from:
         yield f"sent back from the dead letter of {arrival.redriven_from} ({arrival.redrives}x)"
     if letter := arrival.letter:
@@ -100,7 +89,7 @@ def _values(row: StoredRow) -> Iterator[str]:
     values: Mapping[str, Any] = {n: v for n, v in row.values.items() if v is not None}
     width = max(map(len, values), default=0)
     for name, value in values.items():
-        shown = plain(value)
+        shown = as_json(value)
         text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
         yield f"{name:{width}}  {text}"
 
@@ -110,10 +99,3 @@ def _where(record: RecordTrace) -> Iterator[str]:
         yield f"Searched: {'; '.join(record.searched)}."
     for place in record.not_searched:
         yield f"Not searched: {place}."
-
-
-def _at(timestamp: datetime | str | None) -> str:
-    if timestamp is None:
-        return ""
-    shown = instant_text(timestamp) if isinstance(timestamp, datetime) else timestamp
-    return f", Kafka time {shown}"

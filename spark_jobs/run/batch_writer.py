@@ -45,11 +45,6 @@ DEAD_LETTERS = "dead-letters"
 FEW_MESSAGES = 1000
 
 
-def rounded(seconds: float) -> float:
-    """Seconds as the ledger keeps them, to the millisecond."""
-    return round(seconds, 3)
-
-
 class NotBegun(JobError):
     """A batch was due after the writer was closed."""
 
@@ -137,7 +132,7 @@ class BatchWriter:
             # Offsets may advance without a message (aborted transactions); they are entered too.
             if any(end > start for start, end in ranges.values()):
                 took = self._write_sinks(classified, summary, batch_id)
-                seconds = rounded(time.monotonic() - started)
+                seconds = round(time.monotonic() - started, 3)
                 self._confirm(counts, ranges, batch_id, seconds=seconds, sink_seconds=took)
         finally:
             classified.unpersist()
@@ -185,7 +180,7 @@ class BatchWriter:
                 failed.append(error)
                 self.watcher.not_written(self.pipeline.name, name)
             else:
-                took[name] = rounded(time.monotonic() - started)
+                took[name] = round(time.monotonic() - started, 3)
                 confirmations.add(name)
         if failed:
             raise failed[0]

@@ -10,10 +10,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from confluent_kafka import KafkaException
 from prometheus_client import (
@@ -25,6 +24,7 @@ from prometheus_client import (
     make_wsgi_app,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from errors import JobError, MillraceError
@@ -53,42 +53,34 @@ class JobMetrics(Watcher):
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.down: Callable[[], Sequence[str]] | None = None
-        of_pipeline, of_sink = ["pipeline"], ["pipeline", "sink"]
-        registry = self.registry
-        self._messages = Counter(
-            "millrace_messages",
-            "Messages of confirmed batches by outcome.",
+        of_pipeline, of_sink, of_outcome = (
+            ["pipeline"],
+            ["pipeline", "sink"],
             ["pipeline", "outcome"],
-            registry=registry,
         )
-        self._batches = Histogram(
-            "millrace_batch_seconds",
-            "From a batch's start to its entry in the ledger.",
-            of_pipeline,
-            buckets=BUCKETS,
-            registry=registry,
-        )
-        self._sinks = Histogram(
-            "millrace_sink_seconds",
-            "Writing a batch to a sink.",
-            of_sink,
-            buckets=BUCKETS,
-            registry=registry,
+        here: dict[str, Any] = {"registry": self.registry}
+        self._messages = Counter(
+            "millrace_messages", "Messages of confirmed batches by outcome.", of_outcome, **here
         )
         self._retries = Counter(
             "millrace_sink_retries",
             "Batches that a sink did not confirm and that are tried again.",
             of_sink,
-            registry=registry,
+            **here,
         )
         self._success = Gauge(
             "millrace_last_success_timestamp_seconds",
             "When the last batch was confirmed.",
             of_pipeline,
-            registry=registry,
+            **here,
         )
+        text = "From a batch's start to its entry in the ledger."
+        here["buckets"] = BUCKETS
+        self._batches = Histogram("millrace_batch_seconds", text, of_pipeline, **here)
+        text = "Writing a batch to a sink."
+        self._sinks = Histogram("millrace_sink_seconds", text, of_sink, **here)
         self._lag = _Lag(settings)
-        registry.register(self._lag)
+        self.registry.register(self._lag)
 
     def started(self, pipeline: str, topic: str, last: Entry | None) -> None:
         """Show the pipeline with zeros, and the age of its last batch."""
@@ -163,10 +155,6 @@ class _Lag(Collector):
         yield lag
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Log no request."""
@@ -185,7 +173,7 @@ def served_metrics(settings: Settings) -> Iterator[list[Watcher]]:
     metrics = JobMetrics(settings)
     host, port = settings.metrics_host, settings.metrics_port
     try:
-        server = make_server(host, port, _app(metrics), _Server, _Quiet)
+        server = make_server(host, port, _app(metrics), ThreadingWSGIServer, _Quiet)
     except OSError as error:
         raise JobError(
             f"METRICS_PORT={port}: {host}:{port} cannot be opened ({error.strerror}). Give each job"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from settings import Settings
 from spark_jobs.sources.broker import kafka_admin
@@ -39,6 +40,9 @@ class Watcher:
 
     def ended(self) -> None:
         """The job ends."""
+
+
+EVENTS: Final = frozenset(name for name in vars(Watcher) if not name.startswith("_"))
 
 
 class CommittedGroups(Watcher):
@@ -73,29 +77,9 @@ class Watchers(Watcher):
         """Pass everything on to these."""
         self._watchers = tuple(watchers)
 
-    def started(self, pipeline: str, topic: str, last: Entry | None) -> None:
-        """Pass it on."""
-        self._tell("started", pipeline, topic, last)
-
-    def at_step(self, pipeline: str, batch_id: int, step: str) -> None:
-        """Pass it on."""
-        self._tell("at_step", pipeline, batch_id, step)
-
-    def not_written(self, pipeline: str, sink: str) -> None:
-        """Pass it on."""
-        self._tell("not_written", pipeline, sink)
-
-    def confirmed(self, entry: Entry) -> None:
-        """Pass it on."""
-        self._tell("confirmed", entry)
-
-    def waits_for(self, stores: Callable[[], Sequence[str]]) -> None:
-        """Pass it on."""
-        self._tell("waits_for", stores)
-
-    def ended(self) -> None:
-        """Pass it on."""
-        self._tell("ended")
+    def __getattribute__(self, name: str) -> Any:
+        """An event is passed on; anything else is this object's own."""
+        return partial(self._tell, name) if name in EVENTS else super().__getattribute__(name)
 
     def _tell(self, event: str, *facts: Any) -> None:
         for watcher in self._watchers:

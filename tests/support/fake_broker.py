@@ -111,10 +111,8 @@ class FakeBroker:
         readers = {
             "operations.trace.on_broker.topic_offsets": self.offsets,
             "operations.trace.on_broker.messages_at": self.at,
-            "operations.trace.search.read_ranges": self.ranges,
-            "operations.trace.copies.topic_offsets": self.offsets,
-            "operations.trace.copies.read_ranges": self.ranges,
-            "operations.trace.copies.ranges_between": self.between,
+            "operations.trace.on_broker.read_ranges": self.ranges,
+            "operations.trace.on_broker.ranges_between": self.between,
             "operations.trace.redrives.topic_offsets": self.offsets,
             "operations.trace.redrives.read_ranges": self.ranges,
             "operations.trace.redrives.ranges_between": self.between,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import built_in, load_pipeline
 from spark_jobs.state.ledger import Counts, Entry
 from tests.support.builders import ticket
-from tests.support.fake_broker import FakeBroker
+from tests.support.fake_broker import FakeBroker, FakeMessage
 from tests.support.fake_mongo import Database
 from tests.support.pipeline_folders import EXAMPLES
 
@@ -99,6 +100,14 @@ class TracedWorld:
     def send(self, place: tuple[int, int], **changes: Any) -> None:
         self.broker.put(TOPIC, place, json.dumps(ticket(**changes)).encode(), NOON_MS + place[1])
 
+    def copy(
+        self, topic: str, place: tuple[int, int], value: bytes, source: str, at: int = NOON_MS
+    ) -> None:
+        """Put what a sink sent of a message on another topic."""
+        names = ("source_topic", "source_partition", "source_offset")
+        headers = tuple(zip(names, source.encode().split(b"/"), strict=True))
+        self.broker.put_message(FakeMessage(topic, place, value, at, headers))
+
     def find(self, asked: str, *pipelines: Pipeline, limits: Limits | None = None) -> Trace:
         with OpenStores(self.settings) as stores:
             return find(stores, asked, pipelines or (TICKETS,), limits)
@@ -106,3 +115,10 @@ class TracedWorld:
     def one(self, asked: str, pipeline: Pipeline = TICKETS, **more: Any) -> RecordTrace:
         (record,) = self.find(asked, pipeline, **more).records
         return record
+
+
+def traced_world(patch: pytest.MonkeyPatch, folder: Path) -> TracedWorld:
+    """One with tickets' first sinks, and files in a folder."""
+    sinks = ("cassandra", "mongodb")
+    settings = Settings(_env_file=None, sinks=sinks, output_path=str(folder / "output"))
+    return TracedWorld(patch, settings)

@@ -8,13 +8,15 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fcntl import ioctl
+from subprocess import PIPE, Popen, run
 from typing import Any
 
 import pytest
@@ -233,8 +235,8 @@ def test_what_lasts_is_written_now_and_then_to_standard_error_without_a_terminal
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activity, "PLAIN_EVERY_SECONDS", 0.05)
-    with shown() as activities, activities.doing("verify: reads", total=2000) as current:
-        current.done = 500
+    with shown() as activities, activities.doing("verify: reads") as current:
+        current.done, current.total = 500, 2000
         activities.say("a result")
         time.sleep(0.5)
 
@@ -322,16 +324,26 @@ def read_until(here: int, wanted: bytes, seconds: float = 60) -> bytes:
 TOP = [sys.executable, "-m", "operations.cli", "top"]
 
 
+@contextmanager
+def top_in_terminal(settings: Settings, **more: str) -> Iterator[tuple[int, Popen[bytes]]]:
+    """`make top` on 80 x 24 characters."""
+    here, there = pty.openpty()
+    resize(here, 24, 80)
+    environment = away(settings) | more
+    process = Popen(TOP, cwd=PROJECT_ROOT, env=environment, stdin=there, stdout=there, stderr=there)
+    os.close(there)
+    try:
+        yield here, process
+    finally:
+        process.kill()
+        process.wait()
+        os.close(here)
+
+
 def test_top_redraws_after_a_resize_and_gives_the_terminal_back_on_ctrl_c(
     settings: Settings,
 ) -> None:
-    here, there = pty.openpty()
-    resize(here, 24, 80)
-    process = subprocess.Popen(
-        TOP, cwd=PROJECT_ROOT, env=away(settings), stdin=there, stdout=there, stderr=there
-    )
-    os.close(there)
-    try:
+    with top_in_terminal(settings) as (here, process):
         began = read_until(here, b"kafka down")
         assert b"top: starts" in began
         assert b"\x1b[?1049h" in began  # a screen of its own
@@ -340,29 +352,32 @@ def test_top_redraws_after_a_resize_and_gives_the_terminal_back_on_ctrl_c(
         process.send_signal(signal.SIGINT)
         ended = read_until(here, b"interrupted")
         assert process.wait(20) == 130
-    finally:
-        process.kill()
-        os.close(here)
 
     assert b"\x1b[?1049l" in ended
     assert b"\x1b[?25h" in ended[ended.rindex(b"\x1b[?1049l") :]
     assert b"Traceback" not in ended
 
 
+def test_top_writes_lines_on_a_terminal_that_cannot_redraw(settings: Settings) -> None:
+    with top_in_terminal(settings, TERM="dumb") as (here, process):
+        began = read_until(here, b"services: kafka down")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+    assert b"\x1b[?1049h" not in began
+
+
 def test_top_without_a_terminal_writes_lines_and_as_json_one_object(
     settings: Settings,
 ) -> None:
     environment = away(settings)
-    with subprocess.Popen(
-        TOP, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with Popen(TOP, cwd=PROJECT_ROOT, env=environment, stdout=PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
-    done = subprocess.run(
-        [*TOP, "--json"], cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True
-    )
+    as_json = [*TOP, "--json"]
+    done = run(as_json, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True)
 
     assert first == "services: kafka down, cassandra down, mongodb down\n"
     assert (done.returncode, done.stderr) == (0, "")

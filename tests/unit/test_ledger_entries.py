@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import pytest
@@ -49,6 +50,7 @@ def test_seconds_of_an_entry_and_its_sinks_are_no_fault() -> None:
     ("change", "words"),
     [
         ({"seconds": "2"}, "`seconds` is text, not a number of seconds"),
+        ({"sink_seconds": {"files": inf}}, "`sink_seconds` is a document, not seconds by sink"),
         ({"sink_seconds": {"files": -1}}, "`sink_seconds` is a document, not seconds by sink"),
         ({"read": 3.0}, "`read` is a double, not a count"),
         ({"stored": "1"}, "`stored` is text, not a count"),

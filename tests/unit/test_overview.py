@@ -275,6 +275,19 @@ def test_damaged_entry_is_a_trouble_of_its_pipeline_alone(
     assert of(seen.pipelines, "profiles").counts == FIRST.counts
 
 
+def test_damaged_reasons_of_an_entry_hide_nothing_else(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    confirm(database, FIRST, SECOND)
+    database[COLLECTION].update_one({"_id": "q/0"}, {"$set": {"reasons": ["unparseable"]}})
+
+    seen = collect(store)
+
+    assert seen.troubles == ()
+    counts = replace(FIRST.counts + SECOND.counts, reasons={"unparseable": 1})
+    assert of(seen.pipelines, "tickets").counts == counts
+
+
 def test_overview_as_json_has_what_follows_from_it_too(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
@@ -359,3 +372,13 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     assert (proof.verified, proof.faults) == (True, ())
     forget_proof(database)
     assert collect(store).proof is None
+
+
+@pytest.mark.parametrize("harm", [{"ended_at": "soon"}, {"faults": None}])
+def test_proof_that_something_else_changed_is_none(
+    store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
+) -> None:
+    keep_proof(database, [], verified=True, now=NOW)
+    database["proofs"].update_one({}, {"$set": harm})
+
+    assert (collect(store).proof, collect(store).troubles) == (None, ())

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from cassandra import cqltypes
+from cassandra.protocol import ColumnMetadata
+from cassandra.query import PreparedStatement
 from pymongo.errors import ExecutionTimeout
 
 from cql import rows as cql_rows
@@ -217,6 +222,31 @@ def test_value_that_is_no_day_is_refused_before_it_is_sent() -> None:
     assert session.sizes == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (cqltypes.Int32Type, "99999999999"),
+        (cqltypes.FloatType, "1e300"),
+        (cqltypes.ShortType, "7"),
+        (cqltypes.BooleanType, "[" * 100_000),
+        (cqltypes.DateType, "0001-01-01T00:00:00+14:00"),
+        (cqltypes.UTF8Type, "secret\udcff"),
+    ],
+)
+def test_value_that_no_column_of_this_type_takes_is_refused_without_being_quoted(
+    kind: Any, value: str
+) -> None:
+    session: Any = FakeSession()
+    column = ColumnMetadata("k", "t", "a", kind)
+    given = ([column], b"", None, "", "k", 5, None, None)
+    session.prepare = lambda _: PreparedStatement(*given)
+
+    with pytest.raises(SinkRejected, match=r"`a` takes a|does not fit its column") as caught:
+        select_page(session, "k", "t", {"a": value}, 3)
+    assert value not in str(caught.value)
+    assert session.sizes == []
+
+
 @pytest.mark.parametrize("page", ["no page", "0x", "ä"])
 def test_page_of_another_form_is_refused(page: str) -> None:
     with pytest.raises(SinkRejected, match="not the page of a table"):
@@ -278,13 +308,18 @@ def test_dead_letters_are_chosen_by_pipeline_and_reason(letters: OpenStores) -> 
 def test_dead_letters_are_listed_without_messages_while_the_broker_is_away(
     letters: OpenStores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any) -> None:
+    def away(_: Settings, topic: str, __: Any) -> None:
+        asked.append(topic)
         raise SinkUnavailable("Cannot reach Kafka. Start it with `make up`.")
 
+    asked: list[str] = []
     monkeypatch.setattr(records, "messages_at", away)
 
     (letter, *_) = dead_letter_page(letters, "orders").letters
+    assert dead_letter_page(letters, "tickets").letters[0].absent == letter.absent
 
+    # It is not waited for again.
+    assert asked == ["orders"]
     assert letter.reasons == ("unparseable",)
     assert letter.absent == "Cannot reach Kafka. Start it with `make up`."
 
@@ -306,10 +341,38 @@ def test_service_that_did_not_answer_is_not_asked_again_at_once(
         asked.append(1)
         raise SinkUnavailable("away")
 
+    def refused() -> int:
+        raise SinkRejected("the search took too long")
+
     with OpenStores(settings) as stores:
         for _ in range(3):
             with pytest.raises(SinkUnavailable, match="away"):
                 stores.asked("cassandra", question)
         assert stores.asked("mongodb", lambda: 7) == 7
+        # A question that it refuses keeps no one from others.
+        with pytest.raises(SinkRejected):
+            stores.asked("mongodb", refused)
+        assert stores.asked("mongodb", lambda: 7) == 7
 
     assert asked == [1]
+
+
+def test_wait_for_one_service_keeps_no_one_from_another(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, answered = Event(), Event()
+
+    def connect(*_: Any) -> None:
+        waits.set()
+        assert answered.wait(20)
+        raise SinkUnavailable("away")
+
+    monkeypatch.setattr("operations.overview.stores.connect", connect)
+    monkeypatch.setattr("operations.overview.stores.check_mongodb", lambda *_: None)
+    with OpenStores(settings) as stores, ThreadPoolExecutor(1) as other:
+        cassandra = other.submit(lambda: stores.session)
+        assert waits.wait(20)
+        assert stores.database.name == settings.mongo_database
+        answered.set()
+        with pytest.raises(SinkUnavailable):
+            cassandra.result(20)

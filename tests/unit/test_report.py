@@ -14,7 +14,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 from dashboard.source import Chart
 from errors import MillraceError
-from operations.masking import MASK
+from operations.masking import MASK, writable_value
 from operations.overview import records
 from operations.overview.model import Overview, PipelineView, ProofView
 from operations.overview.stores import OpenStores
@@ -145,6 +145,20 @@ def test_value_cannot_become_part_of_the_page() -> None:
     assert "<img" not in page
     assert "&lt;img src=x" in page
     assert "x" * 601 not in page
+
+
+def test_half_a_surrogate_pair_in_a_message_breaks_no_page() -> None:
+    contents = contents_of(2_000)
+    orders = contents.parts[0]
+    value = writable_value(b'{"ticket_id": "A\\ud800"}', TICKETS.contract)
+    reason = replace(
+        orders.reasons[0], samples=(replace(orders.reasons[0].samples[0], value=value),)
+    )
+
+    assert (
+        rb"A\ud800"
+        in page_of(replace(contents, parts=(replace(orders, reasons=(reason,)),))).encode()
+    )
 
 
 def test_lines_are_drawn_to_scale_with_gaps_where_there_is_no_value() -> None:
@@ -321,3 +335,8 @@ def test_page_lies_with_the_files_that_users_read_if_these_are_here() -> None:
     assert page_path(here, "a/b.html") == Path("a/b.html")
     with pytest.raises(MillraceError, match=r"--output names the page, such as `a\.html`"):
         page_path(here, "a.json")
+    for folder in (".", "..", "/", ""):
+        with pytest.raises(
+            MillraceError, match=r"--output names the page, such as `.*report\.html`"
+        ):
+            page_path(here, folder)

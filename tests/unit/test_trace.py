@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from operations.masking import MASK
+from operations.overview.as_json import as_json
 from operations.trace.find import Limits
-from operations.trace.model import RecordTrace, Trace
+from operations.trace.model import RecordTrace
+from operations.trace.on_broker import MOST_ARRIVALS
 from operations.trace.trace import lines_of
 from settings import Settings
 from spark_jobs.state.ledger import Counts
-from tests.support.builders import profile, ticket
+from tests.support.builders import ticket
 from tests.support.fake_broker import FakeMessage
 from tests.support.traced_world import (
     CREATED,
@@ -29,15 +33,13 @@ from tests.support.traced_world import (
     TOPIC,
     TracedWorld,
     in_tables,
+    traced_world,
 )
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TracedWorld:
-    settings = Settings(
-        _env_file=None, sinks=("cassandra", "mongodb"), output_path=str(tmp_path / "output")
-    )
-    return TracedWorld(monkeypatch, settings)
+    return traced_world(monkeypatch, tmp_path)
 
 
 def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
@@ -99,6 +101,22 @@ def test_of_several_arrivals_the_stored_one_is_named(world: TracedWorld) -> None
     assert record.arrivals[3].reasons == ("missing_priority",)
     assert record.arrivals[3].letter is not None
     assert record.arrivals[3].letter.state == "waiting"
+
+
+def test_stored_arrival_is_shown_although_many_others_were_found(world: TracedWorld) -> None:
+    for offset in range(25):
+        world.send((0, offset), ticket_id="A-1")
+    world.tables |= in_tables("A-1", (0, 2))
+    world.confirm(Counts(25, 1, 0, 0, 24), {0: (0, 25)})
+
+    record = world.one("A-1", limits=Limits(messages=22))
+
+    assert outcomes(record)[0] == (f"{TOPIC}/0/2", "stored")
+    assert len(record.arrivals) == MOST_ARRIVALS
+    assert [each for each in record.not_searched if "more arrivals" in each] == [
+        "2 more arrivals: not shown",
+        "1 more arrivals that were found: not shown",
+    ]
 
 
 def test_coordinates_of_a_duplicate_lead_to_the_stored_arrival(world: TracedWorld) -> None:
@@ -184,12 +202,9 @@ def test_rejected_message_that_expired_is_read_from_the_dead_letter_topic(
     world.broker.first[TOPIC] = 8
     world.reject((0, 4), "missing_priority")
     world.confirm(Counts(6, 5, 1), {0: (4, 10)})
-    headers = {"source_topic": TOPIC, "source_partition": "0", "source_offset": "4"}
-    given = tuple((name, text.encode()) for name, text in headers.items())
     value = json.dumps(ticket(ticket_id="A-1", priority=...)).encode()
-    other = (given[0], given[1], ("source_offset", b"5"))
-    world.broker.put_message(FakeMessage(LETTERS, (2, 0), b"other", NOON_MS, other))
-    world.broker.put_message(FakeMessage(LETTERS, (2, 1), value, NOON_MS, given))
+    world.copy(LETTERS, (2, 0), b"other", f"{TOPIC}/0/5")
+    world.copy(LETTERS, (2, 1), value, f"{TOPIC}/0/4")
 
     record = world.one(f"{TOPIC}/0/4")
 
@@ -289,7 +304,7 @@ def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: TracedW
     (record,) = world.find("A-1").records
 
     assert [row.place for row in record.rows] == ["support.tickets", "support.tickets_by_team"]
-    assert record.arrivals[0].absent == "the broker did not answer"
+    assert record.arrivals[0].absent == "the topic could not be read"
     (said,) = [each for each in record.not_searched if "Kafka" in each]
     assert said == f"topic {TOPIC}: Cannot reach Kafka. Start it with `make up`"
 
@@ -318,28 +333,6 @@ def test_all_pipelines_are_searched_unless_coordinates_name_one(world: TracedWor
     assert [(r.pipeline, r.id) for r in one.records] == [("customers", "7")]
 
 
-def test_person_is_masked_in_rows_and_message(world: TracedWorld) -> None:
-    place = "usersprofilespace.users_profiles"
-    uuid = "a7155000-95f4-4b29-9d80-0aa0c2ee9f40"
-    row = {"identifiant": uuid, "full_name": "Lovelace Ada", "age": 36, "gender": "female"}
-    row |= {"email": "0" * 64, "kafka_partition": 0, "kafka_offset": 1, "nationality": None}
-    world.tables[place] = [row]
-    by_nation = row | {"nationality": "unknown", "shard": 10}
-    world.tables["usersprofilespace.profiles_by_nationality"] = [by_nation]
-    world.broker.put("users_profiles", (0, 1), json.dumps(profile()).encode(), NOON_MS)
-
-    record = world.one(uuid.upper(), PROFILES)
-
-    shown = json.dumps(Trace("x", NOON, (record,)).as_json())
-    assert not any(word in shown for word in ("Ada", "Lovelace", "bluecat", "36"))
-    assert "female" in shown
-    # An absent nationality is `unknown` in the key of the second table.
-    assert [r.place.partition(".")[2] for r in record.rows] == [
-        "users_profiles",
-        "profiles_by_nationality",
-    ]
-
-
 def test_users_pipeline_is_traced_like_a_built_in_one(world: TracedWorld) -> None:
     message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "status": "paid"}
     world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
@@ -355,19 +348,40 @@ def test_users_pipeline_is_traced_like_a_built_in_one(world: TracedWorld) -> Non
     assert outcomes(record) == [("orders/0/3", "stored")]
 
 
+def test_alert_of_a_known_customer_is_found_by_its_own_message(
+    world: TracedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settings = world.settings.model_copy(update={"sinks": ("postgres", "mongodb")})
+    usa = {"customer_id": "7", "kafka_partition": 0, "kafka_offset": 4}
+    alert = usa | {"kafka_topic": "customers-raw", "kafka_offset": 8}
+    rows = {"customers_usa": [usa], "customers_alerts": [alert]}
+
+    def select(_: Settings, table: str, where: Mapping[str, Any], __: int) -> list[Any]:
+        return [row for row in rows[table] if where.items() <= row.items()]
+
+    monkeypatch.setattr("operations.trace.lookup.select_rows", select)
+    for offset in (4, 8):
+        world.broker.put("customers-raw", (0, offset), b'{"customer_id": "7"}', NOON_MS + offset)
+
+    record = world.one("7", CUSTOMERS)
+
+    assert [(row.place, row.source) for row in record.rows] == [
+        ("customers_usa", "customers-raw/0/4"),
+        ("customers_alerts", "customers-raw/0/8"),
+    ]
+    assert [outcome for _, outcome in outcomes(record)] == ["stored", "stored"]
+
+
 def test_forwarded_record_is_found_by_the_time_of_its_batch(world: TracedWorld) -> None:
     message = {"order_id": "A-1", "created_at": "2026-11-22T10:11:12Z", "amount": "20000"}
     world.broker.put("orders", (0, 3), json.dumps(message).encode(), NOON_MS)
-    headers = {"source_topic": "orders", "source_partition": "0", "source_offset": "3"}
-    given = tuple((name, text.encode()) for name, text in headers.items())
-    value = b'{"order_id": "A-1", "amount": 20000}'
-    world.broker.put_message(FakeMessage("orders-large", (2, 5), value, NOON_MS, given))
-    world.broker.put_message(FakeMessage("orders-large", (2, 4), b"{}", 5, given))
+    world.copy("orders-large", (2, 5), b'{"order_id": "A-1", "amount": 20000.5}', "orders/0/3")
+    world.copy("orders-large", (2, 4), b"{}", "orders/0/3", 5)
     world.confirm(Counts(1, 1, alerts=1), {0: (3, 4)}, pipeline="orders", topic="orders")
 
     record = world.one("A-1", ORDERS)
 
     (row,) = record.rows
     assert (row.store, row.place, row.source) == ("Kafka", "orders-large/2/5", "orders/0/3")
-    assert row.values == {"order_id": "A-1", "amount": 20000}
+    assert as_json(row.values) == {"order_id": "A-1", "amount": 20000.5}
     assert outcomes(record) == [("orders/0/3", "stored")]

@@ -59,6 +59,8 @@ def test_value_is_that_of_spark(sql: str, kind: str, expected: Any) -> None:
         # What it reads otherwise.
         *(("number / 2", "int"), ("name LIKE 'a%'", "boolean"), ('"Ada"', "text")),
         *(("cast(price AS double)", "double"), (r"'a\'b'", "text"), ("name; name", "text")),
+        # What would never end, or ends otherwise in Spark.
+        *(("conv(number, 10, 16)", "text"), ("conv(year(at), 10, 1)", "text")),
         *(("(SELECT 1)", "int"), ("price", "text"), ("name", "decimal")),
         # Columns that are not there, and values that do not fit.
         *(("nowhere", "text"), ("labels", "text"), ("to_date(name)", "date"), ("name", "int")),

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from errors import MillraceError
 from operations.masking import MASK
 from operations.trace import files
-from operations.trace.files import FoundInFiles, find_in_files
+from operations.trace.files import find_in_files
+from operations.trace.model import StoredRow
 from settings import Settings
 from spark_jobs.registry import built_in
 from spark_jobs.sinks.files.formats import arrow_schema
@@ -47,7 +49,7 @@ def write(settings: Settings, path: str, file_set: Any, *rows: dict[str, Any]) -
     pq.write_table(pa.Table.from_pylist(whole, schema), target)
 
 
-def found(settings: Settings, file_set: Any = ALL, **known: Any) -> FoundInFiles:
+def found(settings: Settings, file_set: Any = ALL, **known: Any) -> list[StoredRow]:
     pipeline = TICKETS if file_set in TICKETS.file_sets else CUSTOMERS
     return find_in_files(settings, pipeline, file_set, ENTRY, KNOWN | known)
 
@@ -60,12 +62,12 @@ def test_only_the_files_of_the_batch_are_read(settings: Settings) -> None:
     for name in ("0123abcd-0000000043-000.parquet", "ffffabcd-0000000042-000.parquet"):
         (Path(settings.output_path) / ALL.name / DAY / name).write_text("no Parquet")
 
-    (one,) = found(settings).rows
+    (one,) = found(settings)
 
     assert (one.store, one.place, one.source) == ("files", "tickets_with_assignment", None)
     assert one.values["ticket_id"] == "A-1"
     assert (one.values["request"], one.values["assigned_team"]) == (MASK, "Billing")
-    assert found(settings, ticket_id="A-3") == FoundInFiles()
+    assert found(settings, ticket_id="A-3") == []
 
 
 def test_merged_files_of_the_day_are_read_when_the_batch_has_none(
@@ -75,11 +77,12 @@ def test_merged_files_of_the_day_are_read_when_the_batch_has_none(
     write(settings, f"{DAY}/compacted-0123456789ab-000.parquet", ALL, row)
     write(settings, "day=2026-11-23/compacted-0123456789ab-000.parquet", ALL, row, row)
 
-    assert len(found(settings).rows) == 1
+    assert len(found(settings)) == 1
     # Without the day, all days are read.
-    assert len(found(settings, created_at=None).rows) == 3
+    assert len(found(settings, created_at=None)) == 3
     monkeypatch.setattr(files, "MOST_BYTES", 10)
-    assert "large" in str(found(settings).not_searched)
+    with pytest.raises(MillraceError, match="large"):
+        found(settings)
 
 
 def test_alert_is_found_by_its_message_and_names_it(settings: Settings) -> None:
@@ -91,13 +94,12 @@ def test_alert_is_found_by_its_message_and_names_it(settings: Settings) -> None:
 
     # Its id need not be known.
     known = {name: value for name, value in KNOWN.items() if name.startswith("kafka")}
-    (row,) = find_in_files(settings, CUSTOMERS, ALERTS, entry, known).rows
+    (row,) = find_in_files(settings, CUSTOMERS, ALERTS, entry, known)
 
     assert (row.values["kafka_offset"], row.source) == (4, "customers-raw/0/4")
     assert row.values["email"] == MASK
-    assert find_in_files(settings, CUSTOMERS, USA, entry, known) == FoundInFiles(
-        not_searched="the record's id is not known"
-    )
+    with pytest.raises(MillraceError, match=r"^the record's id is not known$"):
+        find_in_files(settings, CUSTOMERS, USA, entry, known)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,6 @@ def test_files_that_cannot_be_read_are_named_without_their_content(
     (folder / "0123abcd-0000000042-000.parquet").write_text("Jane Doe")
     elsewhere = settings.model_copy(update={"output_path": place} if place else {})
 
-    said = str(found(elsewhere).not_searched)
-
-    assert why in said
-    assert "Jane" not in said
+    with pytest.raises(MillraceError, match=why) as caught:
+        found(elsewhere)
+    assert "Jane" not in str(caught.value)

@@ -73,6 +73,25 @@ def test_values_of_a_message_are_those_of_its_row() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "field", "sent"),
+    [
+        *(
+            (ORDERS, "express", "maybe"),
+            (ORDERS, "amount", "sNaN"),
+            (ORDERS, "order_id", "A\ud800"),
+        ),
+        # A number that no integer can be made of in time.
+        *((SENSORS, "battery", 7.5), (SENSORS, "battery", Decimal("1e999999999"))),
+    ],
+)
+def test_value_that_no_row_can_have_is_left_out(
+    pipeline: Pipeline, field: str, sent: object
+) -> None:
+    assert field in {each.name for each in pipeline.contract.fields}
+    assert field not in columns_of(pipeline, {field: sent})
+
+
 def test_of_a_record_that_code_reads_only_the_id_is_taken() -> None:
     # Its columns of other names are not what the fields hold.
     assert columns_of(BUILT_IN["profiles"], profile()) == {"identifiant": UUID}
@@ -99,6 +118,8 @@ def test_of_a_record_that_code_reads_only_the_id_is_taken() -> None:
         ("tickets", "A1B2C3D4", "{'ticket_id': 'A1B2C3D4'}", True),
         ("tickets", "A1", "{'ticket_id': 'A1'}", False),
         ("tickets", "A1B2C3D4", "", False),
+        # What is no Unicode text, as typed and as sent.
+        ("tickets", "A\udcff", json.dumps(ticket(ticket_id="A\ud800")), False),
     ],
 )
 def test_message_has_an_id_only_in_the_field_of_the_id(
