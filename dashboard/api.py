@@ -18,7 +18,6 @@ from dashboard.views import view_named
 from errors import MillraceError
 from operations.overview.as_json import as_json
 from operations.overview.model import Overview
-from operations.trace.model import plain
 
 # A program waits rather than asking again.
 PATIENCE_SECONDS: Final = 15.0
@@ -90,9 +89,9 @@ class Api:
         page = given.pop("page", None)
         if not given:
             keys, more = self.source.partitions(table)
-            return Json({"partitions": plain(keys), "more": more})
+            return Json({"partitions": as_json(keys), "more": more})
         found = self.source.rows(table, given, page)
-        return Json({"rows": plain(found.rows), "following": found.following})
+        return Json({"rows": as_json(found.rows), "following": found.following})
 
     def dead_letters(self, request: Request) -> Response:
         """Dead letters, masked."""

@@ -25,7 +25,7 @@ from operations.overview.records import (
     record_tables,
 )
 from operations.overview.stores import OpenStores
-from operations.trace.limits import Limits
+from operations.trace.model import Limits
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dashboard import figures
-from operations.trace.model import plain
+from operations.overview.as_json import as_json
 
 FOLDER: Final = Path(__file__).resolve().parent
 STATIC: Final = FOLDER / "static"
@@ -57,7 +57,7 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return figures.moment(value)
-    known = plain(value)
+    known = as_json(value)
     return json.dumps(known, ensure_ascii=False) if isinstance(known, dict | list) else str(known)
 
 

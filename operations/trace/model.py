@@ -132,6 +132,3 @@ class Trace:
         """All of it in JSON's types; times end in `Z`."""
         found: dict[str, Any] = as_json(self)
         return found | {"found": self.is_found}
-
-
-plain = as_json
