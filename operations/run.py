@@ -72,9 +72,9 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
     Raises:
         MillraceError: it must not or cannot go on; says what was started and what was sent.
     """
-    pipelines = pipelines_of(settings)
+    started, pipelines = time.monotonic(), pipelines_of(settings)
     with shown() as seen, ExitStack() as held:
-        say = _clock_say(seen.say)
+        say = _clock_say(seen.say, started)
         with seen.doing("run: checks whether it may start"):
             _, watchers = _begin(settings, pipelines, held)
         jobs = JobActivity(settings, seen, counts=True)
@@ -133,7 +133,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
                 stop_spark(spark)
     print_summary(settings, accounts)
     with stop.catching_signals(), shown() as seen, seen.doing("java: keeps what it has loaded"):
-        keep_archive(stop, seen.say)
+        keep_archive(stop, _clock_say(seen.say, started))
     return 0 if all(account.balanced for account in accounts) else 1
 
 
@@ -148,7 +148,7 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
         with showing("stream: checks whether it may start"):
             note_ui, watchers = _begin(settings, pipelines, held)
         board = StreamBoard(settings)
-        say = _clock_say(board.say)
+        say = _clock_say(board.say, time.monotonic())
         held.enter_context(board.shown())
         jobs = JobActivity(settings, board)
         _fetch_connectors(settings, say)
@@ -272,8 +272,8 @@ def _watch(producers: list[Producer], stop: StopRequest, say: Say) -> None:
         time.sleep(1)
 
 
-def _clock_say(write: Say) -> Say:
-    started, indent = time.monotonic(), "\n" + " " * len("[  0.0 s] ")
+def _clock_say(write: Say, started: float) -> Say:
+    indent = "\n" + " " * len("[  0.0 s] ")
 
     def say(text: str) -> None:
         head = f"[{time.monotonic() - started:5.1f} s] "

@@ -252,7 +252,15 @@ def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
 
 
 # Tested by themselves, or without an end.
-NOT_PASTED = ("make verify", "make down", "make logs", "make status", "make pyspark")
+NOT_PASTED = (
+    "make verify",
+    "make down",
+    "make logs",
+    "make status",
+    "make pyspark",
+    "make top",
+    ".venv/bin/millrace trace",
+)
 
 
 def test_commands_at_the_end_of_a_run_find_something(first_run: str) -> None:
