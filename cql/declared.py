@@ -28,6 +28,11 @@ INDEX: Final = re.compile(
     re.IGNORECASE,
 )
 
+# For rows that are written once and not changed; docs/scaling.md says why.
+COMPACTION: Final = (
+    "compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
+)
+
 
 @dataclass(frozen=True)
 class CassandraShape:
