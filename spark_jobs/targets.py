@@ -26,7 +26,7 @@ from sql.declared import PostgresShape
 PLACE = ("kafka_partition", "kafka_offset")
 LINEAGE = (*PLACE, "kafka_timestamp")
 # The column of a partition key that divides what would be one partition.
-SHARD: Final = "shard"
+SHARD: Final = cql.SHARD
 
 Outcome = Literal["valid", "alert"]
 

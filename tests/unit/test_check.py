@@ -117,7 +117,7 @@ def test_partitions_without_any_time_are_divided_by_a_shard_of_the_id(tmp_path: 
 
     assert found == [
         "a partition holds all records with the same status, and grows without bound; divide it by"
-        ' a shard: `derived={"shard": "pmod(crc32(order_id), 16)"}`, a column `shard int`, and'
+        ' a shard: `Table("orders.orders_by_status", shards=16)`, a column `shard int`, and'
         " PRIMARY KEY ((status, shard), …)"
     ]
 
