@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from operations.check.partitions import Growth, growth
 from operations.check.row_sizes import RowSize, Width, row_size
 from schemas.contract import contract_from
 from schemas.fields import Contract
-from settings import Settings
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import built_in, load_pipeline
 from tests.support.pipeline_folders import EXAMPLES, cql, declaration, orders
@@ -253,3 +254,19 @@ def test_check_prints_sizes_only_of_what_has_no_faults(
     orders(tmp_path, ("contract.schema.json", '"enum": ["EUR"', '"enumm": ["EUR"'))
     assert check(settings) == 1
     assert "one partition" not in capsys.readouterr().out
+
+
+def test_page_on_scaling_shows_what_is_computed() -> None:
+    page = (PROJECT_ROOT / "docs/scaling.md").read_text()
+    rows, _ = partition_report(built_in())
+
+    shown = [line for line in page.splitlines() if re.match(r"\| `\w+\.\w+` \|", line)]
+    assert shown == [f"| `{name}` | {' | '.join(cells)} |" for name, *cells in rows]
+
+
+def test_warning_on_the_page_of_own_pipelines_is_the_one_that_is_printed() -> None:
+    page = (PROJECT_ROOT / "docs/your-own-pipeline.md").read_text()
+    _, lines = partition_report([load_pipeline(EXAMPLES / "orders")])
+
+    warned = [line for line in lines if line.startswith("warning: ")]
+    assert [line for line in page.splitlines() if line.startswith("warning: ")] == warned
