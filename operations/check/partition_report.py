@@ -64,7 +64,10 @@ class TableSize:
         span = "never ends; after a year"
         if found.seconds is not None:
             span = next((text for least, text in SPANS if found.seconds >= least), "an instant")
-        return f"{span}, 1/{found.shares:,.0f} of the records" if found.shares > 1 else span
+        of = "".join(f" of one {name}" for name in found.open_ended)
+        return (
+            f"{span}{of}, 1/{found.shares:,.0f} of the records" if found.shares > 1 else span + of
+        )
 
     def _amount(self, rate: float) -> str:
         rows = self.growth.rows(rate)
