@@ -24,42 +24,39 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import load_pipeline
 from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.start_checks.declaration_change import changes
+from spark_jobs.start_checks.declaration_shape import shape_of
 from tests.support.pipeline_folders import (
-    BY_STATUS,
     CONTRACT,
     CQL,
     DECLARATION,
+    DECLARED_SHARDS,
     ORDERS_BY_STATUS,
+    SHARD_COLUMN,
+    SHARD_IN_KEY,
     Edit,
     assert_expected,
-    cql,
     declaration,
     faults,
     orders,
 )
 
-DECLARED = declaration(
-    'Table("orders.orders_by_status")', 'Table("orders.orders_by_status", shards=3)'
-)
-COLUMN = cql("created_day     date,", "created_day     date,\n  shard           int,")
-KEY = cql(BY_STATUS, "((status, created_day, shard), created_at, order_id)")
-
 
 def sharded(tmp_path: Path, *edits: Edit) -> Pipeline:
-    return load_pipeline(orders(tmp_path, DECLARED, COLUMN, KEY, *edits))
+    return load_pipeline(orders(tmp_path, DECLARED_SHARDS, SHARD_COLUMN, SHARD_IN_KEY, *edits))
 
 
 def test_declared_shards_need_a_column_in_the_partition_key_and_nothing_else(
     tmp_path: Path,
 ) -> None:
-    assert faults(orders(tmp_path / "whole", DECLARED, COLUMN, KEY)) == []
+    assert faults(orders(tmp_path / "whole", DECLARED_SHARDS, SHARD_COLUMN, SHARD_IN_KEY)) == []
 
     assert_expected(
-        faults(orders(tmp_path / "without", DECLARED)),
+        faults(orders(tmp_path / "without", DECLARED_SHARDS)),
         [(CQL, ORDERS_BY_STATUS, "add a column `shard int`, and `shard` to its partition key")],
     )
     assert_expected(
-        faults(orders(tmp_path / "at the end", DECLARED, COLUMN)),
+        faults(orders(tmp_path / "at the end", DECLARED_SHARDS, SHARD_COLUMN)),
         [(CQL, ORDERS_BY_STATUS, "and `shard` to its partition key")],
     )
 
@@ -68,7 +65,7 @@ def test_column_of_shards_is_fed_by_the_id_alone(tmp_path: Path) -> None:
     feeds = (CONTRACT, '"x-column": "items"', '"x-column": "shard"')
     first = declaration('Table("orders.orders")', 'Table("orders.orders", shards=4)')
 
-    found = faults(orders(tmp_path, DECLARED, COLUMN, KEY, feeds, first))
+    found = faults(orders(tmp_path, DECLARED_SHARDS, SHARD_COLUMN, SHARD_IN_KEY, feeds, first))
 
     said = [fault.text for fault in found if fault.where.endswith(".shards")]
     place = "tables have different numbers of shards; give all the same"
@@ -99,6 +96,19 @@ def test_id_of_several_fields_is_joined_as_everywhere(tmp_path: Path) -> None:
     assert isinstance(derived, Mapping)
     assert derived["shard"].startswith("cast(pmod(crc32(concat_ws('|', ")
     assert derived["shard"].endswith(", 3) AS int)")
+
+
+def test_another_number_of_shards_is_a_breaking_change(tmp_path: Path) -> None:
+    before = shape_of(sharded(tmp_path / "three"))
+    more = declaration("shards=3", "shards=4")
+
+    found = changes(before, shape_of(sharded(tmp_path / "four", more)))
+
+    assert [str(change).partition(";")[0] for change in found] == [
+        "breaking: derived column `shard` changed"
+    ]
+    first = shape_of(load_pipeline(orders(tmp_path / "none")))
+    assert {change.kind for change in changes(first, before)} == {"breaking", "needs a column"}
 
 
 def test_without_shards_nothing_is_derived(tmp_path: Path) -> None:
@@ -220,7 +230,7 @@ def test_page_that_is_none_of_the_table_is_refused(page: str) -> None:
 
 @pytest.fixture
 def folder_of(tmp_path: Path) -> Settings:
-    orders(tmp_path, DECLARED, COLUMN, KEY)
+    orders(tmp_path, DECLARED_SHARDS, SHARD_COLUMN, SHARD_IN_KEY)
     return Settings(_env_file=None, pipelines_path=tmp_path, pipelines=("orders",))
 
 
