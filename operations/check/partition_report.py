@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from operations.check.column_sizes import ASSUMED_TEXT, Widths, measured
-from operations.check.partitions import MOST_BYTES, MOST_ROWS, RATES, Growth, growth
+from operations.check.partitions import (
+    DAY,
+    HOUR,
+    MOST_BYTES,
+    MOST_ROWS,
+    RATES,
+    Growth,
+    growth,
+)
 from operations.check.row_sizes import RowSize, row_size
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import SHARD, Table
@@ -95,17 +103,29 @@ class TableSize:
 
     def _remedy(self) -> str:
         found, size, now = self.growth, self.size, self.table.shards
-        need = [f"{now * found.shards(rate, size):,} at {rate:,} records/s" for rate in RATES[1:]]
+        if found.seconds is None and self.pipeline.folder is None:
+            return "It never ends: docs/scaling.md."
         if found.seconds is None:
             return (
                 "It never ends: add a column that is cut to a day or an hour to its partition key."
             )
-        if self.pipeline.folder is None:
-            return f"It would need shards, {', '.join(need)}: docs/scaling.md."
-        return (
-            f'It needs shards, {", ".join(need)}: `Table("{self.table.place}", shards=…)` and a'
-            " column `shard int` in the partition key; or a finer cut of time."
+        need = " or ".join(
+            f"{now * found.shards(rate, size):,} shards at {rate:,} records/s" for rate in RATES[1:]
         )
+        if self.pipeline.folder is None:
+            return f"It would need {need}: docs/scaling.md."
+        return (
+            f'It needs {need}: `Table("{self.table.place}", shards=…)` and a column `shard int` in'
+            f" the partition key.{self._finer(found.seconds)}"
+        )
+
+    def _finer(self, seconds: float) -> str:
+        """What the next finer cut of time would hold."""
+        for coarse, fine, name in ((DAY, HOUR, "hour"), (HOUR, 60, "minute")):
+            if seconds >= coarse:
+                most = self.growth.most(self.size) * seconds / fine
+                return f" Cut to the {name} instead, it holds {most:,.0f} records/s."
+        return ""
 
     def assumptions(self) -> Iterator[str]:
         """What its numbers rest on, and was neither declared nor measured."""

@@ -231,8 +231,29 @@ def test_report_has_a_row_for_each_table_and_warns_of_those_that_outgrow_the_lim
     assert rows[0][1:2] + rows[0][6:] == ["one record", "any rate"]
     warned = [line.split(": ")[1] for line in lines if line.startswith("warning: ")]
     assert warned == ["support.tickets_by_team", "usersprofilespace.profiles_by_nationality"]
-    assert any("9 at 1,000 records/s, 900 at 100,000 records/s" in line for line in lines)
+    assert any("9 shards at 1,000 records/s or 900 shards at 100,000" in line for line in lines)
     assert "tickets: assumed for assigned_team: records spread evenly over 4 values" in lines
+
+
+def test_partition_that_never_ends_is_to_be_cut_by_time(tmp_path: Path) -> None:
+    folder = orders(
+        tmp_path,
+        declaration(DERIVED, 'derived={"bucket": "pmod(crc32(order_id), 16)"}'),
+        cql("created_day     date", "bucket          int"),
+        cql("((status, created_day), created_at, order_id)", BY_BUCKET),
+    )
+
+    rows, lines = partition_report([load_pipeline(folder)])
+
+    # Five values of `status`, 16 shards, 100,000 rows in each.
+    assert (rows[1][1], rows[1][-1]) == (
+        "never ends; after a year, 1/80 of the records",
+        "8,000,000 records",
+    )
+    assert lines[0] == (
+        "warning: orders.orders_by_status: above 8,000,000 records a partition outgrows the limits."
+        " It never ends: add a column that is cut to a day or an hour to its partition key."
+    )
 
 
 def test_warning_for_a_users_table_says_what_to_declare() -> None:
@@ -241,6 +262,8 @@ def test_warning_for_a_users_table_says_what_to_declare() -> None:
     [readings] = [line for line in lines if line.startswith("warning: sensors.readings:")]
     assert "above 1.2 records/s of one sensor_id" in readings
     assert '`Table("sensors.readings", shards=…)`' in readings
+    # A day has 24 hours: 1.157 times 24.
+    assert readings.endswith("Cut to the hour instead, it holds 28 records/s.")
 
 
 def test_check_prints_sizes_only_of_what_has_no_faults(
