@@ -28,6 +28,13 @@ INDEX: Final = re.compile(
     re.IGNORECASE,
 )
 
+# The column of a partition key that divides what would be one partition.
+SHARD: Final = "shard"
+# For rows that are written once and not changed; docs/scaling.md says why.
+COMPACTION: Final = (
+    "compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
+)
+
 
 @dataclass(frozen=True)
 class CassandraShape:

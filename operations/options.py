@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_from_record(sub)
     _add_generate(add("generate", commands.generate, "send records made from a contract"))
     _add_new(add("new", commands.new, "write a pipeline's folder from a sample of its records"))
-    sub = add("check", commands.check, "all faults of your own pipelines; needs no service")
+    sub = add("check", commands.check, "faults of your own pipelines, sizes of partitions; offline")
     sub.add_argument("pipeline", nargs="?", help="only this one (default: all that are found)")
     sub = add("try", commands.try_records, "judge the records of a file; needs no service")
     sub.description = (

@@ -17,7 +17,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from cql.client import close, connect
-from cql.rows import select_rows
+from cql.shards import select_divided
 from errors import MillraceError
 from operations.activity import shown
 from operations.doctor.place_checks import place_faults
@@ -51,7 +51,7 @@ from spark_jobs.sinks.registry import kinds_of
 from spark_jobs.sinks.topics import TopicsSink
 from spark_jobs.state.instants import instant_or_number
 from spark_jobs.state.ledger import COLLECTION as LEDGER
-from spark_jobs.targets import SqlTable, Table
+from spark_jobs.targets import SHARD, SqlTable, Table
 from sql.tables import select_rows as select_sql_rows
 
 DEAD_LETTERS = "dead-letters"
@@ -244,16 +244,18 @@ def _rows_of(table: Table) -> Place:
     by_key = [column for column, kind, _ in shape.key if kind == "partition_key"]
     indexed = [c for c in shape.columns if f"{table.name}_{c}" in shape.indexes]
     columns = [*by_key, *indexed]
+    shown = [name for name in columns if name != SHARD or table.shards == 1]
 
     def records(settings: Settings, wanted: RowFilter) -> Iterable[Record]:
         wanted.refuse_all_but(name, columns)
         session = connect(settings, timeout_seconds=10)
         try:
-            return select_rows(session, table.keyspace, table.name, wanted.where, wanted.limit)
+            asked = (table.keyspace, table.name, wanted.where, wanted.limit)
+            return select_divided(session, *asked, table.shards)
         finally:
             close(session)
 
-    return Place(f"rows in Cassandra{_by(columns)}", records)
+    return Place(f"rows in Cassandra{_by(shown)}", records)
 
 
 def _rows_of_sql(table: SqlTable) -> Place:

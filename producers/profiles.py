@@ -148,6 +148,11 @@ def profile_messages(
         yield Message(_key(profile), orjson.dumps(profile))
 
 
+def examples(seed: int) -> Iterator[bytes]:
+    """Yield endless valid records, as their messages have them."""
+    return (orjson.dumps(without_credentials(each)) for each in offline_profiles(seed))
+
+
 def without_credentials(profile: Profile) -> Profile:
     """A copy of the profile with the contract's fields, except those that must never be sent.
 

@@ -94,6 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
 
 
+def examples(seed: int) -> Iterator[bytes]:
+    """Yield endless valid records, as their messages have them."""
+    return (message.value for message in TicketGenerator(seed).messages(0))
+
+
 def _words_of_each(options: argparse.Namespace) -> list[str]:
     """The options for each of several processes."""
     given = {

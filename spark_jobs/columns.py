@@ -9,7 +9,8 @@ from typing import Any, Final
 from pyspark.sql.types import StructType
 
 from schemas.fields import Contract
-from spark_jobs.targets import LINEAGE, SqlTable, Table
+from spark_jobs.targets import LINEAGE, SHARD, SqlTable, Table
+from spark_jobs.transforms.record_ids import shard_sql
 
 # Columns that every classified message has, and that a target may list.
 OF_MESSAGES: Final = {
@@ -77,6 +78,13 @@ def column_types(
     for column, kind in sorted(declared, key=lambda pair: UNLIMITED in pair[1]):
         known.setdefault(column, kind)
     return known
+
+
+def shard_columns(contract: Contract, tables: Iterable[Table]) -> dict[str, str]:
+    """The derived column of tables with shards and its SQL; empty if no table has them."""
+    ids = {f.column: f.stored_as.spark for f in contract.id_fields if f.column}
+    shards = max((table.shards for table in tables), default=1)
+    return {SHARD: shard_sql(ids, shards)} if ids and shards > 1 else {}
 
 
 def usual_columns(contract: Contract, tables: Iterable[Table]) -> tuple[str, ...]:

@@ -73,6 +73,13 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
             yield f"{place}.{name}", "is not a tuple of names"
     for name in MAPPINGS:
         yield from _mapping(f"{place}.{name}", given.get(name, {}))
+    if not _is_count(given.get("shards", 1)):
+        yield f"{place}.shards", "is no whole number of 1 or more"
+    spread = given.get("spread", {})
+    if not isinstance(spread, Mapping) or not all(
+        isinstance(name, str) and _is_count(count) for name, count in spread.items()
+    ):
+        yield f"{place}.spread", 'is no dictionary of whole numbers, such as `{"country": 200}`'
     outcome = given.get("outcome")
     if outcome is not None and outcome not in get_args(Outcome):
         yield f"{place}.outcome", f"is not {' or '.join(get_args(Outcome))}"
@@ -118,6 +125,10 @@ def _mapping(place: str, value: object) -> Iterator[tuple[str, str]]:
         yield place, f'is {_called(value)}; expected a dictionary, such as `{{"column": "…"}}`'
     elif not all(isinstance(each, str) for pair in value.items() for each in pair):
         yield place, "has a name or a value that is not a text"
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _no_tuple(value: object, kind: type) -> str:

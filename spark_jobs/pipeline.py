@@ -29,7 +29,7 @@ from schemas.contract import Contract
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Row, roll_up
-from spark_jobs.columns import column_types, schema_of, usual_columns
+from spark_jobs.columns import column_types, schema_of, shard_columns, usual_columns
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic
 from spark_jobs.transforms.declared import Rules, classify_declared
 from spark_jobs.transforms.outcomes import ALERT, VALID
@@ -125,6 +125,9 @@ class Pipeline:
         if not self.id_columns:
             ids = tuple(f.column for f in self.contract.id_fields if f.column)
             object.__setattr__(self, "id_columns", ids)
+        if not callable(self.derived) and self.classify_by is None:
+            derived = {**shard_columns(self.contract, self.tables), **self.derived}
+            object.__setattr__(self, "derived", derived)
         usual = usual_columns(self.contract, self.tables)
         sets = [
             replace(

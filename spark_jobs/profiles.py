@@ -65,6 +65,7 @@ PROFILES = Pipeline(
             _shards_of_nations,
             derived={"shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)"},
             stand_ins={"nationality": UNKNOWN},
+            shards=SHARDS,
         ),
     ),
     sql_tables=(SqlTable("users_profiles"),),

@@ -25,6 +25,8 @@ from sql.declared import PostgresShape
 # Where on its topic a record came from, and when: columns of every table of records.
 PLACE = ("kafka_partition", "kafka_offset")
 LINEAGE = (*PLACE, "kafka_timestamp")
+# The column of a partition key that divides what would be one partition.
+SHARD: Final = cql.SHARD
 
 Outcome = Literal["valid", "alert"]
 
@@ -61,6 +63,10 @@ class Table:
             None if every row has its own.
         derived: Column of this table alone -> SQL that gives it from the columns of all tables.
         stand_ins: Key column -> its value where the record has null.
+        shards: Into how many partitions the rows of one key are divided; above 1 the partition key
+            has a column `shard int`, which follows from the id, and whoever reads a key asks all.
+        spread: Column of the partition key -> how many values it has, for the sizes of partitions
+            that `millrace check` prints; those of an enumeration are known.
         shape: Its columns and key; by default as the platform's own CQL files declare them.
     """
 
@@ -68,6 +74,8 @@ class Table:
     partitions: Callable[[BatchSummary], int] | None = None
     derived: Mapping[str, str] = field(default_factory=dict, hash=False)
     stand_ins: Mapping[str, str] = field(default_factory=dict, hash=False)
+    shards: int = 1
+    spread: Mapping[str, int] = field(default_factory=dict, hash=False)
     shape: CassandraShape | None = field(default=None, compare=False)
 
     @property

@@ -65,6 +65,7 @@ TICKETS = Pipeline(
             "support.tickets_by_team",
             _team_hours,
             derived={"created_hour": "date_trunc('HOUR', created_at)"},
+            spread={"assigned_team": len(TEAMS)},
         ),
     ),
     sql_tables=(SqlTable("tickets"),),

@@ -18,11 +18,14 @@ from operations.check.fault import CONTRACT, CQL, DECLARATION, Fault
 from operations.check.first_table_checks import first_table_faults
 from operations.check.folder import Folder, read_folder
 from operations.check.neighbours import neighbour_faults
+from operations.check.partition_report import COLUMNS as PARTITION_COLUMNS
+from operations.check.partition_report import TITLE as PARTITIONS_TITLE
+from operations.check.partition_report import partition_report
 from operations.check.privacy_checks import privacy_faults
 from operations.check.sql_checks import sql_faults
 from operations.check.table_checks import table_faults
 from operations.spark_session import session_alone
-from operations.tables import say
+from operations.tables import print_table, say
 from runtime import remedies
 from runtime.config.pipeline_folders import BUILT_IN
 from settings import Settings
@@ -38,10 +41,12 @@ def check(settings: Settings, name: str | None = None) -> int:
     """Print every fault of one pipeline, or of all; returns the exit code.
 
     Without faults a line for each pipeline says what it has, and what a change since its last job
-    means for what is stored.
+    means for what is stored; then comes how large the partitions of Cassandra's tables grow.
     """
     if name in BUILT_IN:
-        say(described(next(each for each in built_in() if each.name == name)))
+        pipeline = next(each for each in built_in() if each.name == name)
+        say(described(pipeline))
+        _print_sizes([pipeline])
         return 0
     paths = pipeline_paths(settings.pipelines_path)
     if name is not None and name not in [path.name for path in paths]:
@@ -52,6 +57,7 @@ def check(settings: Settings, name: str | None = None) -> int:
             f"no pipeline in `{settings.pipelines_path}` (PIPELINES_PATH);"
             " `.venv/bin/millrace new NAME --from FILE` writes one from a sample"
         )
+        _print_sizes(built_in())
         return 0
     everything = [read_folder(path) for path in paths]
     chosen = [folder for folder in everything if name in (None, folder.name)]
@@ -61,7 +67,10 @@ def check(settings: Settings, name: str | None = None) -> int:
     except MillraceError:
         _print_faults(found)
         raise
-    return _report(chosen, found, settings)
+    code, pipelines = _report(chosen, found, settings)
+    if code == 0:
+        _print_sizes([*(built_in() if name is None else ()), *pipelines])
+    return code
 
 
 def pipeline_paths(place: Path) -> list[Path]:
@@ -131,14 +140,25 @@ def _analyse(folders: Sequence[Folder], found: dict[str, list[Fault]], settings:
             faults += [fault for fault in more if (fault.file, fault.where) not in places]
 
 
-def _report(folders: Sequence[Folder], found: dict[str, list[Fault]], settings: Settings) -> int:
+def _report(
+    folders: Sequence[Folder], found: dict[str, list[Fault]], settings: Settings
+) -> tuple[int, list[Pipeline]]:
+    """Say what was found; returns the exit code, and the pipelines without faults."""
     failed = _print_faults(found)
-    for folder in folders:
-        if not _fails(found[folder.name]):
-            pipeline = load_pipeline(folder.path)
-            say(described(pipeline))
-            failed |= _report_changes(pipeline, settings)
-    return EXIT_FAILED if failed else 0
+    loaded = [load_pipeline(each.path) for each in folders if not _fails(found[each.name])]
+    for pipeline in loaded:
+        say(described(pipeline))
+        failed |= _report_changes(pipeline, settings)
+    return EXIT_FAILED if failed else 0, loaded
+
+
+def _print_sizes(pipelines: Sequence[Pipeline]) -> None:
+    """Say how large partitions grow, what exceeds a limit, and what the numbers rest on."""
+    rows, lines = partition_report(pipelines)
+    if rows:
+        print_table(PARTITIONS_TITLE, PARTITION_COLUMNS, rows)
+    for line in lines:
+        say(line)
 
 
 def _print_faults(found: dict[str, list[Fault]]) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from cql.declared import COLUMN, INDEX, KEY, TABLE
+from cql.declared import COLUMN, COMPACTION, INDEX, KEY, TABLE
 from cql.statements import created_keyspace, split_statements
-from operations.check.fault import CQL, Fault
+from operations.check.fault import CQL, Fault, note
 from operations.check.folder import Folder
 from runtime.brackets import inside_and_after, parts_between_commas
 from schemas.contract import COLUMN_NAME
@@ -20,6 +20,7 @@ WORDS: Final = re.compile(r"'(?:[^']|'')*'|\w+")
 EXISTS: Final = re.compile(r"\s*CREATE\s+(?:CUSTOM\s+)?\w+\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 REPLICATION: Final = re.compile(r"\bWITH\b.*\breplication\s*=\s*\{", re.IGNORECASE | re.DOTALL)
 ORDER: Final = re.compile(r"CLUSTERING\s+ORDER\s+BY\s*\(([^)]*)\)", re.IGNORECASE)
+COMPACTED: Final = re.compile(r"\bcompaction\s*=\s*\{", re.IGNORECASE)
 EXPIRY: Final = re.compile(r"default_time_to_live\s*=\s*[1-9]", re.IGNORECASE)
 INDEXED: Final = re.compile(r"\bON\s+\w+\.\w+\s*\(\s*(?:\w+\s*\(\s*)?\"?(\w+)", re.IGNORECASE)
 ALLOWED: Final = "CREATE KEYSPACE, CREATE TABLE and CREATE INDEX, each with IF NOT EXISTS"
@@ -173,6 +174,12 @@ def _options(place: str, options: str, columns: list[str]) -> Iterator[Fault]:
             CQL,
             place,
             "`default_time_to_live` deletes rows that `make verify` expects; leave it out",
+        )
+    if not COMPACTED.search(options):
+        yield note(
+            CQL,
+            place,
+            f"no compaction is declared, so the server's default counts; add {COMPACTION}",
         )
     if ordered := ORDER.search(options):
         for name in re.findall(r"(\w+)(?:\s+(?:ASC|DESC))?\s*(?:,|\Z)", ordered[1], re.IGNORECASE):

@@ -12,7 +12,7 @@ from operations.check.fault import CONTRACT, CQL, DECLARATION, SQL, Fault
 from runtime.config.pipeline_folders import BUILT_IN, PIPELINE_NAME
 from schemas.contract import read_contract
 from schemas.fields import Contract, FieldContract
-from spark_jobs.columns import is_fillable
+from spark_jobs.columns import is_fillable, shard_columns
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import read_declaration
 from spark_jobs.targets import Table
@@ -62,8 +62,10 @@ class Folder:
     @property
     def derived(self) -> Mapping[str, str]:
         """Derived columns with their SQL; empty if a function adds them."""
-        derived = self.declaration.derived if self.declaration else {}
-        return {} if callable(derived) else derived
+        if self.declaration is None or callable(self.declaration.derived):
+            return {}
+        shards = shard_columns(self.contract, self.declaration.tables) if self.contract else {}
+        return {**shards, **self.declaration.derived}
 
     @property
     def columns_of_tables(self) -> list[Mapping[str, str]]:

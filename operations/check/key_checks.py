@@ -11,10 +11,10 @@ from operations.check.fault import CQL, DECLARATION, SQL, Fault
 from operations.check.folder import Folder
 from operations.sql_text import columns_in, handles_nulls
 from schemas.fields import FieldContract
-from spark_jobs.targets import Table
+from spark_jobs.targets import SHARD, Table
 from sql.declared import PostgresShape
 
-SHARD: Final = "pmod(crc32({id}), 16)"
+EXAMPLE: Final = 16
 
 
 def key_faults(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fault]:
@@ -27,6 +27,7 @@ def key_faults(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fa
     if table := folder.table(place):
         yield from _nullable_key(folder, CQL, place, key, table.stand_ins)
         yield from _stand_ins(table, key, shape)
+        yield from _shards(folder, table, shape)
     yield from _partitions(folder, place, shape)
 
 
@@ -70,6 +71,25 @@ def _stand_ins(table: Table, key: Sequence[str], shape: CassandraShape) -> Itera
             yield Fault(
                 DECLARATION, at, f"`{name}` is {shape.columns[name]}, and only a text has one"
             )
+
+
+def _shards(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+    at = f'tables["{table.place}"].shards'
+    if table.shards == 1:
+        return
+    if (SHARD, "partition_key", "none") not in shape.key or shape.columns.get(SHARD) != "int":
+        yield Fault(
+            CQL,
+            table.place,
+            f"it has {table.shards} shards by its declaration; add a column `{SHARD} int`, and"
+            f" `{SHARD}` to its partition key",
+        )
+    if SHARD in folder.fields:
+        name = folder.fields[SHARD].name
+        yield Fault(DECLARATION, at, f"`{name}` of the contract feeds `{SHARD}`; rename its column")
+    others = folder.declaration.tables if folder.declaration else ()
+    if any(other.shards not in (1, table.shards) for other in others):
+        yield Fault(DECLARATION, at, "tables have different numbers of shards; give all the same")
 
 
 def _nullable_key(
@@ -118,7 +138,7 @@ def _partitions(folder: Folder, place: str, shape: CassandraShape) -> Iterator[F
         CQL,
         place,
         f"a partition holds all records with the same {names}, and grows without bound;"
-        f" {_division(folder, names)}",
+        f" {_division(folder, place, names)}",
     )
 
 
@@ -135,7 +155,7 @@ def _divides(folder: Folder, place: str, name: str, types: Mapping[str, str]) ->
     return folder.derives_unseen and name not in folder.fields
 
 
-def _division(folder: Folder, names: str) -> str:
+def _division(folder: Folder, place: str, names: str) -> str:
     if field := _clock(folder):
         column = str(field.column)
         if field.kind == "date":
@@ -145,10 +165,9 @@ def _division(folder: Folder, names: str) -> str:
             f'divide it by time: `derived={{"{bucket}": "to_date({column})"}}`, a column'
             f" `{bucket} date`, and PRIMARY KEY (({names}, {bucket}), …)"
         )
-    sql = SHARD.format(id=next(iter(folder.id_columns), "record_id"))
     return (
-        f'divide it by a shard: `derived={{"shard": "{sql}"}}`, a column `shard int`, and'
-        f" PRIMARY KEY (({names}, shard), …)"
+        f'divide it by a shard: `Table("{place}", shards={EXAMPLE})`, a column `{SHARD} int`, and'
+        f" PRIMARY KEY (({names}, {SHARD}), …)"
     )
 
 

@@ -48,6 +48,8 @@ def _table(keyspace: str, plan: TablePlan) -> str:
     words = [_text(f"{keyspace}.{plan.name}")]
     if plan.stand_ins:
         words.append(f"stand_ins={_mapping(plan.stand_ins)}")
+    if plan.shards > 1:
+        words.append(f"shards={plan.shards}")
     return _call("Table", words)
 
 

@@ -25,6 +25,7 @@ class TablePlan:
         own: Columns that only this table has.
         derived: Of these, the SQL.
         stand_ins: Key column -> its value where a record has none.
+        shards: Into how many partitions the rows of one key are divided.
         partition: Columns of the partition key.
         clustering: Further columns of the key; those of time are in falling order.
         falling: The clustering column in falling order, if there is one.
@@ -38,6 +39,7 @@ class TablePlan:
     own: tuple[Column, ...] = ()
     derived: dict[str, str] = field(default_factory=dict)
     stand_ins: dict[str, str] = field(default_factory=dict)
+    shards: int = 1
 
 
 @dataclass(frozen=True)

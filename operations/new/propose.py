@@ -170,10 +170,9 @@ def _tables(
     if time:
         day = _bucket(time, fields, by, own, derived)
         bucket.append(day)
-    if time is None or by is None:
-        sql = f"cast(pmod(crc32(concat_ws('|', {', '.join(ids)})), {SHARDS}) AS int)"
+    has_shards = time is None or by is None
+    if has_shards:
         own.append(Column("shard", "int", "int", f"0 to {SHARDS - 1}: keeps partitions small"))
-        derived["shard"] = sql
         bucket.append("shard")
     partition = tuple([str(by.column)] if by else []) + tuple(bucket)
     falling = time.column if time and time.kind == "timestamp" else None
@@ -192,6 +191,7 @@ def _tables(
             own=tuple(own),
             derived=derived,
             stand_ins={str(by.column): UNKNOWN} if by and is_absent else {},
+            shards=SHARDS if has_shards else 1,
         ),
     )
 

@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 
 from cql.rows import RowPage as RowPage
 from cql.rows import first_partitions, select_page
+from cql.shards import page_of_shards
 from errors import MillraceError
 from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
@@ -25,7 +26,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.dead_letters import COLLECTION as LETTERS
 from spark_jobs.sinks.driver_errors import explained_mongodb
-from spark_jobs.targets import Table
+from spark_jobs.targets import SHARD, Table
 
 PAGE: Final = 50
 MOST_ROWS: Final = 500
@@ -56,6 +57,7 @@ class RecordTable:
         key: The columns of its partition key.
         columns: All its columns.
         masked: Those whose values are not shown.
+        shards: Into how many partitions the rows of one key are divided; `key` lacks that column.
         is_listed: Whether `partitions` lists keys: a partition holds several records, and its key
             is not masked. Otherwise the key must be asked for.
     """
@@ -66,6 +68,7 @@ class RecordTable:
     columns: tuple[str, ...]
     masked: frozenset[str]
     is_listed: bool
+    shards: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,12 @@ def _view(pipeline: Pipeline, table: Table) -> RecordTable:
     shape = table.declared
     names = [name for name, kind, _ in shape.key if kind == "partition_key"]
     masked = frozenset(masked_columns(pipeline, shape.columns) & {*shape.columns})
-    key = tuple(KeyColumn(n, shape.columns[n], _choices(pipeline, table, n)) for n in names)
+    asked = [name for name in names if name != SHARD or table.shards == 1]
+    key = tuple(KeyColumn(n, shape.columns[n], _choices(pipeline, table, n)) for n in asked)
     holds_one = {*pipeline.id_columns} <= {*names}
     is_listed = not holds_one and masked.isdisjoint(names)
-    return RecordTable(table.place, pipeline.name, key, tuple(shape.columns), masked, is_listed)
+    columns = tuple(shape.columns)
+    return RecordTable(table.place, pipeline.name, key, columns, masked, is_listed, table.shards)
 
 
 def _choices(pipeline: Pipeline, table: Table, column: str) -> tuple[str, ...]:
@@ -125,9 +130,12 @@ def partitions(stores: OpenStores, table: RecordTable) -> tuple[list[Row], bool]
     if not table.is_listed:
         return [], False
     keyspace, _, name = table.place.partition(".")
-    found = first_partitions(stores.session, keyspace, name, MOST_PARTITIONS + 1)
-    kept = found[:MOST_PARTITIONS]
     names = [column.name for column in table.key]
+    stored = first_partitions(stores.session, keyspace, name, (MOST_PARTITIONS + 1) * table.shards)
+    # The shards of a key are one line.
+    keys = {tuple(str(key[n]) for n in names): {n: key[n] for n in names} for key in stored}
+    found = [*keys.values()]
+    kept = found[:MOST_PARTITIONS]
     return sorted(kept, key=lambda key: [str(key[n]) for n in names]), len(found) > len(kept)
 
 
@@ -138,7 +146,7 @@ def record_page(
     size: int = PAGE,
     page: str | None = None,
 ) -> RowPage:
-    """Rows of the partition with this key, in the table's order.
+    """Rows of the partition with this key, in the table's order; of shards, one after the other.
 
     `key` has a value for each column of the partition key, as text or not; `page` is `following`
     of the page before.
@@ -148,17 +156,26 @@ def record_page(
         SinkError: Cassandra did not answer, or a value does not fit.
     """
     wanted = [column.name for column in table.key]
-    if {*key} != {*wanted}:
+    # A single shard may be asked for, too.
+    given = {*key} - ({SHARD} if table.shards > 1 else set())
+    if given != {*wanted}:
         raise MillraceError(
             f"The rows of {table.place} are found by {', '.join(wanted)}: give a value for each,"
             " and nothing else."
         )
     keyspace, _, name = table.place.partition(".")
     rows = min(max(size, 1), MOST_ROWS)
-    found = select_page(stores.session, keyspace, name, key, rows, page)
+
+    def asked(size: int, page: str | None) -> RowPage:
+        place = (stores.session, keyspace, name, key, size)
+        if given != {*key} or table.shards == 1:
+            return select_page(*place, page)
+        return page_of_shards(*place, table.shards, page)
+
+    found = asked(rows, page)
     following = found.following
     # Cassandra does not know that a partition ends with a page.
-    if following and not select_page(stores.session, keyspace, name, key, 1, following).rows:
+    if following and not asked(1, following).rows:
         following = None
     return RowPage([masked_row(row, table.masked) for row in found.rows], following)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -167,6 +168,7 @@ _OF_KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "length": lambda text: len(str(text)),
     "abs": abs,
     "pmod": lambda number, by: number % by,
+    "crc32": lambda text: zlib.crc32(str(text).encode()),
     "string": str,
 }
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {

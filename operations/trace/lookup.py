@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cql.rows import select_page
+from cql.shards import page_of_shards
 from operations.masking import masked_columns
 from operations.overview.records import masked_row
 from operations.overview.stores import OpenStores
@@ -20,7 +21,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.cassandra import CassandraSink
 from spark_jobs.sinks.postgres import PostgresSink
-from spark_jobs.targets import EVERYTHING, SqlTable, Table
+from spark_jobs.targets import EVERYTHING, SHARD, SqlTable, Table
 from sql.tables import select_rows
 
 # Rows of a partition among which the record is looked for if not all of its key is known.
@@ -37,6 +38,7 @@ class KeyedTable:
         types: Type of each of its columns.
         ask: Gives its rows that have these values.
         is_complete: Whether it holds every stored record.
+        optional: A column of the key that it can be asked without.
     """
 
     store: str
@@ -47,6 +49,7 @@ class KeyedTable:
     derived: Mapping[str, str] = field(default_factory=dict)
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     is_complete: bool = True
+    optional: str | None = None
 
     @property
     def title(self) -> str:
@@ -57,17 +60,18 @@ class KeyedTable:
         """The known values with the whole key, or what is missing of it, in words."""
         # A column that no row has a value for is null in the record.
         completed = {**(self.stand_ins if has_row else {}), **values}
+        needed = [name for name in self.key if name != self.optional]
         wanted = {name for name in self.key if completed.get(name) is None}
         for name, text in self.derived.items() if wanted else ():
             if completed.get(name) is None:
                 try:
                     completed[name] = evaluated(text, completed, self.types.get(name, "text"))
                 except NotComputable:
-                    if name in wanted:
+                    if name in wanted and name in needed:
                         return (
                             f"its key has `{name}`, which is computed from what is not known here"
                         )
-        missing = [f"`{name}`" for name in self.key if completed.get(name) is None]
+        missing = [f"`{name}`" for name in needed if completed.get(name) is None]
         return f"its key has {', '.join(missing)}, which is not known" if missing else completed
 
 
@@ -96,12 +100,15 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Keyed
     clustering = [name for name, kind, _ in shape.key if kind != "partition_key"]
 
     def ask(known: Mapping[str, Any]) -> Iterable[Row]:
-        where = {name: known[name] for name in partition}
+        where = {name: known[name] for name in partition if known.get(name) is not None}
         for name in clustering:
             if known.get(name) is None:
                 break
             where[name] = known[name]
-        return select_page(stores.session, table.keyspace, table.name, where, MOST_ROWS).rows
+        asked = (stores.session, table.keyspace, table.name, where, MOST_ROWS)
+        is_divided = SHARD not in where and table.shards > 1
+        found = page_of_shards(*asked, table.shards) if is_divided else select_page(*asked)
+        return found.rows
 
     derived = {} if callable(pipeline.derived) else {**pipeline.derived}
     return KeyedTable(
@@ -112,6 +119,7 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Keyed
         ask,
         derived | dict(table.derived),
         table.stand_ins,
+        optional=SHARD if table.shards > 1 else None,
     )
 
 

@@ -33,6 +33,13 @@ def id_sql(columns: Mapping[str, str]) -> str:
     return f"IF({texts[0]} RLIKE '{COORDINATES}', concat(' ', {texts[0]}), {texts[0]})"
 
 
+def shard_sql(columns: Mapping[str, str], shards: int) -> str:
+    """SQL that gives the shard of an id, 0 to `shards` - 1; arguments as of `id_sql`."""
+    is_text = [*columns.values()] == ["string"]
+    text = next(iter(columns)) if is_text else id_sql(columns)
+    return f"cast(pmod(crc32({text}), {shards}) AS int)"
+
+
 def _text(name: str, kind: str) -> str:
     if kind == "string":
         return f"`{name}`"

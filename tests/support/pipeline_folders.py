@@ -62,3 +62,11 @@ def assert_expected(found: list[Fault], expected: list[Expected]) -> None:
     assert [(f.file, f.where) for f in faults] == [place[:2] for place in expected]
     for fault, (_, _, words) in zip(faults, expected, strict=True):
         assert words in fault.text
+
+
+# Edits with which the second table of orders is divided among three shards.
+DECLARED_SHARDS = declaration(
+    'Table("orders.orders_by_status")', 'Table("orders.orders_by_status", shards=3)'
+)
+SHARD_COLUMN = cql("created_day     date,", "created_day     date,\n  shard           int,")
+SHARD_IN_KEY = cql(BY_STATUS, "((status, created_day, shard), created_at, order_id)")

@@ -47,14 +47,14 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
         [(CQL, "orders", "add WITH replication")],
     ),
     "statements that are not separated": (
-        cql("PRIMARY KEY (order_id)\n);", "PRIMARY KEY (order_id)\n)"),
+        cql("'T4'};\n", "'T4'}\n"),
         [
             (DECLARATION, "tables", "`orders.orders_by_status` is not created in tables.cql"),
             (CQL, "CREATE TABLE orders.orders", "two statements without `;`"),
         ],
     ),
     "bracket that does not close": (
-        cql("PRIMARY KEY (order_id)\n);", "PRIMARY KEY (order_id)\n;"),
+        cql("PRIMARY KEY (order_id)\n)", "PRIMARY KEY (order_id)\n"),
         [(CQL, "CREATE TABLE orders.orders", "check its brackets")],
     ),
     "comma that is missing": (
@@ -201,3 +201,16 @@ def test_fault_of_a_table_is_found_at_its_place(
     edit: Edit, expected: list[Expected], tmp_path: Path
 ) -> None:
     assert_expected(faults(orders(tmp_path, edit)), expected)
+
+
+def test_table_without_a_compaction_is_a_note(tmp_path: Path) -> None:
+    strategy = "compaction = {'class': 'UnifiedCompactionStrategy', 'scaling_parameters': 'T4'}"
+    folder = orders(tmp_path, cql(f"WITH {strategy}", "WITH comment = 'compaction'"))
+
+    assert [(fault.where, fault.text, fault.is_note) for fault in faults(folder)] == [
+        (
+            "orders.orders",
+            f"no compaction is declared, so the server's default counts; add {strategy}",
+            True,
+        )
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
 from cql import client, declared, scan
+from cql.declared import CQL_FOLDER, TABLE
 from cql.statements import created_keyspace, split_statements, with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import load_settings
@@ -116,3 +118,14 @@ def test_unreachable_cassandra_is_reported_in_time_with_what_to_do(
     assert "refused" in str(caught.value)
     assert "make up" in str(caught.value)
     assert caplog.records == []
+
+
+def test_every_table_of_the_platform_declares_its_compaction() -> None:
+    scripts = [path.read_text() for path in sorted(CQL_FOLDER.glob("[0-9]*.cql"))]
+    tables = [s for text in scripts for s in split_statements(text) if TABLE.match(s)]
+
+    strategies = [re.findall(r"'class': '(\w+)', 'scaling_parameters': '(\w+)'", s) for s in tables]
+
+    unified = "UnifiedCompactionStrategy"
+    # Partitions of the last one never end.
+    assert strategies == [[(unified, "T4")]] * 3 + [[(unified, "L4")]]

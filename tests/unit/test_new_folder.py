@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from operations.masking import MASK, masked_value
+from operations.new.declaration import declaration
 from operations.new.plan import TablePlan
 from operations.new.proposal import Proposal, proposal
 from operations.new.sample import Sample
@@ -193,7 +194,8 @@ def test_without_a_dimension_a_day_has_shards() -> None:
     made = proposed(records(at=AT))
 
     assert second(made).partition == ("event_day", "shard")
-    assert made.plan.derived["shard"] == "cast(pmod(crc32(concat_ws('|', id)), 16) AS int)"
+    assert second(made).shards == 16
+    assert "shards=16" in declaration(made.plan)
 
 
 def test_without_a_time_a_dimension_has_shards_and_without_both_there_is_no_second_table() -> None:

@@ -40,6 +40,8 @@ COMPUTED = [
     ("CASE WHEN number < 0 THEN 'below' ELSE 'above' END", "text", "below"),
     ("if(name IN ('Ada', 'Bob'), 1, 2)", "bigint", 1),
     ("pmod(number, 4)", "int", 1),
+    # CRC-32 of the three bytes is 0xB53DC188.
+    ("cast(pmod(crc32(name), 16) AS int)", "int", 8),
     ("`number` * 2 + abs(number)", "int", -7),
     ("name = 'it''s a/b'", "boolean", False),
 ]

@@ -1,0 +1,96 @@
+"""Reads the rows of a key that a table divides among shards, as if they were in one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from cassandra.cluster import Session
+
+from cql.declared import SHARD
+from cql.rows import EPOCH, TIMESTAMP, RowPage, select_page, select_rows
+from errors import SinkRejected
+
+
+def select_divided(
+    session: Session,
+    keyspace: str,
+    table: str,
+    where: Mapping[str, object],
+    limit: int,
+    shards: int,
+) -> list[dict[str, Any]]:
+    """`cql.rows.select_rows` of a table with shards: each is asked if `where` has all but that.
+
+    Rows come in the table's order, whatever their shard.
+
+    Raises:
+        SinkRejected: as `select_rows`.
+        SinkUnavailable: the cluster did not answer.
+    """
+    key, clustering = _keys_of(session, keyspace, table)
+    if shards == 1 or SHARD in where or not {*key} - {SHARD} <= {*where}:
+        return select_rows(session, keyspace, table, where, limit)
+    rows = [
+        row
+        for shard in range(shards)
+        for row in select_page(session, keyspace, table, {**where, SHARD: shard}, limit).rows
+    ]
+    for name, kind, is_falling in reversed(clustering):
+        rows.sort(key=lambda row: _sortable(row[name], kind), reverse=is_falling)
+    return [*islice(rows, limit)]
+
+
+def page_of_shards(
+    session: Session,
+    keyspace: str,
+    table: str,
+    where: Mapping[str, object],
+    size: int,
+    shards: int,
+    page: str | None = None,
+) -> RowPage:
+    """`cql.rows.select_page` of a table with shards: one shard after the other.
+
+    `page` names the shard as well.
+    """
+    number, _, state = (page or "0").partition(".")
+    if not (number.isdecimal() and int(number) < shards):
+        raise SinkRejected("This is not the page of a table: begin again with the first one.")
+    shard, rows = int(number), list[dict[str, Any]]()
+    while True:
+        asked = {**where, SHARD: shard}
+        found = select_page(session, keyspace, table, asked, size - len(rows), state or None)
+        rows += found.rows
+        if found.following:
+            return RowPage(rows, f"{shard}.{found.following}")
+        shard, state = shard + 1, ""
+        if shard == shards:
+            return RowPage(rows)
+        if len(rows) >= size:
+            return RowPage(rows, str(shard))
+
+
+def _keys_of(
+    session: Session, keyspace: str, table: str
+) -> tuple[Sequence[str], list[tuple[str, str, bool]]]:
+    """The partition key, and of each clustering column name, type and whether it falls."""
+    found = session.cluster.metadata.keyspaces.get(keyspace)
+    described = found.tables.get(table) if found else None
+    if described is None:
+        return (), []
+    return (
+        [column.name for column in described.partition_key],
+        [(each.name, each.cql_type, each.is_reversed) for each in described.clustering_key],
+    )
+
+
+def _sortable(value: Any, kind: str) -> Any:
+    """A value that compares as in Cassandra; times beyond 9999 are numbers as text."""
+    if kind != TIMESTAMP:
+        return value
+    if isinstance(value, datetime):
+        return (value - EPOCH.replace(tzinfo=None)).total_seconds() * 1000
+    return float(value)
