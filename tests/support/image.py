@@ -147,11 +147,16 @@ def _make_environment(code: Path) -> None:
     (site / "millrace.pth").write_text(f"{code}\n")
 
 
-def _locked() -> list[importlib.metadata.Distribution]:
-    """The packages that requirements.lock means for this Python and this system."""
+def locked_pins() -> list[Requirement]:
+    """The pins of requirements.lock for this Python and this system."""
     text = (PROJECT_ROOT / "requirements.lock").read_text()
     pins = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\\n]+)", text, re.MULTILINE)]
-    wanted = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+
+
+def _locked() -> list[importlib.metadata.Distribution]:
+    """The packages of those pins."""
+    wanted = locked_pins()
     packages = [importlib.metadata.distribution(pin.name) for pin in wanted]
     for pin, package in zip(wanted, packages, strict=True):
         assert package.version in pin.specifier, f"{pin} is locked, {package.version} installed"
