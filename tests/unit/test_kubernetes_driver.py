@@ -137,4 +137,4 @@ def test_every_property_of_the_driver_is_one_of_spark(started: list[str]) -> Non
 def test_room_for_the_heap_and_for_what_is_outside_of_it() -> None:
     heap = WRITTEN["ConfigMap/millrace"]["data"]["SPARK_DRIVER_MEMORY"]
 
-    assert (heap, DRIVER["resources"]["limits"]["memory"]) == ("1g", "2Gi")
+    assert (heap, DRIVER["resources"]["limits"]["memory"]) == ("1g", "2560Mi")
