@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pyarrow
@@ -116,6 +117,41 @@ def test_what_is_removed_is_there_and_no_library_needs_it() -> None:
             content = library.read_bytes()
             needed = [name for name in gone if f"\0{name}\0".encode() in content]
             assert needed == [], f"{library.name} needs {needed}"
+
+
+def test_jars_that_spark_has_too_are_there_once(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    (tmp_path / "runtime").symlink_to(PROJECT_ROOT / "runtime")
+    spark = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages" / "pyspark" / "jars"
+    ours, s3 = tmp_path / "jars" / "spark", tmp_path / "jars" / "s3"
+    for folder, jars in (
+        (spark, {"hadoop.jar": "h", "other.jar": "3.1"}),
+        (ours, {"hadoop.jar": "h", "other.jar": "3.2", "driver.jar": "d", "log.jar": "l"}),
+        (s3, {"hadoop.jar": "h", "log.jar": "l"}),
+    ):
+        folder.mkdir(parents=True)
+        for name, content in jars.items():
+            (folder / name).write_text(content)
+    with zipfile.ZipFile(s3 / "aws-java-sdk-bundle-1.jar", "w") as bundle:
+        bundle.writestr("com/amazonaws/services/ec2/AmazonEC2.class", "")
+    (tmp_path / "jars" / ".spark.lock").touch()
+
+    environment = {"PATH": "/usr/bin:/bin", "SOURCE_DATE_EPOCH": "1795824000"}
+    command = ["sh", "-c", run_of("jars", "trim_aws.py")]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
+
+    links = {path: path.resolve() for f in (ours, s3) for path in f.iterdir() if path.is_symlink()}
+    assert links == {
+        ours / "hadoop.jar": spark / "hadoop.jar",
+        s3 / "hadoop.jar": spark / "hadoop.jar",
+        s3 / "log.jar": ours / "log.jar",
+    }
+    # The same name with another content is another version.
+    assert (ours / "other.jar").read_text() == "3.2"
+    assert zipfile.ZipFile(s3 / "aws-java-sdk-bundle-1.jar").namelist() == []
+    assert not (tmp_path / "jars" / ".spark.lock").exists()
 
 
 def test_clients_of_aws_that_are_made_have_their_data() -> None:
