@@ -68,6 +68,10 @@ def test_one_service_builds_the_image_for_all() -> None:
     assert built == ["prepare"]
     # Whatever is started of ours brings the service that builds.
     assert set(SERVICES["prepare"]["profiles"]) == profiles
+    for profile in profiles - {"prepare"}:
+        together = [s for s in own_services().values() if profile in s["profiles"]]
+        # `up --wait` takes a container that has ended for a failure unless another waits for it.
+        assert any("prepare" in service.get("depends_on", {}) for service in together)
     # No service asks a registry for it.
     assert {service["pull_policy"] for service in own_services().values()} == {"never"}
 
