@@ -123,7 +123,9 @@ lint: setup-dev ## static checks; edits nothing
 format: setup-dev ## format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
-.PHONY: screenshots vendor
+.PHONY: screenshots vendor sbom
+sbom: setup-dev ## list all packages and jars of the image, as CycloneDX JSON (OUTPUT=output/sbom.cdx.json)
+	@.venv/bin/python -m tests.support.sbom
 screenshots: setup-dev ## pictures of every page of the dashboard, in output/screenshots
 	@.venv/bin/python -m tests.support.screenshots
 vendor: setup-dev ## bring the web libraries of the dashboard at their pinned versions (needs npm)

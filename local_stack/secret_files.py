@@ -9,7 +9,7 @@ from typing import Final
 
 from runtime.config.addresses import POSTGRES_PORT, postgres_port
 from runtime.files import write_whole
-from settings import Settings
+from settings import PROJECT_ROOT, Settings
 
 SECRET_BYTES: Final = 32
 # Containers run as different users, and Compose mounts files with the modes that they have here: so
@@ -17,6 +17,9 @@ SECRET_BYTES: Final = 32
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o644
 FOR_CONTAINERS: Final = "containers"
+# Prometheus and Grafana read these files of the checkout, as users of their own.
+MOUNTED: Final = PROJECT_ROOT / "docker" / "monitoring"
+ALL_MAY_READ: Final = 0o444
 
 
 def secrets_folder(home: Path) -> Path:
@@ -26,6 +29,7 @@ def secrets_folder(home: Path) -> Path:
 
 def make_secret_files(settings: Settings, report: Callable[[str], object]) -> None:
     """Write the missing files; existing ones are left unchanged."""
+    let_containers_read()
     folder = secrets_folder(settings.millrace_home)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
@@ -41,6 +45,13 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"
     _keep(folder / FOR_CONTAINERS / "postgres_dsn", inner, report)
     _keep(folder / FOR_CONTAINERS / "aws_secret_access_key", _random(), report)
+
+
+def let_containers_read(folder: Path = MOUNTED) -> None:
+    """Give files that containers mount the modes that a checkout under umask 077 has not."""
+    for path in folder.glob("*"):
+        if (mode := path.stat().st_mode) & ALL_MAY_READ != ALL_MAY_READ:
+            path.chmod(mode | ALL_MAY_READ)
 
 
 def _keep(path: Path, value: str, report: Callable[[str], object]) -> str:

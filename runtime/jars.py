@@ -95,11 +95,17 @@ def is_complete(settings: Settings, group: str) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Download the named groups of jars; returns the exit code."""
     try:
-        ensure_jars(load_settings(), arguments)
+        ensure_jars(load_settings(), arguments, _say)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
+
+
+def _say(text: str) -> None:
+    # At once: the build of an image shows what arrives, and is no terminal.
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _lock_path(settings: Settings, group: str) -> Path:

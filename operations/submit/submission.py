@@ -28,7 +28,7 @@ from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.hadoop_conf import UNUSED_PACKAGES, hadoop_environment, writes_to_s3
-from spark_jobs.session.session import connector_packages, launch_conf
+from spark_jobs.session.session import connector_packages, fetched_jars, launch_conf
 from spark_jobs.session.spark_home import spark_home
 
 KUBERNETES: Final = "k8s://"
@@ -81,7 +81,7 @@ def check(settings: Settings, conf: Sequence[str]) -> None:
 def submission(
     settings: Settings, pipeline: Pipeline, words: Sequence[str], conf: Sequence[str]
 ) -> Submission:
-    """The submission of a job whose driver runs on this machine."""
+    """The submission of a job whose driver runs on this machine, or in this pod."""
     home = spark_home()
     log_path = settings.millrace_home / "logs" / f"spark-{pipeline.name}.log"
     java_options = launch_conf(settings, log_path)["spark.driver.extraJavaOptions"]
@@ -93,7 +93,7 @@ def submission(
         *("--properties-file", str(DEFAULTS_FILE)),
         *resources(settings),
         *("--driver-java-options", java_options),
-        *_packages(settings),
+        *(_jars(settings) or _packages(settings)),
         *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
@@ -125,6 +125,14 @@ def resources(settings: Settings) -> list[str]:
     if settings.spark_executor_cores:
         words += ["--executor-cores", str(settings.spark_executor_cores)]
     return words
+
+
+def _jars(settings: Settings) -> list[str]:
+    """In a pod: the image's connectors, which executors have under the same path."""
+    if not settings.spark_master.startswith(KUBERNETES):
+        return []
+    jars = ",".join(f"local://{jar}" for jar in fetched_jars(settings))
+    return ["--jars", jars, "--conf", "spark.jars.packages="] if jars else []
 
 
 def _packages(settings: Settings) -> list[str]:

@@ -39,6 +39,8 @@ from spark_jobs.session.masters import refuse_unreachable
 from spark_jobs.session.stopping import SIGNALS
 
 OPTION_DASHES = "--"
+# The driver runs here, executors in pods that it asks Kubernetes for.
+IN_THIS_POD = "spark.submit.deployMode=client"
 
 
 def submit(options: argparse.Namespace) -> int:
@@ -49,7 +51,7 @@ def submit(options: argparse.Namespace) -> int:
     """
     settings = settings_of(options)
     check(settings, options.conf)
-    in_pods = settings.spark_master.startswith(KUBERNETES)
+    in_pods = settings.spark_master.startswith(KUBERNETES) and IN_THIS_POD not in options.conf
     build = kubernetes_submission if in_pods else submission
     pipeline = pipeline_named(options.pipeline, settings)
     found = build(settings, pipeline, job_args(options), options.conf)
@@ -61,9 +63,10 @@ def submit(options: argparse.Namespace) -> int:
         return 0
     if in_pods:
         raise JobError(
-            "Millrace does not start jobs on Kubernetes itself."
-            f" `{remedies.again('--dry-run', settings)}` prints the command;"
-            " docs/deployment.md says what image, secret and volume it expects."
+            "Millrace does not start jobs on Kubernetes from outside."
+            f" `{remedies.again('--dry-run', settings)}` prints a command that does;"
+            " docs/deployment.md has manifests whose pods are drivers themselves, with"
+            f" `--conf {IN_THIS_POD}`."
         )
     refuse_unreachable(settings)
     return _run(found, settings, pipeline)

@@ -235,7 +235,7 @@ def _quoted(options: Iterable[str]) -> str:
     return " ".join(f'"{option}"' for option in escaped)
 
 
-def _fetched_jars(settings: Settings) -> list[Path]:
+def fetched_jars(settings: Settings) -> list[Path]:
     """The connectors' files; none if some were not downloaded."""
     groups = ("spark", "s3") if writes_to_s3(settings) else ("spark",)
     if not all(is_complete(settings, group) for group in groups):
@@ -256,7 +256,7 @@ def _connector_jars(settings: Settings) -> dict[str, str]:
     Files need no resolution at each start and no registry. A single process has them in its class
     path instead, where Java's class archive includes them.
     """
-    if jars := _fetched_jars(settings):
+    if jars := fetched_jars(settings):
         shipped = ",".join(jar.as_uri() for jar in jars)
         return {} if _is_one_process(settings) else {"spark.jars": shipped}
     conf = {"spark.jars.packages": ",".join(connector_packages(settings))}
@@ -323,7 +323,7 @@ def _launch_jvm(
     if fault := too_few_open_files():
         raise JobError(f"Spark cannot start: {fault}.")
     java = find_java(settings, logger.info)
-    jars = _fetched_jars(settings) if _is_one_process(settings) else []
+    jars = fetched_jars(settings) if _is_one_process(settings) else []
     if jars:
         archive = archive_options(settings, java, jars, may_write=may_archive)
         more_options = [*more_options, *archive]

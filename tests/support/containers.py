@@ -63,6 +63,19 @@ def instructions() -> list[tuple[str, str]]:
     return [(name, rest.strip()) for name, _, rest in found]
 
 
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Instructions of each stage of the Dockerfile; the last has the name `image`."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for instruction, rest in instructions():
+        if instruction == "FROM":
+            name = rest.partition(" AS ")[2] or "image"
+            found[name] = []
+        elif name:
+            found[name].append((instruction, rest))
+    return found
+
+
 def image_environment() -> dict[str, str]:
     """Variables that the image sets: those of its last stage."""
     variables: dict[str, str] = {}

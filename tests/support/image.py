@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ CODE, STATE, JAVA, SECRETS = (
 )  # fmt: skip
 NOWHERE = "127.0.0.1:9"
 NO_DOWNLOADS = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=9"
-SCRIPT = "#!{python}\nimport sys\nfrom {module} import {name}\nsys.exit({name}())\n"
 
 
 @dataclass
@@ -138,7 +136,7 @@ def built_image(folder: Path, settings: Settings) -> Iterator[Image]:
 
 
 def _make_environment(code: Path) -> None:
-    """A `.venv` with the packages of requirements.lock and the project's command."""
+    """A `.venv` with the packages of requirements.lock; they find the code as in the image."""
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(code / ".venv")], check=True, timeout=60
     )
@@ -147,19 +145,18 @@ def _make_environment(code: Path) -> None:
     for package in _locked():
         _link(package, site, python)
     (site / "millrace.pth").write_text(f"{code}\n")
-    pyproject = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
-    for script, target in pyproject["project"]["scripts"].items():
-        module, _, name = target.partition(":")
-        path = python.with_name(script)
-        path.write_text(SCRIPT.format(python=python, module=module, name=name))
-        path.chmod(0o755)
+
+
+def locked_pins() -> list[Requirement]:
+    """The pins of requirements.lock for this Python and this system."""
+    text = (PROJECT_ROOT / "requirements.lock").read_text()
+    pins = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\\n]+)", text, re.MULTILINE)]
+    return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
 
 
 def _locked() -> list[importlib.metadata.Distribution]:
-    """The packages that requirements.lock means for this Python and this system."""
-    text = (PROJECT_ROOT / "requirements.lock").read_text()
-    pins = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\\n]+)", text, re.MULTILINE)]
-    wanted = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    """The packages of those pins."""
+    wanted = locked_pins()
     packages = [importlib.metadata.distribution(pin.name) for pin in wanted]
     for pin, package in zip(wanted, packages, strict=True):
         assert package.version in pin.specifier, f"{pin} is locked, {package.version} installed"

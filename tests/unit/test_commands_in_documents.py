@@ -18,6 +18,7 @@ import pytest
 from operations.options import build_parser
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, SECRETS_VARIABLE, Settings
 from spark_jobs.run import command as jobs
+from tests.support.manifests import written
 from tests.support.vocabulary import documents
 
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
@@ -69,6 +70,13 @@ def check_make(words: list[str]) -> None:
         assert re.search(rf"ARG_{name}\b", recipe), name
 
 
+def check_kubectl(words: list[str]) -> None:
+    kinds = [*written(), *(f"StatefulSet/job-{name}" for name in PIPELINES), "Job/verify-now"]
+    known = {kind.lower() for kind in kinds}
+    known |= {"docker/kubernetes", "app.kubernetes.io/part-of=millrace"}
+    assert {word.removeprefix("--from=") for word in words if "/" in word} <= known
+
+
 def run_module(module: str, arguments: list[str]) -> None:
     if module.startswith("spark_jobs."):
         importlib.import_module(module)
@@ -107,6 +115,8 @@ def test_command_is_understood(
         # `test_commands_of_the_deployment_page_exist` looks at these.
         case ["docker", "compose", *_]:
             assert page.name in {"deployment.md", "dashboard.md"}
+        case ["kubectl", "apply" | "create" | "get" | "logs", *rest]:
+            check_kubectl(rest)
         case _:
             pytest.fail(f"{page.name} names a command that this test does not know: {line}")
 

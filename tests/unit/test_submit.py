@@ -172,7 +172,7 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     assert following(words, "--deploy-mode") == ["cluster"]
     assert "local:///opt/millrace/spark_jobs/tickets.py" in words
     assert cli.main(["submit", "tickets", *master]) == 1
-    assert "does not start jobs on Kubernetes itself" in capsys.readouterr().err
+    assert "does not start jobs on Kubernetes from outside" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

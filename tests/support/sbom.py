@@ -1,0 +1,152 @@
+"""`make sbom`: everything that the image holds, as CycloneDX JSON.
+
+Python packages come from pip's own list, less what requirements.lock does not have; jars, as
+published, from Spark's folder and the groups that the image downloads; bases from the Dockerfile.
+The same versions give the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyspark
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from runtime.jars import ensure_jars, folder
+from runtime.versions import pinned
+from settings import PROJECT_ROOT, load_settings
+from tests.support.containers import DOCKERFILE, instructions, stages
+from tests.support.image import locked_pins
+
+OUTPUT = PROJECT_ROOT / "output" / "sbom.cdx.json"
+# As in the Dockerfile.
+GROUPS = ("spark", "s3")
+LONGEST_LICENCE = 60
+
+
+def python_packages() -> Iterator[Component]:
+    """Packages of the image as pip lists them here."""
+    command = [sys.executable, "-m", "pip", "inspect", "--local"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    wanted = locked_pins()
+    found = {}
+    for each in json.loads(said.stdout)["installed"]:
+        metadata = each["metadata"]
+        name = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
+        found[name, metadata["version"]] = metadata
+    for pin in wanted:
+        versions = [version for name, version in found if name == pin.name]
+        if not (versions and pin.specifier.contains(versions[0])):
+            sys.exit(f"sbom: {pin} is locked and not installed; `make setup-dev` installs it")
+        yield _package(pin.name, found[pin.name, versions[0]])
+
+
+def _package(name: str, metadata: dict[str, Any]) -> Component:
+    licence = metadata.get("license_expression") or metadata.get("license") or ""
+    known = licence and len(licence) <= LONGEST_LICENCE and "\n" not in licence
+    return Component(
+        name=name,
+        version=metadata["version"],
+        licenses=[LicenseFactory().make_from_string(licence)] if known else [],
+        purl=PackageURL("pypi", None, name, metadata["version"]),
+        bom_ref=f"pypi/{name}",
+    )
+
+
+def jars(folders: Iterable[Path]) -> Iterator[Component]:
+    """Jars, each content once."""
+    groups = {
+        coordinate.split(":")[1]: coordinate.split(":")[0]
+        for group in GROUPS
+        for coordinate in pinned("jars", group)
+    }
+    found = {}
+    for path in sorted(path for place in folders for path in place.glob("*.jar")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[digest] = _jar(path, digest, groups)
+    yield from found.values()
+
+
+def _jar(path: Path, digest: str, groups: dict[str, str]) -> Component:
+    name, _, version = re.fullmatch(r"(.+?)(-(\d.*))?", path.stem).groups()  # type: ignore[union-attr]
+    group = groups.get(name) or _group_in(path, name)
+    return Component(
+        name=name,
+        group=group,
+        version=version,
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        purl=PackageURL("maven", group, name, version) if group else None,
+        bom_ref=f"jar/{path.name}/{digest[:8]}",
+    )
+
+
+def _group_in(path: Path, name: str) -> str | None:
+    """Maven's group, as most jars carry it."""
+    with zipfile.ZipFile(path) as jar:
+        found = re.findall(
+            rf"^META-INF/maven/([^/]+)/{re.escape(name)}/pom.properties$",
+            "\n".join(jar.namelist()),
+            re.MULTILINE,
+        )
+    return found[0] if found else None
+
+
+def bases() -> Iterator[Component]:
+    """The images that the Dockerfile begins with."""
+    names = {rest.split()[0] for name, rest in instructions() if name == "FROM"} - {*stages()}
+    for name, _, tag in sorted(each.partition(":") for each in names):
+        yield Component(
+            name=name, version=tag, type=ComponentType.CONTAINER, bom_ref=f"image/{name}"
+        )
+
+
+def sbom(components: Iterable[Component], version: str, seconds: int) -> str:
+    """The document, with an identity that follows from its content."""
+    image = Component(
+        name="millrace", version=version, type=ComponentType.CONTAINER, bom_ref="millrace"
+    )
+    made = datetime.fromtimestamp(seconds, UTC)
+    parts = list(components)
+    bom = Bom(components=parts, metadata=BomMetaData(component=image, timestamp=made))
+    bom.register_dependency(image, parts)
+    bom.serial_number = uuid.UUID(int=0)
+    content = JsonV1Dot6(bom).output_as_string()
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_OID, content)
+    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+
+
+def main() -> None:
+    """Write the file and say how much is in it."""
+    settings = load_settings()
+    ensure_jars(settings, GROUPS)
+    folders = [Path(pyspark.__file__).parent / "jars", *(folder(settings, g) for g in GROUPS)]
+    packages, libraries = list(python_packages()), list(jars(folders))
+    text = DOCKERFILE.read_text()
+    (version,) = re.findall(r'image\.version="(.+)"', text)
+    (seconds,) = re.findall(r"^ARG SOURCE_DATE_EPOCH=(\d+)$", text, re.MULTILINE)
+    output = Path(os.environ.get("ARG_OUTPUT") or OUTPUT)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(sbom([*packages, *libraries, *bases()], version, int(seconds)))
+    sys.stdout.write(
+        f"sbom: {len(packages)} Python packages and {len(libraries)} jars in `{output}`\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The driver on Kubernetes: what its pod's command becomes; no JVM is started."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+import zipfile
+from pathlib import Path
+
+import pyspark
+import pytest
+import yaml
+
+from operations import cli
+from runtime.jars import STAMP_NAME
+from runtime.versions import pinned
+from tests.support.containers import image_environment
+from tests.support.manifests import container, pods, written
+
+WRITTEN = written()
+POD = pods(WRITTEN)["StatefulSet/job"]
+DRIVER = container(POD)
+GIVEN = {
+    "PIPELINE": "tickets",
+    "NAMESPACE": "data",
+    "POD_NAME": "job-tickets-0",
+    "POD_IP": "10.1.2.3",
+    "IMAGE": "registry.example/millrace:0.1.0",
+}
+
+
+def pod_command() -> list[str]:
+    """The container's command as Kubernetes starts it, its variables replaced."""
+    words = [*DRIVER["command"], *DRIVER["args"]]
+    return [re.sub(r"\$\((\w+)\)", lambda found: GIVEN[found[1]], word) for word in words]
+
+
+@pytest.fixture
+def started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> list[str]:
+    """The words of the spark-submit that runs in the pod."""
+    for group in ("spark", "s3"):
+        folder = tmp_path / "jars" / group
+        folder.mkdir(parents=True)
+        (folder / f"{group}-connector.jar").touch()
+        (folder / "both.jar").touch()
+        (folder / STAMP_NAME).write_text(" ".join(pinned("jars", group)) + "\n")
+    for name in ("SPARK_HOME", "PYSPARK_GATEWAY_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in WRITTEN["ConfigMap/millrace"]["data"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("JARS_PATH", str(tmp_path / "jars"))
+    monkeypatch.setenv("PII_HASH_KEY", "hush")
+    program, *words = pod_command()
+    assert program == "millrace"
+    code = cli.main([*words, "--dry-run"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    assert "hush" not in printed.out
+    return shlex.split(printed.out.replace("\\\n", " "))
+
+
+def conf_of(words: list[str]) -> dict[str, str]:
+    pairs = [after for word, after in itertools.pairwise(words) if word == "--conf"]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_driver_runs_in_its_pod_and_downloads_nothing(started: list[str], tmp_path: Path) -> None:
+    options = dict(itertools.pairwise(started))
+
+    assert options["--master"] == "k8s://https://kubernetes.default.svc"
+    assert options["--deploy-mode"] == "client"
+    assert options["--driver-memory"] == "1g"
+    assert options["--executor-memory"] == "1g"
+    assert options["--executor-cores"] == "1"
+    # Executors have the image's jars under the same path; each once.
+    folder = tmp_path / "jars"
+    assert sorted(options["--jars"].split(",")) == [
+        f"local://{folder}/s3/both.jar",
+        f"local://{folder}/s3/s3-connector.jar",
+        f"local://{folder}/spark/spark-connector.jar",
+    ]
+    assert conf_of(started)["spark.jars.packages"] == ""
+    assert "--packages" not in started
+    assert started[-1] == "earliest"
+    assert any(word.endswith("spark_jobs/tickets.py") for word in started)
+
+
+def test_driver_and_executors_find_each_other(started: list[str]) -> None:
+    conf = conf_of(started)
+
+    assert conf["spark.kubernetes.namespace"] == "data"
+    assert conf["spark.kubernetes.driver.pod.name"] == "job-tickets-0"
+    assert conf["spark.kubernetes.container.image"] == "registry.example/millrace:0.1.0"
+    assert conf["spark.driver.host"] == conf["spark.driver.bindAddress"] == "10.1.2.3"
+    ports = {port["name"]: str(port["containerPort"]) for port in DRIVER["ports"]}
+    assert conf["spark.driver.port"] == ports["driver"]
+    assert conf["spark.blockManager.port"] == ports["blocks"]
+    # Passwords go over these connections.
+    assert conf["spark.authenticate"] == conf["spark.network.crypto.enabled"] == "true"
+
+
+def test_executors_are_made_from_the_template_that_is_mounted(started: list[str]) -> None:
+    template = Path(conf_of(started)["spark.kubernetes.executor.podTemplateFile"])
+    (volume,) = [
+        m["name"] for m in DRIVER["volumeMounts"] if m["mountPath"] == f"{template.parent}"
+    ]
+    (source,) = [v["configMap"]["name"] for v in POD["spec"]["volumes"] if v["name"] == volume]
+    executor = yaml.safe_load(WRITTEN[f"ConfigMap/{source}"]["data"][template.name])
+
+    (program,) = container(executor)["command"]
+    scripts = image_environment()["PATH"].split(":")[1]
+    assert scripts == "/opt/millrace/runtime/container"
+    assert (Path(__file__).parents[2] / "runtime" / "container" / program).is_file()
+    # Shuffle files lie in the pod, not among the state that pods share.
+    assert conf_of(started)["spark.local.dir"].startswith("/tmp/")  # noqa: S108 - the pod's
+
+
+def test_every_property_of_the_driver_is_one_of_spark(started: list[str]) -> None:
+    folder = Path(pyspark.__file__).parent / "jars"
+    known = b""
+    for pattern in ("spark-core_*.jar", "spark-kubernetes_*.jar"):
+        (jar,) = folder.glob(pattern)
+        with zipfile.ZipFile(jar) as classes:
+            known += b"".join(classes.read(n) for n in classes.namelist() if n.endswith(".class"))
+
+    unknown = [name for name in conf_of(started) if name.encode() not in known]
+    assert unknown == []
+    # A misspelt one would be found.
+    assert b"spark.kubernetes.executor.podTemplateFiles" not in known
+
+
+def test_room_for_the_heap_and_for_what_is_outside_of_it() -> None:
+    heap = WRITTEN["ConfigMap/millrace"]["data"]["SPARK_DRIVER_MEMORY"]
+
+    assert (heap, DRIVER["resources"]["limits"]["memory"]) == ("1g", "2560Mi")
