@@ -292,7 +292,7 @@ def test_overview_as_json_has_what_follows_from_it_too(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
     confirm(database, FIRST)
-    keep_proof(database, [], verified=True, now=NOW)
+    keep_proof(database, [], verified=True, pipelines={"tickets"}, now=NOW)
 
     written = json.loads(json.dumps(as_json(collect(store))))
 
@@ -317,7 +317,7 @@ def test_status_shows_what_each_partition_waits_for_and_the_last_proof(
     # Two parts on one topic: it is read as far as the slower one has.
     slow, fast = replace(FIRST, pipeline="customers-files"), replace(SECOND, query_id="f")
     confirm(database, slow, replace(fast, pipeline="customers-postgres"))
-    keep_proof(database, ["tickets: lost"], verified=False, now=NOW)
+    keep_proof(database, ["tickets: lost"], verified=False, pipelines={"tickets"}, now=NOW)
 
     show_status(store.model_copy(update={"sinks": ("mongodb",)}))
 
@@ -358,7 +358,13 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
     assert collect(store).proof is None
-    keep_proof(database, [f"fault {n}" for n in range(MOST_FAULTS + 2)], verified=False, now=NOW)
+    keep_proof(
+        database,
+        [f"fault {n}" for n in range(MOST_FAULTS + 2)],
+        verified=False,
+        pipelines={"tickets"},
+        now=NOW,
+    )
     proof = collect(store).proof
 
     assert proof is not None
@@ -366,7 +372,7 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     assert (proof.faults[0], len(proof.faults)) == ("fault 0", MOST_FAULTS + 1)
     assert proof.faults[-1] == "… and 2 more, which `make verify` lists"
 
-    keep_proof(database, [], verified=True, now=NOW)
+    keep_proof(database, [], verified=True, pipelines={"tickets"}, now=NOW)
     proof = collect(store).proof
     assert proof is not None
     assert (proof.verified, proof.faults) == (True, ())
@@ -374,11 +380,28 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     assert collect(store).proof is None
 
 
+def test_proof_of_one_pipeline_hides_no_fault_of_another(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    confirm(database, FIRST, replace(SECOND, pipeline="orders", query_id="o"))
+    keep_proof(database, ["tickets: 1 lost"], verified=False, pipelines={"tickets"}, now=NOW)
+
+    keep_proof(database, [], verified=True, pipelines={"orders"}, now=NOW)
+    proof = collect(store).proof
+    assert proof is not None
+    assert (proof.verified, proof.faults) == (False, ("tickets: 1 lost",))
+
+    keep_proof(database, [], verified=True, pipelines={"orders", "tickets"}, now=NOW)
+    proof = collect(store).proof
+    assert proof is not None
+    assert proof.verified
+
+
 @pytest.mark.parametrize("harm", [{"ended_at": "soon"}, {"faults": None}])
 def test_proof_that_something_else_changed_is_none(
     store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
 ) -> None:
-    keep_proof(database, [], verified=True, now=NOW)
+    keep_proof(database, [], verified=True, pipelines={"tickets"}, now=NOW)
     database["proofs"].update_one({}, {"$set": harm})
 
     assert (collect(store).proof, collect(store).troubles) == (None, ())
