@@ -44,3 +44,8 @@ class Kept:
             end = self._clock()
             self._readings[key] = _Reading(value, state, end, end - begin)
             return value
+
+    def known(self, key: Hashable) -> Any:
+        """What was read last, however long ago; None if nothing was."""
+        kept = self._readings.get(key)
+        return kept.value if kept else None

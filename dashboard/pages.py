@@ -90,6 +90,8 @@ class Pages:
             return Response(status_code=404)
         measure = chosen_measure(aggregate, request.query_params.get("measure"))
         drawn, trouble = tried(lambda: self.shell.chart(name, aggregate, measure))
+        if trouble:
+            drawn = self.shell.known_chart(aggregate, measure)
         path = f"/pipelines/{name}"
         base = f"{path}?part=chart&aggregate={aggregate.name}"
         values = views.chart_values(aggregate, measure, base, drawn) | {"trouble": trouble}
@@ -98,6 +100,8 @@ class Pages:
 
     def _ledger(self, request: Request, name: str) -> Response:
         found, trouble = tried(lambda: self.shell.history(name))
+        if trouble:
+            found = self.shell.known_history(name)
         values = views.ledger_values(found) | {"trouble": trouble}
         return changed(request, self.shell.live("ledger", f"/pipelines/{name}", values, SELDOM))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
@@ -23,23 +22,8 @@ class Html(HTMLResponse):
 
 
 class Json(JSONResponse):
-    """Data; what is not ASCII is escaped, and infinity, which JSON lacks, is text."""
+    """Data in JSON's types (`as_json`); what is not ASCII is escaped."""
 
     def render(self, content: Any) -> bytes:
         """The bytes of it."""
-        try:
-            return _dumped(content)
-        except ValueError:
-            return _dumped(_finite(content))
-
-
-def _dumped(content: Any) -> bytes:
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _finite(each) for name, each in content.items()}
-    if isinstance(content, list):
-        return [_finite(each) for each in content]
-    return str(content) if isinstance(content, float) and not math.isfinite(content) else content
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()

@@ -41,12 +41,22 @@ class Shell:
 
     def chart(self, pipeline: str, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, read again once the pipeline has a new batch."""
-        key = ("chart", aggregate.name, measure)
+        key = _chart_key(aggregate, measure)
         return self._read(key, pipeline, lambda: self.source.chart(aggregate, measure))
+
+    def known_chart(self, aggregate: Aggregate, measure: str) -> Chart | None:
+        """What was last seen of it; None if nothing was."""
+        known: Chart | None = self._kept.known(_chart_key(aggregate, measure))
+        return known
 
     def history(self, pipeline: str) -> LedgerHistory:
         """The ledger over time, read again once there is a new batch."""
         return self._read(("history", pipeline), pipeline, lambda: self.source.history(pipeline))
+
+    def known_history(self, pipeline: str) -> LedgerHistory | None:
+        """What was last seen of it; None if nothing was."""
+        known: LedgerHistory | None = self._kept.known(("history", pipeline))
+        return known
 
     def _read(self, key: Hashable, pipeline: str, read: Callable[[], Value]) -> Value:
         view = view_named(pipeline, self.latest.get(0))
@@ -102,6 +112,10 @@ class Shell:
         name = values.get("id", template)
         frame = {"name": name, "path": asked, "trigger": when, "body": body, "is_live": True}
         return seen, self.render("live.html", frame)
+
+
+def _chart_key(aggregate: Aggregate, measure: str) -> Hashable:
+    return "chart", aggregate.name, measure
 
 
 def tried(read: Callable[[], Value]) -> tuple[Value | None, str | None]:

@@ -19,8 +19,7 @@ Values = dict[str, Any]
 def overview_values(seen: Seen) -> Values:
     """Of the first page."""
     views = seen.overview.pipelines if seen.overview else ()
-    # Parts of a pipeline read the same messages: the one that is ahead counts.
-    ahead = {v.family: v for v in sorted(views, key=lambda view: view.counts.read)}.values()
+    ahead = seen.overview.ahead if seen.overview else ()
     total = sum((view.counts for view in ahead), Counts())
     return {
         "overview": seen.overview,

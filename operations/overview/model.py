@@ -117,3 +117,9 @@ class Overview:
     pipelines: tuple[PipelineView, ...]
     proof: ProofView | None = None
     troubles: tuple[str, ...] = ()
+
+    @property
+    def ahead(self) -> tuple[PipelineView, ...]:
+        """One view of each pipeline: its parts read the same messages, so the furthest counts."""
+        by_read = sorted(self.pipelines, key=lambda view: view.counts.read)
+        return tuple({view.family: view for view in by_read}.values())

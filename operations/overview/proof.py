@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from operations.overview.model import ProofView
+from spark_jobs.state.ledger import COLLECTION as LEDGER
 from spark_jobs.state.ledger import Document
 
 COLLECTION: Final = "proofs"
@@ -23,9 +24,14 @@ def keep_proof(
     faults: Sequence[str],
     *,
     verified: bool,
+    pipelines: Collection[str],
     now: datetime | None = None,
 ) -> None:
-    """Keep how a verification ended; no matter if that fails, as the verdict is printed."""
+    """Keep how a verification of pipelines ended; no matter if that fails: the verdict is printed.
+
+    One that found no fault, but left out a pipeline of the ledger, says nothing of the whole and is
+    not kept.
+    """
     kept = list(faults[:MOST_FAULTS])
     if len(faults) > MOST_FAULTS:
         kept.append(f"… and {len(faults) - MOST_FAULTS} more, which `make verify` lists")
@@ -36,6 +42,8 @@ def keep_proof(
         "faults": kept,
     }
     with suppress(PyMongoError):
+        if verified and not set(database[LEDGER].distinct("pipeline")) <= {*pipelines}:
+            return
         database[COLLECTION].replace_one({"_id": LAST}, document, upsert=True)
 
 

@@ -44,12 +44,9 @@ def _styles() -> Markup:
 
 def render(contents: Contents, *, samples: bool = True) -> str:
     """The page; without samples of dead letters if it must be smaller."""
-    # Parts of a pipeline read the same messages: the one that is ahead counts.
-    ahead: dict[str, PipelinePart] = {}
-    for part in sorted(contents.parts, key=lambda each: each.view.counts.read):
-        ahead[part.view.topic] = part
-    total = sum((part.view.counts for part in ahead.values()), Counts())
-    waiting = sum(part.waiting for part in ahead.values())
+    ahead = contents.overview.ahead
+    total = sum((view.counts for view in ahead), Counts())
+    waiting = sum(view.lag for view in ahead)
     return (
         _environment()
         .get_template("report.html")

@@ -48,6 +48,10 @@ def _read(seen: Seen, stored: Collection[str], *, is_new: bool) -> tuple[Outcome
     duplicates = any(each.entry.counts.duplicates for each in seen.batches)
     if stored and duplicates:
         return "duplicate", f"duplicate: the id is stored from {', '.join(sorted(stored))}"
+    of_batches = [each.entry.counts for each in seen.batches]
+    # Without the message its id is not known, so no row could be looked for.
+    if seen.message is None and any(each.stored and each.duplicates for each in of_batches):
+        return "unknown", "unknown: the message cannot be read, and its batch had duplicates too"
     if filtered and (not duplicates or is_new):
         return "filtered", "filtered: nothing is kept of it"
     if duplicates and not filtered:

@@ -109,7 +109,9 @@ def balance(
         known = ever_run(settings, database)
         accounts = take_accounts(settings, database, spark, known, away, seen)
         balanced = all(each.balanced for each in accounts)
-        keep_proof(database, [] if balanced else [*remarks(accounts)], verified=balanced)
+        faults = [] if balanced else [*remarks(accounts)]
+        names = {each.pipeline for each in accounts}
+        keep_proof(database, faults, verified=balanced, pipelines=names)
         return accounts
 
 

@@ -17,6 +17,7 @@ from operations.pipelines import topic_offsets
 from settings import PROJECT_ROOT, Settings
 from tests.support.make import (
     FINISH,
+    NOT_PASTED,
     PUBLIC_OF_PROFILES,
     PUBLIC_OF_TICKETS,
     clear_fields,
@@ -249,18 +250,6 @@ def test_show_without_a_name_lists_the_names(stack_settings: Settings) -> None:
 
     assert "support.tickets_by_team" in output
     assert "mongodb.profile_metrics" in output
-
-
-# Tested by themselves, or without an end.
-NOT_PASTED = (
-    "make verify",
-    "make down",
-    "make logs",
-    "make status",
-    "make pyspark",
-    "make top",
-    ".venv/bin/millrace trace",
-)
 
 
 def test_commands_at_the_end_of_a_run_find_something(first_run: str) -> None:

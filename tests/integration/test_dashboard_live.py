@@ -158,8 +158,11 @@ def test_a_browser_sees_the_stores_numbers_their_loss_and_their_return(
             expect(trouble).to_contain_text("mongodb is down", timeout=40_000)
             # What is known stays.
             expect(page.locator(".flow.wide .count").first).to_have_text("200")
-            chart = page.goto(f"{address}/pipelines/tickets?part=chart&aggregate=ticket_metrics")
-            assert "MongoDB" in chart.text()
+            charts = f"{address}/pipelines/tickets?part=chart&aggregate="
+            assert "180" in page.goto(f"{charts}tickets_by_team").text()
+            # Of a measure that no one looked at yet.
+            unread = page.goto(f"{charts}ticket_metrics&measure=billing_count")
+            assert "MongoDB" in unread.text()
             page.goto(f"{address}/pipelines/tickets")
 
             store.start()

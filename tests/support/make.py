@@ -47,6 +47,18 @@ PUBLIC_OF_PROFILES = {
 }  # fmt: skip
 
 
+# Tested by themselves, or without an end.
+NOT_PASTED = (
+    "make verify",
+    "make down",
+    "make logs",
+    "make status",
+    "make pyspark",
+    "make top",
+    ".venv/bin/millrace trace",
+)
+
+
 def pasted(command: str) -> str:
     """Run a command as a shell takes it; gives its standard output."""
     done = subprocess.run(

@@ -6,12 +6,14 @@ import logging
 import re
 from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from starlette.testclient import TestClient
 
 from dashboard.app import build_app
 from dashboard.source import Bar, Chart
+from errors import JobError
 from operations.overview.model import Overview, ProofView
 from tests.support.dashboard_source import (
     ADDRESS,
@@ -151,6 +153,25 @@ def test_a_piece_is_sent_again_only_when_it_changed(
     assert f'hx-get="{again}"'.replace("&", "&amp;") in older.text
     # What was seen less than two seconds ago is not collected again.
     assert source.looks == 1
+
+
+def test_a_chart_whose_store_is_away_is_shown_as_last_seen(
+    source: HandMade, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing is taken from memory as long as it can be read.
+    for name in ("FRESH_SECONDS", "TIMES_ITS_COST", "UNCHANGED_SECONDS"):
+        monkeypatch.setattr(f"dashboard.kept.{name}", 0.0)
+    path = "/pipelines/orders?part=chart&aggregate=orders_by_country"
+    (total,) = re.findall('class="total">([^<]+)<', client.get(path).text)
+    monkeypatch.setattr(source, "chart", MagicMock(side_effect=JobError("MongoDB is away.")))
+
+    known = client.get(path).text
+    unread = client.get(f"{path}&measure=revenue").text
+
+    assert "MongoDB is away. What follows is as last seen." in text_of(known)
+    assert f'class="total">{total}<' in known
+    assert "MongoDB is away." in unread
+    assert "as last seen" not in unread
 
 
 def test_an_unknown_page_table_or_pipeline_is_a_404_with_the_nearest_name(

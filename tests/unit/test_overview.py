@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -288,11 +288,15 @@ def test_damaged_reasons_of_an_entry_hide_nothing_else(
     assert of(seen.pipelines, "tickets").counts == counts
 
 
+def prove(database: Any, faults: Sequence[str] = (), pipelines: Any = ("tickets",)) -> None:
+    keep_proof(database, faults, verified=not faults, pipelines=pipelines, now=NOW)
+
+
 def test_overview_as_json_has_what_follows_from_it_too(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
     confirm(database, FIRST)
-    keep_proof(database, [], verified=True, now=NOW)
+    prove(database)
 
     written = json.loads(json.dumps(as_json(collect(store))))
 
@@ -317,7 +321,7 @@ def test_status_shows_what_each_partition_waits_for_and_the_last_proof(
     # Two parts on one topic: it is read as far as the slower one has.
     slow, fast = replace(FIRST, pipeline="customers-files"), replace(SECOND, query_id="f")
     confirm(database, slow, replace(fast, pipeline="customers-postgres"))
-    keep_proof(database, ["tickets: lost"], verified=False, now=NOW)
+    prove(database, ["tickets: lost"])
 
     show_status(store.model_copy(update={"sinks": ("mongodb",)}))
 
@@ -358,7 +362,7 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     store: Settings, database: Database[dict[str, Any]]
 ) -> None:
     assert collect(store).proof is None
-    keep_proof(database, [f"fault {n}" for n in range(MOST_FAULTS + 2)], verified=False, now=NOW)
+    prove(database, [f"fault {n}" for n in range(MOST_FAULTS + 2)])
     proof = collect(store).proof
 
     assert proof is not None
@@ -366,19 +370,31 @@ def test_last_proof_is_kept_until_the_data_is_deleted(
     assert (proof.faults[0], len(proof.faults)) == ("fault 0", MOST_FAULTS + 1)
     assert proof.faults[-1] == "… and 2 more, which `make verify` lists"
 
-    keep_proof(database, [], verified=True, now=NOW)
-    proof = collect(store).proof
-    assert proof is not None
-    assert (proof.verified, proof.faults) == (True, ())
+    prove(database)
+    shown = as_json(collect(store).proof)
+    assert (shown["verified"], shown["faults"]) == (True, [])
     forget_proof(database)
     assert collect(store).proof is None
+
+
+def test_proof_of_one_pipeline_hides_no_fault_of_another(
+    store: Settings, database: Database[dict[str, Any]]
+) -> None:
+    confirm(database, FIRST, replace(SECOND, pipeline="orders", query_id="o"))
+    prove(database, ["tickets: 1 lost"])
+
+    prove(database, pipelines={"orders"})
+    assert as_json(collect(store).proof)["faults"] == ["tickets: 1 lost"]
+
+    prove(database, pipelines={"orders", "tickets"})
+    assert as_json(collect(store).proof)["verified"] is True
 
 
 @pytest.mark.parametrize("harm", [{"ended_at": "soon"}, {"faults": None}])
 def test_proof_that_something_else_changed_is_none(
     store: Settings, database: Database[dict[str, Any]], harm: dict[str, Any]
 ) -> None:
-    keep_proof(database, [], verified=True, now=NOW)
+    prove(database)
     database["proofs"].update_one({}, {"$set": harm})
 
     assert (collect(store).proof, collect(store).troubles) == (None, ())

@@ -317,6 +317,17 @@ def test_what_does_not_answer_is_named_once_and_the_rest_is_shown(world: TracedW
     assert any("Cannot reach Cassandra" in each for each in record.not_searched)
 
 
+def test_message_that_cannot_be_read_is_not_called_a_duplicate(world: TracedWorld) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.confirm(Counts(read=3, stored=2, duplicates=1), {0: (4, 7)})
+    world.broker.is_away = True
+
+    (arrival,) = world.one(f"{TOPIC}/0/4").arrivals
+
+    assert (arrival.outcome, arrival.absent) == ("unknown", "the topic could not be read")
+    assert arrival.why == "unknown: the message cannot be read, and its batch had duplicates too"
+
+
 def test_all_pipelines_are_searched_unless_coordinates_name_one(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="7")
     world.broker.topics |= {"customers-raw": {}, "users_profiles": {}}
