@@ -242,9 +242,12 @@ def test_set_up_creates_the_bucket_except_on_aws(s3_endpoint: str, tmp_path: Pat
 def test_health_check_of_the_s3_container_passes_where_its_server_answers(s3_endpoint: str) -> None:
     *command, program = compose()["services"]["s3"]["healthcheck"]["test"][1:]
 
-    def passes(endpoint: str) -> bool:
-        check = [*command, program.replace("http://127.0.0.1:5000", endpoint)]
+    def passes(host: str, port: str) -> bool:
+        here = program.replace("/127.0.0.1/5000", f"/{host}/{port}")
+        assert here != program
+        check = [*command, here]
         return not subprocess.run(check, capture_output=True, timeout=60, check=False).returncode
 
-    assert passes(s3_endpoint)
-    assert not passes("http://127.0.0.1:9")
+    host, port = s3_endpoint.removeprefix("http://").split(":")
+    assert passes(host, port)
+    assert not passes("127.0.0.1", "9")
