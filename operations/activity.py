@@ -177,11 +177,9 @@ def showing(text: str) -> Iterator[Activity]:
 
 
 def write_lines(activities: Activities) -> None:
-    """Write what has been going on for a while, for a log."""
+    """Write what is being done, for a log; also what began just now, as much may be brief."""
     for each in activities.current():
-        # What began a moment ago is not silent yet.
-        if each.seconds >= PLAIN_EVERY_SECONDS / 2:
-            sys.stderr.write(f"… {each}\n")
+        sys.stderr.write(f"… {each}\n")
     sys.stderr.flush()
 
 

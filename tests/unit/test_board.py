@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from operations import activity, top
-from operations.activity import Activities, every, showing, shown
+from operations import top
+from operations.activity import Activities, every
 from operations.board import Board, ago, board_lines, shortened
 from operations.job_activity import JobActivity
 from operations.overview.model import (
@@ -229,29 +229,6 @@ def test_look_that_fails_is_a_trouble_and_the_next_one_is_made(
 
     failed = replace(SEEN, troubles=("a look failed (RuntimeError); the next one is made soon",))
     assert seen[:4] == [None, SEEN, failed, SEEN]
-
-
-def test_what_lasts_is_written_now_and_then_to_standard_error_without_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(activity, "PLAIN_EVERY_SECONDS", 0.05)
-    with shown() as activities, activities.doing("verify: reads") as current:
-        current.done, current.total = 500, 2000
-        activities.say("a result")
-        time.sleep(0.5)
-
-    shown_there = capsys.readouterr()
-    assert shown_there.out == "a result\n"
-    lines = shown_there.err.splitlines()
-    assert lines[0] == "… verify: reads 500/2,000 (0 s)"
-    assert len(lines) > 2
-
-
-def test_brief_work_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with showing("verify: reads"):
-        pass
-
-    assert capsys.readouterr() == ("", "")
 
 
 def test_job_shows_each_pipelines_step_and_how_much_of_its_messages_is_done(
