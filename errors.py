@@ -6,7 +6,8 @@ MillraceError
 ├── ContractError      a schema file breaks its own rules
 ├── DeliveryError      a producer could not send everything to the broker; its source failed
 ├── JobError           a job must not start, or stopped (checkpoint, ledger, topic)
-└── SinkError          a store is down (`SinkUnavailable`) or refused a write (`SinkRejected`)
+└── SinkError          a store is down (`SinkUnavailable`) or refused a write (`SinkRejected`) or
+                        a question (`RequestError`)
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class SinkUnavailable(SinkError):
 
 class SinkRejected(SinkError):
     """The store refused the write; a person must change something first."""
+
+
+class RequestError(SinkRejected):
+    """A store cannot be asked like that: a name, a value or a page of the request does not fit."""
 
 
 class PipelineError(MillraceError):

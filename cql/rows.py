@@ -17,7 +17,7 @@ from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ProtocolException
 from cassandra.query import BoundStatement, PreparedStatement
 
-from errors import SinkRejected, SinkUnavailable
+from errors import RequestError, SinkRejected, SinkUnavailable
 
 TIMESTAMP: Final = "timestamp"
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def select_rows(
     milliseconds since 1970, as text.
 
     Raises:
-        SinkRejected: the table cannot be queried like that, or a value does not fit its column.
+        RequestError: the table cannot be queried like that, or a value does not fit its column.
     """
     where = where or {}
     check_identifiers(keyspace, table, *where)
@@ -71,7 +71,7 @@ def select_page(
     """At most `size` rows whose columns equal `where`; `page` is where an earlier page ended.
 
     Raises:
-        SinkRejected: the table cannot be queried like that, a value does not fit its column, or
+        RequestError: the table cannot be queried like that, a value does not fit its column, or
             `page` is not one of this query.
         SinkUnavailable: the cluster did not answer.
     """
@@ -91,7 +91,7 @@ def select_page(
             if not state or len(rows) >= size:
                 break
     except (InvalidRequest, Unauthorized, ProtocolException) as error:
-        raise SinkRejected(
+        raise RequestError(
             f"Cassandra refused to read {keyspace}.{table} by {', '.join(where) or 'nothing'}:"
             f" {error}. Give all columns of the table's partition key, which cql/ shows."
         ) from error
@@ -132,7 +132,7 @@ def _bound(statement: PreparedStatement, where: Mapping[str, object]) -> BoundSt
         return statement.bind(values)
     except (TypeError, ValueError, OverflowError):
         # The driver's messages quote values.
-        raise SinkRejected(
+        raise RequestError(
             f"A value given for {', '.join(where)} does not fit its column: it has another type, is"
             " too large, or is no Unicode text."
         ) from None
@@ -142,7 +142,7 @@ def _state(page: str | None) -> bytes | None:
     try:
         return bytes.fromhex(page) if page else None
     except ValueError:
-        raise SinkRejected(
+        raise RequestError(
             "This is not the page of a table: begin again with the first one."
         ) from None
 
@@ -236,7 +236,7 @@ def _as_type(value: object, type_name: str, column: str) -> object:
             return json.loads(value, parse_float=float if type_name != "decimal" else Decimal)
         return int(value) if type_name in {"int", "bigint"} else value
     except (ValueError, RecursionError):
-        raise SinkRejected(
+        raise RequestError(
             f"`{column}` takes a {type_name}, but the given value is not one."
             " Examples: 2026-11-22T14:00:00Z for a timestamp, 7 for an int."
         ) from None
@@ -246,7 +246,7 @@ def check_identifiers(*names: str) -> None:
     """Refuse names that cannot be used in a statement without quotes."""
     for name in names:
         if not IDENTIFIER.match(name):
-            raise SinkRejected(
+            raise RequestError(
                 f"`{name}` is not a keyspace, table or column of Millrace:"
                 " their names are lower-case letters, digits and underscores."
             )

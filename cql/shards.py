@@ -11,7 +11,7 @@ from cassandra.cluster import Session
 
 from cql.declared import SHARD
 from cql.rows import EPOCH, TIMESTAMP, RowPage, select_page, select_rows
-from errors import SinkRejected
+from errors import RequestError
 
 
 def select_divided(
@@ -27,7 +27,7 @@ def select_divided(
     Rows come in the table's order, whatever their shard.
 
     Raises:
-        SinkRejected: as `select_rows`.
+        RequestError: as `select_rows`.
         SinkUnavailable: the cluster did not answer.
     """
     key, clustering = _keys_of(session, keyspace, table)
@@ -58,7 +58,7 @@ def page_of_shards(
     """
     number, _, state = (page or "0").partition(".")
     if not (number.isdecimal() and int(number) < shards):
-        raise SinkRejected("This is not the page of a table: begin again with the first one.")
+        raise RequestError("This is not the page of a table: begin again with the first one.")
     shard, rows = int(number), list[dict[str, Any]]()
     while True:
         asked = {**where, SHARD: shard}

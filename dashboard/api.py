@@ -1,4 +1,7 @@
-"""The same as the pages, as JSON. What cannot be read is a 503 with its reason (app.py)."""
+"""The same as the pages, as JSON.
+
+A request that does not fit is a 400, what cannot be read a 503, each with its reason (app.py).
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from dashboard.responses import Json
 from dashboard.shell import Shell
 from dashboard.store_pages import StorePages
 from dashboard.templating import STATIC
-from errors import MillraceError
+from errors import MillraceError, RequestError
 
 
 def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
@@ -43,6 +43,9 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
 
     async def not_found(request: Request, error: Exception) -> Response:
         return await answer(request, 404, "Not found", f"There is no page `{request.url.path}`.")
+
+    async def not_like_that(request: Request, error: Exception) -> Response:
+        return await answer(request, 400, "Nothing can be found like that", str(error))
 
     async def unread(request: Request, error: Exception) -> Response:
         return await answer(request, 503, "Not everything could be read", str(error))
@@ -77,7 +80,12 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={404: not_found, MillraceError: unread, 500: failed},
+        exception_handlers={
+            404: not_found,
+            RequestError: not_like_that,
+            MillraceError: unread,
+            500: failed,
+        },
     )
     # Around all of it: the page of an error comes from outside of Starlette's own middleware.
     return Guard(app, password)

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from cql.rows import RowPage as RowPage
 from cql.rows import first_partitions, select_page
 from cql.shards import page_of_shards
-from errors import MillraceError
+from errors import MillraceError, RequestError
 from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
 from operations.overview.stores import OpenStores
@@ -152,14 +152,14 @@ def record_page(
     of the page before.
 
     Raises:
-        MillraceError: a column of the key is missing, or another one is given.
+        RequestError: a column of the key is missing, or another one is given.
         SinkError: Cassandra did not answer, or a value does not fit.
     """
     wanted = [column.name for column in table.key]
     # A single shard may be asked for, too.
     given = {*key} - ({SHARD} if table.shards > 1 else set())
     if given != {*wanted}:
-        raise MillraceError(
+        raise RequestError(
             f"The rows of {table.place} are found by {', '.join(wanted)}: give a value for each,"
             " and nothing else."
         )
@@ -198,7 +198,7 @@ def dead_letter_page(
     `page` is `following` of the page before.
 
     Raises:
-        MillraceError: there is no such pipeline.
+        RequestError: there is no such pipeline.
         SinkError: MongoDB did not answer.
     """
     settings, number = stores.settings, min(max(size, 1), MOST_ROWS)
@@ -206,7 +206,7 @@ def dead_letter_page(
     chosen = [topic for topic, each in by_topic.items() if pipeline in (None, each.name)]
     if not chosen:
         names = [each.name for each in by_topic.values()]
-        raise MillraceError(
+        raise RequestError(
             f"There is no pipeline `{pipeline}`.{remedies.nearest(str(pipeline), names)}"
             f" There are: {', '.join(names)}."
         )

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from dashboard.app import build_app
 from dashboard.source import Bar, Chart
-from errors import JobError
+from errors import JobError, RequestError
 from operations.overview.model import Overview, ProofView
 from tests.support.dashboard_source import (
     ADDRESS,
@@ -102,6 +102,16 @@ def test_a_store_that_is_away_is_said_in_words(
         assert "MongoDB does not answer" in text_of(answer.text)
     else:
         assert answer.status_code in {200, 404}
+
+
+def test_what_cannot_be_asked_like_that_is_the_callers_mistake(
+    source: HandMade, client: TestClient
+) -> None:
+    source.fault = RequestError("Give a value for each column.")
+
+    answer = client.get("/api/records/orders.orders_by_status?colour=red")
+
+    assert (answer.status_code, answer.json()) == (400, {"error": "Give a value for each column."})
 
 
 def test_numbers_of_the_first_page_are_sums_over_pipelines_and_add_up(

@@ -19,7 +19,7 @@ from pymongo.errors import ExecutionTimeout
 from cql import rows as cql_rows
 from cql.rows import RowPage as Rows
 from cql.rows import first_partitions, select_page, select_rows
-from errors import MillraceError, SinkRejected, SinkUnavailable
+from errors import RequestError, SinkRejected, SinkUnavailable
 from operations.masking import MASK
 from operations.overview import records
 from operations.overview.records import (
@@ -133,7 +133,7 @@ def test_part_of_a_key_is_refused_as_it_would_scan_the_table(
 ) -> None:
     table = record_tables(settings)["support.tickets_by_team"]
 
-    with pytest.raises(MillraceError, match="are found by assigned_team, created_hour"):
+    with pytest.raises(RequestError, match="are found by assigned_team, created_hour"):
         record_page(stores, table, key)
 
 
@@ -217,7 +217,7 @@ def test_value_that_is_no_day_is_refused_before_it_is_sent() -> None:
     session: Any = FakeSession()
     session.typename = "date"
 
-    with pytest.raises(SinkRejected, match="`a` takes a date"):
+    with pytest.raises(RequestError, match="`a` takes a date"):
         select_page(session, "k", "t", {"a": "yesterday"}, 3)
     assert session.sizes == []
 
@@ -241,7 +241,7 @@ def test_value_that_no_column_of_this_type_takes_is_refused_without_being_quoted
     given = ([column], b"", None, "", "k", 5, None, None)
     session.prepare = lambda _: PreparedStatement(*given)
 
-    with pytest.raises(SinkRejected, match=r"`a` takes a|does not fit its column") as caught:
+    with pytest.raises(RequestError, match=r"`a` takes a|does not fit its column") as caught:
         select_page(session, "k", "t", {"a": value}, 3)
     assert value not in str(caught.value)
     assert session.sizes == []
@@ -249,12 +249,12 @@ def test_value_that_no_column_of_this_type_takes_is_refused_without_being_quoted
 
 @pytest.mark.parametrize("page", ["no page", "0x", "ä"])
 def test_page_of_another_form_is_refused(page: str) -> None:
-    with pytest.raises(SinkRejected, match="not the page of a table"):
+    with pytest.raises(RequestError, match="not the page of a table"):
         select_page(FakeSession(), "k", "t", {"a": 1}, 3, page)  # type: ignore[arg-type]
 
 
 def test_name_that_could_change_a_statement_is_refused() -> None:
-    with pytest.raises(SinkRejected, match="not a keyspace, table or column"):
+    with pytest.raises(RequestError, match="not a keyspace, table or column"):
         cql_rows.first_partitions(FakeSession(), "k", "t; DROP", 1)  # type: ignore[arg-type]
 
 
@@ -301,7 +301,7 @@ def test_dead_letters_are_chosen_by_pipeline_and_reason(letters: OpenStores) -> 
     assert [x.pipeline for x in everything.letters] == ["tickets"] * 5 + ["orders"]
     assert [x.source for x in by_reason.letters] == [f"{TOPIC}/0/{n}" for n in (0, 2, 4)]
     assert dead_letter_page(letters, "orders", "missing_priority").letters == ()
-    with pytest.raises(MillraceError, match="Did you mean `orders`"):
+    with pytest.raises(RequestError, match="Did you mean `orders`"):
         dead_letter_page(letters, "order")
 
 
