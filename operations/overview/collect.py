@@ -130,6 +130,9 @@ class Observer:
             self._troubles.append(str(error))
         except (MillraceError, PyMongoError, KafkaException) as error:
             self._away.add(service)
+            if service == BROKER:
+                # A client may hold on to what it knew of partitions whose leaders changed.
+                self._admin = kafka_admin(self._settings)
             known = error if isinstance(error, MillraceError) else explained(error, self._settings)
             self._troubles.append(f"{known} Meanwhile {UNKNOWN[service]}.")
         return otherwise

@@ -222,17 +222,23 @@ def test_broker_that_is_down_is_a_trouble_and_the_rest_is_shown(
     assert (tickets.counts.read, tickets.partitions) == (5, ())
 
 
-def test_broker_that_stops_answering_is_one_trouble(
-    store: Settings, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+def test_broker_that_refuses_is_one_trouble_and_asked_by_a_new_client_after_it(
+    store: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*given: Any) -> None:
-        raise SinkUnavailable("Cannot reach Kafka.")
+    clients: list[Any] = []
 
-    monkeypatch.setattr("operations.overview.collect.offsets_of", refuse)
+    def refuse_once(client: Any, *given: Any) -> Any:
+        clients.append(client)
+        if len(clients) == 1:
+            raise SinkUnavailable("Cannot reach Kafka.")
+        return OFFSETS
 
-    assert collect(store).troubles == (
-        "Cannot reach Kafka. Meanwhile offsets and lag are unknown.",
-    )
+    monkeypatch.setattr("operations.overview.collect.offsets_of", refuse_once)
+    with Observer(store) as observer:
+        troubles = observer.look().troubles
+        assert troubles == ("Cannot reach Kafka. Meanwhile offsets and lag are unknown.",)
+        assert observer.look().troubles == ()
+    assert clients[0] is not clients[1]
 
 
 def test_numbers_stay_as_last_seen_while_the_ledger_is_away(
@@ -248,17 +254,14 @@ def test_numbers_stay_as_last_seen_while_the_ledger_is_away(
     assert seen.troubles == (
         "mongodb is frozen: batches, dead letters and the last proof are as last seen, or unknown.",
     )
-    assert (of(seen.pipelines, "tickets").counts, of(seen.pipelines, "tickets").lag) == (
-        FIRST.counts,
-        50,
-    )
+    tickets = of(seen.pipelines, "tickets")
+    assert (tickets.counts, tickets.lag) == (FIRST.counts, 50)
 
 
 def test_no_lag_is_claimed_before_the_ledger_was_read(
     store: Settings, database: Database[dict[str, Any]], surroundings: dict[str, str]
 ) -> None:
     surroundings["mongodb"] = "down"
-
     assert of(collect(store).pipelines, "tickets").partitions == ()
 
 
@@ -269,7 +272,6 @@ def test_damaged_entry_is_a_trouble_of_its_pipeline_alone(
     database[COLLECTION].update_one({"_id": "q/0"}, {"$unset": {"offsets": ""}})
 
     seen = collect(store)
-
     (trouble,) = seen.troubles
     assert trouble.startswith("The ledger entry `q/0` in MongoDB's `batches` cannot be read")
     assert of(seen.pipelines, "profiles").counts == FIRST.counts
@@ -282,7 +284,6 @@ def test_damaged_reasons_of_an_entry_hide_nothing_else(
     database[COLLECTION].update_one({"_id": "q/0"}, {"$set": {"reasons": ["unparseable"]}})
 
     seen = collect(store)
-
     assert seen.troubles == ()
     counts = replace(FIRST.counts + SECOND.counts, reasons={"unparseable": 1})
     assert of(seen.pipelines, "tickets").counts == counts
@@ -385,7 +386,6 @@ def test_proof_of_one_pipeline_hides_no_fault_of_another(
 
     prove(database, pipelines={"orders"})
     assert as_json(collect(store).proof)["faults"] == ["tickets: 1 lost"]
-
     prove(database, pipelines={"orders", "tickets"})
     assert as_json(collect(store).proof)["verified"] is True
 
