@@ -147,14 +147,14 @@ def test_rows_are_found_whatever_number_the_settings_say_now() -> None:
 
 
 def test_connector_groups_by_partition_while_a_batch_has_few_of_them() -> None:
-    # One day: 24 hours for each of four teams, 96 partitions; 768 in eight shards are too many.
+    # One day: 24 hours for each of four teams, 96 partitions; 576 in six shards are too many.
     day = Change("ticket_metrics", "2026-11-22", {}, {}, TICKETS.aggregates[3])
     summary = BatchSummary(Counter({"valid": 100_000}), Counter(), [day])
 
     assert connector_options(by_team(TICKETS), summary) == WRITE_OPTIONS | BY_PARTITION
-    four = by_team(TICKETS.divided(settings(tickets_by_team_shards=4)))
-    assert connector_options(four, summary) == WRITE_OPTIONS | BY_PARTITION
-    assert connector_options(by_team(TICKETS.divided(EIGHT)), summary) == WRITE_OPTIONS
+    five, six = (by_team(TICKETS.divided(settings(tickets_by_team_shards=n))) for n in (5, 6))
+    assert connector_options(five, summary) == WRITE_OPTIONS | BY_PARTITION
+    assert connector_options(six, summary) == WRITE_OPTIONS
 
 
 @pytest.mark.parametrize(
