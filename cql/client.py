@@ -18,7 +18,8 @@ from cassandra.policies import ExponentialReconnectionPolicy
 from cassandra.protocol import ConfigurationException, SyntaxException
 
 from cql.access import login, profile, tls_context, unreachable
-from cql.declared import CQL_FOLDER
+from cql.declared import CQL_FOLDER, TABLE
+from cql.division import shards_of, with_shards
 from cql.statements import created_keyspace, split_statements, with_replication
 from errors import SinkRejected, SinkUnavailable
 from settings import Settings
@@ -120,8 +121,11 @@ def apply_tables(session: Session, settings: Settings, *others: Path) -> None:
     for path in (*sorted(CQL_FOLDER.glob("[0-9]*.cql")), *others):
         origin = f"{path.parent.name}/{path.name}"
         for statement in split_statements(path.read_text(encoding="utf-8-sig")):
-            if created_keyspace(statement) not in session.cluster.metadata.keyspaces:
-                _execute(session, with_replication(statement, factor, datacenter), origin)
+            if created_keyspace(statement) in session.cluster.metadata.keyspaces:
+                continue
+            if path.parent == CQL_FOLDER and (found := TABLE.match(statement)):
+                statement = with_shards(statement, shards_of(settings, found[2]))
+            _execute(session, with_replication(statement, factor, datacenter), origin)
 
 
 def _execute(session: Session, statement: str, origin: str) -> None:

@@ -41,12 +41,14 @@ class CassandraShape:
     """One table's columns with their types, its key with the order of each part, its indexes.
 
     `key` holds `(column, kind, order)`; kind and order are values of `system_schema.columns`.
+    `shards`: into how many a setting divides it; 1 also if its file declares the column itself.
     """
 
     columns: Mapping[str, str]
     key: tuple[tuple[str, str, str], ...]
     indexes: frozenset[str] = frozenset()
     origin: str = field(default="", compare=False)
+    shards: int = 1
 
     @property
     def key_text(self) -> str:
@@ -54,6 +56,12 @@ class CassandraShape:
         partition = ", ".join(name for name, kind, _ in self.key if kind == "partition_key")
         rest = [f"{name} {order.upper()}" for name, kind, order in self.key if kind == "clustering"]
         return f"({', '.join([f'({partition})', *rest])})"
+
+    def divided(self, shards: int) -> CassandraShape:
+        """The table as `cql.division` creates it with this number of shards."""
+        names = sum(kind == "partition_key" for _, kind, _ in self.key)
+        key = (*self.key[:names], (SHARD, "partition_key", "none"), *self.key[names:])
+        return replace(self, columns={**self.columns, SHARD: "int"}, key=key, shards=shards)
 
 
 @cache

@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Any
 
 from cassandra.cluster import Session
+from cassandra.metadata import TableMetadata
 
 from cql.declared import SHARD
+from cql.division import noted_shards
 from cql.rows import EPOCH, TIMESTAMP, RowPage, select_page, select_rows
 from errors import RequestError
 
@@ -31,6 +33,7 @@ def select_divided(
         SinkUnavailable: the cluster did not answer.
     """
     key, clustering = _keys_of(session, keyspace, table)
+    shards = _stored(session, keyspace, table, shards)
     if shards == 1 or SHARD in where or not {*key} - {SHARD} <= {*where}:
         return select_rows(session, keyspace, table, where, limit)
     rows = [
@@ -56,6 +59,7 @@ def page_of_shards(
 
     `page` names the shard as well.
     """
+    shards = _stored(session, keyspace, table, shards)
     number, _, state = (page or "0").partition(".")
     if not (number.isdecimal() and int(number) < shards):
         raise RequestError("This is not the page of a table: begin again with the first one.")
@@ -77,14 +81,25 @@ def _keys_of(
     session: Session, keyspace: str, table: str
 ) -> tuple[Sequence[str], list[tuple[str, str, bool]]]:
     """The partition key, and of each clustering column name, type and whether it falls."""
-    found = session.cluster.metadata.keyspaces.get(keyspace)
-    described = found.tables.get(table) if found else None
+    described = _described(session, keyspace, table)
     if described is None:
         return (), []
     return (
         [column.name for column in described.partition_key],
         [(each.name, each.cql_type, each.is_reversed) for each in described.clustering_key],
     )
+
+
+def _described(session: Session, keyspace: str, table: str) -> TableMetadata | None:
+    found = session.cluster.metadata.keyspaces.get(keyspace)
+    return found.tables.get(table) if found else None
+
+
+def _stored(session: Session, keyspace: str, table: str, shards: int) -> int:
+    """How many shards may have rows: a table keeps those that it was made with."""
+    described = _described(session, keyspace, table)
+    comment = described.options.get("comment", "") if described else ""
+    return max(shards, noted_shards(table, comment))
 
 
 def _sortable(value: Any, kind: str) -> Any:

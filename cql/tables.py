@@ -13,8 +13,10 @@ from cassandra.cluster import NoHostAvailable, Session
 from cassandra.metadata import TableMetadata
 
 from cql.declared import CassandraShape
+from cql.division import noted_shards, setting_of
 from errors import SinkUnavailable
 from runtime import remedies
+from settings import Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def _shape(table: TableMetadata) -> CassandraShape:
             ),
         ),
         frozenset(table.indexes),
+        shards=noted_shards(table.name, table.options.get("comment", "")),
     )
 
 
@@ -79,7 +82,9 @@ def _differences(
     name: str, wanted: CassandraShape, there: CassandraShape, pipeline: str
 ) -> Iterator[Difference]:
     missing = {c: kind for c, kind in wanted.columns.items() if c not in there.columns}
-    if wanted.key != there.key:
+    if divided := shard_difference(name, wanted, there, pipeline):
+        yield Difference(divided)
+    elif wanted.key != there.key:
         yield Difference(
             f"the key of {name} is {there.key_text}, {wanted.origin} says {wanted.key_text}:"
             f" {_create_again(name, pipeline)}"
@@ -98,6 +103,26 @@ def _differences(
             )
     if absent := wanted.indexes - there.indexes:
         yield Difference(f"no index {', '.join(sorted(absent))}: `make up` creates it", True)
+
+
+def shard_difference(
+    name: str,
+    wanted: CassandraShape,
+    there: CassandraShape,
+    pipeline: str,
+    settings: Settings | None = None,
+) -> str | None:
+    """What to do if a table was made with another number of shards; settings as in `remedies`."""
+    if wanted.shards == there.shards:
+        return None
+    settings = settings or load_settings()
+    setting = setting_of(name.rpartition(".")[2])
+    topic = settings.topic_of(pipeline) or pipeline
+    return (
+        f"{name} was made with {setting}={there.shards}, which now is {wanted.shards}, and its rows"
+        f" are divided by that: set {setting}={there.shards} again, or"
+        f" `{remedies.table_again(name, topic, settings)}` makes it again from the topic's messages"
+    )
 
 
 def _create_again(name: str, pipeline: str) -> str:

@@ -26,6 +26,8 @@ DECISIVE: Final = (
     *("sinks", "output_path", "output_format", "pipelines_path"),
 )
 
+OF_DATA: Final = ("_topic", "_shards")
+
 
 def replay(topic: str, sink: str, settings: Settings | None = None) -> str:
     """Writes all stored records of a topic into a sink that lacks them.
@@ -132,6 +134,12 @@ def cqlsh(statement: str, settings: Settings | None = None) -> str:
     return f'{_words(settings, "make", "cqlsh")} CQL="{statement}"'
 
 
+def table_again(table: str, topic: str, settings: Settings | None = None) -> str:
+    """Makes a table of Cassandra again and fills it with all stored records of a topic."""
+    drop = cqlsh(f"DROP TABLE {table}", settings)
+    return f"{drop} && {_words(settings, 'make', 'up')} && {replay(topic, 'cassandra', settings)}"
+
+
 def mongosh(statement: str, settings: Settings | None = None) -> str:
     """Runs a statement without double quotes and dollar signs in the Mongo shell."""
     return f'{_words(settings, "make", "mongosh")} EVAL="{statement}"'
@@ -170,7 +178,7 @@ def _given(settings: Settings) -> dict[str, str]:
         usual = None
     given = {
         name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
-        for name in (*DECISIVE, *(n for n in type(settings).model_fields if n.endswith("_topic")))
+        for name in (*DECISIVE, *(n for n in type(settings).model_fields if n.endswith(OF_DATA)))
         if (value := getattr(settings, name)) != getattr(usual, name, None)
     }
     return given | ({ENV_FILE_VARIABLE: env_file} if env_file else {})

@@ -80,10 +80,16 @@ def column_types(
     return known
 
 
-def shard_columns(contract: Contract, tables: Iterable[Table]) -> dict[str, str]:
-    """The derived column of tables with shards and its SQL; empty if no table has them."""
-    ids = {f.column: f.stored_as.spark for f in contract.id_fields if f.column}
-    shards = max((table.shards for table in tables), default=1)
+def shard_columns(
+    contract: Contract, id_columns: Iterable[str], tables: Iterable[Table]
+) -> dict[str, str]:
+    """The derived column of tables with shards and its SQL.
+
+    Empty if no table has them, or those that have derive the column in a way of their own.
+    """
+    kinds = {f.column: f.stored_as.spark for f in contract.fields if f.column}
+    ids = {name: kinds[name] for name in id_columns if name in kinds}
+    shards = max((table.shards for table in tables if SHARD not in table.derived), default=1)
     return {SHARD: shard_sql(ids, shards)} if ids and shards > 1 else {}
 
 

@@ -24,6 +24,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
+from cql.division import shards_of
 from keys import load_pii_hash_key
 from schemas.contract import Contract
 from settings import Settings
@@ -31,7 +32,7 @@ from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Row, roll_up
 from spark_jobs.columns import column_types, schema_of, shard_columns, usual_columns
 from spark_jobs.targets import FileSet, Snapshot, SqlTable, Table, Topic
-from spark_jobs.transforms.declared import Rules, classify_declared
+from spark_jobs.transforms.declared import Rules, classify_declared, with_derived
 from spark_jobs.transforms.outcomes import ALERT, VALID
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.record_ids import id_sql
@@ -97,6 +98,7 @@ class Pipeline:
         made_by: The producer of its input; by default one that follows the contract.
         classify_by: Reads messages in a way of its own instead of by the contract alone.
         folder: Where a user's declaration is; None for a built-in one.
+        undivided: What it was before settings divided its tables into shards.
     """
 
     name: str = ""
@@ -117,6 +119,7 @@ class Pipeline:
     made_by: Input | None = None
     classify_by: Callable[[DataFrame, Digests | None], DataFrame] | None = None
     folder: Path | None = None
+    undivided: Pipeline | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Fill in the columns and types of file sets and topics, once the contract is known."""
@@ -125,8 +128,9 @@ class Pipeline:
         if not self.id_columns:
             ids = tuple(f.column for f in self.contract.id_fields if f.column)
             object.__setattr__(self, "id_columns", ids)
-        if not callable(self.derived) and self.classify_by is None:
-            derived = {**shard_columns(self.contract, self.tables), **self.derived}
+        if not callable(self.derived):
+            shards = shard_columns(self.contract, self.id_columns, self.tables)
+            derived = {**shards, **self.derived}
             object.__setattr__(self, "derived", derived)
         usual = usual_columns(self.contract, self.tables)
         sets = [
@@ -218,9 +222,9 @@ class Pipeline:
 
     def judge(self, messages: DataFrame, digests: Digests | None) -> DataFrame:
         """Like `classify`, with digests that are given."""
-        if self.classify_by is not None:
-            return self.classify_by(messages, digests)
         rules = Rules(self.contract, self.derived, self.column_types, self.keep, self.alert)
+        if self.classify_by is not None:
+            return with_derived(self.classify_by(messages, digests), rules)
         return classify_declared(messages, rules, digests)
 
     def _digests(self, settings: Settings) -> Digests | None:
@@ -248,6 +252,14 @@ class Pipeline:
     def roll_up(self, rows: Iterable[Row]) -> BatchSummary:
         """Counts and changes from its rows."""
         return roll_up(rows, self.aggregates)
+
+    def divided(self, settings: Settings) -> Pipeline:
+        """With the shards that settings give tables; a user's declaration has its own."""
+        shards = {t.place: shards_of(settings, t.name) for t in self.tables}
+        if self.folder or self.undivided or {*shards.values()} <= {1}:
+            return self
+        tables = (t.divided(shards[t.place]) for t in self.tables)
+        return replace(self, tables=tuple(tables), undivided=self)
 
     def feeding(self, sinks: tuple[str, ...]) -> Pipeline:
         """The part of the pipeline that feeds only these of its separable sinks."""

@@ -45,10 +45,9 @@ def _classify(messages: DataFrame, digests: Digests | None) -> DataFrame:
     return classify_profiles(messages, digests=cast(Digests, digests))
 
 
-def _shards_of_nations(summary: BatchSummary) -> int:
-    """Most partitions of `profiles_by_nationality` in a batch: each shard of each nationality."""
-    nations = sum(change.collection == BY_NATIONALITY.name for change in summary.changes)
-    return nations * SHARDS
+def _nations(summary: BatchSummary) -> int:
+    """Most partitions of `profiles_by_nationality` in a batch: each nationality, in all shards."""
+    return sum(change.collection == BY_NATIONALITY.name for change in summary.changes)
 
 
 PROFILES = Pipeline(
@@ -62,7 +61,7 @@ PROFILES = Pipeline(
         Table("usersprofilespace.users_profiles"),
         Table(
             "usersprofilespace.profiles_by_nationality",
-            _shards_of_nations,
+            _nations,
             derived={"shard": "cast(conv(substr(identifiant, 1, 1), 16, 10) AS int)"},
             stand_ins={"nationality": UNKNOWN},
             shards=SHARDS,

@@ -26,9 +26,10 @@ from sql import declared as sql
 CONTRACT: Final = "contract.schema.json"
 
 
-def built_in() -> tuple[Pipeline, ...]:
-    """The pipelines that come with the platform."""
-    return tuple(getattr(import_module(f"spark_jobs.{n}"), n.upper()) for n in BUILT_IN)
+def built_in(settings: Settings | None = None) -> tuple[Pipeline, ...]:
+    """The pipelines that come with the platform: as declared, or as settings complete them."""
+    found = (getattr(import_module(f"spark_jobs.{n}"), n.upper()) for n in BUILT_IN)
+    return tuple(each.divided(settings) if settings else each for each in found)
 
 
 def pipelines_of(settings: Settings) -> tuple[Pipeline, ...]:
@@ -80,7 +81,7 @@ def chosen_pipelines(name: str | None, settings: Settings) -> list[Pipeline]:
 
 def _pipeline(name: str, settings: Settings) -> Pipeline:
     if name in BUILT_IN:
-        return next(each for each in built_in() if each.name == name)
+        return next(each for each in built_in(settings) if each.name == name)
     return load_pipeline(settings.pipelines_path / name)
 
 

@@ -8,7 +8,7 @@ columns, by default those of the first table without the lineage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pyspark.sql import DataFrame
@@ -59,8 +59,8 @@ class Table:
 
     Attributes:
         place: Its keyspace and name, `orders.orders_by_day`.
-        partitions: The most partitions that a batch's rows can have, computed from its summary;
-            None if every row has its own.
+        partitions: The most partitions that a batch's rows can have, computed from its summary, as
+            if there were no shards; None if every row has its own.
         derived: Column of this table alone -> SQL that gives it from the columns of all tables.
         stand_ins: Key column -> its value where the record has null.
         shards: Into how many partitions the rows of one key are divided; above 1 the partition key
@@ -92,6 +92,14 @@ class Table:
     def declared(self) -> CassandraShape:
         """Its columns and key as the CQL file says."""
         return self.shape or cql.declared()[self.place]
+
+    def divided(self, shards: int) -> Table:
+        """The table with shards that its file does not declare; 1 leaves it as it is."""
+        return (
+            self
+            if shards == 1
+            else replace(self, shards=shards, shape=self.declared.divided(shards))
+        )
 
     def rows(self, records: DataFrame) -> DataFrame:
         """The rows of stored records.

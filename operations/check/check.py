@@ -44,7 +44,7 @@ def check(settings: Settings, name: str | None = None) -> int:
     means for what is stored; then comes how large the partitions of Cassandra's tables grow.
     """
     if name in BUILT_IN:
-        pipeline = next(each for each in built_in() if each.name == name)
+        pipeline = next(each for each in built_in(settings) if each.name == name)
         say(described(pipeline))
         _print_sizes([pipeline])
         return 0
@@ -57,7 +57,7 @@ def check(settings: Settings, name: str | None = None) -> int:
             f"no pipeline in `{settings.pipelines_path}` (PIPELINES_PATH);"
             " `.venv/bin/millrace new NAME --from FILE` writes one from a sample"
         )
-        _print_sizes(built_in())
+        _print_sizes(built_in(settings))
         return 0
     everything = [read_folder(path) for path in paths]
     chosen = [folder for folder in everything if name in (None, folder.name)]
@@ -69,7 +69,7 @@ def check(settings: Settings, name: str | None = None) -> int:
         raise
     code, pipelines = _report(chosen, found, settings)
     if code == 0:
-        _print_sizes([*(built_in() if name is None else ()), *pipelines])
+        _print_sizes([*(built_in(settings) if name is None else ()), *pipelines])
     return code
 
 

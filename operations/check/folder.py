@@ -64,8 +64,11 @@ class Folder:
         """Derived columns with their SQL; empty if a function adds them."""
         if self.declaration is None or callable(self.declaration.derived):
             return {}
-        shards = shard_columns(self.contract, self.declaration.tables) if self.contract else {}
-        return {**shards, **self.declaration.derived}
+        own = self.declaration.derived
+        if self.contract is None:
+            return own
+        tables = self.declaration.tables
+        return {**shard_columns(self.contract, self.id_columns, tables), **own}
 
     @property
     def columns_of_tables(self) -> list[Mapping[str, str]]:

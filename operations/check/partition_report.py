@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cql.division import setting_of
 from operations.check.column_sizes import ASSUMED_TEXT, Widths, measured
 from operations.check.partitions import (
     DAY,
@@ -110,10 +111,13 @@ class TableSize:
                 "It never ends: add a column that is cut to a day or an hour to its partition key."
             )
         need = " or ".join(
-            f"{now * found.shards(rate, size):,} shards at {rate:,} records/s" for rate in RATES[1:]
+            f"{found.shards(rate, size, now):,} shards at {rate:,} records/s" for rate in RATES[1:]
         )
         if self.pipeline.folder is None:
-            return f"It would need {need}: docs/scaling.md."
+            return (
+                f"It needs {need}: {setting_of(self.table.name)}, before `make up` creates the"
+                " table (docs/scaling.md)."
+            )
         return (
             f'It needs {need}: `Table("{self.table.place}", shards=…)` and a column `shard int` in'
             f" the partition key.{self._finer(found.seconds)}"

@@ -81,9 +81,9 @@ class Growth:
         """Whether it outgrows a limit at this rate."""
         return self.rows(rate) > _most_rows(size)
 
-    def shards(self, rate: float, size: RowSize) -> int:
-        """How many shards keep it within the limits at this rate, for each that it has."""
-        return max(1, ceil(self.rows(rate) / _most_rows(size)))
+    def shards(self, rate: float, size: RowSize, now: int = 1) -> int:
+        """How many shards keep it within the limits at this rate, if it has `now` of them."""
+        return max(1, ceil(now * self.rows(rate) / _most_rows(size)))
 
 
 def _most_rows(size: RowSize) -> float:

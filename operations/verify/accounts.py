@@ -215,6 +215,8 @@ class _Accountant:
     def _contents(self, source: Sink, held: ExitStack) -> Contents | None:
         """What the tables hold; None, and faults, if some rows cannot be read."""
         until = self.snapshot.read_until
+        lies = source.misplaced(self.snapshot.entries, dict)
+        self.faults += [f"{source.store}: {text}" for text in lies]
         tables = [named_in_errors(source, table) for table in source.rows()]
         try:
             reading = read_contents(self.spark, self.pipeline, tables, until, self.offsets)

@@ -49,6 +49,11 @@ class BuiltInPipelines(PipelinesPlace):
         description="tickets per second, and records of each other pipeline in `make stream`;"
         " 0 = unlimited",
     )
+    tickets_by_team_shards: kinds.Shards = Field(
+        1,
+        description="partitions among which `support.tickets_by_team` divides the tickets of a team"
+        " and hour; docs/scaling.md says which rate needs how many",
+    )
     profiles_count: int = Field(
         100, ge=0, description="profiles that the producer sends; 0 = endless"
     )

@@ -51,7 +51,7 @@ def run_with(pipelines: Sequence[Pipeline], options: argparse.Namespace) -> int:
                 "Under spark-submit the driver is already running: give `--master` and"
                 " `--driver-memory` to spark-submit, before the file."
             )
-        parts = [_part(p, settings, options.sinks) for p in pipelines]
+        parts = [_part(p.divided(settings), settings, options.sinks) for p in pipelines]
         return _run(parts, settings, options, name)
     except MillraceError as error:
         sys.stderr.write(f"{error}\n")

@@ -18,7 +18,7 @@ Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the conn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +32,7 @@ from pyspark.sql import functions as F
 
 from cql.client import apply_tables, close, connect, greet
 from cql.scan import count_rows
+from cql.tables import present, shard_difference
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.changes import BatchSummary
@@ -42,6 +43,7 @@ from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
 from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
+from spark_jobs.state.ledger import Entry
 from spark_jobs.state.store_errors import sink_error
 from spark_jobs.targets import Table
 
@@ -79,6 +81,7 @@ class CassandraSink(Sink):
     file: Path | None = None
     # Spark's types of the pipeline's columns.
     types: Mapping[str, str] = field(default_factory=dict, hash=False)
+    pipeline: str = ""
     name = "cassandra"
     store = "Cassandra"
     is_source = True
@@ -86,9 +89,10 @@ class CassandraSink(Sink):
     unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
     def check(self) -> None:
-        """Check that every table exists; fails within ten seconds if the store is down."""
+        """Check that every table exists, in the shards of the settings; ten seconds at most."""
         with self._session() as session:
             missing = [t.place for t in self.tables if not _is_there(session, t)]
+            self._refuse_other_shards(session)
         if missing:
             raise SinkRejected(
                 f"Cassandra lacks {', '.join(missing)}. Create the tables with `make up`, or run"
@@ -96,8 +100,9 @@ class CassandraSink(Sink):
             )
 
     def prepare(self) -> None:
-        """Create keyspaces, tables and indexes."""
+        """Create keyspaces, tables and indexes; first of all check the shards of what is there."""
         with self._session(30) as session:
+            self._refuse_other_shards(session)
             apply_tables(session, self.settings, *([self.file] if self.file else []))
 
     def answer(self) -> None:
@@ -138,6 +143,26 @@ class CassandraSink(Sink):
             for table in self.tables:
                 if _is_there(session, table):
                     session.execute(f"TRUNCATE {table.place}", timeout=60)
+
+    def misplaced(
+        self, confirmed: Sequence[Entry], latest: Callable[[], Mapping[str, int]]
+    ) -> list[str]:
+        """Tables that were made with another number of shards."""
+        with self._session() as session:
+            return self._other_shards(session)
+
+    def _other_shards(self, session: Session) -> list[str]:
+        found = present(session, [table.place for table in self.tables])
+        compared = (
+            shard_difference(t.place, t.declared, found[t.place], self.pipeline, self.settings)
+            for t in self.tables
+            if t.place in found
+        )
+        return [text for text in compared if text]
+
+    def _refuse_other_shards(self, session: Session) -> None:
+        if differing := self._other_shards(session):
+            raise SinkRejected(f"Cassandra: {'; '.join(differing)}.")
 
     @contextmanager
     def _session(self, timeout_seconds: float = 10) -> Iterator[Session]:
@@ -209,7 +234,7 @@ def in_table_order(table: Table, rows: DataFrame) -> DataFrame:
 
 def _has_few_partitions(table: Table, summary: BatchSummary) -> bool:
     """Whether each partition gets many of the batch's rows."""
-    most = table.partitions(summary) if table.partitions else 0
+    most = table.partitions(summary) * table.shards if table.partitions else 0
     return 0 < most <= min(MOST_PARTITIONS, summary.stored // ROWS_FOR_A_PARTITION)
 
 
@@ -231,7 +256,7 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
         return None
     file = pipeline.folder / CQL_FILE if pipeline.folder else None
     types = pipeline.column_types
-    return CassandraSink(settings, pipeline.tables, pipeline.id_sql, file, types)
+    return CassandraSink(settings, pipeline.tables, pipeline.id_sql, file, types, pipeline.family)
 
 
 def _is_there(session: Session, table: Table) -> bool:

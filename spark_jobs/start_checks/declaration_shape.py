@@ -24,7 +24,11 @@ VERSION: Final = 1
 
 
 def shape_of(pipeline: Pipeline) -> Shape:
-    """What of a loaded pipeline matters to stored records, as a JSON document."""
+    """What of a loaded pipeline matters to stored records, as a JSON document.
+
+    Shards that settings give are left out: the table notes them, and its sink compares.
+    """
+    pipeline = pipeline.undivided or pipeline
     derived = {} if callable(pipeline.derived) else pipeline.derived
     return {
         "version": VERSION,

@@ -92,7 +92,8 @@ def fingerprint(pipeline: Pipeline, settings: Settings, spark: SparkSession) -> 
     fixed = settings.model_copy(
         update={"pii_hash_key": SecretStr(DUMMY_KEY), "pii_hash_mode": "hmac-sha256"}
     )
-    classified = pipeline.classify(messages, fixed)
+    # Shards that settings give: a table that has others is refused before a batch is repeated.
+    classified = (pipeline.undivided or pipeline).classify(messages, fixed)
     arrivals = classified.transform(
         select_first_arrivals, days=7, partitions=SHUFFLE_PARTITIONS, not_before=EPOCH
     )

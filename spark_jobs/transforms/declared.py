@@ -46,7 +46,7 @@ def classify_declared(
 ) -> DataFrame:
     """Classify messages as valid, alert, filtered or rejected; see the module's docstring."""
     judged = classify_records(messages, rules.contract, digests)
-    derived = judged.transform(_with_derived, rules)
+    derived = judged.transform(with_derived, rules)
     outcome = F.col("outcome")
     if rules.alert:
         is_alert = (outcome == outcomes.VALID) & F.coalesce(F.expr(rules.alert), F.lit(False))
@@ -65,7 +65,8 @@ def classify_declared(
     )
 
 
-def _with_derived(records: DataFrame, rules: Rules) -> DataFrame:
+def with_derived(records: DataFrame, rules: Rules) -> DataFrame:
+    """Add derived columns to classified messages, null where the outcome is not `valid`."""
     if callable(rules.derived):
         given = records.columns
         added = rules.derived(records)

@@ -6,6 +6,8 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from settings import Settings
+from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.tickets import classify_tickets
 from tests.support.builders import french_ticket, ticket
 
@@ -220,3 +222,19 @@ def test_of_repeated_keys_the_last_counts_with_its_type(frame: Frame) -> None:
         [],
         ["missing_request"],
     ]
+
+
+def test_shard_follows_from_the_id_where_settings_ask_for_shards(frame: Frame) -> None:
+    settings = Settings(_env_file=None, tickets_by_team_shards=8)
+    divided = TICKETS.divided(settings)
+    records = [ticket(ticket_id="T-1"), ticket(ticket_id="T-2"), ticket(ticket_id=None)]
+
+    judged = divided.classify(frame(records), settings)
+
+    found = {row["kafka_offset"]: row["shard"] for row in judged.collect()}
+    # CRC-32 of the ids is 0xE50005AB and 0x7C095411; a rejected message has no shard.
+    assert found == {0: 0xE50005AB % 8, 1: 0x7C095411 % 8, 2: None}
+    assert judged.schema["shard"].dataType.simpleString() == "int"
+    [row] = divided.tables[1].rows(judged.filter("ticket_id = 'T-1'")).collect()
+    assert row["shard"] == found[0]
+    assert "shard" not in TICKETS.classify(frame(records), settings).columns

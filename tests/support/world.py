@@ -14,6 +14,8 @@ from confluent_kafka import Producer
 from pymongo.database import Database
 from pyspark.sql import SparkSession
 
+from cql.declared import TABLE
+from cql.division import with_shards
 from cql.statements import split_statements
 from operations.pipelines import read_topic
 from runtime.config.topic_names import dead_letter_topic
@@ -107,9 +109,12 @@ def in_keyspace(pipeline: Pipeline, keyspace: str) -> Pipeline:
 
 def create_tables(session: Session, pipeline: Pipeline, keyspace: str) -> None:
     """Apply the pipeline's CQL file, if it has one, with another keyspace name."""
+    shards = {table.place: table.declared.shards for table in pipeline.tables}
     for original in {table.keyspace for table in pipeline.tables}:
         for path in cql_files(original):
             for statement in split_statements(path.read_text()):
+                if found := TABLE.match(statement):
+                    statement = with_shards(statement, shards[f"{found[1]}.{found[2]}"])
                 session.execute(_renamed(statement, original, keyspace), timeout=60)
 
 

@@ -231,8 +231,21 @@ def test_report_has_a_row_for_each_table_and_warns_of_those_that_outgrow_the_lim
     assert rows[0][1:2] + rows[0][6:] == ["one record", "any rate"]
     warned = [line.split(": ")[1] for line in lines if line.startswith("warning: ")]
     assert warned == ["support.tickets_by_team", "usersprofilespace.profiles_by_nationality"]
-    assert any("9 shards at 1,000 records/s or 900 shards at 100,000" in line for line in lines)
+    assert lines[0] == (
+        "warning: support.tickets_by_team: above 111 records/s a partition outgrows the limits. It"
+        " needs 9 shards at 1,000 records/s or 900 shards at 100,000 records/s:"
+        " TICKETS_BY_TEAM_SHARDS, before `make up` creates the table (docs/scaling.md)."
+    )
     assert "tickets: assumed for assigned_team: records spread evenly over 4 values" in lines
+
+
+def test_number_of_shards_in_the_settings_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(Settings(_env_file=None, tickets_by_team_shards=8), "tickets") == 0
+
+    printed = capsys.readouterr().out
+    # A team's hour of 8 shards: 3,600 seconds of a 32nd of the records.
+    assert "an hour, 1/32 of the records" in printed
+    assert "above 889 records/s a partition outgrows the limits. It needs 9 shards" in printed
 
 
 def test_partition_that_never_ends_is_to_be_cut_by_time(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ BUILT: dict[str, Build] = {
     "job": lambda s: remedies.job("customers", s, "--sinks", "files"),
     "run": lambda s: remedies.run("--accept-clock"),
     "cqlsh": lambda s: remedies.cqlsh("ALTER TABLE support.tickets ADD (priority text)", s),
+    "table_again": lambda s: remedies.table_again("support.tickets_by_team", "client_tickets", s),
     "mongosh": lambda s: remedies.mongosh("db.confirmations.deleteOne({_id: 'tickets'})", s),
     "again": lambda s: remedies.again("--accept-loss", s),
     "resumed": lambda _: remedies.resumed({"--tickets": 7}),

@@ -149,6 +149,7 @@ class ShardedStore:
             columns=described,
             partition_key=[described["status"], described["shard"]],
             clustering_key=[described["at"], described["id"]],
+            options={},
         )
         keyspaces = {"k": SimpleNamespace(tables={"t": table})}
         self.cluster = SimpleNamespace(metadata=SimpleNamespace(keyspaces=keyspaces))

@@ -1,0 +1,106 @@
+"""The tables of docs/scaling.md follow from the figures and assumptions that the page gives."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import ceil
+
+from settings import PROJECT_ROOT
+
+PAGE = (PROJECT_ROOT / "docs/scaling.md").read_text()
+RATES = (1_000, 10_000, 100_000, 1_000_000)
+DAY = 86_400
+HOURS_OF_A_MONTH = 730
+GIGABYTE, TERABYTE = 10**9, 10**12
+MICROSECOND = Fraction(1, 1_000_000)
+
+
+def cells(row: str) -> list[str]:
+    """The cells of the row with this first cell, which is there once."""
+    [line] = [line for line in PAGE.splitlines() if line.startswith(f"| {row}")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def figures(row: str) -> list[Fraction]:
+    """The numbers in the second cell of a row; exact, as they are rounded up."""
+    return [Fraction(text) for text in re.findall(r"\d+(?:\.\d+)?", cells(row)[0])]
+
+
+SPARK, CASSANDRA = figures("processor time: Spark")
+AGGREGATES, KAFKA, DRIVER = figures("processor time: aggregates")
+[MESSAGE] = figures("on the broker's disk")
+ROWS = sum(figures("in Cassandra's files"))
+[REMEMBERED] = figures("ids that deduplication remembers")
+
+
+def rounded(value: Fraction) -> str:
+    """A number of busy cores as the page shows it."""
+    digits = 2 if value < 1 else 1 if value < 10 else 0
+    return f"{float(value):.{digits}f}"
+
+
+def on_disk(size: Fraction) -> str:
+    """Bytes as the page shows them."""
+    value, unit = (size / TERABYTE, "TB") if size >= TERABYTE else (size / GIGABYTE, "GB")
+    return f"{float(value):,.{1 if value < 10 else 0}f} {unit}"
+
+
+def test_busy_cores_and_disks_follow_from_what_was_measured() -> None:
+    for row, cost in {
+        "Spark: read": SPARK * 2 / 5,
+        "Spark: deduplicate": SPARK / 4,
+        "Spark: write": SPARK * 3 / 10,
+        "Spark, all": SPARK,
+        "Cassandra, one copy": CASSANDRA,
+        "aggregates, Kafka, driver": AGGREGATES + KAFKA + DRIVER,
+    }.items():
+        assert cells(row) == [rounded(rate * cost * MICROSECOND) for rate in RATES], row
+    for row, size in {
+        "topic, a day": MESSAGE * DAY,
+        "Cassandra, a day": ROWS * DAY,
+        "remembered ids, 7 days": REMEMBERED * 7 * DAY,
+    }.items():
+        assert cells(row) == [on_disk(rate * size) for rate in RATES], row
+    of_a_ticket = SPARK + CASSANDRA + AGGREGATES + KAFKA + DRIVER
+    assert f"{of_a_ticket} µs for a ticket" in PAGE
+    assert f"one core has {round(float(1 / of_a_ticket / MICROSECOND), -2):,.0f} tickets" in PAGE
+
+
+def test_deployment_follows_from_the_assumptions() -> None:
+    busy = figures("cores are busy for")[0] / 100
+    [copies] = figures("copies in Kafka")
+    on_topic, in_cassandra, of_ids = figures("kept on the topic")
+    of_an_executor, of_a_node, terabytes = figures("an executor; a node")
+    filled = figures("disks are filled to")[0] / 100
+    an_hour, a_month = figures("a core for an hour")
+
+    expected: dict[str, list[str]] = {}
+    for rate in RATES:
+        spark = ceil(rate * SPARK * MICROSECOND / busy)
+        kafka = max(3, ceil(rate * KAFKA * copies * MICROSECOND / busy))
+        cassandra = ceil(rate * CASSANDRA * copies * MICROSECOND / busy)
+        others = ceil(rate * (AGGREGATES + DRIVER) * MICROSECOND / busy)
+        topic = rate * MESSAGE * DAY * on_topic * copies
+        rows = rate * ROWS * DAY * in_cassandra * copies
+        ids = rate * REMEMBERED * DAY * of_ids
+        cores = (spark + kafka + cassandra + others) * an_hour * HOURS_OF_A_MONTH
+        disks = (topic + rows + ids) / filled / GIGABYTE * a_month
+        nodes = ceil(cassandra / of_a_node), ceil(rows / (terabytes * TERABYTE * filled))
+        for row, cell in {
+            "Spark: cores": f"{spark}; {ceil(spark / of_an_executor)}",
+            "partitions of the topic and": f"{max(3, spark)}",
+            "Kafka: cores": f"{kafka}",
+            "Cassandra: cores": f"{cassandra}",
+            "aggregates and driver": f"{others}",
+            # An hour of four teams, 100,000 rows in each shard.
+            "shards of `tickets_by_team` |": f"{ceil(rate * 3600 / 4 / 100_000):,}",
+            "disks: topic": on_disk(topic),
+            "disks: Cassandra": on_disk(rows),
+            "disks: remembered ids": on_disk(ids),
+            "nodes of Cassandra": "; ".join(map(str, nodes)),
+            "a month: cores": f"${float(cores):,.0f}; ${float(disks):,.0f}",
+        }.items():
+            expected.setdefault(row, []).append(cell)
+
+    assert {row: cells(row) for row in expected} == expected
