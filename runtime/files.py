@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gethostname
 from typing import IO
 
 TAIL_BYTES = 65536
@@ -31,11 +32,22 @@ def takes_lock(file: IO[str]) -> bool:
     return True
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process, here or in another container, has the lock of a file."""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def whole(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
     """A file to write into, which gets its name only once it is complete and on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    # Containers that share a folder have the same numbers of processes.
+    partial = path.with_name(f".{path.name}.{gethostname()}.{os.getpid()}")
     partial.unlink(missing_ok=True)
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from runtime.files import is_locked
+
 DELETED: Final = " (deleted)"
 
 
@@ -42,4 +44,18 @@ def open_locks(home: Path) -> dict[str, int]:
                 if target.startswith(folder):
                     name = target.removeprefix(folder).removesuffix(DELETED)
                     found.setdefault(name, int(process.name))
+    return found
+
+
+def held_locks(home: Path, *, by_others: bool) -> dict[str, int | None]:
+    """`open_locks`; with `by_others`, None for locks that no process which is seen here has.
+
+    Another container or machine with this folder has processes of its own. A look at them opens
+    each lock for a moment.
+    """
+    found: dict[str, int | None] = {**open_locks(home)}
+    for path in (home / "run").glob("*.lock") if by_others else ():
+        with suppress(OSError):
+            if path.name not in found and is_locked(path):
+                found[path.name] = None
     return found

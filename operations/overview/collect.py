@@ -21,11 +21,10 @@ from local_stack.service import ServiceState
 from operations.overview.confirmed import ConfirmedBatches
 from operations.overview.model import Overview, PartitionView, PipelineView, ProofView, ServiceView
 from operations.overview.proof import last_proof
-from runtime.presence import open_locks
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
-from spark_jobs.run.locks import lock_path
+from spark_jobs.run.locks import held_job_locks, lock_path
 from spark_jobs.sinks.driver_errors import explained
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.sources.broker import kafka_admin
@@ -79,7 +78,7 @@ class Observer:
         }
         self._services = _views_of(states)
         self._asked_at = time.monotonic() if states else float("-inf")
-        self._locks: Mapping[str, int] = {}
+        self._locks: Mapping[str, int | None] = {}
         self._locks_at = float("-inf")
         self._proof: ProofView | None = None
         self._away: set[str] = set()
@@ -148,14 +147,14 @@ class Observer:
         self._asked_at = time.monotonic()
         return _views_of(states)
 
-    def _running(self) -> Mapping[str, int]:
+    def _running(self) -> Mapping[str, int | None]:
         """Locks of jobs, each with its process."""
         if time.monotonic() - self._locks_at >= SERVICES_EVERY_SECONDS:
-            self._locks = open_locks(self._settings.millrace_home)
+            self._locks = held_job_locks(self._settings)
             self._locks_at = time.monotonic()
         return self._locks
 
-    def _parts(self, pipeline: Pipeline, pids: Mapping[str, int]) -> list[Pipeline]:
+    def _parts(self, pipeline: Pipeline, pids: Mapping[str, int | None]) -> list[Pipeline]:
         """The parts of a pipeline that have batches or a job; the whole one if none has."""
         found = []
         for part in pipeline.parts():
@@ -166,10 +165,10 @@ class Observer:
         return found or [pipeline]
 
     def _view(
-        self, part: Pipeline, offsets: Mapping[str, Ranges], pids: Mapping[str, int]
+        self, part: Pipeline, offsets: Mapping[str, Ranges], pids: Mapping[str, int | None]
     ) -> PipelineView:
         topic, batches = part.topic(self._settings), self._batches[part.name]
-        pid = pids.get(lock_path(part, self._settings).name)
+        lock = lock_path(part, self._settings).name
         # Before the ledger was read once, no lag is known.
         on_broker = offsets.get(topic, {}) if batches.is_known else {}
         partitions = tuple(
@@ -180,12 +179,12 @@ class Observer:
             name=part.name,
             family=part.family,
             topic=topic,
-            job="running" if pid else "not running",
+            job="running" if lock in pids else "not running",
             counts=batches.counts,
             history=tuple(batches.history),
             dead_letters=batches.counts.reasons,
             partitions=partitions,
-            job_pid=pid,
+            job_pid=pids.get(lock),
             rate=batches.rate(datetime.now(UTC)),
         )
 

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from errors import JobError
 from runtime.files import takes_lock
-from runtime.presence import open_locks
+from runtime.presence import held_locks, open_locks
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 
@@ -77,12 +77,20 @@ def _already_running(refused: Sequence[tuple[str, int | str]]) -> str:
     )
 
 
+def held_job_locks(settings: Settings) -> dict[str, int | None]:
+    """Name of a lock -> the process that has it, None if that is in another container."""
+    return held_locks(settings.millrace_home, by_others=settings.stack == "external")
+
+
 def running_job(pipeline: Pipeline, settings: Settings) -> dict[str, Any] | None:
-    """Process id (`pid`) and Spark UI address (`ui`) of the pipeline's job, None if none runs."""
-    path = lock_path(pipeline, settings)
-    pid = open_locks(settings.millrace_home).get(path.name)
-    if pid is None:
+    """Process id (`pid`) and Spark UI address (`ui`) of the pipeline's job, None if none runs.
+
+    The process id is None if the job is in another container.
+    """
+    path, held = lock_path(pipeline, settings), held_job_locks(settings)
+    if path.name not in held:
         return None
+    pid = held[path.name]
     with suppress(FileNotFoundError), path.open() as file:
         return {"pid": pid, "ui": _noted(file).get("ui")}
     return {"pid": pid, "ui": None}

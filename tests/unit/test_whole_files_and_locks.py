@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.files import takes_lock, whole, write_whole
+from runtime.presence import held_locks
 from settings import PROJECT_ROOT
 
 HOLD = (
@@ -31,6 +32,44 @@ def test_file_that_is_not_finished_leaves_the_former_one_and_nothing_else(tmp_pa
 
     assert path.read_text() == "former"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_containers_write_a_file_at_once_without_mixing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, names = tmp_path / "archive", iter(["job-tickets-0", "job-profiles-0"])
+    monkeypatch.setattr("runtime.files.gethostname", lambda: next(names))
+    monkeypatch.setattr("runtime.files.os.getpid", lambda: 1)
+
+    with whole(path) as first, whole(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lock_whose_holder_is_not_seen_here_is_held_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job in another container: its processes are not in this one's /proc."""
+    (tmp_path / "run").mkdir()
+    path, idle = tmp_path / "run" / "job-orders.lock", tmp_path / "run" / "job-sensors.lock"
+    idle.touch()
+    command = [sys.executable, "-c", HOLD, str(path)]
+    holder = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        assert held_locks(tmp_path, by_others=True) == {"job-orders.lock": holder.pid}
+        monkeypatch.setattr("runtime.presence.open_locks", lambda home: {})
+        assert held_locks(tmp_path, by_others=True) == {"job-orders.lock": None}
+        assert held_locks(tmp_path, by_others=False) == {}
+
+        holder.kill()
+        holder.wait()
+
+        assert held_locks(tmp_path, by_others=True) == {}
 
 
 def test_lock_is_free_once_its_holder_was_killed(tmp_path: Path) -> None:
