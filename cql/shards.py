@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 from cassandra.cluster import Session
 from cassandra.metadata import TableMetadata
 
 from cql.declared import SHARD
 from cql.division import noted_shards
-from cql.rows import EPOCH, TIMESTAMP, RowPage, select_page, select_rows
+from cql.rows import EPOCH, TIMESTAMP, RowPage, partitions_of, select_page, select_rows
 from errors import RequestError
 
 
@@ -34,8 +36,21 @@ def select_divided(
     """
     key, clustering = _keys_of(session, keyspace, table)
     shards = _stored(session, keyspace, table, shards)
-    if shards == 1 or SHARD in where or not {*key} - {SHARD} <= {*where}:
+    if shards == 1 or SHARD in where:
         return select_rows(session, keyspace, table, where, limit)
+    if not {*key} - {SHARD} <= {*where}:
+        partitions = partitions_of(session, keyspace, table, where)
+        if partitions is None:
+            return select_rows(session, keyspace, table, where, limit)
+        # The shards of a key are asked together.
+        keys = [{n: v for n, v in each.items() if n != SHARD} for each in partitions]
+        found = (
+            row
+            for number, each in enumerate(keys)
+            if each not in keys[:number]
+            for row in select_divided(session, keyspace, table, each, limit, shards)
+        )
+        return [*islice(found, limit)]
     rows = [
         row
         for shard in range(shards)
@@ -61,7 +76,7 @@ def page_of_shards(
     """
     shards = _stored(session, keyspace, table, shards)
     number, _, state = (page or "0").partition(".")
-    if not (number.isdecimal() and int(number) < shards):
+    if not (re.fullmatch(r"[0-9]{1,5}", number) and int(number) < shards):
         raise RequestError("This is not the page of a table: begin again with the first one.")
     shard, rows = int(number), list[dict[str, Any]]()
     while True:
@@ -104,6 +119,9 @@ def _stored(session: Session, keyspace: str, table: str, shards: int) -> int:
 
 def _sortable(value: Any, kind: str) -> Any:
     """A value that compares as in Cassandra; times beyond 9999 are numbers as text."""
+    if isinstance(value, UUID):
+        # Those with a time are in its order.
+        return value.version or 0, value.time if value.version == 1 else 0, value.bytes
     if kind != TIMESTAMP:
         return value
     if isinstance(value, datetime):

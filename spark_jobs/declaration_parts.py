@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
+from runtime.config.types import MOST_SHARDS
 from spark_jobs.aggregates import Aggregate, Dimension, Measure
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.targets import FileSet, Outcome, Snapshot, SqlTable, Table, Topic
+from spark_jobs.targets import SHARD, FileSet, Outcome, Snapshot, SqlTable, Table, Topic
 
 PARTS: Final[Mapping[str, type]] = {
     "tables": Table,
@@ -54,6 +55,23 @@ def _of_pipeline(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         yield from _text(name, getattr(pipeline, name))
     if not callable(pipeline.derived):
         yield from _mapping("derived", pipeline.derived)
+    yield from _shards(pipeline)
+
+
+def _shards(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """A shard that did not follow from the id would be one that readers do not ask."""
+    if not isinstance(pipeline.tables, tuple | list):
+        return
+    tables = [table for table in pipeline.tables if isinstance(table, Table)]
+    if not any(_is_count(table.shards) and table.shards > 1 for table in tables):
+        return
+    given = [("derived", pipeline.derived)]
+    given += [(f'tables["{table.place}"].derived', table.derived) for table in tables]
+    for place, columns in given:
+        if callable(columns):
+            yield place, "is a function, and a table has `shards`; write a dictionary of SQL"
+        elif SHARD in columns:
+            yield place, f"has `{SHARD}`, which `shards` gives; leave it out"
 
 
 def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
@@ -73,8 +91,9 @@ def _of_target(place: str, part: Any) -> Iterator[tuple[str, str]]:
             yield f"{place}.{name}", "is not a tuple of names"
     for name in MAPPINGS:
         yield from _mapping(f"{place}.{name}", given.get(name, {}))
-    if not _is_count(given.get("shards", 1)):
-        yield f"{place}.shards", "is no whole number of 1 or more"
+    shards = given.get("shards", 1)
+    if not _is_count(shards) or shards > MOST_SHARDS:
+        yield f"{place}.shards", f"is no whole number from 1 to {MOST_SHARDS:,}"
     spread = given.get("spread", {})
     if not isinstance(spread, Mapping) or not all(
         isinstance(name, str) and _is_count(count) for name, count in spread.items()

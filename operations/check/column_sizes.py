@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from errors import MillraceError
@@ -29,6 +30,8 @@ SEED: Final = 1
 DIGEST, KEY_ID = 64, 8
 # A text that nothing was measured of: a word or two.
 ASSUMED_TEXT: Final = 16
+# Spark's decimals have so many digits.
+LONGEST_DECIMAL: Final = 38
 Record = Mapping[str, Any]
 
 
@@ -113,28 +116,40 @@ def _bytes(field: FieldContract, value: Any) -> int:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     if field.kind == "decimal":
         try:
-            unscaled = int(Decimal(text.strip('"')).scaleb(field.scale))
-        except (InvalidOperation, ValueError, OverflowError):
+            number = Decimal(text.strip('"'))
+        except ArithmeticError:
+            return 0
+        # A longer number is no value of the column, and would take long to compute.
+        if not number.is_finite() or number.adjusted() > LONGEST_DECIMAL:
             return 0
         # Four bytes for the digits after the point, then a number with its sign.
-        return 4 + unscaled.bit_length() // 8 + 1
+        return 4 + int(number.scaleb(field.scale)).bit_length() // 8 + 1
     return len(text.encode(errors="replace"))
 
 
 def _records(pipeline: Pipeline) -> tuple[list[Record], str]:
     for path in sorted(pipeline.folder.glob("sample.*")) if pipeline.folder else ():
-        try:
-            with closing(sample_records(path)) as found:  # type: ignore[type-var]
-                read = _readable(value for _, value in islice(found, MOST_RECORDS))
-        except MillraceError:
-            continue
+        read = [record for record in _readable(_sampled(path)) if _fits(pipeline, record)]
         if read:
-            return read, f"{len(read):,} records of {path.name}"
+            return read, f"{len(read):,} record{'' if len(read) == 1 else 's'} of {path.name}"
     read = _readable(islice(_made(pipeline), MOST_RECORDS))
     if not read:
         return [], "nothing, as no record can be made from the contract"
     how = "by its producer" if pipeline.made_by else "from the contract"
     return read, f"{len(read):,} records made {how}"
+
+
+def _sampled(path: Path) -> Iterator[bytes]:
+    """Records of a file, as far as it can be read."""
+    with suppress(MillraceError), closing(sample_records(path)) as found:  # type: ignore[type-var]
+        yield from (value for _, value in islice(found, MOST_RECORDS))
+
+
+def _fits(pipeline: Pipeline, record: Record) -> bool:
+    """Whether a record has a field of the contract; another file may lie in the folder."""
+    fields = pipeline.contract.fields
+    names = (name for field in fields for name in (field.name, *field.other_names))
+    return any(path_of(name)[0] in record for name in names)
 
 
 def _made(pipeline: Pipeline) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ def key_faults(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fa
         yield from _nullable_key(folder, CQL, place, key, table.stand_ins)
         yield from _stand_ins(table, key, shape)
         yield from _shards(folder, table, shape)
+        yield from _spread(folder, table, shape)
     yield from _partitions(folder, place, shape)
 
 
@@ -90,6 +91,19 @@ def _shards(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fau
     others = folder.declaration.tables if folder.declaration else ()
     if any(other.shards not in (1, table.shards) for other in others):
         yield Fault(DECLARATION, at, "tables have different numbers of shards; give all the same")
+
+
+def _spread(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
+    partition = {name for name, kind, _ in shape.key if kind == "partition_key"}
+    for name in table.spread:
+        at = f'tables["{table.place}"].spread'
+        if name not in partition:
+            text = f"`{name}` is not in the partition key; leave it out"
+        elif name == SHARD or known_types(folder).get(name) in ("timestamp", "date"):
+            text = f"`{name}` divides records by itself; leave it out"
+        else:
+            continue
+        yield Fault(DECLARATION, at, text)
 
 
 def _nullable_key(

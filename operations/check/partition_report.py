@@ -9,8 +9,6 @@ from typing import Final
 from cql.division import setting_of
 from operations.check.column_sizes import ASSUMED_TEXT, Widths, measured
 from operations.check.partitions import (
-    DAY,
-    HOUR,
     MOST_BYTES,
     MOST_ROWS,
     RATES,
@@ -18,6 +16,8 @@ from operations.check.partitions import (
     growth,
 )
 from operations.check.row_sizes import RowSize, row_size
+from operations.check.time_cuts import DAY, HOUR, MINUTE, MONTH, YEAR
+from runtime.config.types import MOST_SHARDS
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import SHARD, Table
 
@@ -28,19 +28,19 @@ COLUMNS: Final = (
     *(f"{rate:,} records/s" for rate in RATES),
     "within limits up to",
 )
+MEGABYTE: Final = 1_000_000
 TITLE: Final = (
     f"Rows and MB of one partition in Cassandra; limits: {MOST_ROWS:,} rows,"
-    f" {MOST_BYTES // 1_000_000} MB."
+    f" {MOST_BYTES // MEGABYTE} MB."
 )
-MEGABYTE: Final = 1_000_000
 SPANS: Final = (
-    (365 * 86_400, "a year"),
-    (92 * 86_400, "a quarter"),
-    (31 * 86_400, "a month"),
-    (7 * 86_400, "a week"),
-    (86_400, "a day"),
-    (3_600, "an hour"),
-    (60, "a minute"),
+    (YEAR, "a year"),
+    (92 * DAY, "a quarter"),
+    (MONTH, "a month"),
+    (7 * DAY, "a week"),
+    (DAY, "a day"),
+    (HOUR, "an hour"),
+    (MINUTE, "a minute"),
     (1, "a second"),
 )
 
@@ -110,9 +110,12 @@ class TableSize:
             return (
                 "It never ends: add a column that is cut to a day or an hour to its partition key."
             )
-        need = " or ".join(
-            f"{found.shards(rate, size, now):,} shards at {rate:,} records/s" for rate in RATES[1:]
-        )
+        numbers = {rate: found.shards(rate, size, now) for rate in RATES}
+        served = {rate: n for rate, n in numbers.items() if now < n <= MOST_SHARDS}
+        need = " or ".join(f"{n:,} shards at {rate:,} records/s" for rate, n in served.items())
+        finer = self._finer(found.seconds)
+        if not need:
+            return finer or "Add a column to its partition key."
         if self.pipeline.folder is None:
             return (
                 f"It needs {need}: {setting_of(self.table.name)}, before `make up` creates the"
@@ -120,15 +123,15 @@ class TableSize:
             )
         return (
             f'It needs {need}: `Table("{self.table.place}", shards=…)` and a column `shard int` in'
-            f" the partition key.{self._finer(found.seconds)}"
+            f" the partition key. {finer}".rstrip()
         )
 
     def _finer(self, seconds: float) -> str:
         """What the next finer cut of time would hold."""
-        for coarse, fine, name in ((DAY, HOUR, "hour"), (HOUR, 60, "minute")):
+        for coarse, fine, name in ((DAY, HOUR, "hour"), (HOUR, MINUTE, "minute")):
             if seconds >= coarse:
                 most = self.growth.most(self.size) * seconds / fine
-                return f" Cut to the {name} instead, it holds {most:,.0f} records/s."
+                return f"Cut to the {name} instead, it holds {most:,.0f} records/s."
         return ""
 
     def assumptions(self) -> Iterator[str]:
@@ -138,12 +141,13 @@ class TableSize:
             if name != SHARD:
                 yield f"{name}: records spread evenly over {count} values"
         for name in self.growth.open_ended:
+            how = f'; `Table("{self.table.place}", spread={{"{name}": …}})` says it'
             yield (
-                f"{name}: all records have the same value, as the number of values is not declared;"
-                f' `Table("{self.table.place}", spread={{"{name}": …}})` says it'
+                f"{name}: all records have the same value, as the number of values is not declared"
+                f"{how if self.pipeline.folder else ''}"
             )
         for name in self.growth.doubtful:
-            yield f"{name}: a day, as its SQL does not say how long a value lasts"
+            yield f"{name}: one value for ever, as its SQL does not say how long one lasts"
         for name in self.assumed:
             yield f"{name}: {ASSUMED_TEXT} bytes, as nothing was measured"
 

@@ -7,12 +7,12 @@ it after an hour. Columns with a known number of values divide the records among
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
 from operations.check.row_sizes import RowSize
+from operations.check.time_cuts import TIMES, YEAR, lasts, recurring_values
 from operations.sql_text import columns_in
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import SHARD, Table
@@ -20,29 +20,7 @@ from spark_jobs.targets import SHARD, Table
 RATES: Final = (10, 1_000, 100_000)
 MOST_ROWS: Final = 100_000
 MOST_BYTES: Final = 100_000_000
-HOUR, DAY = 3_600, 86_400
-YEAR: Final = 365 * DAY
-UNITS: Final[Mapping[str, float]] = {
-    **dict.fromkeys(("year", "yyyy", "yy"), YEAR),
-    "quarter": 92 * DAY,
-    **dict.fromkeys(("month", "mon", "mm"), 31 * DAY),
-    "week": 7 * DAY,
-    **dict.fromkeys(("day", "dd"), DAY),
-    "hour": HOUR,
-    "minute": 60,
-    "second": 1,
-}
-# Stored instants have milliseconds.
-INSTANT: Final = 0.001
-CUT: Final = re.compile(
-    r"date_trunc\(\s*'(\w+)'|\btrunc\([^,]+,\s*'(\w+)'|\b(to_date|date)\(|\bAS\s+(date)\s*\)",
-    re.IGNORECASE,
-)
-# Each of them comes again: only together with a day does it end a partition.
-RECURRING: Final = re.compile(r"\s*(hour|minute)\([^()]*\)\s*", re.IGNORECASE)
-RECURRING_VALUES: Final = {"hour": 24, "minute": 60}
 REMAINDER: Final = re.compile(r"\bpmod\(.*,\s*(\d+)\s*\)|%\s*(\d+)\s*\Z", re.IGNORECASE)
-TIMES: Final = ("timestamp", "date")
 
 
 @dataclass(frozen=True)
@@ -55,7 +33,7 @@ class Growth:
         holds_one: Whether its key has the whole id, so that it has one row.
         even: Columns over whose values records are taken to spread evenly, with their number.
         open_ended: Columns whose number of values is not known; counted as one value.
-        doubtful: Columns that are derived from a time in a way that is not known; taken for a day.
+        doubtful: Columns whose SQL truncates a time in an unknown way; counted as one value.
     """
 
     seconds: float | None = None
@@ -104,9 +82,10 @@ def growth(pipeline: Pipeline, table: Table) -> Growth:
             even[name] = count
         elif ends is None:
             unknown.append(name)
+        elif ends:
+            seconds.append(ends)
         else:
-            seconds.append(ends or DAY)
-            doubtful += [] if ends else [name]
+            doubtful.append(name)
     shares = 1
     for count in even.values():
         shares *= count
@@ -125,13 +104,10 @@ def _ends_after(pipeline: Pipeline, table: Table, name: str) -> float | None:
     types = pipeline.column_types
     sql = _sql_of(pipeline, table, name)
     if sql is None:
-        kind = types.get(name)
-        return {"timestamp": INSTANT, "date": DAY}.get(kind or "")
-    found = CUT.search(sql)
-    if unit := found and next((each for each in found.groups() if each), None):
-        return UNITS.get("day" if unit.lower() in ("to_date", "date") else unit.lower(), 0)
-    sources = columns_in(sql, types)
-    return 0 if any(types[each] in TIMES for each in sources) else None
+        return TIMES.get(types.get(name, ""))
+    if found := lasts(sql, types):
+        return found
+    return 0 if any(types[each] in TIMES for each in columns_in(sql, types)) else None
 
 
 def _values(pipeline: Pipeline, table: Table, name: str) -> int | None:
@@ -141,8 +117,8 @@ def _values(pipeline: Pipeline, table: Table, name: str) -> int | None:
     if name in table.spread:
         return table.spread[name]
     if sql := _sql_of(pipeline, table, name):
-        if recurring := RECURRING.fullmatch(sql):
-            return RECURRING_VALUES[recurring[1].lower()]
+        if count := recurring_values(sql):
+            return count
         divided = REMAINDER.search(sql)
         return int(divided[1] or divided[2]) if divided else None
     field = next((each for each in pipeline.contract.fields if each.column == name), None)

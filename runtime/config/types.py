@@ -109,8 +109,9 @@ def _services(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Copies = Annotated[int, Field(ge=1, le=100)]
-# Who reads a key asks as many partitions.
-Shards = Annotated[int, Field(ge=1, le=10_000)]
+# Readers ask each shard of a key.
+MOST_SHARDS: Final = 1_024
+Shards = Annotated[int, Field(ge=1, le=MOST_SHARDS)]
 # Per second; 0 is unlimited.
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 HostPorts = Annotated[str, AfterValidator(_host_port_list)]

@@ -153,6 +153,11 @@ BY_BUCKET = "((status, bucket), created_at, order_id)"
         ("date_trunc('HOUR', created_at)", "timestamp", 3_600),
         ("date_trunc('minute', created_at)", "timestamp", 60),
         ("trunc(created_at, 'MM')", "date", 31 * 86_400),
+        ("to_date(date_trunc('MONTH', created_at))", "date", 31 * 86_400),
+        ("cast(date_trunc('HOUR', created_at) AS date)", "date", 86_400),
+        ("year(to_date(created_at))", "int", 365 * 86_400),
+        ("date_format(created_at, 'yyyy-MM')", "text", 31 * 86_400),
+        ("date_format(created_at, 'yyyy-MM-dd HH')", "text", 3_600),
     ],
 )
 def test_column_that_is_cut_says_how_long_a_partition_is_open(
@@ -165,10 +170,49 @@ def test_column_that_is_cut_says_how_long_a_partition_is_open(
     assert found.rows(10) == 10 * seconds / 5
 
 
-def test_unknown_cut_of_a_time_is_taken_for_a_day_and_said_so(tmp_path: Path) -> None:
-    found = grown(tmp_path, "date_format(created_at, 'yyyy-MM-dd')", BY_BUCKET, "text")
+@pytest.mark.parametrize(
+    "derived",
+    [
+        "substr(cast(created_at AS string), 1, 7)",
+        "if(date(created_at) > date('2026-01-01'), 'new', 'old')",
+        "date_format(created_at, 'MM-dd')",
+        "date_trunc('fortnight', created_at)",
+    ],
+)
+def test_unknown_cut_of_a_time_is_taken_for_one_that_never_ends(
+    derived: str, tmp_path: Path
+) -> None:
+    found = grown(tmp_path, derived, BY_BUCKET, "text")
 
-    assert (found.seconds, found.doubtful) == (86_400, ("bucket",))
+    assert (found.seconds, found.doubtful) == (None, ("bucket",))
+
+
+def test_part_of_a_time_comes_again_and_never_ends_a_partition(tmp_path: Path) -> None:
+    found = grown(tmp_path, "month(created_at)", BY_BUCKET, "int")
+
+    # Five values of `status`, twelve months.
+    assert (found.seconds, found.shares) == (None, 60)
+
+
+def test_number_that_would_take_long_to_compute_is_no_value() -> None:
+    contract = contract_of(
+        price={"type": "string", "format": "decimal", "x-precision": 6, "x-scale": 2}
+    )
+    records = [{"price": text} for text in ("1e999999999", "1e900000", "NaN", "7")]
+
+    # Of the last one: four bytes, and two for the number.
+    assert widths_of(contract, records)["price"] == Width(6 / 4)
+
+
+def test_file_of_something_else_is_no_sample_and_a_broken_one_counts_up_to_there(
+    tmp_path: Path,
+) -> None:
+    folder = orders(tmp_path)
+    (folder / "sample.csv").write_text("a,b\n1,2\n")
+    assert measured(load_pipeline(folder)).origin == "10 records of sample.jsonl"
+
+    (folder / "sample.csv").write_text('order_id,status\nA,paid\n"broken')
+    assert measured(load_pipeline(folder)).origin == "1 record of sample.csv"
 
 
 def test_shard_divides_and_alone_never_ends_a_partition(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from cql.rows import RowPage
-from cql.shards import page_of_shards, select_divided
+from cql.shards import _sortable, page_of_shards, select_divided
 from errors import PipelineError, SinkRejected
 from operations.check.partitions import growth
 from operations.overview import records
@@ -111,6 +112,34 @@ def test_another_number_of_shards_is_a_breaking_change(tmp_path: Path) -> None:
     assert {change.kind for change in changes(first, before)} == {"breaking", "needs a column"}
 
 
+@pytest.mark.parametrize(
+    "derived", ['{"created_day": "to_date(created_at)", "shard": "1"}', "lambda rows: rows"]
+)
+def test_shard_that_would_not_follow_from_the_id_is_refused(derived: str, tmp_path: Path) -> None:
+    own = declaration('derived={"created_day": "to_date(created_at)"}', f"derived={derived}")
+
+    with pytest.raises(PipelineError, match=r"derived: (has `shard`|is a function)"):
+        sharded(tmp_path, own)
+
+
+@pytest.mark.parametrize(
+    ("spread", "words"),
+    [
+        ('{"cuntry": 5}', "`cuntry` is not in the partition key; leave it out"),
+        ('{"created_day": 365}', "`created_day` divides records by itself; leave it out"),
+    ],
+)
+def test_number_of_values_is_declared_only_of_what_divides_by_its_values(
+    spread: str, words: str, tmp_path: Path
+) -> None:
+    given = (DECLARATION, 'orders_by_status")', f'orders_by_status", spread={spread})')
+
+    assert_expected(
+        faults(orders(tmp_path, given)),
+        [(DECLARATION, 'tables["orders.orders_by_status"].spread', words)],
+    )
+
+
 def test_without_shards_nothing_is_derived(tmp_path: Path) -> None:
     pipeline = load_pipeline(orders(tmp_path))
 
@@ -121,8 +150,13 @@ def test_without_shards_nothing_is_derived(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("shards=0", "tables[1].shards: is no whole number of 1 or more"),
-        ("shards=True", "tables[1].shards: is no whole number of 1 or more"),
+        ("shards=0", "tables[1].shards: is no whole number from 1 to 1,024"),
+        ("shards=True", "tables[1].shards: is no whole number from 1 to 1,024"),
+        ("shards=1025", "tables[1].shards: is no whole number from 1 to 1,024"),
+        (
+            'shards=3, derived={"shard": "1"}',
+            'tables["orders.orders_by_status"].derived: has `shard`, which `shards` gives',
+        ),
         ('spread={"status": "5"}', "tables[1].spread: is no dictionary of whole numbers"),
         ("spread=5", "tables[1].spread: is no dictionary of whole numbers"),
     ],
@@ -197,6 +231,35 @@ def test_rows_of_all_shards_come_in_the_tables_order() -> None:
     assert [asked["shard"] for asked in store.asked] == [0, 1, 2]
 
 
+def test_part_of_a_key_gives_the_newest_of_its_first_key_whatever_their_shard() -> None:
+    store: Any = ShardedStore()
+    tables = store.cluster.metadata.keyspaces["k"].tables
+    day = SimpleNamespace(name="day", cql_type="text", is_reversed=False)
+    tables["t"].columns["day"] = day
+    tables["t"].partition_key.insert(1, day)
+    kept = [{"status": "paid", "day": d, "shard": n} for d in ("1", "2") for n in range(3)]
+    rows_of = store.execute
+    store.execute = lambda asked, **state: (
+        kept if isinstance(asked, str) else rows_of(asked, **state)
+    )
+
+    rows = select_divided(store, "k", "t", {"status": "paid"}, 4, 3)
+
+    assert seconds(rows) == [22, 21, 20, 12]
+    assert [(a["day"], a["shard"]) for a in store.asked] == [("2", 0), ("2", 1), ("2", 2)]
+
+
+def test_ids_with_a_time_are_merged_in_its_order() -> None:
+    earlier, later = (UUID(fields=(low, 0, 0x1000, 0x80, 0, 1)) for low in (1, 2))
+    later_first = UUID(fields=(0, 1, 0x1000, 0x80, 0, 1))
+
+    assert sorted([later_first, later, earlier], key=lambda each: _sortable(each, "uuid")) == [
+        earlier,
+        later,
+        later_first,
+    ]
+
+
 def test_single_shard_can_be_asked_for() -> None:
     store: Any = ShardedStore()
 
@@ -221,7 +284,7 @@ def test_pages_go_from_shard_to_shard_and_miss_no_row() -> None:
     assert seconds(found) == [20, 10, 21, 11, 22, 12]
 
 
-@pytest.mark.parametrize("page", ["3", "x.00", "-1", "1.zz"])
+@pytest.mark.parametrize("page", ["3", "x.00", "-1", "1.zz", "9" * 5000])
 def test_page_that_is_none_of_the_table_is_refused(page: str) -> None:
     store: Any = ShardedStore()
 
