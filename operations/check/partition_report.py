@@ -147,7 +147,7 @@ class TableSize:
                 f"{how if self.pipeline.folder else ''}"
             )
         for name in self.growth.doubtful:
-            yield f"{name}: one value for ever, as its SQL does not say how long one lasts"
+            yield f"{name}: the same value always, as its SQL does not say how long one lasts"
         for name in self.assumed:
             yield f"{name}: {ASSUMED_TEXT} bytes, as nothing was measured"
 
