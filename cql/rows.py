@@ -49,7 +49,7 @@ def select_rows(
     """
     where = where or {}
     check_identifiers(keyspace, table, *where)
-    partitions = _partitions_of(session, keyspace, table, where)
+    partitions = partitions_of(session, keyspace, table, where)
     if partitions is not None:
         rows = (
             row
@@ -154,7 +154,7 @@ def _unanswered(keyspace: str, table: str, error: Exception) -> SinkUnavailable:
     )
 
 
-def _partitions_of(
+def partitions_of(
     session: Session, keyspace: str, table: str, where: Mapping[str, object]
 ) -> list[dict[str, object]] | None:
     """The matching partitions, highest key first, if `where` has only part of the partition key.

@@ -12,7 +12,7 @@ from cassandra.metadata import TableMetadata
 
 from cql.declared import SHARD
 from cql.division import noted_shards
-from cql.rows import EPOCH, TIMESTAMP, RowPage, select_page, select_rows
+from cql.rows import EPOCH, TIMESTAMP, RowPage, partitions_of, select_page, select_rows
 from errors import SinkRejected
 
 
@@ -24,9 +24,9 @@ def select_divided(
     limit: int,
     shards: int,
 ) -> list[dict[str, Any]]:
-    """`cql.rows.select_rows` of a table with shards: each is asked if `where` has all but that.
+    """`cql.rows.select_rows` of a table with shards, as if each key had one partition.
 
-    Rows come in the table's order, whatever their shard.
+    Rows of a key come in the table's order, whatever their shard.
 
     Raises:
         SinkRejected: as `select_rows`.
@@ -34,16 +34,27 @@ def select_divided(
     """
     key, clustering = _keys_of(session, keyspace, table)
     shards = _stored(session, keyspace, table, shards)
-    if shards == 1 or SHARD in where or not {*key} - {SHARD} <= {*where}:
+    if shards == 1 or SHARD in where:
         return select_rows(session, keyspace, table, where, limit)
-    rows = [
-        row
-        for shard in range(shards)
-        for row in select_page(session, keyspace, table, {**where, SHARD: shard}, limit).rows
-    ]
-    for name, kind, is_falling in reversed(clustering):
-        rows.sort(key=lambda row: _sortable(row[name], kind), reverse=is_falling)
-    return [*islice(rows, limit)]
+    keys: list[Mapping[str, object]] = [where]
+    if not {*key} - {SHARD} <= {*where}:
+        found = partitions_of(session, keyspace, table, where)
+        if found is None:
+            return select_rows(session, keyspace, table, where, limit)
+        keys = []
+        for partition in found:
+            whole = {name: value for name, value in partition.items() if name != SHARD}
+            if whole not in keys:
+                keys.append(whole)
+
+    def rows_of(whole: Mapping[str, object]) -> list[dict[str, Any]]:
+        asked = ({**whole, SHARD: shard} for shard in range(shards))
+        rows = [row for w in asked for row in select_page(session, keyspace, table, w, limit).rows]
+        for name, kind, is_falling in reversed(clustering):
+            rows.sort(key=lambda row: _sortable(row[name], kind), reverse=is_falling)
+        return rows
+
+    return [*islice((row for whole in keys for row in rows_of(whole)), limit)]
 
 
 def page_of_shards(
