@@ -40,8 +40,8 @@ def with_shards(statement: str, shards: int) -> str:
 
 
 def noted_shards(table: str, comment: str) -> int:
-    """The number of shards that the comment of a table notes; 1 if it notes none."""
-    found = re.search(rf"; {_note(table)}(\d+)\Z", comment)
+    """The number of shards that the comment of a table notes; 1 if it or its name has none."""
+    found = setting_of(table) and re.search(rf"; {_note(table)}(\d+)\Z", comment)
     return int(found[1]) if found else 1
 
 

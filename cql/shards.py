@@ -26,9 +26,9 @@ def select_divided(
     limit: int,
     shards: int,
 ) -> list[dict[str, Any]]:
-    """`cql.rows.select_rows` of a table with shards: each is asked if `where` has all but that.
+    """`cql.rows.select_rows` of a table with shards, as if each key had one partition.
 
-    Rows come in the table's order, whatever their shard.
+    Rows of a key come in the table's order, whatever their shard.
 
     Raises:
         RequestError: as `select_rows`.
@@ -38,27 +38,25 @@ def select_divided(
     shards = _stored(session, keyspace, table, shards)
     if shards == 1 or SHARD in where:
         return select_rows(session, keyspace, table, where, limit)
+    keys: list[Mapping[str, object]] = [where]
     if not {*key} - {SHARD} <= {*where}:
-        partitions = partitions_of(session, keyspace, table, where)
-        if partitions is None:
+        found = partitions_of(session, keyspace, table, where)
+        if found is None:
             return select_rows(session, keyspace, table, where, limit)
-        # The shards of a key are asked together.
-        keys = [{n: v for n, v in each.items() if n != SHARD} for each in partitions]
-        found = (
-            row
-            for number, each in enumerate(keys)
-            if each not in keys[:number]
-            for row in select_divided(session, keyspace, table, each, limit, shards)
-        )
-        return [*islice(found, limit)]
-    rows = [
-        row
-        for shard in range(shards)
-        for row in select_page(session, keyspace, table, {**where, SHARD: shard}, limit).rows
-    ]
-    for name, kind, is_falling in reversed(clustering):
-        rows.sort(key=lambda row: _sortable(row[name], kind), reverse=is_falling)
-    return [*islice(rows, limit)]
+        keys = []
+        for partition in found:
+            whole = {name: value for name, value in partition.items() if name != SHARD}
+            if whole not in keys:
+                keys.append(whole)
+
+    def rows_of(whole: Mapping[str, object]) -> list[dict[str, Any]]:
+        asked = ({**whole, SHARD: shard} for shard in range(shards))
+        rows = [row for w in asked for row in select_page(session, keyspace, table, w, limit).rows]
+        for name, kind, is_falling in reversed(clustering):
+            rows.sort(key=lambda row: _sortable(row[name], kind), reverse=is_falling)
+        return rows
+
+    return [*islice((row for whole in keys for row in rows_of(whole)), limit)]
 
 
 def page_of_shards(

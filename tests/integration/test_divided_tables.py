@@ -31,6 +31,7 @@ pytestmark = pytest.mark.extended
 HOUR = {"assigned_team": "Billing", "created_hour": "2026-11-22T10:00:00Z"}
 # Enough for rows in every shard, and for two in most.
 IDS = [f"T-{number}" for number in range(40)]
+STORED = [*IDS, "EARLIER", "OTHER"]
 
 
 def with_shards(settings: Settings, shards: int) -> Settings:
@@ -46,6 +47,7 @@ def world(make_world: MakeWorld, stack_settings: Settings) -> World:
 def send(world: World) -> None:
     times = {each: f"2026-11-22T10:{n:02}:00Z" for n, each in enumerate(IDS)}
     world.send(*(ticket(each, created_at=at) for each, at in times.items()))
+    world.send(ticket("EARLIER", created_at="2026-11-22T09:59:00Z"))
     world.send(ticket("OTHER", request_type="account"), (None, b"no ticket"))
 
 
@@ -56,7 +58,7 @@ def test_rows_are_in_the_shard_of_their_id_and_verify_is_exact(world: World, wri
     world.process(cassandra_writer=writer)
 
     found = {row["ticket_id"]: row["shard"] for row in world.rows("tickets_by_team")}
-    assert found == {each: zlib.crc32(each.encode()) % 8 for each in [*IDS, "OTHER"]}
+    assert found == {each: zlib.crc32(each.encode()) % 8 for each in STORED}
     assert {*found.values()} == {*range(8)}
     assert "shard" not in world.rows("tickets")[0]
     assert faults_of(world) == []
@@ -80,14 +82,15 @@ def test_team_and_hour_show_the_rows_of_all_shards_and_trace_finds_one(
     world.process()
     monkeypatch.setattr(show_module, "pipelines_of", lambda _: (world.pipeline,))
     place = f"{world.keyspace}.tickets_by_team"
-    capsys.readouterr()
 
-    code = show(world.settings, place, RowFilter(HOUR, 100), "json", ["all"])
+    def shown(**where: str) -> list[str]:
+        capsys.readouterr()
+        assert show(world.settings, place, RowFilter(where, 100), "json", ["all"]) == 0
+        return [json.loads(line)["ticket_id"] for line in capsys.readouterr().out.splitlines()]
 
-    assert code == 0
-    shown = [json.loads(line)["ticket_id"] for line in capsys.readouterr().out.splitlines()]
     # Newest first, whatever their shard.
-    assert shown == IDS[::-1]
+    assert shown(**HOUR) == IDS[::-1]
+    assert shown(assigned_team="Billing") == [*IDS[::-1], "EARLIER"]
     with OpenStores(world.settings) as stores:
         (record,) = find(stores, "T-7", [world.pipeline], Limits(1000)).records
     places = [row.place for row in record.rows]
@@ -116,7 +119,7 @@ def test_other_number_is_refused_before_anything_is_written_until_the_table_is_m
         next(
             s for s in sinks_of(pipeline, sixteen, world.database) if s.name == "cassandra"
         ).prepare()
-    assert {row["ticket_id"] for row in world.rows("tickets_by_team")} == {*IDS, "OTHER"}
+    assert {row["ticket_id"] for row in world.rows("tickets_by_team")} == {*STORED}
     assert any("TICKETS_BY_TEAM_SHARDS=8" in fault for fault in faults_of(later))
 
     world.session.execute(f"DROP TABLE {place}", timeout=60)
@@ -126,7 +129,7 @@ def test_other_number_is_refused_before_anything_is_written_until_the_table_is_m
     apply_replay(plan, sixteen, world.spark, world.database, print)
     later.process()
     found = {row["ticket_id"]: row["shard"] for row in later.rows("tickets_by_team")}
-    assert found == {each: zlib.crc32(each.encode()) % 16 for each in [*IDS, "OTHER", "LATER"]}
+    assert found == {each: zlib.crc32(each.encode()) % 16 for each in [*STORED, "LATER"]}
     assert faults_of(later) == []
 
 

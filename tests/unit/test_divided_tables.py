@@ -86,6 +86,8 @@ def test_number_in_the_settings_divides_the_table_that_up_creates_and_jobs_decla
     assert found.columns["shard"] == "int"
     assert f"comment = '{NOTE}'" in created[PLACE]
     assert noted_shards("tickets_by_team", NOTE) == wanted.shards == 8
+    # A comment of somebody else's table.
+    assert noted_shards("readings", "of a test; READINGS_SHARDS=8") == 1
     # No other statement changes.
     assert {**created, PLACE: ""} == {**created_by_up(settings()), PLACE: ""}
 
@@ -137,11 +139,12 @@ def test_reading_a_key_asks_all_shards_and_hides_them() -> None:
 
 def test_rows_are_found_whatever_number_the_settings_say_now() -> None:
     store: Any = ShardedStore()
-    table = store.cluster.metadata.keyspaces["k"].tables["t"]
-    table.options = {"comment": "of a test; T_SHARDS=3"}
+    tables = store.cluster.metadata.keyspaces["k"].tables
+    tables["t"].options = {"comment": "of a test; TICKETS_BY_TEAM_SHARDS=3"}
+    tables["tickets_by_team"] = tables["t"]
 
-    shown = select_divided(store, "k", "t", {"status": "paid"}, 9, 1)
-    page = page_of_shards(store, "k", "t", {"status": "paid"}, 9, 2)
+    shown = select_divided(store, "k", "tickets_by_team", {"status": "paid"}, 9, 1)
+    page = page_of_shards(store, "k", "tickets_by_team", {"status": "paid"}, 9, 2)
 
     assert len(shown) == len(page.rows) == 6
 
