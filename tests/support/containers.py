@@ -76,6 +76,12 @@ def stages() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def run_of(stage: str, part: str) -> str:
+    """The command of a stage that contains some text."""
+    (command,) = [rest for name, rest in stages()[stage] if name == "RUN" and part in rest]
+    return command
+
+
 def image_environment() -> dict[str, str]:
     """Variables that the image sets: those of its last stage."""
     variables: dict[str, str] = {}

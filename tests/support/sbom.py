@@ -38,6 +38,8 @@ OUTPUT = PROJECT_ROOT / "output" / "sbom.cdx.json"
 # As in the Dockerfile.
 GROUPS = ("spark", "s3")
 LONGEST_LICENCE = 60
+# For jars that neither Maven nor a pin names.
+CLASSIFIERS = r"(?:linux|osx|windows)-\w+|shaded(?:-protobuf)?|core|native|tests|jdk\d+"
 
 
 def python_packages() -> Iterator[Component]:
@@ -71,40 +73,53 @@ def _package(name: str, metadata: dict[str, Any]) -> Component:
 
 def jars(folders: Iterable[Path]) -> Iterator[Component]:
     """Jars, each content once."""
-    groups = {
-        coordinate.split(":")[1]: coordinate.split(":")[0]
-        for group in GROUPS
-        for coordinate in pinned("jars", group)
-    }
+    pins = [pin.split(":") for group in GROUPS for pin in pinned("jars", group)]
     found = {}
     for path in sorted(path for place in folders for path in place.glob("*.jar")):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        found[digest] = _jar(path, digest, groups)
+        found[digest] = _jar(path, digest, pins)
     yield from found.values()
 
 
-def _jar(path: Path, digest: str, groups: dict[str, str]) -> Component:
-    name, _, version = re.fullmatch(r"(.+?)(-(\d.*))?", path.stem).groups()  # type: ignore[union-attr]
-    group = groups.get(name) or _group_in(path, name)
+def _jar(path: Path, digest: str, pins: list[list[str]]) -> Component:
+    group, name, version, classifier = _coordinates(path, pins)
+    qualifiers = {"classifier": classifier} if classifier else None
     return Component(
         name=name,
         group=group,
         version=version,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
-        purl=PackageURL("maven", group, name, version) if group else None,
+        purl=PackageURL("maven", group, name, version, qualifiers) if group else None,
         bom_ref=f"jar/{path.name}/{digest[:8]}",
     )
 
 
-def _group_in(path: Path, name: str) -> str | None:
-    """Maven's group, as most jars carry it."""
+def _coordinates(path: Path, pins: list[list[str]]) -> tuple[str | None, str, str | None, str]:
+    """Group, name, version and classifier: as Maven or our pins say, else from the file's name.
+
+    Of Maven's files in a jar only the one with the name of the jar is its own; others are those of
+    libraries within it.
+    """
+    for group, name, version in [*_maven_files(path), *pins]:
+        if path.stem == f"{name}-{version}":
+            return group, name, version, ""
+        if path.stem.startswith(f"{name}-{version}-"):
+            return group, name, version, path.stem.removeprefix(f"{name}-{version}-")
+    stem, classifier = re.fullmatch(rf"(.+?)(?:-({CLASSIFIERS}))?", path.stem).groups("")  # type: ignore[union-attr]
+    # `spark-sql-kafka-0-10_2.12-3.5.7`, `zstd-jni-1.5.5-4`, `javax.inject-1`.
+    found = re.fullmatch(r"(.+)-(\d+\..+)", stem) or re.fullmatch(r"(.+)-(\d.*)", stem)
+    name, version = found.groups() if found else (stem, None)
+    return None, name, version, classifier
+
+
+def _maven_files(path: Path) -> Iterator[list[str]]:
+    """Group, name and version of each `pom.properties` in a jar."""
     with zipfile.ZipFile(path) as jar:
-        found = re.findall(
-            rf"^META-INF/maven/([^/]+)/{re.escape(name)}/pom.properties$",
-            "\n".join(jar.namelist()),
-            re.MULTILINE,
-        )
-    return found[0] if found else None
+        for entry in jar.namelist():
+            if re.fullmatch(r"META-INF/maven/[^/]+/[^/]+/pom\.properties", entry):
+                text = jar.read(entry).decode()
+                found = dict(re.findall(r"^(groupId|artifactId|version)=(\S+)", text, re.MULTILINE))
+                yield [found.get(each, "") for each in ("groupId", "artifactId", "version")]
 
 
 def bases() -> Iterator[Component]:

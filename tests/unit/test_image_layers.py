@@ -15,7 +15,7 @@ import pyarrow
 import pytest
 
 from settings import PROJECT_ROOT
-from tests.support.containers import COMPOSE_FILE, compose, stages
+from tests.support.containers import COMPOSE_FILE, compose, run_of, stages
 
 STAGES = stages()
 SITE = Path(pyarrow.__file__).parent.parent
@@ -29,12 +29,6 @@ def sources(stage: str) -> list[str]:
     """What a stage takes from the checkout."""
     copied = [shlex.split(rest) for name, rest in STAGES[stage] if name == "COPY"]
     return [source for words in copied if "--from" not in words[0] for source in words[:-1]]
-
-
-def run_of(stage: str, part: str) -> str:
-    """The command of a stage that contains some text."""
-    (command,) = [rest for name, rest in STAGES[stage] if name == "RUN" and part in rest]
-    return command
 
 
 def test_a_change_of_code_repeats_no_download() -> None:
@@ -152,23 +146,6 @@ def test_jars_that_spark_has_too_are_there_once(tmp_path: Path) -> None:
     assert (ours / "other.jar").read_text() == "3.2"
     assert zipfile.ZipFile(s3 / "aws-java-sdk-bundle-1.jar").namelist() == []
     assert not (tmp_path / "jars" / ".spark.lock").exists()
-
-
-def test_clients_of_aws_that_are_made_have_their_data() -> None:
-    command = run_of("packages", "botocore/data")
-    kept = set(re.findall(r"! -name (\w+)", command))
-    code = [p for f in ("producers", "operations", "spark_jobs") for p in rglob(f)]
-    made = {name for path in code for name in made_clients(path.read_text())}
-
-    assert kept == made == {"s3"}
-
-
-def rglob(folder: str) -> list[Path]:
-    return [*(PROJECT_ROOT / folder).rglob("*.py")]
-
-
-def made_clients(code: str) -> list[str]:
-    return re.findall(r"boto3\.(?:client|resource)\(\s*\"(\w+)\"", code)
 
 
 def test_image_says_what_it_is() -> None:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 from pathlib import Path
 
+import pyspark
+import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.support import sbom
 
 
-def jar(path: Path, *names: str) -> str:
+def jar(path: Path, files: dict[str, str]) -> str:
     """A jar with these files; gives its digest."""
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as file:
-        for name in names:
-            file.writestr(zipfile.ZipInfo(name), name)
+        for name, content in files.items():
+            file.writestr(zipfile.ZipInfo(name), content)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def maven(group: str, name: str, version: str) -> dict[str, str]:
+    """The file by which Maven names what it has built."""
+    text = f"#Created by Apache Maven\ngroupId={group}\nartifactId={name}\nversion={version}\n"
+    return {f"META-INF/maven/{group}/{name}/pom.properties": text}
+
+
 def test_document_keeps_to_the_schema_and_is_the_same_each_time(tmp_path: Path) -> None:
-    jar(tmp_path / "a-1.0.jar", "A.class")
+    jar(tmp_path / "a-1.0.jar", {"A.class": ""})
     parts = [*sbom.python_packages(), *sbom.jars([tmp_path]), *sbom.bases()]
     text = sbom.sbom(parts, "0.1.0", 1795824000)
 
@@ -46,13 +55,11 @@ def test_python_packages_are_those_of_the_image() -> None:
 
 
 def test_jars_have_their_digest_and_their_coordinates(tmp_path: Path) -> None:
-    own = jar(
-        tmp_path / "s" / "lib_2.12-1.4.2.jar", "META-INF/maven/org.acme/lib_2.12/pom.properties"
-    )
-    pinned = jar(tmp_path / "s" / "postgresql-42.7.14.jar", "META-INF/maven/other/x/pom.properties")
-    unknown = jar(tmp_path / "s" / "old-lib-0.9-b1.jar", "Old.class")
+    own = jar(tmp_path / "s" / "lib_2.12-1.4.2.jar", maven("org.acme", "lib_2.12", "1.4.2"))
+    pinned = jar(tmp_path / "s" / "postgresql-42.7.14.jar", maven("other", "x", "1.0"))
+    unknown = jar(tmp_path / "s" / "old-lib-0.9-b1.jar", {"Old.class": ""})
     # Spark's folder has it too.
-    jar(tmp_path / "t" / "old-lib-0.9-b1.jar", "Old.class")
+    jar(tmp_path / "t" / "old-lib-0.9-b1.jar", {"Old.class": ""})
 
     found = {each.name: each for each in sbom.jars([tmp_path / "s", tmp_path / "t"])}
 
@@ -62,6 +69,60 @@ def test_jars_have_their_digest_and_their_coordinates(tmp_path: Path) -> None:
     assert (found["old-lib"].version, found["old-lib"].purl) == ("0.9-b1", None)
     digests = {next(iter(each.hashes)).content for each in found.values()}
     assert digests == {own, pinned, unknown}
+
+
+@pytest.mark.parametrize(
+    ("file", "group", "name", "version", "purl"),
+    [
+        (
+            "log4j-1.2-api-2.20.0.jar", "org.apache.logging.log4j", "log4j-1.2-api", "2.20.0",
+            "pkg:maven/org.apache.logging.log4j/log4j-1.2-api@2.20.0",
+        ),
+        (
+            "netty-transport-native-epoll-4.1.96.Final-linux-x86_64.jar",
+            "io.netty", "netty-transport-native-epoll", "4.1.96.Final",
+            "pkg:maven/io.netty/netty-transport-native-epoll@4.1.96.Final?classifier=linux-x86_64",
+        ),
+        (
+            "orc-core-1.9.7-shaded-protobuf.jar", "org.apache.orc", "orc-core", "1.9.7",
+            "pkg:maven/org.apache.orc/orc-core@1.9.7?classifier=shaded-protobuf",
+        ),
+        (
+            "spark-sql-kafka-0-10_2.12-3.5.7.jar",
+            "org.apache.spark", "spark-sql-kafka-0-10_2.12", "3.5.7",
+            "pkg:maven/org.apache.spark/spark-sql-kafka-0-10_2.12@3.5.7",
+        ),
+        ("zstd-jni-1.5.5-4.jar", "", "zstd-jni", "1.5.5-4", None),
+        ("javax.inject-1.jar", "", "javax.inject", "1", None),
+        ("mystery.jar", "", "mystery", None, None),
+    ],
+)  # fmt: skip
+def test_numbers_in_a_jars_name_are_no_version_and_a_platform_is_a_classifier(
+    file: str, group: str, name: str, version: str | None, purl: str | None, tmp_path: Path
+) -> None:
+    # With Maven's own word for it, and with a library that it has within; then without.
+    inner = maven("jline", "jline", "2.14.6")
+    jar(tmp_path / "with" / file, inner | (maven(group, name, f"{version}") if group else {}))
+    jar(tmp_path / "without" / file, inner)
+
+    (named,) = sbom.jars([tmp_path / "with"])
+    (unnamed,) = sbom.jars([tmp_path / "without"])
+
+    assert (named.name, named.version) == (unnamed.name, unnamed.version) == (name, version)
+    assert named.group == (group or None)
+    assert (str(named.purl) if named.purl else None) == purl
+
+
+def test_every_jar_of_spark_has_a_version_and_its_name_has_none() -> None:
+    folder = Path(pyspark.__file__).parent / "jars"
+    found = {each.name: each for each in sbom.jars([folder])}
+
+    assert {found[name].version for name in ("scala-compiler", "scala-library")} == {"2.12.18"}
+    assert {
+        each.name for each in found.values() if not re.match(r"\d", each.version or "")
+    } == set()
+    ending = re.compile(r"-\d+(\.\d+)+")
+    assert {name for name in found if ending.search(name)} == {"log4j-1.2-api", "hive-shims-0.23"}
 
 
 def test_bases_are_named_with_their_versions() -> None:
