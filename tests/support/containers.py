@@ -76,6 +76,12 @@ def stages() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def base_images() -> set[str]:
+    """Images from which the Dockerfile's stages start."""
+    begun = [rest.partition(" AS ") for name, rest in instructions() if name == "FROM"]
+    return {image for image, _, _ in begun} - {stage for _, _, stage in begun}
+
+
 def image_environment() -> dict[str, str]:
     """Variables that the image sets: those of its last stage."""
     variables: dict[str, str] = {}
