@@ -33,7 +33,7 @@ PROGRESS_SECONDS = 300
 
 
 class ComposeStack:
-    """docker/compose.yaml beside a user's own stack, which it does not touch."""
+    """docker/compose.yaml alongside a user's own stack, which it does not touch."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine, self.folder = engine, folder

@@ -181,7 +181,7 @@ def test_all_that_ran_runs_again_after_a_restart_of_the_engine(
     note(f"verified: {stack.prove('tickets')}")
 
 
-def test_profile_comes_up_beside_another_one(stack: ComposeStack, note: Note) -> None:
+def test_profile_comes_up_alongside_another_one(stack: ComposeStack, note: Note) -> None:
     stack.up("profiles", "monitoring")
     note("profiles `profiles` and `monitoring` are up")
     stack.wait_for_records("profiles", 50)
