@@ -93,7 +93,9 @@ class ComposeStack:
         pids = str(before["State"]["Pid"])
         if what:
             listed = self.engine.docker("top", before["Id"], "-eo", "pid,args").splitlines()
-            pids = " ".join(line.split()[0] for line in listed[1:] if what in line)
+            # The first process only waits for the others, and ends with them.
+            found = [line.split() for line in listed if what in line and "docker-init" not in line]
+            pids = " ".join(words[0] for words in found)
             assert pids, f"no process of {service} has `{what}` in its command"
         # `docker kill` would count as a stop that is wanted, after which the engine starts nothing.
         self.engine.docker(

@@ -17,8 +17,14 @@ Note = Callable[[str], None]
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Note:
     """Prints at once: some steps take minutes."""
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    return lambda text: reporter.write_line(text)
+    plugins = pytestconfig.pluginmanager
+    reporter, capture = (plugins.get_plugin(n) for n in ("terminalreporter", "capturemanager"))
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(text)
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,15 @@ time and seconds afterwards; it ends with the tests, and the network is then as 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import psutil
 
 from local_stack.compose import what_is_missing
 from tests.conftest import TESTS_HOME
@@ -25,7 +28,7 @@ COMPOSE_VERSION = "v2.40.3"
 BASE_IMAGE = "debian:bookworm-slim"
 # The path of a Unix socket has at most 107 characters; containerd adds its own below the folder.
 LONGEST_HOME = 75
-START_SECONDS = 60
+START_SECONDS, END_SECONDS = 60, 180
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 TABLES = {
     "filter": "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n",
@@ -91,7 +94,23 @@ class OwnEngine(Engine):
             }
         )
         self._report = report
-        self._before = {name: _table(name) for name in TABLES}, FORWARD.read_text()
+        self._network = HOME / "network.json"
+        if not self._end_one_left_over():
+            before = {name: _table(name) for name in TABLES} | {"forward": FORWARD.read_text()}
+            self._network.write_text(json.dumps(before))
+
+    def _end_one_left_over(self) -> bool:
+        """End the engine of tests that were killed; it has changed the network already."""
+        try:
+            left = psutil.Process(int((HOME / "pid").read_text()))
+            if left.name() != DOCKERD.name:
+                return False
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return False
+        self._report("docker: ending an engine that tests have left over")
+        left.terminate()
+        left.wait(END_SECONDS)
+        return self._network.exists()
 
     def start(self) -> None:
         command = [str(DOCKERD), "--host", self.variables["DOCKER_HOST"]]
@@ -116,16 +135,17 @@ class OwnEngine(Engine):
 
     def end(self) -> None:
         self._process.terminate()
-        self._process.wait(180)
+        self._process.wait(END_SECONDS)
 
     def stop(self) -> None:
         """End it, with its bridge, its rules and the forwarding of packets."""
         self.end()
-        tables, forward = self._before
-        for name, rules in tables.items():
+        before = json.loads(self._network.read_text())
+        FORWARD.write_text(before.pop("forward"))
+        for name, rules in before.items():
             subprocess.run(["iptables-restore", "-T", name], input=rules, text=True, check=True)
         subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True, check=False)
-        FORWARD.write_text(forward)
+        self._network.unlink()
 
     def add_compose(self) -> None:
         """Build the Compose plug-in from Go's modules, once."""

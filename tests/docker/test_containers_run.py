@@ -115,9 +115,10 @@ def test_make_run_on_this_machine_uses_the_containers(stack: ComposeStack, note:
     said = make("run", "TICKETS=300", "PROFILES=100", "CUSTOMERS=100", "SEED=7")
     note("make run with STACK=docker, 500 records")
 
-    assert "nothing lost, nothing doubled" in said
+    assert "Everything is accounted for: 497 messages." in said
     counts = {name: stack.read(name) for name in ("tickets", "profiles", "customers")}
-    assert counts == {"tickets": 300, "profiles": 100, "customers": 100}
+    # Three rows of this seed's file have too many fields, and are not sent.
+    assert counts == {"tickets": 300, "profiles": 100, "customers": 97}
     make("down")
     assert stack.ids("ps", "--all") == []
     assert stack.ids("network", "ls") == []
