@@ -43,8 +43,8 @@ def test_what_an_engine_needs_is_named(
     monkeypatch: pytest.MonkeyPatch, user: int, program: str, reason: str
 ) -> None:
     monkeypatch.setattr(engine, "what_is_missing", lambda: "no Docker engine answers")
-    monkeypatch.setattr(engine.os, "geteuid", lambda: user)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None if name == program else name)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("shutil.which", lambda name: None if name == program else name)
 
     with pytest.raises(engine.NoEngine, match=reason):
         engine.find_engine(lambda line: None)
