@@ -170,7 +170,10 @@ class ComposeStack:
 def compose_stack(engine: Engine, folder: Path) -> Iterator[ComposeStack]:
     """A stack; all that it has made goes with it."""
     stack = ComposeStack(engine, folder)
+    removal = ("--profile", "*", "down", "--volumes", "--timeout", "20")
+    # What tests that were killed have left.
+    stack.compose(*removal)
     try:
         yield stack
     finally:
-        stack.compose("--profile", "*", "down", "--volumes", "--timeout", "20")
+        stack.compose(*removal)
