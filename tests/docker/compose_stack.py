@@ -67,10 +67,11 @@ class ComposeStack:
             "docker", "compose", *files, *words, seconds=seconds, **self.variables
         )
 
-    def up(self, *profiles: str, image: str = IMAGE) -> None:
-        """Start the profiles, and wait until all of them are healthy."""
+    def up(self, *profiles: str, image: str = IMAGE, wait: bool = True) -> None:
+        """Start the profiles and, unless one of their services ends, wait until all are healthy."""
         chosen = [word for profile in profiles for word in ("--profile", profile)]
-        self.compose(*chosen, "up", "--detach", "--wait", "--no-build", image=image)
+        waiting = ["--wait"] if wait else []
+        self.compose(*chosen, "up", "--detach", *waiting, "--no-build", image=image)
 
     def millrace(self, *words: str) -> str:
         """Run a command of ours in a container; gives its output."""

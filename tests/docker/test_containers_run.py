@@ -221,9 +221,11 @@ def test_records_reach_postgresql_and_s3(stack: ComposeStack, engine: Engine, no
     stack.variables |= {
         "SINKS": "cassandra,mongodb,files,postgres", "OUTPUT_PATH": "s3a://millrace/output",
     }  # fmt: skip
-    stack.up("customers", "postgres", "s3")
+    # Its producer ends when the file is sent, which `--wait` takes for a failure.
+    stack.up("customers", "postgres", "s3", wait=False)
+    wait_for(lambda: stack.is_healthy("job-customers"), RESTART_SECONDS, "healthy job")
     note("profiles `customers`, `postgres` and `s3` are up")
-    stack.wait_for_records("customers")
+    wait_for(lambda: stack.read("customers") > 0, RESTART_SECONDS, "records")
     note(f"verified: {stack.prove('customers')}")
 
 
