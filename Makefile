@@ -115,6 +115,10 @@ test-integration: setup-dev ## tests that need broker and stores
 	@$(PYTEST) tests/integration
 test-e2e: setup-dev ## tests of the whole platform
 	@$(PYTEST) tests/e2e
+.PHONY: test-docker
+# One story in the order of its file: what fails ends it.
+test-docker: setup-dev ## image and containers on a Docker engine, about half an hour; skipped where none can be had
+	@.venv/bin/python -m pytest -v --exitfirst --durations=0 --durations-min=1 tests/docker
 lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

@@ -82,6 +82,12 @@ def run_of(stage: str, part: str) -> str:
     return command
 
 
+def base_images() -> set[str]:
+    """Images from which the Dockerfile's stages start."""
+    begun = [rest.partition(" AS ") for name, rest in instructions() if name == "FROM"]
+    return {image for image, _, _ in begun} - {stage for _, _, stage in begun}
+
+
 def image_environment() -> dict[str, str]:
     """Variables that the image sets: those of its last stage."""
     variables: dict[str, str] = {}
