@@ -149,7 +149,7 @@ def _state(page: str | None) -> bytes | None:
 
 def _unanswered(keyspace: str, table: str, error: Exception) -> SinkUnavailable:
     return SinkUnavailable(
-        f"Cassandra did not answer a read of {keyspace}.{table} ({type(error).__name__})."
+        f"Cassandra did not answer a read of {keyspace}.{table}: {error}."
         " `make status` shows whether it is up."
     )
 

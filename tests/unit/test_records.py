@@ -253,19 +253,6 @@ def test_page_of_another_form_is_refused(page: str) -> None:
         select_page(FakeSession(), "k", "t", {"a": 1}, 3, page)  # type: ignore[arg-type]
 
 
-def test_what_the_driver_says_of_an_unanswered_read_is_not_shown() -> None:
-    session: Any = FakeSession()
-
-    def answer_not(text: str) -> None:
-        raise OperationTimedOut({"127.0.0.1:9042": "Request timed out: value-of-a-record"})
-
-    session.prepare = answer_not
-
-    with pytest.raises(SinkUnavailable, match=r"read of k\.t \(OperationTimedOut\)") as caught:
-        select_page(session, "k", "t", {"a": 1}, 3)
-    assert "value-of-a-record" not in str(caught.value)
-
-
 def test_name_that_could_change_a_statement_is_refused() -> None:
     with pytest.raises(RequestError, match="not a keyspace, table or column"):
         cql_rows.first_partitions(FakeSession(), "k", "t; DROP", 1)  # type: ignore[arg-type]
