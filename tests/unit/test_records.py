@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from cassandra import OperationTimedOut, cqltypes
+from cassandra import cqltypes
 from cassandra.protocol import ColumnMetadata
 from cassandra.query import PreparedStatement
 from pymongo.errors import ExecutionTimeout
