@@ -44,8 +44,8 @@ def test_a_change_of_code_repeats_no_download() -> None:
         "java", "packages", "jars", "code",
     ]  # fmt: skip
     # A change of these files repeats the step, but not what was downloaded by the one before.
-    assert "--mount=type=cache,target=/root/.cache/pip " in run_of("packages", "bootstrap.py")
-    assert "--mount=type=cache,target=/root/.ivy2 " in run_of("jars", '"runtime.jars"')
+    assert "--mount=type=cache,target=/var/cache/pip " in run_of("packages", "bootstrap.py")
+    assert "--mount=type=cache,target=/var/cache/ivy " in run_of("jars", '"runtime.jars"')
 
 
 def test_download_of_jars_reads_nothing_else_of_the_code() -> None:
