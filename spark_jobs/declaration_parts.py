@@ -70,7 +70,7 @@ def _shards(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for place, columns in given:
         if callable(columns):
             yield place, "is a function, and a table has `shards`; write a dictionary of SQL"
-        elif SHARD in columns:
+        elif isinstance(columns, Mapping) and SHARD in columns:
             yield place, f"has `{SHARD}`, which `shards` gives; leave it out"
 
 

@@ -157,6 +157,7 @@ def test_without_shards_nothing_is_derived(tmp_path: Path) -> None:
             'shards=3, derived={"shard": "1"}',
             'tables["orders.orders_by_status"].derived: has `shard`, which `shards` gives',
         ),
+        ("shards=3, derived=5", "tables[1].derived: is of type int; expected a dictionary"),
         ('spread={"status": "5"}', "tables[1].spread: is no dictionary of whole numbers"),
         ("spread=5", "tables[1].spread: is no dictionary of whole numbers"),
     ],
