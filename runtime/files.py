@@ -22,11 +22,11 @@ def exclusive(lock_path: Path) -> Iterator[None]:
         yield
 
 
-def takes_lock(file: IO[str]) -> bool:
+def takes_lock(file: IO[str], how: int = fcntl.LOCK_EX) -> bool:
     """Lock an open file while it is open; returns False if another process holds the lock."""
     try:
         # The system releases the lock when the process ends, however it ends.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -35,11 +35,7 @@ def takes_lock(file: IO[str]) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether a process, here or in another container, has the lock of a file."""
     with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not takes_lock(file, fcntl.LOCK_SH)
 
 
 @contextmanager
