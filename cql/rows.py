@@ -14,6 +14,7 @@ from uuid import UUID
 
 from cassandra import DriverException, InvalidRequest, Unauthorized
 from cassandra.cluster import NoHostAvailable, Session
+from cassandra.metadata import TableMetadata
 from cassandra.protocol import ProtocolException
 from cassandra.query import BoundStatement, PreparedStatement
 
@@ -176,16 +177,22 @@ def partitions_of(
     return sorted(matching, key=lambda partition: [partition[name] for name in types], reverse=True)
 
 
+def table_metadata(session: Session, keyspace: str, table: str) -> TableMetadata | None:
+    """What the driver knows of a table; None if it does not know it."""
+    found = session.cluster.metadata.keyspaces.get(keyspace)
+    return found.tables.get(table) if found else None
+
+
 def _partition_key(session: Session, keyspace: str, table: str) -> list[str]:
-    metadata = session.cluster.metadata.keyspaces.get(keyspace)
-    key = metadata.tables[table].partition_key if _has(metadata, table) else []
+    described = table_metadata(session, keyspace, table)
+    key = described.partition_key if described else []
     return [column.name for column in key]
 
 
 def _columns_of(session: Session, keyspace: str, table: str) -> dict[str, str]:
     """Columns of a table with their types; none if the driver does not know the table."""
-    metadata = session.cluster.metadata.keyspaces.get(keyspace)
-    columns = metadata.tables[table].columns if _has(metadata, table) else {}
+    described = table_metadata(session, keyspace, table)
+    columns = described.columns if described else {}
     return {name: column.cql_type for name, column in columns.items()}
 
 
@@ -215,10 +222,6 @@ def _time(milliseconds: int) -> datetime | str:
         return (EPOCH + timedelta(milliseconds=milliseconds)).replace(tzinfo=None)
     except OverflowError:
         return str(milliseconds)
-
-
-def _has(metadata: Any, table: str) -> bool:
-    return metadata is not None and table in metadata.tables
 
 
 def _as_type(value: object, type_name: str, column: str) -> object:

@@ -10,11 +10,18 @@ from typing import Any
 from uuid import UUID
 
 from cassandra.cluster import Session
-from cassandra.metadata import TableMetadata
 
 from cql.declared import SHARD
 from cql.division import noted_shards
-from cql.rows import EPOCH, TIMESTAMP, RowPage, partitions_of, select_page, select_rows
+from cql.rows import (
+    EPOCH,
+    TIMESTAMP,
+    RowPage,
+    partitions_of,
+    select_page,
+    select_rows,
+    table_metadata,
+)
 from errors import RequestError
 
 
@@ -94,7 +101,7 @@ def _keys_of(
     session: Session, keyspace: str, table: str
 ) -> tuple[Sequence[str], list[tuple[str, str, bool]]]:
     """The partition key, and of each clustering column name, type and whether it falls."""
-    described = _described(session, keyspace, table)
+    described = table_metadata(session, keyspace, table)
     if described is None:
         return (), []
     return (
@@ -103,14 +110,9 @@ def _keys_of(
     )
 
 
-def _described(session: Session, keyspace: str, table: str) -> TableMetadata | None:
-    found = session.cluster.metadata.keyspaces.get(keyspace)
-    return found.tables.get(table) if found else None
-
-
 def _stored(session: Session, keyspace: str, table: str, shards: int) -> int:
     """How many shards may have rows: a table keeps those that it was made with."""
-    described = _described(session, keyspace, table)
+    described = table_metadata(session, keyspace, table)
     comment = described.options.get("comment", "") if described else ""
     return max(shards, noted_shards(table, comment))
 

@@ -31,6 +31,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from cql.client import apply_tables, close, connect, greet
+from cql.division import setting_of
+from cql.rows import table_metadata
 from cql.scan import count_rows
 from cql.tables import present, shard_difference
 from errors import SinkRejected
@@ -152,10 +154,12 @@ class CassandraSink(Sink):
             return self._other_shards(session)
 
     def _other_shards(self, session: Session) -> list[str]:
-        found = present(session, [table.place for table in self.tables])
+        # Only these can differ; to ask what is there reads the schema once more.
+        tables = [table for table in self.tables if setting_of(table.name)]
+        found = present(session, [table.place for table in tables]) if tables else {}
         compared = (
             shard_difference(t.place, t.declared, found[t.place], self.pipeline, self.settings)
-            for t in self.tables
+            for t in tables
             if t.place in found
         )
         return [text for text in compared if text]
@@ -260,8 +264,7 @@ def sink(pipeline: Pipeline, settings: Settings, database: Database[Any]) -> Sin
 
 
 def _is_there(session: Session, table: Table) -> bool:
-    keyspaces = session.cluster.metadata.keyspaces
-    return table.keyspace in keyspaces and table.name in keyspaces[table.keyspace].tables
+    return table_metadata(session, table.keyspace, table.name) is not None
 
 
 def _coordinates(table: Table) -> str:
