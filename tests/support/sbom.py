@@ -31,7 +31,7 @@ from packageurl import PackageURL
 from runtime.jars import ensure_jars, folder
 from runtime.versions import pinned
 from settings import PROJECT_ROOT, load_settings
-from tests.support.containers import DOCKERFILE, instructions, stages
+from tests.support.containers import DOCKERFILE, base_images
 from tests.support.image import locked_pins
 
 OUTPUT = PROJECT_ROOT / "output" / "sbom.cdx.json"
@@ -124,8 +124,7 @@ def _maven_files(path: Path) -> Iterator[list[str]]:
 
 def bases() -> Iterator[Component]:
     """The images that the Dockerfile begins with."""
-    names = {rest.split()[0] for name, rest in instructions() if name == "FROM"} - {*stages()}
-    for name, _, tag in sorted(each.partition(":") for each in names):
+    for name, _, tag in sorted(each.partition(":") for each in base_images()):
         yield Component(
             name=name, version=tag, type=ComponentType.CONTAINER, bom_ref=f"image/{name}"
         )
