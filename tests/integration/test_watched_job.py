@@ -16,6 +16,7 @@ from operations.overview.proof import last_proof
 from operations.pipelines import topic_offsets
 from operations.verify import verify
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
+from spark_jobs.sources.consumer_group import delete_group
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
@@ -28,6 +29,8 @@ from tests.support.world import World
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     world = make_world(TICKETS)
+    # Tests of other files on this broker have committed to the same group.
+    delete_group(world.settings, world.pipeline.name)
     world.send(ticket("A"), ticket("B"), (b"C1", b"not JSON"))
     return world
 
