@@ -22,7 +22,11 @@ def test_sample_becomes_a_pipeline_whose_records_are_accounted_for(
     new, check, judged, run, verify = commands_of(PAGE, "From a sample to verified records")
 
     assert "id           order_id" in pasted(new)
-    assert pasted(check).strip() in text
+    first, sizes, *table = pasted(check).strip().splitlines()
+    assert first == "orders: no faults; 10 fields, 2 tables, 1 SQL table, 1 file set, 3 aggregates"
+    assert f"```\n{first}\n```\n\nis what `check` then says first" in text
+    assert sizes == "Rows and MB of one partition in Cassandra; limits: 100,000 rows, 100 MB."
+    assert any("a day of one status" in line for line in table)
     assert "│ valid   │      10 │" in pasted(judged)
     shown = pasted(run)
     ending = ("│ orders   │   10 │     10 │", "Everything is accounted for: 10 messages.")
