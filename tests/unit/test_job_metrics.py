@@ -14,9 +14,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from errors import JobError, SinkUnavailable
 from settings import Settings
+from spark_jobs.run import command
 from spark_jobs.run.metrics import JobMetrics, served_metrics
 from spark_jobs.state.clock import Moment
 from spark_jobs.state.ledger import Counts, Entry
+from spark_jobs.tickets import TICKETS
 from tests.conftest import free_ports
 
 MORNING = datetime(2026, 11, 28, 8, tzinfo=UTC)
@@ -164,3 +166,22 @@ def test_port_that_is_taken_is_refused_with_its_setting(
 def test_nothing_is_served_without_a_port(settings: Settings) -> None:
     with served_metrics(settings) as watchers:
         assert watchers == []
+
+
+def test_port_is_open_before_the_stores_are_asked(
+    settings: Settings, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probes of Kubernetes that restart a job ask for no more than the open port."""
+    monkeypatch.setenv("MILLRACE_HOME", str(settings.millrace_home))
+    monkeypatch.setenv("METRICS_PORT", str(port))
+    answers = []
+
+    def ask_stores(*_: object) -> None:
+        answers.append(get(port, "/healthz"))
+        raise JobError("no store answers")
+
+    monkeypatch.setattr(command, "start_logging", lambda *_: None)
+    monkeypatch.setattr(command, "check_pipelines", ask_stores)
+
+    assert command.main([TICKETS], ["--available-now"]) == 1
+    assert answers == [(503, '{"status": "starting", "down": []}\n')]
