@@ -1,13 +1,15 @@
-"""The manifests of docker/kubernetes/, as they stand and as kustomize puts them together."""
+"""The manifests of docker/kubernetes/, as kustomize puts them together."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from settings import PROJECT_ROOT
@@ -18,15 +20,9 @@ KUSTOMIZATION = "kustomization.yaml"
 TEMPLATES = {
     "Deployment": ("spec", "template"),
     "StatefulSet": ("spec", "template"),
-    "Job": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
-
-
-def written() -> dict[str, dict[str, Any]]:
-    """Kind and name -> each document, kustomize's own files left out."""
-    files = sorted(path for path in FOLDER.rglob("*.yaml") if path.name != KUSTOMIZATION)
-    return _named(document for path in files for document in yaml.safe_load_all(path.read_text()))
+EXECUTOR = "Pod/executor"
 
 
 def kustomizations() -> dict[Path, dict[str, Any]]:
@@ -34,15 +30,36 @@ def kustomizations() -> dict[Path, dict[str, Any]]:
     return {path.parent: yaml.safe_load(path.read_text()) for path in FOLDER.rglob(KUSTOMIZATION)}
 
 
-def rendered() -> dict[str, dict[str, Any]] | None:
-    """What is applied; None where neither kubectl nor kustomize is installed."""
+def written_names() -> set[str]:
+    """Kind and name of what the files describe, before kustomize."""
+    files = [path for path in FOLDER.rglob("*.yaml") if path.name != KUSTOMIZATION]
+    found = [each for path in files for each in yaml.safe_load_all(path.read_text())]
+    return {f"{each['kind']}/{each['metadata'].get('name')}" for each in found}
+
+
+@cache
+def applied(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
+    """Kind and name -> what `kubectl apply --kustomize` sends; skips the test without kubectl."""
     for command in (["kubectl", "kustomize"], ["kustomize", "build"]):
         if shutil.which(command[0]):
             said = subprocess.run(
-                [*command, str(FOLDER)], capture_output=True, text=True, timeout=60, check=True
+                [*command, str(folder)], capture_output=True, text=True, timeout=60, check=False
             )
-            return _named(yaml.safe_load_all(said.stdout))
-    return None
+            assert said.returncode == 0, said.stderr
+            documents = yaml.safe_load_all(said.stdout)
+            return {f"{each['kind']}/{each['metadata']['name']}": each for each in documents}
+    pytest.skip(
+        "docker/kubernetes: kustomize puts the manifests together, and neither it nor kubectl,"
+        " which brings it, is installed",
+        allow_module_level=True,
+    )
+
+
+def config(documents: dict[str, dict[str, Any]], name: str) -> dict[str, str]:
+    """The values of a generated ConfigMap, whose name ends with their hash."""
+    wanted = re.compile(rf"ConfigMap/{name}-[a-z0-9]{{10}}")
+    (found,) = [document for key, document in documents.items() if wanted.fullmatch(key)]
+    return dict(found["data"])
 
 
 def pods(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -54,8 +71,8 @@ def pods(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
             for key in path:
                 part = part[key]
             found[name] = part
-    executor = documents["ConfigMap/millrace-executor"]["data"]["pod.yaml"]
-    return found | {"Pod/executor": yaml.safe_load(executor)}
+    template = config(documents, "millrace-executor")["pod.yaml"]
+    return found | {EXECUTOR: yaml.safe_load(template)}
 
 
 def container(pod: dict[str, Any]) -> dict[str, Any]:
@@ -64,5 +81,7 @@ def container(pod: dict[str, Any]) -> dict[str, Any]:
     return dict(only)
 
 
-def _named(documents: Iterator[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {f"{each['kind']}/{each['metadata']['name']}": each for each in documents}
+def mebibytes(text: str) -> int:
+    """A size as Kubernetes (`512Mi`) or Spark (`1g`) writes it."""
+    number, unit = re.fullmatch(r"(\d+)([a-z])i?b?", text.lower()).groups()  # type: ignore[union-attr]
+    return int(number) * {"m": 1, "g": 1024}[unit]

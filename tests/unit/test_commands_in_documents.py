@@ -8,6 +8,8 @@ import importlib
 import io
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 from operations.options import build_parser
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, SECRETS_VARIABLE, Settings
 from spark_jobs.run import command as jobs
-from tests.support.manifests import written
+from tests.support.manifests import written_names
 from tests.support.vocabulary import documents
 
 MAKEFILE = (PROJECT_ROOT / "Makefile").read_text()
@@ -30,6 +32,17 @@ PAGES = [path for path in documents() if path.suffix == ".md"]
 # Options of other programs that the pages name.
 OPTIONS_OF_OTHERS = {"--deploy-mode", "--from-env-file", "--properties-file", "--py-files"}
 PIPELINES = ("tickets", "profiles", "customers")
+# Commands of kubectl -> those of their options that the pages name.
+KUBECTL = {
+    "apply": {"--kustomize"},
+    "create job": {"--from"},
+    "create secret generic": {"--from-file", "--type"},
+    "delete": {"--field-selector", "--selector"},
+    "get": {"--output", "--selector"},
+    "logs": {"--follow"},
+    "rollout restart": {"--selector"},
+    "wait": {"--for", "--timeout"},
+}
 
 
 class ParsedError(Exception):
@@ -71,10 +84,15 @@ def check_make(words: list[str]) -> None:
 
 
 def check_kubectl(words: list[str]) -> None:
-    kinds = [*written(), *(f"StatefulSet/job-{name}" for name in PIPELINES), "Job/verify-now"]
-    known = {kind.lower() for kind in kinds}
+    verb = max((each for each in KUBECTL if words[: each.count(" ") + 1] == each.split()), key=len)
+    rest = words[verb.count(" ") + 1 :]
+    assert {word.partition("=")[0] for word in rest if word.startswith("-")} <= KUBECTL[verb], verb
+    known = {name.lower() for name in written_names()} | {"job/prepare", "job/verify-now"}
+    known |= {f"statefulset/job-{name}" for name in PIPELINES}
     known |= {"docker/kubernetes", "app.kubernetes.io/part-of=millrace"}
-    assert {word.removeprefix("--from=") for word in words if "/" in word} <= known
+    known |= {"app.kubernetes.io/component=executor", "kubernetes.io/dockerconfigjson"}
+    named = {re.sub(r"^--(from|type)=", "", word) for word in rest if "/" in word}
+    assert named <= known
 
 
 def run_module(module: str, arguments: list[str]) -> None:
@@ -115,10 +133,29 @@ def test_command_is_understood(
         # `test_commands_of_the_deployment_page_exist` looks at these.
         case ["docker", "compose", *_]:
             assert page.name in {"deployment.md", "dashboard.md"}
-        case ["kubectl", "apply" | "create" | "get" | "logs", *rest]:
+        case ["kubectl", *rest]:
             check_kubectl(rest)
         case _:
             pytest.fail(f"{page.name} names a command that this test does not know: {line}")
+
+
+@pytest.mark.parametrize("command", KUBECTL)
+def test_kubectl_has_the_options_that_the_pages_name(command: str) -> None:
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl is not installed")
+    said = subprocess.run(
+        ["kubectl", *command.split(), "--help"],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+
+    assert KUBECTL[command] <= set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", said, re.MULTILINE))
+
+
+def test_an_option_that_kubectl_does_not_have_is_found() -> None:
+    with pytest.raises(AssertionError, match="create job"):
+        check_kubectl(["create", "job", "verify-now", "--form=cronjob/verify"])
+    with pytest.raises(AssertionError):
+        check_kubectl(["logs", "--follow", "statefulset/tickets"])
 
 
 def test_readme_names_the_main_commands() -> None:

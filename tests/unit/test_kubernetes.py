@@ -4,107 +4,136 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from operations import commands
 from operations.options import build_parser
 from settings import SECRET_VARIABLES, SECRETS_VARIABLE, Settings, load_settings
 from spark_jobs.registry import pipelines_of
+from spark_jobs.session.defaults import spark_defaults
 from tests.support.container_settings import SETTINGS
 from tests.support.containers import image_environment
-from tests.support.manifests import FOLDER, container, kustomizations, pods, rendered, written
+from tests.support.manifests import (
+    EXECUTOR,
+    FOLDER,
+    KUSTOMIZATION,
+    applied,
+    config,
+    container,
+    kustomizations,
+    mebibytes,
+    pods,
+)
 
-WRITTEN = written()
-PODS = pods(WRITTEN)
-OURS = {name: pod for name, pod in PODS.items() if name != "Pod/executor"}
+APPLIED = applied()
+PODS = pods(APPLIED)
+OURS = {name: pod for name, pod in PODS.items() if name != EXECUTOR}
+VALUES = config(APPLIED, "millrace")
+SECRET = yaml.safe_load((FOLDER / "secret.example.yaml").read_text())
 VERSIONS = ("1.29", "1.33", "1.37")
 # Variables of the pods that are no settings; the first five are for the driver's own command.
 OTHERS = {"PIPELINE", "IMAGE", "NAMESPACE", "POD_NAME", "POD_IP", SECRETS_VARIABLE}
-DRIVER = "StatefulSet/job"
-
-
-@pytest.fixture(scope="module")
-def applied() -> dict[str, dict[str, Any]]:
-    """What `kubectl apply --kustomize` sends."""
-    found = rendered()
-    if found is None:
-        pytest.skip("neither kubectl nor kustomize is installed")
-    return found
+DRIVERS = {name: pod for name, pod in PODS.items() if name.startswith("StatefulSet/")}
+DRIVER = "StatefulSet/job-tickets"
+# What Python needs outside of the JVM: the driver and the program that submits it.
+PYTHON_MEBIBYTES = 512
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", [*WRITTEN, "Pod/executor"])
+@pytest.mark.parametrize("name", [*APPLIED, EXECUTOR, "Secret/millrace"])
 def test_manifests_keep_to_the_schemas_of_kubernetes(name: str, version: str) -> None:
-    document = PODS[name] if name == "Pod/executor" else WRITTEN[name]
+    document = {**APPLIED, EXECUTOR: PODS[EXECUTOR], "Secret/millrace": SECRET}[name]
 
     kubernetes_validate.validate(document, version, strict=True)
 
 
-def test_a_misspelt_field_is_not_valid() -> None:
-    broken = copy.deepcopy(WRITTEN[DRIVER])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_misspelt_field_is_not_valid(version: str) -> None:
+    broken = copy.deepcopy(APPLIED[DRIVER])
     broken["spec"]["template"]["spec"]["enableServiceLink"] = False
 
     with pytest.raises(kubernetes_validate.ValidationError, match="enableServiceLink"):
-        kubernetes_validate.validate(broken, "1.33", strict=True)
+        kubernetes_validate.validate(broken, version, strict=True)
 
 
-def test_what_is_applied_is_valid_and_complete(applied: dict[str, dict[str, Any]]) -> None:
-    for document in applied.values():
-        kubernetes_validate.validate(document, VERSIONS[-1], strict=True)
-
+def test_each_pipeline_has_a_driver_and_executors_run_its_image() -> None:
     pipelines = [pipeline.name for pipeline in pipelines_of(Settings())]
-    drivers = {name: pod for name, pod in pods(applied).items() if name.startswith("StatefulSet")}
-    assert set(drivers) == {f"StatefulSet/job-{pipeline}" for pipeline in pipelines}
-    images = {container(pod)["image"] for n, pod in pods(applied).items() if n != "Pod/executor"}
-    assert len(images) == 1
-    for name, pod in drivers.items():
-        given = {each["name"]: each.get("value") for each in container(pod)["env"]}
-        assert given["PIPELINE"] == name.removeprefix("StatefulSet/job-")
-        assert {given["IMAGE"]} == images
+    assert set(DRIVERS) == {f"StatefulSet/job-{pipeline}" for pipeline in pipelines}
+    assert {container(pod)["image"] for pod in OURS.values()} == {"registry.example/millrace:0.1.0"}
+    for name, pod in DRIVERS.items():
+        given = {each["name"]: each for each in container(pod)["env"]}
+        assert given["IMAGE"]["value"] == "registry.example/millrace:0.1.0"
+        label = given["PIPELINE"]["valueFrom"]["fieldRef"]["fieldPath"]
+        assert label == "metadata.labels['app.kubernetes.io/name']"
         labels = pod["metadata"]["labels"]
-        assert applied[name]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert labels["app.kubernetes.io/name"] == name.removeprefix("StatefulSet/job-")
+        assert APPLIED[name]["spec"]["selector"]["matchLabels"].items() <= labels.items()
     # The policy lets exactly these talk to each other.
-    policy = applied["NetworkPolicy/millrace"]["spec"]["podSelector"]["matchLabels"]
-    for pod in pods(applied).values():
+    policy = APPLIED["NetworkPolicy/millrace"]["spec"]["podSelector"]["matchLabels"]
+    for pod in PODS.values():
         assert policy.items() <= pod["metadata"]["labels"].items()
 
 
 def test_every_file_belongs_to_what_is_applied() -> None:
-    listed = {
-        (folder / each).resolve()
-        for folder, found in kustomizations().items()
-        for each in found["resources"]
-    }
-    files = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    listed, read = set(), set()
+    for folder, found in kustomizations().items():
+        listed |= {(folder / each).resolve() for each in found["resources"]}
+        read |= {(folder / each["path"]).resolve() for each in found.get("patches", ())}
+        for each in found.get("configMapGenerator", ()):
+            files = [*each.get("envs", ()), *each.get("files", ())]
+            read |= {(folder / file.rpartition("=")[2]).resolve() for file in files}
+    files = {path for path in FOLDER.rglob("*") if path.is_file() and path.name != KUSTOMIZATION}
 
-    assert files - listed == {FOLDER / "secret.example.yaml"}
+    assert files - listed - read == {FOLDER / "secret.example.yaml"}
     assert set(kustomizations()) - listed == {FOLDER}
 
 
+def test_a_changed_setting_or_template_starts_the_pods_that_use_it_again(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "manifests")
+    values = tmp_path / "manifests" / "settings.env"
+    values.write_text(
+        values.read_text().replace("SPARK_DRIVER_MEMORY=1g", "SPARK_DRIVER_MEMORY=2g")
+    )
+    changed = pods(applied(tmp_path / "manifests"))
+
+    assert set(changed) == set(PODS)
+    same = {name for name, pod in changed.items() if pod == PODS[name]}
+    assert same == {EXECUTOR}
+
+    template = tmp_path / "manifests" / "executor.yaml"
+    template.write_text(template.read_text().replace("enableServiceLinks: false", ""))
+    again = pods(applied.__wrapped__(tmp_path / "manifests"))
+    assert {name for name, pod in again.items() if pod != changed[name]} == {EXECUTOR, *DRIVERS}
+
+
 def test_every_variable_of_a_pod_is_a_setting() -> None:
-    values = WRITTEN["ConfigMap/millrace"]["data"]
-    for name, pod in OURS.items():
+    (name,) = [
+        each for each in APPLIED if each.startswith("ConfigMap/millrace-") and len(each) < 31
+    ]
+    for pod_name, pod in OURS.items():
         given = {each["name"] for each in container(pod)["env"]}
-        assert given <= OTHERS, name
-        assert container(pod)["envFrom"] == [{"configMapRef": {"name": "millrace"}}]
+        assert given <= OTHERS, pod_name
+        reference = {"name": name.removeprefix("ConfigMap/")}
+        assert container(pod)["envFrom"] == [{"configMapRef": reference}]
         assert pod["spec"]["enableServiceLinks"] is False, "KAFKA_PORT, MONGO_PORT of a service"
 
-    assert set(values) - SETTINGS == set()
-    assert set(values) & SECRET_VARIABLES == set()
-    assert all(isinstance(value, str) for value in values.values())
+    assert set(VALUES) - SETTINGS == set()
+    assert set(VALUES) & SECRET_VARIABLES == set()
 
 
 def test_the_secret_has_a_place_for_every_secret_setting() -> None:
-    keys = set(WRITTEN["Secret/millrace"]["stringData"])
+    keys = set(SECRET["stringData"])
 
     assert keys - SETTINGS == set()
     # The manifests start no dashboard.
     assert SECRET_VARIABLES - {"DASHBOARD_PASSWORD"} <= keys
-    assert set(WRITTEN["Secret/millrace"]["stringData"].values()) == {""}
+    assert set(SECRET["stringData"].values()) == {""}
 
 
 def pod_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -116,7 +145,7 @@ def pod_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for key, value in values.items():
         (secrets / "..2026_11_28" / key).write_text(value)
         (secrets / key).symlink_to(f"..data/{key}")
-    given = image_environment() | WRITTEN["ConfigMap/millrace"]["data"]
+    given = image_environment() | VALUES
     for name in SETTINGS & set(given):
         monkeypatch.setenv(name, given[name])
     monkeypatch.setenv(SECRETS_VARIABLE, str(secrets))
@@ -137,67 +166,53 @@ def test_settings_and_secrets_of_a_pod_are_read_together(
     assert settings.metrics_host == "0.0.0.0"  # noqa: S104 - the pod's network
 
 
-@pytest.mark.parametrize("name", PODS)
-def test_pods_run_without_powers_on_a_read_only_file_system(name: str) -> None:
-    spec, only = PODS[name]["spec"], container(PODS[name])
-
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["runAsUser"] == spec["securityContext"]["fsGroup"] == 10001
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert only["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    # The driver alone asks Kubernetes for something.
-    assert spec.get("automountServiceAccountToken", True) is (name == DRIVER)
-    mounts = {mount["mountPath"]: mount["name"] for mount in only["volumeMounts"]}
-    assert mounts["/var/lib/millrace"] == "state"
-    assert mounts["/tmp"] == "tmp"  # noqa: S108 - the container's
-    assert image_environment()["MILLRACE_HOME"] == "/var/lib/millrace"
-    volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert set(mounts.values()) == set(volumes)
-    claim = volumes["state"]["persistentVolumeClaim"]["claimName"]
-    assert f"PersistentVolumeClaim/{claim}" in WRITTEN
-    if name != "Pod/executor":
-        assert {"cpu", "memory"} == set(only["resources"]["requests"])
-        assert only["resources"]["limits"]["memory"] == only["resources"]["requests"]["memory"]
-        (variable,) = [e["value"] for e in only["env"] if e["name"] == SECRETS_VARIABLE]
-        assert mounts[variable] == "secrets"
-        assert volumes["secrets"]["secret"] == {"secretName": "millrace", "defaultMode": 0o440}
-        # There Kubernetes mounts the account's token, into what would be read-only.
-        assert not variable.startswith(("/run", "/var/run"))
+def test_a_driver_is_alone_and_a_broken_one_can_be_replaced() -> None:
+    for name, pod in DRIVERS.items():
+        assert APPLIED[name]["spec"]["replicas"] == 1
+        # Or else an update never ends waiting for a pod that is not ready.
+        assert APPLIED[name]["spec"]["podManagementPolicy"] == "Parallel"
+        grace = pod["spec"]["terminationGracePeriodSeconds"]
+        assert grace > Settings.model_fields["stop_timeout_seconds"].default
 
 
 def test_probes_ask_the_job_itself_and_a_waiting_job_is_not_killed() -> None:
-    driver = container(PODS[DRIVER])
-    ports = {port["name"]: port["containerPort"] for port in driver["ports"]}
+    for pod in DRIVERS.values():
+        driver = container(pod)
+        ports = {port["name"]: port["containerPort"] for port in driver["ports"]}
+        port = int(VALUES["METRICS_PORT"])
+        assert ports["metrics"] == port
+        # /healthz is 503 until the queries run, and while a store is down.
+        assert driver["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
+        for kills in ("startupProbe", "livenessProbe"):
+            asks = {key for key in driver[kills] if key in {"httpGet", "exec", "grpc", "tcpSocket"}}
+            assert asks == {"tcpSocket"}
+            assert driver[kills]["tcpSocket"] == {"port": "metrics"}
+        ingress = APPLIED["NetworkPolicy/millrace"]["spec"]["ingress"]
+        among_themselves, from_anywhere = ([p["port"] for p in rule["ports"]] for rule in ingress)
+        assert among_themselves == [ports["driver"], ports["blocks"]]
+        assert from_anywhere == [port]
 
-    port = int(WRITTEN["ConfigMap/millrace"]["data"]["METRICS_PORT"])
-    assert ports["metrics"] == port
-    for probe in ("startupProbe", "readinessProbe"):
-        assert driver[probe]["httpGet"] == {"path": "/healthz", "port": "metrics"}
-    # /healthz is 503 while a store is down.
-    assert driver["livenessProbe"]["tcpSocket"] == {"port": "metrics"}
-    grace = PODS[DRIVER]["spec"]["terminationGracePeriodSeconds"]
-    assert grace > Settings.model_fields["stop_timeout_seconds"].default
-    ingress = WRITTEN["NetworkPolicy/millrace"]["spec"]["ingress"]
-    among_themselves, from_anywhere = ([p["port"] for p in rule["ports"]] for rule in ingress)
-    assert among_themselves == [ports["driver"], ports["blocks"]]
-    assert from_anywhere == [port]
+
+@pytest.mark.parametrize("name", [*DRIVERS, "CronJob/verify"])
+def test_a_pod_has_room_for_its_heap_and_for_what_is_outside_of_it(name: str) -> None:
+    # As much as Spark adds to the heap of an executor.
+    outside = mebibytes(spark_defaults()["spark.executor.memoryOverhead"]) + PYTHON_MEBIBYTES
+    limit = mebibytes(container(PODS[name])["resources"]["limits"]["memory"])
+
+    assert limit >= mebibytes(VALUES["SPARK_DRIVER_MEMORY"]) + outside
 
 
-def test_a_driver_is_alone_and_may_touch_pods_only() -> None:
-    assert WRITTEN[DRIVER]["spec"]["replicas"] == 1
-    (rule,) = WRITTEN["Role/millrace-driver"]["rules"]
-    assert (rule["apiGroups"], rule["resources"]) == ([""], ["pods"])
-    assert PODS[DRIVER]["spec"]["serviceAccountName"] == "millrace-driver"
-    binding = WRITTEN["RoleBinding/millrace-driver"]
-    assert binding["roleRef"]["name"] == binding["subjects"][0]["name"] == "millrace-driver"
+def test_what_is_applied_again_starts_no_job_of_an_operator() -> None:
+    assert not [name for name in APPLIED if name.startswith("Job/")]
+    for name in ("CronJob/prepare", "CronJob/producer-customers"):
+        assert APPLIED[name]["spec"]["suspend"] is True
+        # Its name is free again for the next one.
+        assert APPLIED[name]["spec"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] == 600
+    assert "suspend" not in APPLIED["CronJob/verify"]["spec"]
 
 
 @pytest.mark.parametrize(
-    ("name", "run"), [("Job/prepare", commands.up), ("CronJob/verify", commands.verify)]
+    ("name", "run"), [("CronJob/prepare", commands.up), ("CronJob/verify", commands.verify)]
 )
 def test_commands_of_operators_are_there(name: str, run: Any) -> None:
     program, *words = container(PODS[name])["command"]
