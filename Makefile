@@ -128,7 +128,7 @@ format: setup-dev ## format the code
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 .PHONY: screenshots vendor sbom
-sbom: setup-dev ## list all packages and jars of the image, as CycloneDX JSON (OUTPUT=output/sbom.cdx.json)
+sbom: setup-dev ## list all packages, jars and web files of the image, as CycloneDX JSON (OUTPUT=output/sbom.cdx.json)
 	@.venv/bin/python -m tests.support.sbom
 screenshots: setup-dev ## pictures of every page of the dashboard, in output/screenshots
 	@.venv/bin/python -m tests.support.screenshots

@@ -147,11 +147,11 @@ def _make_environment(code: Path) -> None:
     (site / "millrace.pth").write_text(f"{code}\n")
 
 
-def locked_pins() -> list[Requirement]:
-    """The pins of requirements.lock for this Python and this system."""
+def locked_pins(environment: dict[str, str] | None = None) -> list[Requirement]:
+    """The pins of requirements.lock for these markers of an environment; None: this one."""
     text = (PROJECT_ROOT / "requirements.lock").read_text()
     pins = [Requirement(pin) for pin in re.findall(r"^([a-z0-9-]+==[^\\\n]+)", text, re.MULTILINE)]
-    return [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    return [pin for pin in pins if pin.marker is None or pin.marker.evaluate(environment)]
 
 
 def _locked() -> list[importlib.metadata.Distribution]:

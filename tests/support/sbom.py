@@ -1,8 +1,9 @@
 """`make sbom`: everything that the image holds, as CycloneDX JSON.
 
-Python packages come from pip's own list, less what requirements.lock does not have; jars, as
-published, from Spark's folder and the groups that the image downloads; bases from the Dockerfile.
-The same versions give the same file.
+Python packages are the pins of requirements.lock for the image's Python, with the licences that
+pip finds here; jars, as published, come from Spark's folder and the groups that the image
+downloads; web files from the folders of the dashboard that pyproject.toml names; bases from the
+Dockerfile. The same versions give the same file, whatever Python makes it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from runtime.versions import pinned
 from settings import PROJECT_ROOT, load_settings
 from tests.support.containers import DOCKERFILE, base_images
 from tests.support.image import locked_pins
+from tests.support.vendored import VENDORED
 
 OUTPUT = PROJECT_ROOT / "output" / "sbom.cdx.json"
 # As in the Dockerfile.
@@ -42,33 +44,70 @@ LONGEST_LICENCE = 60
 CLASSIFIERS = r"(?:linux|osx|windows)-\w+|shaded(?:-protobuf)?|core|native|tests|jdk\d+"
 
 
+def image_markers() -> dict[str, str]:
+    """The markers of environments as the Python of the image answers them."""
+    (version,) = re.findall(r"^FROM python:([\d.]+)-\S+ AS packages$", DOCKERFILE.read_text(), re.M)
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": version,
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_system": "Linux",
+        "python_full_version": version,
+        "python_version": version.rpartition(".")[0],
+        "sys_platform": "linux",
+    }
+
+
 def python_packages() -> Iterator[Component]:
-    """Packages of the image as pip lists them here."""
+    """Packages of the image, with what pip knows of them here."""
     command = [sys.executable, "-m", "pip", "inspect", "--local"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    wanted = locked_pins()
     found = {}
     for each in json.loads(said.stdout)["installed"]:
         metadata = each["metadata"]
-        name = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
-        found[name, metadata["version"]] = metadata
-    for pin in wanted:
-        versions = [version for name, version in found if name == pin.name]
-        if not (versions and pin.specifier.contains(versions[0])):
+        found[re.sub(r"[-_.]+", "-", metadata["name"]).lower()] = metadata
+    for pin in locked_pins(image_markers()):
+        metadata = found.get(pin.name)
+        # Another Python has another version, of the same licence.
+        is_for_this_python = pin.marker is None or pin.marker.evaluate()
+        if metadata is None or (
+            is_for_this_python and not pin.specifier.contains(metadata["version"])
+        ):
             sys.exit(f"sbom: {pin} is locked and not installed; `make setup-dev` installs it")
-        yield _package(pin.name, found[pin.name, versions[0]])
+        (version,) = (each.version for each in pin.specifier)
+        yield _package(pin.name, version, metadata)
 
 
-def _package(name: str, metadata: dict[str, Any]) -> Component:
+def _package(name: str, version: str, metadata: dict[str, Any]) -> Component:
     licence = metadata.get("license_expression") or metadata.get("license") or ""
     known = licence and len(licence) <= LONGEST_LICENCE and "\n" not in licence
     return Component(
         name=name,
-        version=metadata["version"],
+        version=version,
         licenses=[LicenseFactory().make_from_string(licence)] if known else [],
-        purl=PackageURL("pypi", None, name, metadata["version"]),
+        purl=PackageURL("pypi", None, name, version),
         bom_ref=f"pypi/{name}",
     )
+
+
+def web_files() -> Iterator[Component]:
+    """Packages of npm whose files the dashboard serves; those of tests are not in the image."""
+    for vendored in VENDORED:
+        if not vendored["folder"].startswith("dashboard/"):
+            continue
+        place = PROJECT_ROOT / vendored["folder"] / "package.json"
+        package = json.loads(place.read_text())
+        scope, _, name = package["name"].rpartition("/")
+        yield Component(
+            name=name,
+            group=scope or None,
+            version=package["version"],
+            licenses=[LicenseFactory().make_from_string(package["license"])],
+            purl=PackageURL("npm", scope or None, name, package["version"]),
+            bom_ref=f"npm/{package['name']}",
+        )
 
 
 def jars(folders: Iterable[Path]) -> Iterator[Component]:
@@ -150,15 +189,16 @@ def main() -> None:
     settings = load_settings()
     ensure_jars(settings, GROUPS)
     folders = [Path(pyspark.__file__).parent / "jars", *(folder(settings, g) for g in GROUPS)]
-    packages, libraries = list(python_packages()), list(jars(folders))
+    packages, libraries, web = list(python_packages()), list(jars(folders)), list(web_files())
     text = DOCKERFILE.read_text()
     (version,) = re.findall(r'image\.version="(.+)"', text)
     (seconds,) = re.findall(r"^ARG SOURCE_DATE_EPOCH=(\d+)$", text, re.MULTILINE)
     output = Path(os.environ.get("ARG_OUTPUT") or OUTPUT)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(sbom([*packages, *libraries, *bases()], version, int(seconds)))
+    output.write_text(sbom([*packages, *libraries, *web, *bases()], version, int(seconds)))
     sys.stdout.write(
-        f"sbom: {len(packages)} Python packages and {len(libraries)} jars in `{output}`\n"
+        f"sbom: {len(packages)} Python packages, {len(libraries)} jars and {len(web)} packages"
+        f" of npm in `{output}`\n"
     )
 
 

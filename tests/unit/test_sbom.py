@@ -5,15 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import subprocess
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyspark
 import pytest
+from cyclonedx.model.component import Component
+from cyclonedx.model.license import LicenseExpression
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging import markers
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 
 from tests.support import sbom
+
+
+def licences(component: Component) -> list[str]:
+    """Identifiers of SPDX, or expressions of them."""
+    return [
+        each.value if isinstance(each, LicenseExpression) else str(each.id)
+        for each in component.licenses
+    ]
 
 
 def jar(path: Path, files: dict[str, str]) -> str:
@@ -33,7 +48,8 @@ def maven(group: str, name: str, version: str) -> dict[str, str]:
 
 def test_document_keeps_to_the_schema_and_is_the_same_each_time(tmp_path: Path) -> None:
     jar(tmp_path / "a-1.0.jar", {"A.class": ""})
-    parts = [*sbom.python_packages(), *sbom.jars([tmp_path]), *sbom.bases()]
+    parts = [*sbom.python_packages(), *sbom.jars([tmp_path]), *sbom.web_files()]
+    parts += sbom.bases()
     text = sbom.sbom(parts, "0.1.0", 1795824000)
 
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -52,6 +68,53 @@ def test_python_packages_are_those_of_the_image() -> None:
     # Of the tools of tests, and of the embedded stack.
     assert not {"pytest", "mypy", "secantusdb", "pip"} & {*found}
     assert len(found) > 40
+
+
+def test_packages_are_those_of_the_python_of_the_image_whichever_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed = [
+        {"metadata": {"name": "numpy", "version": "2.5.5", "license_expression": "BSD-3-Clause"}}
+    ]
+    said = json.dumps({"installed": installed})
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=said))
+    lock = [
+        Requirement("numpy==2.4.6 ; python_full_version < '3.12'"),
+        Requirement("numpy==2.5.5 ; python_full_version >= '3.12'"),
+        Requirement("tzdata==2026.6 ; sys_platform == 'win32'"),
+    ]
+    newer = {**default_environment(), "python_version": "3.12", "python_full_version": "3.12.9"}
+    monkeypatch.setattr(markers, "default_environment", lambda: dict(newer))
+    monkeypatch.setattr(
+        sbom,
+        "locked_pins",
+        lambda given: [pin for pin in lock if pin.marker and pin.marker.evaluate(given)],
+    )
+
+    (package,) = sbom.python_packages()
+
+    assert str(package.purl) == "pkg:pypi/numpy@2.4.6"
+    assert licences(package) == ["BSD-3-Clause"]
+
+
+def test_markers_are_those_of_the_dockerfiles_python() -> None:
+    found = sbom.image_markers()
+
+    assert (found["python_version"], found["python_full_version"]) == ("3.11", "3.11.15")
+    assert set(found) <= set(default_environment())
+    assert {pin.name for pin in sbom.locked_pins(found)} >= {"numpy", "deprecated"}
+    assert "tzdata" not in {pin.name for pin in sbom.locked_pins(found)}
+
+
+def test_web_files_of_the_dashboard_are_named_with_version_and_licence() -> None:
+    found = {str(each.purl): licences(each) for each in sbom.web_files()}
+
+    # axe-core is for tests: it is not in the image.
+    assert found == {
+        "pkg:npm/htmx.org@2.0.11": ["0BSD"],
+        "pkg:npm/uplot@1.6.32": ["MIT"],
+        "pkg:npm/%40fontsource/ibm-plex-sans@5.3.0": ["OFL-1.1"],
+    }
 
 
 def test_jars_have_their_digest_and_their_coordinates(tmp_path: Path) -> None:
