@@ -21,6 +21,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from tests.support import sbom
+from tests.support.image import locked_pins
 
 
 def licences(component: Component) -> list[str]:
@@ -102,8 +103,8 @@ def test_markers_are_those_of_the_dockerfiles_python() -> None:
 
     assert (found["python_version"], found["python_full_version"]) == ("3.11", "3.11.15")
     assert set(found) <= set(default_environment())
-    assert {pin.name for pin in sbom.locked_pins(found)} >= {"numpy", "deprecated"}
-    assert "tzdata" not in {pin.name for pin in sbom.locked_pins(found)}
+    assert {pin.name for pin in locked_pins(found)} >= {"numpy", "deprecated"}
+    assert "tzdata" not in {pin.name for pin in locked_pins(found)}
 
 
 def test_web_files_of_the_dashboard_are_named_with_version_and_licence() -> None:
