@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from fractions import Fraction
 from math import ceil
 
+from producers.vocabulary import TYPE_WEIGHTS
 from settings import PROJECT_ROOT
 
 PAGE = (PROJECT_ROOT / "docs/scaling.md").read_text()
@@ -104,3 +106,43 @@ def test_deployment_follows_from_the_assumptions() -> None:
             expected.setdefault(row, []).append(cell)
 
     assert {row: cells(row) for row in expected} == expected
+
+
+def test_page_begins_with_the_first_limit_and_what_two_cores_took() -> None:
+    first, _, _ = PAGE.partition("## What was measured")
+    busiest = Fraction(max(TYPE_WEIGHTS.values()), sum(TYPE_WEIGHTS.values()))
+    limit = 100_000 / (3600 * busiest)
+
+    assert first.splitlines()[2].startswith(f"**About {float(limit):.0f} tickets a second")
+    assert f"{float(busiest):.0%}".replace("%", " %") in first
+    assert cells(f"{float(limit):.0f}/s")[0] == "a partition of `tickets_by_team`"
+    assert f"busiest one wants {ceil(1000 / limit)} at 1,000/s" in PAGE
+    spark, cassandra = cells("Spark: cores")[-1], cells("Cassandra: cores")[-1]
+    assert f"{spark.partition(';')[0]} cores of Spark and {cassandra} of Cassandra" in first
+    # Cores cost less than disks in every column.
+    for cell in cells("a month: cores"):
+        of_cores, of_disks = (int(text) for text in re.findall(r"\d+", cell.replace(",", "")))
+        assert of_cores < of_disks
+
+
+def test_rate_of_two_cores_is_the_committed_measurement_and_linked_wherever_it_stands() -> None:
+    rows = json.loads((PROJECT_ROOT / "docs/benchmarks/bench.json").read_text())["rows"]
+    [whole] = [row for row in rows if row["name"] == "whole pipeline, every guarantee"]
+    shown = f"{round(whole['median'], -2):,.0f}"
+
+    assert shown == "15,300"
+    text = " ".join(PAGE.split())
+    # The third is the border of what is paper, below the link.
+    assert text.count(shown) == 3
+    assert len(re.findall(rf"{shown}[^|]{{0,70}}\]\(performance\.md#throughput\)", text)) == 2
+    assert f"{whole['ratio']:.2f} times the baseline" in text
+
+
+def test_what_no_run_has_shown_is_marked_as_paper() -> None:
+    [breaks] = re.findall(r"## What breaks first\n\n(.*?)\n\n", PAGE, re.DOTALL)
+    _, _, *rows = breaks.splitlines()
+    assert len(rows) == 6
+    for row in rows:
+        assert "**paper**" in row.strip("|").split("|")[-1]
+    assert "| 100,000/s (paper) | 1,000,000/s (paper) |" in PAGE
+    assert "| **paper** | for 1,000/s |" in PAGE
