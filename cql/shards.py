@@ -42,7 +42,7 @@ def select_divided(
         SinkUnavailable: the cluster did not answer.
     """
     key, clustering = _keys_of(session, keyspace, table)
-    shards = _stored(session, keyspace, table, shards)
+    shards = stored_shards(session, keyspace, table, shards)
     if shards == 1 or SHARD in where:
         return select_rows(session, keyspace, table, where, limit)
     keys: list[Mapping[str, object]] = [where]
@@ -66,6 +66,17 @@ def select_divided(
     return [*islice((row for whole in keys for row in rows_of(whole)), limit)]
 
 
+def stored_shards(session: Session, keyspace: str, table: str, shards: int) -> int:
+    """Into how many shards a table was divided when it was made, whatever the settings say now."""
+    described = table_metadata(session, keyspace, table)
+    if described is None:
+        return shards
+    if SHARD not in {column.name for column in described.partition_key}:
+        return 1
+    noted = noted_shards(table, described.options.get("comment", ""))
+    return noted if noted > 1 else shards
+
+
 def page_of_shards(
     session: Session,
     keyspace: str,
@@ -75,13 +86,19 @@ def page_of_shards(
     shards: int,
     page: str | None = None,
 ) -> RowPage:
-    """`cql.rows.select_page` of a table with shards: one shard after the other.
+    """`cql.rows.select_page` of a table that may have shards: one shard after the other.
 
-    `page` names the shard as well.
+    A table without shards, and a shard that `where` names, are one partition. `shards` is the
+    number that the settings say, and `where` has its shard by that number; if the table notes
+    another one, all of its shards are asked. `page` names the shard as well.
     """
-    shards = _stored(session, keyspace, table, shards)
+    stored = stored_shards(session, keyspace, table, shards)
+    if stored != shards:
+        where = {name: value for name, value in where.items() if name != SHARD}
+    if stored == 1 or SHARD in where:
+        return select_page(session, keyspace, table, where, size, page)
     number, _, state = (page or "0").partition(".")
-    if not (re.fullmatch(r"[0-9]{1,5}", number) and int(number) < shards):
+    if not (re.fullmatch(r"[0-9]{1,5}", number) and int(number) < stored):
         raise RequestError("This is not the page of a table: begin again with the first one.")
     shard, rows = int(number), list[dict[str, Any]]()
     while True:
@@ -91,7 +108,7 @@ def page_of_shards(
         if found.following:
             return RowPage(rows, f"{shard}.{found.following}")
         shard, state = shard + 1, ""
-        if shard == shards:
+        if shard == stored:
             return RowPage(rows)
         if len(rows) >= size:
             return RowPage(rows, str(shard))
@@ -108,13 +125,6 @@ def _keys_of(
         [column.name for column in described.partition_key],
         [(each.name, each.cql_type, each.is_reversed) for each in described.clustering_key],
     )
-
-
-def _stored(session: Session, keyspace: str, table: str, shards: int) -> int:
-    """How many shards may have rows: a table keeps those that it was made with."""
-    described = table_metadata(session, keyspace, table)
-    comment = described.options.get("comment", "") if described else ""
-    return max(shards, noted_shards(table, comment))
 
 
 def _sortable(value: Any, kind: str) -> Any:

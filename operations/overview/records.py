@@ -14,8 +14,8 @@ from typing import Any, Final
 from pymongo.errors import PyMongoError
 
 from cql.rows import RowPage as RowPage
-from cql.rows import first_partitions, select_page
-from cql.shards import page_of_shards
+from cql.rows import first_partitions
+from cql.shards import page_of_shards, stored_shards
 from errors import MillraceError, RequestError
 from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
@@ -131,7 +131,8 @@ def partitions(stores: OpenStores, table: RecordTable) -> tuple[list[Row], bool]
         return [], False
     keyspace, _, name = table.place.partition(".")
     names = [column.name for column in table.key]
-    stored = first_partitions(stores.session, keyspace, name, (MOST_PARTITIONS + 1) * table.shards)
+    shards = stored_shards(stores.session, keyspace, name, table.shards)
+    stored = first_partitions(stores.session, keyspace, name, (MOST_PARTITIONS + 1) * shards)
     # The shards of a key are one line.
     keys = {tuple(str(key[n]) for n in names): {n: key[n] for n in names} for key in stored}
     found = [*keys.values()]
@@ -167,10 +168,7 @@ def record_page(
     rows = min(max(size, 1), MOST_ROWS)
 
     def asked(size: int, page: str | None) -> RowPage:
-        place = (stores.session, keyspace, name, key, size)
-        if given != {*key} or table.shards == 1:
-            return select_page(*place, page)
-        return page_of_shards(*place, table.shards, page)
+        return page_of_shards(stores.session, keyspace, name, key, size, table.shards, page)
 
     found = asked(rows, page)
     following = found.following

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cql.rows import select_page
 from cql.shards import page_of_shards
 from operations.masking import masked_columns
 from operations.overview.records import masked_row
@@ -106,9 +105,7 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Keyed
                 break
             where[name] = known[name]
         asked = (stores.session, table.keyspace, table.name, where, MOST_ROWS)
-        is_divided = SHARD not in where and table.shards > 1
-        found = page_of_shards(*asked, table.shards) if is_divided else select_page(*asked)
-        return found.rows
+        return page_of_shards(*asked, table.shards).rows
 
     derived = {} if callable(pipeline.derived) else {**pipeline.derived}
     return KeyedTable(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,11 +64,15 @@ class TracedWorld:
     def __post_init__(self) -> None:
         self.broker.replace_readers(self.patch)
         self.patch.setattr(OpenStores, "database", property(lambda _: self.database))
-        self.patch.setattr(OpenStores, "session", property(lambda _: None))
-        self.patch.setattr("operations.trace.lookup.select_page", self.page)
+        # The driver knows no table: those of the declarations are asked.
+        session = SimpleNamespace(cluster=SimpleNamespace(metadata=SimpleNamespace(keyspaces={})))
+        self.patch.setattr(OpenStores, "session", property(lambda _: session))
+        self.patch.setattr("cql.shards.select_page", self.page)
         self.broker.topics[TOPIC] = {}
 
-    def page(self, _: Any, keyspace: str, table: str, where: Mapping[str, Any], __: int) -> RowPage:
+    def page(
+        self, _: Any, keyspace: str, table: str, where: Mapping[str, Any], *__: Any
+    ) -> RowPage:
         if self.no_cassandra:
             raise SinkUnavailable("Cannot reach Cassandra. Start the stack with `make up`.")
         name = f"{keyspace}.{table}"

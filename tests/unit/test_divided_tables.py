@@ -27,7 +27,7 @@ from spark_jobs.run import command
 from spark_jobs.sinks.cassandra import BY_PARTITION, WRITE_OPTIONS, CassandraSink, connector_options
 from spark_jobs.start_checks.declaration_shape import shape_of
 from spark_jobs.tickets import TICKETS
-from tests.unit.test_shards import ShardedStore
+from tests.unit.test_shard_reading import ShardedStore
 
 PLACE = "support.tickets_by_team"
 KEY = "((assigned_team, created_hour), created_at DESC, ticket_id ASC)"

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,9 @@ def settings() -> Settings:
 
 @pytest.fixture
 def stores(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenStores:
-    monkeypatch.setattr(OpenStores, "session", property(lambda _: None))
+    # The driver knows no table, so the declared number of shards counts.
+    session = SimpleNamespace(cluster=SimpleNamespace(metadata=SimpleNamespace(keyspaces={})))
+    monkeypatch.setattr(OpenStores, "session", property(lambda _: session))
     return OpenStores(settings)
 
 
@@ -91,7 +94,7 @@ def test_rows_of_a_partition_are_masked_and_followed_by_the_next_page(
         row = {"ticket_id": "A-1", "request": "My invoice", "assigned_team": "Billing"}
         return Rows([row, row | {"request": None}], "00ff")
 
-    monkeypatch.setattr(records, "select_page", page)
+    monkeypatch.setattr("cql.shards.select_page", page)
     table = record_tables(settings)["support.tickets_by_team"]
     key = {"assigned_team": "Billing", "created_hour": "2026-11-22T10:00:00Z"}
 
@@ -109,8 +112,7 @@ def test_partition_that_ends_with_a_page_has_no_further_page(
     stores: OpenStores, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        records,
-        "select_page",
+        "cql.shards.select_page",
         lambda *given: Rows([{"a": 1}], "00ff") if given[4] > 1 else Rows([]),
     )
     table = record_tables(settings)["support.tickets"]
