@@ -102,8 +102,10 @@ class InStores:
                 break
             ahead = waiting
         self.is_certain = self.is_certain or is_certain
-        # What one complete table does not have, the others cannot have.
-        absent = {t.title for t in ahead if t.is_complete and is_certain and not has_row}
+        # Of an id that never came no table has a row. Of a message that came each may have one,
+        # also where the first table has lost its row.
+        came = {*PLACE} <= {*known}
+        absent = {t.title for t in ahead if t.is_complete and is_certain and not (has_row or came)}
         for name, why in missed.items() if ids <= {*known} else ():
             if name not in absent:
                 self._notes.miss(name, why)

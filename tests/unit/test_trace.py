@@ -261,6 +261,23 @@ def test_id_that_never_came_is_not_found_and_says_what_was_searched(world: Trace
     assert "No trace of Z-1" in "\n".join(lines_of(found))
 
 
+def test_table_that_cannot_be_asked_is_named_when_the_first_one_has_lost_its_row(
+    world: TracedWorld,
+) -> None:
+    world.send((0, 4), ticket_id="A-1")
+    world.confirm(Counts(read=1, stored=1), {0: (4, 5)})
+
+    record = world.one("A-1")
+
+    assert (record.arrivals[0].outcome, record.rows) == ("stored", ())
+    assert "Cassandra support.tickets" in record.searched
+    (said,) = [each for each in record.not_searched if "tickets_by_team" in each]
+    assert said == (
+        "Cassandra support.tickets_by_team: its key has `created_hour`, which is computed from what"
+        " is not known here"
+    )
+
+
 def test_search_ends_in_time_and_says_how_far_it_came(world: TracedWorld) -> None:
     world.send((0, 4), ticket_id="A-1")
 
