@@ -104,8 +104,11 @@ def _troubles(seen: Overview) -> list[str]:
 
 def _as_line(view: PipelineView) -> str:
     counts = view.counts
+    lag = "unknown" if "lag" in view.unknown else f"{view.lag:,}"
+    if not view.is_known:
+        return f"{view.name}: {view.job}, what it has read is unknown, lag {lag}"
     text = (
-        f"{view.name}: {view.job}, read {counts.read:,} ({view.rate:,.1f}/s), lag {view.lag:,};"
+        f"{view.name}: {view.job}, read {counts.read:,} ({view.rate:,.1f}/s), lag {lag};"
         f" stored {counts.stored:,}, dead letters {counts.dead_lettered:,},"
         f" filtered {counts.filtered:,}, duplicates {counts.duplicates:,}"
     )
@@ -162,13 +165,16 @@ def _numbers(seen: Overview, runs: str) -> Table:
 def _row(view: PipelineView, runs: str) -> list[str | Text]:
     counts = view.counts
     parts = (counts.stored, counts.dead_lettered, counts.filtered, counts.duplicates)
+    rate = f"{view.rate:,.0f}" if view.rate >= 10 else f"{view.rate:.1f}"
+    lag = "–" if "lag" in view.unknown else shortened(view.lag)
+    read, *others = (shortened(n) if view.is_known else "–" for n in (counts.read, *parts))
     return [
         view.name,
         Text(runs, style="green") if view.job == "running" else "–",
-        shortened(counts.read),
-        f"{view.rate:,.0f}" if view.rate >= 10 else f"{view.rate:.1f}",
-        Text(shortened(view.lag), style="bold" if view.lag else ""),
-        *map(shortened, parts),
+        read,
+        rate if view.is_known else "–",
+        Text(lag, style="bold" if view.lag else ""),
+        *others,
     ]
 
 

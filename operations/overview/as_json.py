@@ -22,7 +22,8 @@ def as_json(value: Any) -> Any:
     """A value and all that it holds; times in ISO 8601, in UTC, anything unknown as its text."""
     if is_dataclass(value) and not isinstance(value, type):
         names = [each.name for each in fields(value)] + [*COMPUTED.get(type(value), ())]
-        return {name: as_json(getattr(value, name)) for name in names}
+        unknown = value.unknown if isinstance(value, PipelineView) else ()
+        return {n: None if n in unknown else as_json(getattr(value, n)) for n in names}
     if isinstance(value, Mapping):
         return {str(name): as_json(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

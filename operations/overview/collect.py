@@ -186,6 +186,7 @@ class Observer:
             partitions=partitions,
             job_pid=pids.get(lock),
             rate=batches.rate(datetime.now(UTC)),
+            is_known=batches.is_known,
         )
 
 

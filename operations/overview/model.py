@@ -71,6 +71,7 @@ class PipelineView:
         dead_letters: Reason -> messages rejected for it; one with two reasons counts under both.
         partitions: Of the topic it reads.
         rate: Messages read per second, over the batches confirmed in the last half minute.
+        is_known: Whether the ledger was read; if not, sums and history are empty.
     """
 
     name: str
@@ -83,6 +84,14 @@ class PipelineView:
     partitions: tuple[PartitionView, ...] = ()
     job_pid: int | None = None
     rate: float = 0.0
+    is_known: bool = True
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Names of what is not known, though it has a value: for programs it is null."""
+        of_ledger = () if self.is_known else ("counts", "dead_letters", "rate")
+        of_broker = () if self.partitions else ("lag",)
+        return frozenset((*of_ledger, *of_broker))
 
     @property
     def lag(self) -> int:

@@ -54,13 +54,13 @@ class PipelinePart:
     """A pipeline, or a part of one with a ledger of its own.
 
     Attributes:
-        waiting: Messages on its topic that no confirmed batch has read.
+        waiting: Messages on its topic that no confirmed batch has read; None if not known.
         charts: Of its aggregates; only with the first part of a pipeline.
         hidden: Aggregates that are not shown, as their values may be personal.
     """
 
     view: PipelineView
-    waiting: int
+    waiting: int | None
     reasons: tuple[Reason, ...] = ()
     run_times: RunTimes | None = None
     charts: tuple[Chart, ...] = ()
@@ -99,8 +99,9 @@ def read_contents(
         except MillraceError as error:
             reasons = tuple(_reasons(view, stores, 0))
             troubles.append(str(error))
+        waiting = None if "lag" in view.unknown else view.lag
         parts.append(
-            PipelinePart(view, view.lag, reasons, run_times(view), tuple(charts), tuple(hidden))
+            PipelinePart(view, waiting, reasons, run_times(view), tuple(charts), tuple(hidden))
         )
     return Contents(overview, tuple(parts), versions_of(overview), tuple(dict.fromkeys(troubles)))
 

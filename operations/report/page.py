@@ -55,6 +55,7 @@ def render(contents: Contents, *, samples: bool = True) -> str:
             overview=contents.overview,
             total=total,
             waiting=waiting,
+            is_unknown=not all(view.is_known for view in ahead),
             missing=flow.picture(total, flow.WIDE).missing,
             pictures=pictures(total),
             parts=[_part(part) for part in contents.parts],

@@ -29,7 +29,7 @@ def part_of(view: PipelineView, source: HandMade, samples: int = 3) -> PipelineP
     declared = source.declared[view.family]
     return PipelinePart(
         view,
-        view.lag,
+        None if "lag" in view.unknown else view.lag,
         tuple(
             Reason(name, count, tuple(letter(n, name) for n in range(samples)))
             for name, count in sorted(view.dead_letters.items(), key=lambda each: -each[1])

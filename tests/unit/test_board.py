@@ -61,7 +61,10 @@ TICKETS = PipelineView(
     partitions=(PartitionView("client_tickets", 0, 0, 900, 888),),
     rate=9.6,
 )
-ORDERS = PipelineView("orders", "orders", "orders", "not running", Counts())
+ORDERS = PipelineView(
+    "orders", "orders", "orders", "not running", Counts(),
+    partitions=(PartitionView("orders", 0, 0, 0, 0),),
+)  # fmt: skip
 SEEN = Overview(
     NOW,
     (
