@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.api import Api
 from dashboard.guard import Guard
@@ -24,6 +24,19 @@ from dashboard.shell import Shell
 from dashboard.store_pages import StorePages
 from dashboard.templating import STATIC
 from errors import MillraceError, RequestError
+
+
+class Following:
+    """Lets the source see before an answer whether pipelines have come or gone."""
+
+    def __init__(self, app: ASGIApp, source: LiveSource) -> None:
+        self.app, self.source = app, source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http" and not scope["path"].startswith("/static/"):
+            await run_in_threadpool(self.source.follow)
+        await self.app(scope, receive, send)
 
 
 def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
@@ -79,7 +92,10 @@ def build_app(source: LiveSource, password: SecretStr | None = None) -> ASGIApp:
             Route("/healthz", api.health),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
+        middleware=[
+            Middleware(GZipMiddleware, minimum_size=1000),
+            Middleware(Following, source=source),
+        ],
         exception_handlers={
             404: not_found,
             RequestError: not_like_that,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pymongo.database import Database
@@ -12,6 +14,7 @@ from pymongo.errors import PyMongoError
 from dashboard.aggregates import read_chart
 from dashboard.ledger_history import read_history
 from dashboard.source import Chart, Declared, LedgerHistory
+from errors import PipelineError
 from operations.overview.collect import Observer
 from operations.overview.model import Overview
 from operations.overview.records import (
@@ -26,6 +29,7 @@ from operations.overview.records import (
 )
 from operations.overview.stores import OpenStores
 from operations.trace.model import Limits
+from runtime.config.pipeline_folders import pipeline_folders
 from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.registry import pipelines_of
@@ -41,6 +45,8 @@ HISTORY: Final = 240
 STORE_SECONDS: Final = 5.0
 # Of each topic; `millrace trace` reads more.
 TRACED_MESSAGES: Final = 20_000
+# How often a declaration with faults is read again.
+FOLLOW_EVERY_SECONDS: Final = 2.0
 Answer = TypeVar("Answer")
 
 
@@ -52,6 +58,9 @@ class LiveSource:
         tables: The tables whose rows can be looked at.
     """
 
+    declared: Mapping[str, Declared]
+    tables: Mapping[str, RecordTable]
+
     def __init__(self, settings: Settings) -> None:
         """Find the pipelines; no service is asked yet.
 
@@ -60,8 +69,13 @@ class LiveSource:
         """
         self._settings = settings
         self._stores = OpenStores(settings, STORE_SECONDS)
-        self._pipelines = pipelines_of(settings)
-        self.declared: Mapping[str, Declared] = {
+        self._observer: Observer | None = None
+        self._lock, self._again_at, self._trouble = Lock(), 0.0, ""
+        self._find(pipeline_folders(settings.pipelines_path))
+
+    def _find(self, folders: tuple[str, ...]) -> None:
+        self._pipelines = pipelines_of(self._settings)
+        self.declared = {
             each.name: Declared(
                 each.name,
                 each.aggregates,
@@ -70,15 +84,34 @@ class LiveSource:
             )
             for each in self._pipelines
         }
-        self.tables: Mapping[str, RecordTable] = record_tables(settings)
+        self.tables = record_tables(self._settings)
+        self._folders, self._trouble = folders, ""
 
-    @cached_property
-    def _observer(self) -> Observer:
-        return Observer(self._settings, HISTORY)
+    def follow(self) -> None:
+        """Find the pipelines again if a folder has come or gone since.
+
+        While one of them has faults the others stay as they are, and overviews name the faults.
+        """
+        with self._lock:
+            folders = pipeline_folders(self._settings.pipelines_path)
+            if folders == self._folders:
+                self._trouble = ""
+            elif time.monotonic() >= self._again_at:
+                try:
+                    self._find(folders)
+                except PipelineError as error:
+                    self._trouble = str(error)
+                    self._again_at = time.monotonic() + FOLLOW_EVERY_SECONDS
 
     def overview(self) -> Overview:
         """What is seen now."""
-        return self._observer.look()
+        with self._lock:
+            pipelines, trouble = self._pipelines, self._trouble
+        if self._observer is None or self._observer.pipelines is not pipelines:
+            self._close_observer()
+            self._observer = Observer(self._settings, HISTORY, pipelines=pipelines)
+        seen = self._observer.look()
+        return replace(seen, troubles=(*seen.troubles, trouble)) if trouble else seen
 
     def chart(self, aggregate: Aggregate, measure: str) -> Chart:
         """A measure of an aggregate, from its collection."""
@@ -123,5 +156,8 @@ class LiveSource:
     def close(self) -> None:
         """Close what is open."""
         self._stores.close()
-        if "_observer" in vars(self):
+        self._close_observer()
+
+    def _close_observer(self) -> None:
+        if self._observer is not None:
             self._observer.__exit__(None, None, None)

@@ -62,12 +62,16 @@ class Observer:
     """
 
     def __init__(
-        self, settings: Settings, history: int = HISTORY, states: Sequence[ServiceState] = ()
+        self,
+        settings: Settings,
+        history: int = HISTORY,
+        states: Sequence[ServiceState] = (),
+        pipelines: Sequence[Pipeline] = (),
     ) -> None:
-        """Find the pipelines; no service is asked before the first look."""
+        """Find the pipelines, if none are given; no service is asked before the first look."""
         patience = min(settings.kafka_connect_timeout_seconds, PATIENCE_SECONDS)
         self._settings = settings.model_copy(update={"kafka_connect_timeout_seconds": patience})
-        self.pipelines = pipelines_of(settings)
+        self.pipelines = pipelines or pipelines_of(settings)
         self._admin = kafka_admin(self._settings)
         self._client = connect_mongodb(settings, PATIENCE_SECONDS)
         self._database = confirmed_database(self._client, settings)
