@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -50,7 +51,7 @@ def top(settings: Settings, *, in_json: bool) -> int:
             lines = LogLines(looks, _print)
             while True:
                 lines.write()
-                time.sleep(PLAIN_EVERY_SECONDS if looks.seen else LOOK_EVERY_SECONDS)
+                _pause(PLAIN_EVERY_SECONDS if looks.seen else LOOK_EVERY_SECONDS, sys.stdout)
         with on_screen(console, lambda: Board(looks.seen)):
             threading.Event().wait()
     return 0
@@ -180,6 +181,20 @@ class StreamBoard(Activities):
             write_lines(self)
         else:
             lines.write()
+
+
+def _pause(seconds: float, output: TextIO) -> None:
+    """Wait before the next lines.
+
+    Raises:
+        BrokenPipeError: no one reads them any more, as after `| head`. The next line, which would
+            show it, may be half a minute away.
+    """
+    poll = select.poll()
+    # No event is asked for: the end of a pipe is reported in any case.
+    poll.register(output, 0)
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError
 
 
 def _print(line: str) -> None:

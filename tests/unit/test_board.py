@@ -364,6 +364,19 @@ def test_top_without_a_terminal_writes_lines_and_as_json_one_object(
     assert '"condition": "down"' in done.stdout
 
 
+def test_top_ends_soon_after_its_reader_has_enough(settings: Settings) -> None:
+    given = {"cwd": PROJECT_ROOT, "env": away(settings), "stdout": PIPE, "stderr": PIPE}
+    with Popen(TOP, text=True, **given) as process:  # type: ignore[call-overload]
+        try:
+            process.stdout.readline()
+            process.stdout.close()
+            # Lines that say nothing new come every 30 seconds only.
+            assert process.wait(15) == 141
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+
+
 def test_something_is_done_again_and_again_until_the_block_ends() -> None:
     times = list[float]()
     with every(0.02, lambda: times.append(1)):
