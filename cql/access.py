@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, OperationTimedOut
 from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import ExecutionProfile
+from cassandra.cluster import ExecutionProfile, NoHostAvailable
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import dict_factory
 
@@ -18,13 +18,13 @@ REQUEST_TIMEOUT_SECONDS: Final = 30.0
 UNTRUSTED: Final = "certificate verify failed"
 
 
-def profile(settings: Settings) -> ExecutionProfile:
+def profile(settings: Settings, request_seconds: float) -> ExecutionProfile:
     """Prefer local nodes that hold the row; the consistency says how many nodes must answer."""
     nearby = DCAwareRoundRobinPolicy(local_dc=settings.cassandra_local_datacenter)
     return ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(nearby),
         consistency_level=ConsistencyLevel.name_to_value[settings.cassandra_consistency],
-        request_timeout=REQUEST_TIMEOUT_SECONDS,
+        request_timeout=request_seconds,
         row_factory=dict_factory,
     )
 
@@ -52,13 +52,19 @@ def login(settings: Settings) -> PlainTextAuthProvider | None:
 
 def unreachable(settings: Settings, error: Exception, timeout_seconds: float) -> str:
     """The message for a failed connection, with the settings to correct."""
-    causes = getattr(error, "errors", None)
-    reason = "; ".join(str(cause) for cause in causes.values()) if causes else str(error)
+    reason = reason_of(error)
     return (
         f"Cannot reach Cassandra at `{settings.cassandra_contact_points}`, port"
         f" {settings.cassandra_port}, within {timeout_seconds:g} s: {reason}."
         f" {advice(reason)}"
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a request failed: what nodes said, as they said it; of silent ones that they are."""
+    if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict) and error.errors:
+        return "; ".join(dict.fromkeys(map(reason_of, error.errors.values())))
+    return "no answer in time" if isinstance(error, OperationTimedOut) else str(error)
 
 
 def advice(reason: str) -> str:

@@ -17,7 +17,7 @@ from cassandra.cluster import (
 from cassandra.policies import ExponentialReconnectionPolicy
 from cassandra.protocol import ConfigurationException, SyntaxException
 
-from cql.access import login, profile, tls_context, unreachable
+from cql.access import REQUEST_TIMEOUT_SECONDS, login, profile, tls_context, unreachable
 from cql.declared import CQL_FOLDER, TABLE
 from cql.division import shards_of, with_shards
 from cql.statements import created_keyspace, split_statements, with_replication
@@ -37,8 +37,14 @@ OPTIONS_REQUEST: Final = bytes((4, 0, 0, 0, 5, 0, 0, 0, 0))
 DRIVER_LOGGER: Final = logging.getLogger("cassandra")
 
 
-def connect(settings: Settings, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS) -> Session:
+def connect(
+    settings: Settings,
+    timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    request_seconds: float = REQUEST_TIMEOUT_SECONDS,
+) -> Session:
     """Open a session; close it with `close(session)`.
+
+    A request that is not answered within `request_seconds` fails.
 
     Raises:
         SinkUnavailable: no node answered in time, or the login was refused.
@@ -54,7 +60,7 @@ def connect(settings: Settings, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
         connect_timeout=timeout_seconds,
         control_connection_timeout=timeout_seconds,
         reconnection_policy=ExponentialReconnectionPolicy(base_delay=0.5, max_delay=10),
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile(settings)},
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile(settings, request_seconds)},
     )
     try:
         return cluster.connect()

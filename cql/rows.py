@@ -18,6 +18,7 @@ from cassandra.metadata import TableMetadata
 from cassandra.protocol import ProtocolException
 from cassandra.query import BoundStatement, PreparedStatement
 
+from cql.access import reason_of
 from errors import RequestError, SinkRejected, SinkUnavailable
 
 TIMESTAMP: Final = "timestamp"
@@ -150,7 +151,7 @@ def _state(page: str | None) -> bytes | None:
 
 def _unanswered(keyspace: str, table: str, error: Exception) -> SinkUnavailable:
     return SinkUnavailable(
-        f"Cassandra did not answer a read of {keyspace}.{table}: {error}."
+        f"Cassandra did not answer a read of {keyspace}.{table}: {reason_of(error)}."
         " `make status` shows whether it is up."
     )
 

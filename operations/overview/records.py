@@ -19,7 +19,7 @@ from cql.shards import page_of_shards, stored_shards
 from errors import MillraceError, RequestError
 from operations.masking import MASK, masked_columns, writable_value
 from operations.messages_at import Place, messages_at
-from operations.overview.stores import OpenStores
+from operations.overview.stores import CASSANDRA, OpenStores
 from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -131,8 +131,10 @@ def partitions(stores: OpenStores, table: RecordTable) -> tuple[list[Row], bool]
         return [], False
     keyspace, _, name = table.place.partition(".")
     names = [column.name for column in table.key]
-    shards = stored_shards(stores.session, keyspace, name, table.shards)
-    stored = first_partitions(stores.session, keyspace, name, (MOST_PARTITIONS + 1) * shards)
+    session = stores.session
+    most = (MOST_PARTITIONS + 1) * stored_shards(session, keyspace, name, table.shards)
+    read = partial(first_partitions, session, keyspace, name, most)
+    stored = stores.asked(CASSANDRA, read)
     # The shards of a key are one line.
     keys = {tuple(str(key[n]) for n in names): {n: key[n] for n in names} for key in stored}
     found = [*keys.values()]
@@ -168,7 +170,9 @@ def record_page(
     rows = min(max(size, 1), MOST_ROWS)
 
     def asked(size: int, page: str | None) -> RowPage:
-        return page_of_shards(stores.session, keyspace, name, key, size, table.shards, page)
+        place = stores.session, keyspace, name
+        read = partial(page_of_shards, *place, key, size, table.shards, page)
+        return stores.asked(CASSANDRA, read)
 
     found = asked(rows, page)
     following = found.following

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final, Self, TypeVar
 
+from cassandra import RequestExecutionException
 from cassandra.cluster import Session
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -19,6 +20,7 @@ from spark_jobs.state.ledger import Document
 
 # What did not answer is asked again after this time.
 AWAY_SECONDS: Final = 10.0
+CASSANDRA: Final = "cassandra"
 Answer = TypeVar("Answer")
 
 
@@ -43,9 +45,9 @@ class OpenStores:
         """A session of Cassandra."""
         with self._session_lock:
             if self._session is None:
-                self._session = self.asked(
-                    "cassandra", lambda: connect(self.settings, self._timeout_seconds)
-                )
+                # For the connection and for each request.
+                patience = self._timeout_seconds, self._timeout_seconds
+                self._session = self.asked(CASSANDRA, lambda: connect(self.settings, *patience))
             return self._session
 
     @property
@@ -77,7 +79,9 @@ class OpenStores:
         try:
             return question()
         except SinkUnavailable as failure:
-            self._away[service] = (time.monotonic(), failure)
+            # A cluster that says that too few copies answer may answer for other rows.
+            if not isinstance(failure.__cause__, RequestExecutionException):
+                self._away[service] = (time.monotonic(), failure)
             raise
 
     def close(self) -> None:

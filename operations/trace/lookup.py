@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from cql.shards import page_of_shards
 from operations.masking import masked_columns
 from operations.overview.records import masked_row
-from operations.overview.stores import OpenStores
+from operations.overview.stores import CASSANDRA, OpenStores
 from operations.trace.derive import NotComputable, evaluated
 from operations.trace.model import StoredRow
 from spark_jobs.pipeline import Pipeline
@@ -104,8 +105,8 @@ def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> Keyed
             if known.get(name) is None:
                 break
             where[name] = known[name]
-        asked = (stores.session, table.keyspace, table.name, where, MOST_ROWS)
-        return page_of_shards(*asked, table.shards).rows
+        given = (stores.session, table.keyspace, table.name, where, MOST_ROWS, table.shards)
+        return stores.asked(CASSANDRA, partial(page_of_shards, *given)).rows
 
     derived = {} if callable(pipeline.derived) else {**pipeline.derived}
     return KeyedTable(

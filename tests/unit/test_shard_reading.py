@@ -164,7 +164,7 @@ def test_page_of_records_hides_the_shard(
     table = record_tables(folder_of)["orders.orders_by_status"]
     stored = [{"status": "paid", "created_day": "d", "shard": n} for n in range(3)]
     monkeypatch.setattr(records, "first_partitions", lambda *given: stored[: given[-1]])
-    stores: Any = SimpleNamespace(session=ShardedStore())
+    stores: Any = SimpleNamespace(session=ShardedStore(), asked=lambda _, question: question())
 
     assert [column.name for column in table.key] == ["status", "created_day"]
     assert partitions(stores, table) == ([{"status": "paid", "created_day": "d"}], False)
@@ -190,7 +190,9 @@ def cluster_with(key: list[str], comment: str = "") -> Any:
     keyspace = SimpleNamespace(tables={"orders_by_status": table, "tickets_by_team": table})
     keyspaces = {"orders": keyspace, "support": keyspace}
     cluster = SimpleNamespace(metadata=SimpleNamespace(keyspaces=keyspaces))
-    return SimpleNamespace(session=SimpleNamespace(cluster=cluster))
+    return SimpleNamespace(
+        session=SimpleNamespace(cluster=cluster), asked=lambda _, question: question()
+    )
 
 
 BY_STATUS = ["status", "created_day", "shard"]
