@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8 as BOM
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,18 +15,22 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import Table
 
 MASK = "•••"
+SHOWN_BOM = "<byte order mark>"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
 
 
 def masked_value(value: bytes | None, contract: Contract) -> str:
     """A message's value with every sensitive field masked.
 
-    Fields that the contract does not know are masked too, as they may hold anything.
+    Fields that the contract does not know are masked too, as they may hold anything. A byte order
+    mark, which makes a message unreadable, is named.
     """
     if value is None:
         return "<no value>"
+    mark, text = (SHOWN_BOM, value.removeprefix(BOM)) if value.startswith(BOM) else ("", value)
     try:
-        record = json.loads(value)
+        # Of bytes, `loads` would take a mark or UTF-16 silently, for which messages are rejected.
+        record = json.loads(text.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):  # deeper nesting than the parser follows
         record = None
     if not isinstance(record, dict):
@@ -37,7 +42,7 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
         if field.sensitivity == "public"
         for name in (field.name, *field.other_names)
     }
-    return json.dumps(_masked(record, (), public), ensure_ascii=False)
+    return mark + json.dumps(_masked(record, (), public), ensure_ascii=False)
 
 
 def writable_value(value: bytes | None, contract: Contract) -> str:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from operations.masking import MASK, masked_value
+from operations.masking import MASK, UNREADABLE, masked_value
 from schemas.contract import contract_from, load_contract
 
 
@@ -68,3 +68,16 @@ def test_a_public_array_is_shown_but_nothing_nested_in_it() -> None:
     shown = json.loads(masked_value(value, contract_from("lists", document)))
 
     assert shown == {"tags": ["a", 1, MASK, MASK], "names": MASK}
+
+
+def test_byte_order_mark_that_makes_a_message_unreadable_is_shown() -> None:
+    plain = b'{"ticket_id": "A-1", "request": "secret"}'
+    contract = load_contract("ticket")
+
+    shown = masked_value(b"\xef\xbb\xbf" + plain, contract)
+
+    assert shown == '<byte order mark>{"ticket_id": "A-1", "request": "•••"}'
+    assert masked_value(plain, contract) == shown.removeprefix("<byte order mark>")
+    # Two are no object, and other encodings are not valid UTF-8.
+    for value in (b"\xef\xbb\xbf" * 2 + plain, plain.decode().encode("utf-16")):
+        assert masked_value(value, contract) == UNREADABLE.format(len(value))
