@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from errors import StackError
 from local_stack.cassandra import Cassandra
 from local_stack.kafka import Kafka
+from local_stack.mongodb import MongoDB
 from local_stack.node import ALONE, Node
 from runtime.java import Java
 from settings import Settings
@@ -102,6 +104,28 @@ def test_heap_is_that_of_the_node(
     command = Kafka(settings, java, node).command()
 
     assert tuple(word for word in command if word.startswith("-Xm")) == heap
+
+
+@pytest.mark.parametrize(
+    ("node", "host", "set_name"),
+    [(Node(2, HOSTS), "127.0.0.2", ["millrace"]), (ALONE, "127.0.0.1", [])],
+    ids=["one of three", "alone"],
+)
+def test_mongod_of_several_is_a_member_of_a_replica_set(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    node: Node,
+    host: str,
+    set_name: list[str],
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    address = type(settings.mongo_uri)(f"mongodb://{host}:27017")
+
+    command = MongoDB(settings.model_copy(update={"mongo_uri": address}), node).command()
+
+    assert command[command.index("--bind_ip") + 1] == host
+    assert command[command.index("--port") + 1] == "27017"
+    assert [b for a, b in pairwise(command) if a == "--replSet"] == set_name
 
 
 def test_port_that_is_taken_on_another_loopback_address_is_no_hindrance(
