@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -69,6 +70,29 @@ def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str,
                 raise _unreachable(settings, report) from error
         else:
             return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def topics_by_broker(settings: Settings, admin: Admin) -> list[set[str]]:
+    """The topics that each broker lists, as brokers learn of changes one after the other.
+
+    Those that do not answer are left out.
+
+    Raises:
+        SinkError: none answered, or the client was refused.
+    """
+    listed = [{*existing_topics(settings, admin)}]
+    try:
+        brokers = admin.list_topics(timeout=SLICE_SECONDS).brokers.values()
+        for broker in brokers if len(brokers) > 1 else ():
+            host = f"[{broker.host}]" if ":" in broker.host else broker.host
+            servers = {"kafka_bootstrap_servers": f"{host}:{broker.port}"}
+            # A client asks the others too once it knows them, so each is asked by a new one.
+            alone = kafka_admin(settings.model_copy(update=servers))
+            with suppress(KafkaException):
+                listed.append({*alone.list_topics(timeout=SLICE_SECONDS).topics})
+    except KafkaException as error:
+        raise _unreachable(settings, error.args[0]) from error
+    return listed
 
 
 def _most_specific(reports: Iterable[KafkaError]) -> KafkaError | None:

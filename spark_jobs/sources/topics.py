@@ -25,7 +25,12 @@ from confluent_kafka.admin import (
 from errors import JobError, SinkUnavailable
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
-from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
+from spark_jobs.sources.broker import (
+    Admin,
+    existing_topics,
+    kafka_admin,
+    topics_by_broker,
+)
 
 # Short enough for the longest topic name that the settings allow.
 REDRIVEN_SUFFIX = "-redriven"
@@ -245,9 +250,13 @@ def delete_topics(settings: Settings, topics: list[str]) -> None:
 
 
 def _become(settings: Settings, admin: Admin, topics: list[str], *, present: bool) -> bool:
-    """Wait until all topics are listed, or none: brokers learn of a change a moment after it."""
+    """Wait until every broker lists all topics, or none: each learns of a change after it."""
     deadline = time.monotonic() + LISTING_SECONDS
-    while any((topic in existing_topics(settings, admin)) != present for topic in topics):
+    while any(
+        (topic in listed) != present
+        for listed in topics_by_broker(settings, admin)
+        for topic in topics
+    ):
         if time.monotonic() > deadline:
             return False
         time.sleep(RETRY_SECONDS)
