@@ -17,6 +17,7 @@ from operations.pipelines import topic_offsets
 from operations.prepare import prepare_stores
 from runtime.jars import ensure_jars
 from runtime.java import find_java
+from runtime.versions import installed_version
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import built_in
@@ -66,6 +67,7 @@ def cluster_values(home: Path) -> dict[str, str]:
         "MONGO_URI": mongo_uri,
         "POSTGRES_DSN": f"postgresql://millrace@{HOSTS[0]}:{postgres}/millrace",
         "SINKS": "cassandra,mongodb,files,postgres",
+        "PIPELINES": "tickets,customers",
         "PII_HASH_KEY": "a key for tests only",
     }
 
@@ -90,8 +92,12 @@ class ClusterStack:
 
     def millrace(self, *words: str, code: int = 0, **environment: str) -> str:
         """Run a command to its end, which must have this exit code; gives its output."""
+        return self.run_module("operations.cli", *words, code=code, **environment)
+
+    def run_module(self, module: str, *words: str, code: int = 0, **environment: str) -> str:
+        """Run a program of ours to its end, which must have this exit code; gives its output."""
         done = subprocess.run(
-            [sys.executable, "-m", "operations.cli", *words],
+            [sys.executable, "-m", module, *words],
             cwd=PROJECT_ROOT,
             env=self.environment | environment,
             capture_output=True,
@@ -100,7 +106,7 @@ class ClusterStack:
             check=False,
         )
         said = f"{done.stdout[-4000:]}\n{done.stderr[-3000:]}"
-        assert done.returncode == code, f"`millrace {' '.join(words)}`: {done.returncode}\n{said}"
+        assert done.returncode == code, f"{module} {' '.join(words)}: {done.returncode}\n{said}"
         return done.stdout
 
     def submit(self, pipeline: str, **environment: str) -> Job:
@@ -145,6 +151,9 @@ class ClusterStack:
         said = self.millrace("verify").splitlines()[-1]
         assert said.startswith("verified: nothing lost, nothing doubled"), said
         return f"verified, {self.read(pipeline):,} {pipeline} read"
+
+    def spark_version(self) -> str:
+        return installed_version("pyspark") or "of unknown version"
 
     def end(self) -> None:
         for process in (*self.producers, *self.jobs):

@@ -61,4 +61,4 @@ def _some(ids: Iterable[str]) -> str:
 
 
 def _ids(table: str) -> str:
-    return f"SELECT ticket_id FROM {table}"  # noqa: S608
+    return f"SELECT ticket_id FROM {table}"

@@ -19,6 +19,7 @@ from local_stack.service import Service
 from runtime.java import Java
 from runtime.processes import kill_family
 from settings import Settings
+from spark_jobs.sources.broker import kafka_admin
 from tests.cluster.replica_set import start_replica_set
 from tests.support.processes import wait_for
 
@@ -101,6 +102,13 @@ def replace_disk(broker: Kafka) -> None:
     shutil.rmtree(broker.data_path)
     broker.start()
     broker.wait_ready()
+
+
+def are_in_sync(settings: Settings) -> bool:
+    """Whether every partition has a copy on each broker, and all of them are in sync."""
+    topics = kafka_admin(settings).list_topics(timeout=10).topics.values()
+    partitions = [each for topic in topics for each in topic.partitions.values()]
+    return bool(partitions) and all(len(each.isrs) == len(HOSTS) for each in partitions)
 
 
 def name_of(service: Service) -> str:

@@ -17,7 +17,7 @@ from tests.support.processes import kill_with_children
 STOP_SECONDS = 90
 INVALID_RATIO, DUPLICATE_RATIO = 0.03, 0.02
 # What a log puts in front of a line.
-STAMP = re.compile(r"^\S+ \S+ (WARNING|INFO|ERROR) \S+: ")
+STAMP = re.compile(r"^\S+ \S+ (WARNING|INFO|ERROR) ")
 
 
 class Process:
@@ -42,6 +42,9 @@ class Process:
     def waits(self) -> list[str]:
         """What it said of waits, in order."""
         return waits_in(self.output())
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
 
     def stop(self) -> int:
         """Ask it to end; gives its exit code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -40,6 +41,17 @@ def _longest(samples: Sequence[Sample], seen: Callable[[Sample], object]) -> flo
     return longest
 
 
+def new_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Lines that were not there before, of several processes one after the other."""
+    known = Counter(before)
+    found = []
+    for line in now:
+        known[line] -= 1
+        if known[line] < 0:
+            found.append(line)
+    return found
+
+
 @dataclass
 class Watch:
     """Samples while the block runs; `lines` are all that was said of waits."""
@@ -64,7 +76,7 @@ class Watch:
     ) -> None:
         self._done.set()
         self._thread.join()
-        self.new = self.lines()[len(self._before) :]
+        self.new = new_lines(self._before, self.lines())
 
     def _look(self) -> None:
         while True:
