@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import wait
 from contextlib import suppress
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from errors import SinkError, SinkRejected, SinkUnavailable
 from runtime.kafka_refusals import kafka_advice
@@ -38,14 +39,25 @@ def kafka_admin(settings: Settings) -> Admin:
     return Admin(settings)
 
 
-def greet_kafka(admin: Admin, topic: str) -> None:
-    """Ask for one topic, which must exist.
+def greet_kafka(admin: Admin, topics: Collection[str]) -> None:
+    """Ask the leader of each partition of these topics, as far as they exist.
+
+    The other brokers answer while a leader is away, but nothing is read from its partitions.
 
     Raises:
-        KafkaException: no broker answered within seconds.
+        KafkaException: no broker, or not every leader, answered within seconds.
     """
     admin.poll(0)
-    admin.list_topics(topic, timeout=GREETING_SECONDS)
+    known = admin.list_topics(timeout=GREETING_SECONDS).topics
+    places = [TopicPartition(t, p) for t in topics if t in known for p in known[t].partitions]
+    if not places:
+        return
+    latest = dict.fromkeys(places, OffsetSpec.latest())
+    asked = admin.list_offsets(latest, request_timeout=GREETING_SECONDS)
+    # Of all, so that no request is open when its client ends.
+    wait(asked.values())
+    for answer in asked.values():
+        answer.result()
 
 
 def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str, int]:
