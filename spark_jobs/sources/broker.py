@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Iterable
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from errors import SinkError, SinkRejected, SinkUnavailable
@@ -57,7 +58,20 @@ def greet_kafka(admin: Admin, topics: Collection[str]) -> None:
     # Of all, so that no request is open when its client ends.
     wait(asked.values())
     for answer in asked.values():
-        answer.result()
+        offset_of(answer)
+
+
+def offset_of(answer: Future[Any]) -> int:
+    """The offset that `list_offsets` of an admin client answers.
+
+    Raises:
+        KafkaException: the leader of the partition refused or did not answer in time.
+    """
+    offset: int = answer.result().offset
+    # The client library gives that, without an error, where the leader is away.
+    if offset == OFFSET_INVALID:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return offset
 
 
 def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str, int]:

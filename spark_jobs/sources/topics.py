@@ -29,6 +29,7 @@ from spark_jobs.sources.broker import (
     Admin,
     existing_topics,
     kafka_admin,
+    offset_of,
     topics_by_broker,
 )
 
@@ -100,7 +101,7 @@ def _ask_for_state(admin: AdminClient, topic: str, timeout_seconds: float) -> To
     partitions = [TopicPartition(topic, partition.id) for partition in description.partitions]
     first, after_last = (
         {
-            place.partition: future.result().offset
+            place.partition: offset_of(future)
             for place, future in admin.list_offsets(dict.fromkeys(partitions, spec), **wait).items()
         }
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())

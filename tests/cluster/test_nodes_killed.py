@@ -56,7 +56,7 @@ def watched(
     stack: ClusterStack, job: Job, producer: TicketProducer, fault: Callable[[], object]
 ) -> Watch:
     """Do something to the cluster and wait until records arrive again."""
-    watch = Watch(lambda: stack.read("tickets"), lambda: job.waits() + producer.waits())
+    watch = Watch(lambda: stack.read("tickets"), lambda: [*job.waits(), *producer.waits()])
     with watch:
         fault()
         stack.wait_for_records("tickets")

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Self
 
 EVERY_SECONDS = 1.0
+# A shorter pause is none: a batch takes seconds.
+WAIT_SECONDS = 8
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class Watch:
 
     def summary(self) -> str:
         """Whether the job went on or waited, in words."""
-        pause = f"longest pause {longest_pause(self.samples):.0f} s"
-        if not self.new:
-            return f"the job goes on, {pause}"
-        return f"the job waits and says so, {pause}: `{self.new[0][:110]}`"
+        pause = longest_pause(self.samples)
+        if pause < WAIT_SECONDS:
+            return f"the job goes on, longest pause {pause:.0f} s"
+        said = f"says `{self.new[0][:90]} …`" if self.new else "says nothing"
+        return f"the job waits, longest pause {pause:.0f} s, and {said}"
