@@ -104,6 +104,12 @@ def replace_disk(broker: Kafka) -> None:
     broker.wait_ready()
 
 
+def bytes_on(broker: Kafka) -> int:
+    """Bytes of messages on a broker's disk, without those that Kafka keeps for itself."""
+    logs = (broker.data_path / "log").glob("[!_]*-[0-9]*/*.log")
+    return sum(path.stat().st_size for path in logs)
+
+
 def are_in_sync(settings: Settings) -> bool:
     """Whether every partition has a copy on each broker, and all of them are in sync."""
     topics = kafka_admin(settings).list_topics(timeout=10).topics.values()

@@ -15,7 +15,7 @@ from local_stack.service import Service
 from tests.cluster.cluster_stack import ClusterStack
 from tests.cluster.ids import differences, ids_in_files, ids_in_tables, sent_ids
 from tests.cluster.memory import GIGABYTE, MemorySampler
-from tests.cluster.nodes import HOSTS, are_in_sync, killed, name_of, replace_disk
+from tests.cluster.nodes import HOSTS, are_in_sync, bytes_on, killed, name_of, replace_disk
 from tests.cluster.processes import Job, TicketProducer
 from tests.cluster.watch import Watch, longest_silence
 from tests.support.processes import wait_for
@@ -152,10 +152,14 @@ def test_broker_comes_back_with_an_empty_disk_and_serves_what_it_had(
 ) -> None:
     replaced, other = stack.nodes.brokers[1], stack.nodes.brokers[0]
 
+    before = bytes_on(other)
+
     watch = watched(stack, job, producer, lambda: replace_disk(replaced))
     note(f"{name_of(replaced)} replaced with an empty disk: {watch.summary()}")
+    # The brokers' own word may be older than the new disk.
+    wait_for(lambda: bytes_on(replaced) >= before, IN_SYNC_SECONDS, "bytes of all copies")
     wait_for(lambda: are_in_sync(stack.settings), IN_SYNC_SECONDS, "copies in sync")
-    note("it has all copies again")
+    note(f"it has all copies again, {bytes_on(replaced) / 1e6:.1f} MB")
 
     # Now one of the brokers that it copied from is gone.
     watch = watched(stack, job, producer, away(other))

@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
+from local_stack.kafka import Kafka
 from producers.generate import TicketGenerator
 from settings import PROJECT_ROOT, Settings
 from tests.cluster.cluster_stack import cluster_values
 from tests.cluster.ids import differences, ids_in_files, sent_ids
 from tests.cluster.memory import GIGABYTE, MemorySampler, kind_of, pss_of
+from tests.cluster.nodes import bytes_on
 from tests.cluster.processes import counts_in, waits_in
 from tests.cluster.watch import Sample, longest_pause, longest_silence, new_lines
 from tests.support.make import make_ok
@@ -107,6 +109,20 @@ def test_ids_in_files_are_counted(tmp_path: Path) -> None:
         pq.write_table(pa.table({"ticket_id": ids}), folder / name)
 
     assert ids_in_files(tmp_path) == {"1": 1, "2": 2}
+
+
+def test_bytes_of_a_broker_are_those_of_messages_alone(tmp_path: Path) -> None:
+    broker = Kafka(Settings(_env_file=None, millrace_home=tmp_path))
+    for name, size in (("t-0/0.log", 5), ("t-1/0.log", 7), ("t-1/0.index", 100)):
+        write(broker.data_path / "log" / name, size)
+    write(broker.data_path / "log" / "__consumer_offsets-3" / "0.log", 1000)
+
+    assert bytes_on(broker) == 12
+
+
+def write(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(size))
 
 
 def test_memory_is_the_share_that_the_kernel_counts() -> None:
