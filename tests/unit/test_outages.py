@@ -149,7 +149,7 @@ def test_store_that_was_never_asked_as_batches_are_short_is_not_waited_for() -> 
     said: list[str] = []
 
     def is_waiting(store: str) -> bool:
-        # By chance a batch is written whenever the lookout looks, and none when a request is due.
+        # A batch is written whenever the lookout looks, and none when a request is due.
         return "_look" in threading.current_thread().name
 
     with Outages({"MongoDB": lambda: None}, 120, said.append, is_waiting):
