@@ -129,10 +129,15 @@ class ClusterStack:
         except pymongo.errors.PyMongoError:
             return 0
 
-    def wait_for_records(self, pipeline: str, count: int = 100) -> None:
-        """Wait until so many more messages are confirmed than are now."""
+    def wait_for_records(self, pipeline: str, count: int = 100, job: Job | None = None) -> None:
+        """Wait until so many more messages are confirmed than are now; the job must not end."""
         wanted = self.read(pipeline) + count
-        wait_for(lambda: self.read(pipeline) >= wanted, PROGRESS_SECONDS, f"{wanted} messages read")
+
+        def are_there() -> bool:
+            assert job is None or not job.has_ended(), job.output()[-3000:]
+            return self.read(pipeline) >= wanted
+
+        wait_for(are_there, PROGRESS_SECONDS, f"{wanted} messages read")
 
     def waiting(self, pipeline: Pipeline) -> int:
         """Messages on its topic that no confirmed batch has read."""

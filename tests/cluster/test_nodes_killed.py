@@ -59,8 +59,7 @@ def watched(
     watch = Watch(lambda: stack.read("tickets"), lambda: [*job.waits(), *producer.waits()])
     with watch:
         fault()
-        stack.wait_for_records("tickets")
-    assert not job.has_ended(), job.output()[-3000:]
+        stack.wait_for_records("tickets", job=job)
     assert longest_silence(watch.samples) < SILENT_SECONDS, watch.summary()
     return watch
 
