@@ -89,7 +89,6 @@ class Watch:
     def summary(self) -> str:
         """Whether the job went on or waited, in words."""
         pause = longest_pause(self.samples)
-        if pause < WAIT_SECONDS:
+        if pause < WAIT_SECONDS or not self.new:
             return f"the job goes on, longest pause {pause:.0f} s"
-        said = f"says `{self.new[0][:90]} …`" if self.new else "says nothing"
-        return f"the job waits, longest pause {pause:.0f} s, and {said}"
+        return f"the job waits for {pause:.0f} s and says `{self.new[0][:90]} …`"

@@ -18,7 +18,7 @@ from tests.cluster.ids import differences, ids_in_files, sent_ids
 from tests.cluster.memory import GIGABYTE, MemorySampler, kind_of, pss_of
 from tests.cluster.nodes import bytes_on
 from tests.cluster.processes import counts_in, waits_in
-from tests.cluster.watch import Sample, longest_pause, longest_silence, new_lines
+from tests.cluster.watch import Sample, Watch, longest_pause, longest_silence, new_lines
 from tests.support.make import make_ok
 
 STAMP = "2026-11-29 09:03:12,298 WARNING "
@@ -45,6 +45,23 @@ def test_job_that_waits_and_says_so_is_not_silent() -> None:
 
 def test_job_that_says_nothing_until_the_end_is_silent_all_the_time() -> None:
     assert longest_silence(samples(*[(1, 0)] * 8)) == 7
+
+
+@pytest.mark.parametrize(
+    ("seconds", "new", "words"),
+    [
+        (3, [], "the job goes on, longest pause 3 s"),
+        (3, ["waiting for x"], "the job goes on, longest pause 3 s"),
+        (12, [], "the job goes on, longest pause 12 s"),
+        (12, ["waiting for x"], "the job waits for 12 s and says `waiting for x …`"),
+    ],
+)
+def test_summary_says_whether_the_job_goes_on_or_waits(
+    seconds: int, new: list[str], words: str
+) -> None:
+    watch = Watch(lambda: 0, list, samples(*[(1, 0)] * (seconds + 1)), new)
+
+    assert watch.summary() == words
 
 
 def test_new_lines_of_two_processes_are_those_that_were_not_there_before() -> None:
