@@ -27,6 +27,7 @@ def _has_primary(addresses: Sequence[str]) -> bool:
         list(addresses), replicaSet=REPLICA_SET, serverSelectionTimeoutMS=1000
     ) as client:
         try:
-            return client.primary is not None or bool(client.admin.command("ping")["ok"])
+            # Only a primary is asked.
+            return bool(client.admin.command("ping")["ok"])
         except PyMongoError:
             return False

@@ -12,11 +12,12 @@ import pytest
 
 from local_stack.kafka import Kafka
 from producers.generate import TicketGenerator
+from runtime.java import Java
 from settings import PROJECT_ROOT, Settings
 from tests.cluster.cluster_stack import cluster_values
 from tests.cluster.ids import differences, ids_in_files, sent_ids
 from tests.cluster.memory import GIGABYTE, MemorySampler, kind_of, pss_of
-from tests.cluster.nodes import bytes_on
+from tests.cluster.nodes import Nodes, bytes_on, name_of
 from tests.cluster.processes import counts_in, waits_in
 from tests.cluster.watch import Sample, Watch, longest_pause, longest_silence, new_lines
 from tests.support.make import make_ok
@@ -196,6 +197,23 @@ def test_mongodb_is_a_replica_set_where_there_is_a_mongod(
 
     port = found.partition("127.0.0.1:")[2][:5]
     assert found.replace(port, "P").startswith(uri)
+
+
+def test_each_member_of_a_replica_set_is_asked_at_its_own_address(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    given: Any = {name.lower(): value for name, value in cluster_values(tmp_path).items()}
+    settings = Settings(_env_file=None, **given)
+
+    nodes = Nodes(settings, Java(tmp_path, tmp_path / "java", 17))
+
+    port = settings.mongo_address.partition("127.0.0.1:")[2].partition(",")[0]
+    assert [each.settings.mongo_uri.get_secret_value() for each in nodes.mongodb] == [
+        f"mongodb://127.0.0.{n}:{port}/?directConnection=true" for n in (1, 2, 3)
+    ]
+    assert [name_of(each) for each in nodes.mongodb] == ["mongodb 1", "mongodb 2", "mongodb 3"]
+    assert name_of(nodes.postgres) == "postgres"
 
 
 def test_every_value_of_the_cluster_is_a_setting(tmp_path: Path) -> None:
