@@ -119,6 +119,9 @@ test-e2e: setup-dev ## tests of the whole platform
 # One story in the order of its file: what fails ends it.
 test-docker: setup-dev ## image and containers on a Docker engine, about half an hour; skipped where none can be had
 	@.venv/bin/python -m pytest -v --exitfirst --durations=0 --durations-min=1 tests/docker
+.PHONY: test-cluster
+test-cluster: setup-dev ## rings of Cassandra and Kafka, two workers; each killed under load; half an hour
+	@.venv/bin/python -m pytest -v --exitfirst --durations=0 --durations-min=1 tests/cluster
 lint: setup-dev ## static checks; edits nothing
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

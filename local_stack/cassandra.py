@@ -1,4 +1,4 @@
-"""Cassandra: one node, configured for a single machine, with storage-attached indexes."""
+"""Cassandra: one node, or one of a ring, on a single machine, with storage-attached indexes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from cql import client as cql_client
 from errors import StackError
+from local_stack.node import ALONE, Node
 from local_stack.ports import loopback_port
 from local_stack.service import Service
 from runtime.files import write_whole
@@ -24,14 +25,14 @@ CONFIGURATION: Final = """cluster_name: millrace
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 num_tokens: 1
 endpoint_snitch: SimpleSnitch
-listen_address: 127.0.0.1
-rpc_address: 127.0.0.1
+listen_address: {host}
+rpc_address: {host}
 native_transport_port: {client}
 storage_port: {storage}
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
     parameters:
-      - seeds: "127.0.0.1:{storage}"
+      - seeds: "{seeds}"
 data_file_directories: [{data}]
 commitlog_directory: {commitlog}
 saved_caches_directory: {saved_caches}
@@ -48,6 +49,10 @@ unlogged_batch_across_partitions_warn_threshold: 10000
 COLLECTOR: Final = (
     *("-XX:+IgnoreUnrecognizedVMOptions", "-XX:-UseG1GC", "-XX:-UseSerialGC", "-XX:-UseZGC"),
     *("-XX:-UseShenandoahGC", "-XX:+UseParallelGC"),
+)
+NO_WAIT_FOR_OTHERS: Final = (
+    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+    "-Dcassandra.ring_delay_ms=0",
 )
 FOLDERS: Final = ("data", "commitlog", "saved_caches", "hints", "cdc_raw")
 
@@ -91,15 +96,15 @@ class Cassandra(Service):
     ready_timeout_seconds = 240
     stop_timeout_seconds = 60
 
-    def __init__(self, settings: Settings, java: Java | None = None) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, java: Java | None = None, node: Node = ALONE) -> None:
+        super().__init__(settings, node)
         self.java = java
 
     @property
     def port(self) -> int:
         """The clients' port."""
         host, port = self.settings.cassandra_contact_points, self.settings.cassandra_port
-        return loopback_port(f"{host}:{port}", "CASSANDRA_CONTACT_POINTS")
+        return loopback_port(f"{host}:{port}", "CASSANDRA_CONTACT_POINTS", self.node.host)
 
     @property
     def version(self) -> str:
@@ -110,7 +115,10 @@ class Cassandra(Service):
         """Write the configuration."""
         # JSON strings are valid YAML.
         folders = {name: json.dumps(str(self._config(name))) for name in FOLDERS}
-        write_whole(self._config("cassandra.yaml"), CONFIGURATION.format(**folders, **ports))
+        # All are seeds, so none waits for the others before its first start.
+        seeds = ",".join(self.node.addresses(ports["storage"]))
+        values = {"host": self.node.host, "seeds": seeds, **folders, **ports}
+        write_whole(self._config("cassandra.yaml"), CONFIGURATION.format(**values))
         write_whole(self._config("logback.xml"), LOGBACK)
         options = "\n".join(_quoted(option) for option in self._options())
         write_whole(self._config("java.options"), options + "\n")
@@ -129,7 +137,7 @@ class Cassandra(Service):
         return [
             # On one machine throughput counts: G1, made for short pauses with large heaps, takes a
             # quarter more processor time for the same writes.
-            *("-Xms512m", "-Xmx1g", *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
+            *(*self.node.heap("512m", "1g"), *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
             "-XX:+ExitOnOutOfMemoryError",
             f"-XX:HeapDumpPath={self.data_path}",
             # JNA and Netty would otherwise unpack libraries into the system's temporary folder.
@@ -138,8 +146,7 @@ class Cassandra(Service):
             f"-Dcassandra.storagedir={self.data_path}",
             f"-Dlogback.configurationFile={self._config('logback.xml').as_uri()}",
             *("-Dcassandra-foreground=yes", "-Djdk.attach.allowAttachSelf=true"),
-            # A single node need not wait for others.
-            *("-Dcassandra.skip_wait_for_gossip_to_settle=0", "-Dcassandra.ring_delay_ms=0"),
+            *(NO_WAIT_FOR_OTHERS if self.node.is_alone else ()),
             *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS),
             *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENS),
             *("-cp", class_path(self.settings, "cassandra")),

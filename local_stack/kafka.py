@@ -1,4 +1,4 @@
-"""Kafka: one node in KRaft mode, broker and controller in one process."""
+"""Kafka: one node in KRaft mode, or one of several, broker and controller in one process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from errors import StackError
+from local_stack.node import ALONE, Node
 from local_stack.ports import loopback_port
 from local_stack.service import Service
 from runtime.files import write_whole
@@ -28,20 +29,21 @@ PROBE_TIMEOUT_SECONDS: Final = 2
 # messages' timestamps, so old ones could be gone before a job reads them. `make reset TOPICS=1`
 # frees space.
 SERVER_PROPERTIES: Final = """process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{client}
+node.id={number}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{client}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=log
 log.retention.ms=-1
 auto.create.topics.enable=false
 num.partitions=3
-default.replication.factor=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+default.replication.factor={copies}
+min.insync.replicas={confirming}
+offsets.topic.replication.factor={copies}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={confirming}
 group.initial.rebalance.delay.ms=0
 """
 
@@ -61,14 +63,15 @@ class Kafka(Service):
     inner_ports = ("controller",)
     inner_port_settings = MappingProxyType({"controller": "KAFKA_CONTROLLER_PORT"})
 
-    def __init__(self, settings: Settings, java: Java | None = None) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, java: Java | None = None, node: Node = ALONE) -> None:
+        super().__init__(settings, node)
         self.java = java
 
     @property
     def port(self) -> int:
         """The clients' port."""
-        return loopback_port(self.settings.kafka_bootstrap_servers, self.port_setting)
+        servers = self.settings.kafka_bootstrap_servers
+        return loopback_port(servers, self.port_setting, self.node.host)
 
     @property
     def version(self) -> str:
@@ -81,14 +84,16 @@ class Kafka(Service):
         Paths in it are relative to the data folder, in which the broker runs, because the broker
         splits paths at commas and removes backslashes.
         """
-        write_whole(self._config("server.properties"), SERVER_PROPERTIES.format(**ports))
+        write_whole(self._config("server.properties"), self._properties(ports))
         write_whole(self._config("log4j.properties"), LOG4J_PROPERTIES)
         if not (self.data_path / "log" / "meta.properties").exists():
             self._format()
 
     def command(self) -> list[str]:
         """The command that stays in the foreground."""
-        return self._java("-Xms256m", "-Xmx512m", "kafka.Kafka", self._config("server.properties"))
+        return self._java(
+            *self.node.heap("256m", "512m"), "kafka.Kafka", self._config("server.properties")
+        )
 
     def is_ready(self) -> bool:
         """Whether the broker lists its topics and knows a controller."""
@@ -100,8 +105,20 @@ class Kafka(Service):
         except KafkaException:
             return False
 
+    def _properties(self, ports: Mapping[str, int]) -> str:
+        controllers = enumerate(self.node.addresses(ports["controller"]), 1)
+        return SERVER_PROPERTIES.format(
+            number=self.node.number,
+            host=self.node.host,
+            voters=",".join(f"{number}@{address}" for number, address in controllers),
+            copies=self.node.copies,
+            confirming=min(self.node.copies, 2),
+            **ports,
+        )
+
     def _format(self) -> None:
-        arguments = ("format", "--cluster-id", new_cluster_id(), "--ignore-formatted", "--config")
+        cluster_id = self.node.cluster_id or new_cluster_id()
+        arguments = ("format", "--cluster-id", cluster_id, "--ignore-formatted", "--config")
         self.run_to_its_end(
             self._java("kafka.tools.StorageTool", *arguments, self._config("server.properties")),
             f"or remove the folder `{self.data_path}`, which deletes every topic and message, and"

@@ -21,6 +21,8 @@ from runtime.versions import installed_version
 
 PROBE_TIMEOUT_MILLISECONDS: Final = 1000
 CACHE_SIZE_MB: Final = 256
+# Name of the replica set, if there are several servers.
+REPLICA_SET: Final = "millrace"
 
 
 class MongoDB(Service):
@@ -39,7 +41,8 @@ class MongoDB(Service):
         if uri.startswith("mongodb+srv://"):
             return loopback_port("mongodb+srv://…", self.port_setting)
         nodes = uri_parser.parse_uri(uri)["nodelist"]
-        return loopback_port(",".join(f"{host}:{port}" for host, port in nodes), self.port_setting)
+        addresses = ",".join(f"{host}:{port}" for host, port in nodes)
+        return loopback_port(addresses, self.port_setting, self.node.host)
 
     @property
     def version(self) -> str:
@@ -71,8 +74,9 @@ class MongoDB(Service):
     def command(self) -> list[str]:
         """The command that stays in the foreground."""
         if mongod := self._mongod():
-            command = [mongod, "--bind_ip", "127.0.0.1", "--port", str(self.port)]
+            command = [mongod, "--bind_ip", self.node.host, "--port", str(self.port)]
             command += ["--dbpath", str(self._store_path()), "--nounixsocket", "--quiet"]
+            command += [] if self.node.is_alone else ["--replSet", REPLICA_SET]
             return [*command, "--wiredTigerCacheSizeGB", str(CACHE_SIZE_MB / 1024)]
         command = [str(_stand_in()), "--config", str(self.data_path / "secantusd.toml")]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "WARNING"]

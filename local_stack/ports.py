@@ -19,27 +19,27 @@ INNER_PORT_DISTANCE: Final = 10_000
 HIGHEST_PORT: Final = 65535
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on the port of the loopback address."""
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could listen on the port of a loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do: connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
 
 
-def ensure_free(service: str, port: int, setting: str) -> None:
+def ensure_free(service: str, port: int, setting: str, host: str = LOOPBACK) -> None:
     """Refuse a port that something else listens on.
 
     Raises:
         StackError: names the port, its holder if known, and the setting to change.
     """
-    if not is_free(port):
+    if not is_free(port, host):
         raise StackError(
-            f"{service} cannot listen on {LOOPBACK}:{port}: {holder(port)} holds that port."
+            f"{service} cannot listen on {host}:{port}: {holder(port)} holds that port."
             f" Stop it, or set {setting} to another port."
         )
 
@@ -80,14 +80,16 @@ def free_port_near(client_port: int, remembered: int | None, taken: Collection[i
     return port if port not in taken else free_port_near(client_port, None, taken)
 
 
-def loopback_port(server: str, setting: str) -> int:
+def loopback_port(server: str, setting: str, own_host: str = LOOPBACK) -> int:
     """Port of the one loopback `host:port` that an embedded service can listen on.
+
+    `own_host` is the service's address, if it is one of several.
 
     Raises:
         StackError: the setting names another machine, or several servers.
     """
     host, _, port = server.rpartition(":")
-    if host not in LOOPBACK_NAMES or not port.isdecimal():
+    if host not in {*LOOPBACK_NAMES, own_host} or not port.isdecimal():
         raise StackError(
             f"{setting} names `{server}`, but STACK=embedded and STACK=docker start one server of"
             f" each kind, on {LOOPBACK}. Set STACK=external to use servers elsewhere, or remove"

@@ -14,6 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -22,9 +23,11 @@ import psutil
 
 from errors import StackError
 from local_stack.log_lines import log_excerpt
+from local_stack.node import ALONE, Node
 from local_stack.orphans import lost_its_folder, mark, servers_on
 from local_stack.ports import ensure_free, free_port_near, holder, is_free
 from runtime.files import write_whole
+from runtime.processes import kill
 from runtime.surroundings import service_environment
 from settings import Settings
 
@@ -81,8 +84,8 @@ class Service(ABC):
     stop_timeout_seconds: ClassVar[float] = 30
     stop_signal: ClassVar[signal.Signals] = CLEAN_STOP
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, node: Node = ALONE) -> None:
+        self.settings, self.node = settings, node
         self.data_path = settings.millrace_home / "data" / self.name
         self.log_path = settings.millrace_home / "logs" / f"{self.name}.log"
         self.record_path = settings.millrace_home / "run" / f"{self.name}.json"
@@ -135,7 +138,7 @@ class Service(ABC):
     @property
     def address(self) -> str:
         """Its address for clients."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.node.host}:{self.port}"
 
     def start(self) -> None:
         """Start the process, unless it is running already.
@@ -146,7 +149,7 @@ class Service(ABC):
         if self.process() is not None:
             return
         for setting, port in self.set_ports().items():
-            ensure_free(self.name, port, setting)
+            ensure_free(self.name, port, setting, self.node.host)
         ports = {"client": self.port} | self._choose_inner_ports()
         self.data_path.mkdir(parents=True, exist_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,18 +200,24 @@ class Service(ABC):
         """End the process cleanly, by force if need be; returns whether there was one."""
         process = self.process() or self.abandoned()
         if process is not None:
-            # With all processes that it started.
-            family = [process, *process.children(recursive=True)]
-            process.send_signal(self.stop_signal)
-            _, alive = psutil.wait_procs(family, timeout=self.stop_timeout_seconds)
-            for member in alive:
-                member.kill()
-            psutil.wait_procs(alive, timeout=10)
+            self._end(process)
         record = self.record()
         if record:
             # Keep the ports, forget the process.
             write_whole(self.record_path, json.dumps({"ports": record.get("ports", {})}) + "\n")
         return process is not None
+
+    def _end(self, process: psutil.Process) -> None:
+        family = [process]
+        # It may have been killed a moment ago.
+        with suppress(psutil.NoSuchProcess):
+            # With all processes that it started.
+            family += process.children(recursive=True)
+            process.send_signal(self.stop_signal)
+        _, alive = psutil.wait_procs(family, timeout=self.stop_timeout_seconds)
+        for member in alive:
+            kill(member)
+        psutil.wait_procs(alive, timeout=10)
 
     def process(self) -> psutil.Process | None:
         """The recorded process, if it is running."""
@@ -248,7 +257,7 @@ class Service(ABC):
             f"{port} of {self.name} is taken by {holder(port)}: stop it, or set {setting} to"
             " another port"
             for setting, port in self.set_ports().items()
-            if not is_free(port)
+            if not is_free(port, self.node.host)
         ]
 
     def crashed(self) -> bool:

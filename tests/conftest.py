@@ -59,7 +59,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     from local_stack import stack
+    from local_stack.orphans import servers_on
     from local_stack.postgres import Postgres
+    from runtime.processes import kill_family
 
     for home in TESTS_HOME.glob("*-[0-9]*"):
         if psutil.pid_exists(int(home.name.split("-")[1])):
@@ -69,6 +71,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
             stack.down(settings)
         else:
             Postgres(settings).stop()
+        for server in servers_on(home).values():
+            kill_family(server)
         shutil.rmtree(home, ignore_errors=True)
 
 

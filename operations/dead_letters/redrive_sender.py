@@ -16,7 +16,7 @@ from errors import DeliveryError
 from operations.dead_letters.reader import DeadLetter, note_key
 from producers.client import TUNING
 from settings import Settings
-from spark_jobs.sources.broker import kafka_admin
+from spark_jobs.sources.broker import kafka_admin, offset_of
 from spark_jobs.sources.kafka import REDRIVES_HEADER
 from spark_jobs.sources.topics import ensure_redriven_topic, redriven_topic, topic_state
 from spark_jobs.state.fault_points import fault_point
@@ -204,7 +204,7 @@ def wait_until_readable(settings: Settings, topics: Sequence[str]) -> bool:
         )
         # A partition may briefly have no leader: ask again.
         with contextlib.suppress(KafkaException):
-            if all(answers[place].result().offset >= end for place, end in ends.items()):
+            if all(offset_of(answers[place]) >= end for place, end in ends.items()):
                 return True
         if time.monotonic() > deadline:
             return False

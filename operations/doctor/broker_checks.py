@@ -11,7 +11,13 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from operations.doctor.check import Fault, Line, line_of, not_yet
-from operations.doctor.endpoints import CONNECT_SECONDS, absence, how_to_start, kafka_endpoint
+from operations.doctor.endpoints import (
+    CONNECT_SECONDS,
+    absence,
+    away_faults,
+    how_to_start,
+    kafka_endpoint,
+)
 from runtime import remedies
 from runtime.config.topic_names import dead_letter_topic
 from runtime.reachable import unreached
@@ -92,16 +98,19 @@ def look_at_kafka(settings: Settings) -> list[Line]:
         )
         return [line_of("kafka", [fault], ""), *not_yet("topics", because="Kafka does not answer")]
     brokers = sorted({(broker.host, broker.port) for broker in metadata.brokers.values()})
+    advertised = [broker for broker in brokers if broker not in endpoint.addresses]
+    # Of those that the cluster has given up only the settings know.
+    gone = away_faults(endpoint.addresses, "broker")
     # Clients talk to each broker at the address that it advertises.
     faults = [
         Fault(f"a broker advertises an address that does not work here: {reason}: correct its"
               " `advertised.listeners`")
-        for reason in unreached(brokers, CONNECT_SECONDS)
+        for reason in unreached(advertised, CONNECT_SECONDS)
     ]  # fmt: skip
     number = f"{len(brokers)} broker{'s' if len(brokers) > 1 else ''}"
-    kafka = line_of("kafka", faults, f"{number} at {settings.kafka_bootstrap_servers}")
+    kafka = line_of("kafka", gone + faults, f"{number} at {settings.kafka_bootstrap_servers}")
     if faults:
-        return [kafka, *not_yet("topics", because="a broker is away")]
+        return [kafka, *not_yet("topics", because="see kafka")]
     return [kafka, _topic_line(admin, metadata, settings)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,6 +81,16 @@ def absence(endpoint: Endpoint, settings: Settings) -> Fault | None:
         return None
     by_itself = settings.stack != "external"
     return Fault(f"{'; '.join(reasons)}: {how_to_start(endpoint, settings)}", by_itself)
+
+
+def away_faults(addresses: Sequence[Address], what: str) -> list[Fault]:
+    """Members of a cluster, such as a `broker`, that do not answer while others do."""
+    reasons = unreached(addresses, CONNECT_SECONDS)
+    left = len(addresses) - len(reasons)
+    return [
+        Fault(f"a {what} is away: {reason}: start it; {left} of {len(addresses)} answer")
+        for reason in reasons
+    ]
 
 
 def _silent(text: str) -> None:

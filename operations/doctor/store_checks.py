@@ -16,6 +16,7 @@ from local_stack.mongodb import MongoDB
 from operations.doctor.check import Fault, Line, line_of, not_yet
 from operations.doctor.endpoints import (
     absence,
+    away_faults,
     cassandra_endpoint,
     mongodb_endpoint,
     postgres_endpoint,
@@ -59,7 +60,10 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         local = session.execute("SELECT release_version, data_center FROM system.local").one()
         peers = list(session.execute("SELECT data_center FROM system.peers"))
         centres = [local["data_center"], *(peer["data_center"] for peer in peers)]
-        node = list(node_faults(local["release_version"], centres, settings))
+        hosts = session.cluster.metadata.all_hosts()
+        nodes = sorted((str(host.endpoint.address), host.endpoint.port) for host in hosts)
+        node = away_faults(nodes, "node")
+        node += node_faults(local["release_version"], centres, settings)
         where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
         node_text = f"{local['release_version']} at {where}, data centre {local['data_center']}"
         shapes = {p.name: {t.place: t.declared for t in p.tables} for p in pipelines_of(settings)}

@@ -20,7 +20,7 @@ from runtime import remedies
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES, keeps_ledger
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sources.broker import kafka_admin
+from spark_jobs.sources.broker import kafka_admin, offset_of
 
 Ranges = dict[int, tuple[int, int]]
 """Partition -> (first offset, offset after the last)."""
@@ -168,7 +168,7 @@ def _offsets_at(
     admin = kafka_admin(settings)
     try:
         answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS)
-        found = {of.partition: answer.result().offset for of, answer in answers.items()}
+        found = {of.partition: offset_of(answer) for of, answer in answers.items()}
     except KafkaException as error:
         raise JobError(
             f"Kafka did not return the offsets of `{topic}` at a time: {error.args[0].name()}. See"

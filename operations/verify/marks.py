@@ -158,12 +158,16 @@ def sketch_faults(
     aggregates: Iterable[Aggregate],
     expected: ExpectedAggregates,
 ) -> Iterator[str]:
-    """Sketches that are not of the rows' values, as text; reads one document at a time."""
+    """Sketches that are not of the rows' values, as text; reads one document at a time.
+
+    A running job may have changed a document since the snapshot: then its mark is another one.
+    """
     for aggregate in aggregates:
         if not (sketches := aggregate.sketches):
             continue
         place = f"MongoDB {database.name}.{aggregate.name}"
         of_rows = expected.get(aggregate.name)
+        before = {str(d["_id"]): d for d in snapshot.documents(aggregate.name)}
         wanted = dict.fromkeys(["applied", *sketches, *sketches.values()], 1)
         faults = [
             f"{place}: `{document['_id']}`: {words}"
@@ -173,10 +177,17 @@ def sketch_faults(
                 document,
                 sketches,
                 (of_rows or {}).get(str(document["_id"]), {}),
-                is_settled=mark_of(document, snapshot.query_id) not in snapshot.later,
+                is_settled=is_settled(document, before.get(str(document["_id"])), snapshot),
             )
         ]
         yield from shortened(place, faults)
+
+
+def is_settled(document: Document, before: Document | None, snapshot: LedgerSnapshot) -> bool:
+    """Whether a document has only rows of the snapshot's confirmed batches."""
+    mark = mark_of(document, snapshot.query_id)
+    is_same = before is not None and mark == mark_of(before, snapshot.query_id)
+    return is_same and mark not in snapshot.later
 
 
 def sketch_differences(

@@ -13,6 +13,7 @@ from pymongo.database import Database
 from pyspark.sql import SparkSession
 
 from errors import JobError
+from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run.outages import Outages
@@ -122,13 +123,22 @@ def _outages(
     sinks = (s for run in runs for s in sinks_of(run.pipeline, settings, database))
     stores = {s.store: s.greet for s in sinks if type(s).greet is not Sink.greet}
     stores |= {
-        KAFKA: partial(greet_kafka, kafka_admin(settings), runs[0].pipeline.topic(settings)),
+        KAFKA: partial(greet_kafka, kafka_admin(settings), _topics_of(runs, settings)),
         LEDGER_STORE: partial(greet_mongodb, database),
     }
     outages = Outages(stores, settings.store_retry_seconds, tell, is_waiting)
     for run in runs:
         run.away_since, run.warn = outages.began, tell
     return outages
+
+
+def _topics_of(runs: Sequence[PipelineRun], settings: Settings) -> list[str]:
+    """All topics that the runs read and write."""
+    found: list[str] = []
+    for pipeline in (run.pipeline for run in runs):
+        topic = pipeline.topic(settings)
+        found += [topic, dead_letter_topic(topic), *pipeline.forward_topics(settings)]
+    return found
 
 
 def _run_until_done(runs: Sequence[PipelineRun], stop: StopRequest) -> None:

@@ -83,6 +83,9 @@ class Outages:
         # While users wait for it, its return is noticed at once.
         while not self._done.wait(ASK_EVERY_SECONDS / (4 if wait.said else 1)):
             if not (wait.said or self._is_waiting(store)):
+                # Between two batches: a store that was not asked has not failed to answer.
+                with self._lock:
+                    wait.answered()
                 continue
             try:
                 self._asks[store]()

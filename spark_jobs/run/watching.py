@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from settings import Settings
-from spark_jobs.sources.broker import kafka_admin
-from spark_jobs.sources.consumer_group import ConsumerGroups
+from spark_jobs.sources.consumer_group import ConsumerGroups, group_consumer
 from spark_jobs.state.ledger import Entry
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class CommittedGroups(Watcher):
 
     def __init__(self, settings: Settings) -> None:
         """Commit on the broker in the settings."""
-        self._groups = ConsumerGroups(kafka_admin(settings))
+        self._groups = ConsumerGroups(partial(group_consumer, settings))
 
     def started(self, pipeline: str, topic: str, last: Entry | None) -> None:
         """Commit what an earlier job could not."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from errors import SinkError, SinkRejected, SinkUnavailable
 from runtime.kafka_refusals import kafka_advice
@@ -37,14 +40,38 @@ def kafka_admin(settings: Settings) -> Admin:
     return Admin(settings)
 
 
-def greet_kafka(admin: Admin, topic: str) -> None:
-    """Ask for one topic, which must exist.
+def greet_kafka(admin: Admin, topics: Collection[str]) -> None:
+    """Ask the leader of each partition of these topics, as far as they exist.
+
+    The other brokers answer while a leader is away, but nothing is read from its partitions.
 
     Raises:
-        KafkaException: no broker answered within seconds.
+        KafkaException: no broker, or not every leader, answered within seconds.
     """
     admin.poll(0)
-    admin.list_topics(topic, timeout=GREETING_SECONDS)
+    known = admin.list_topics(timeout=GREETING_SECONDS).topics
+    places = [TopicPartition(t, p) for t in topics if t in known for p in known[t].partitions]
+    if not places:
+        return
+    latest = dict.fromkeys(places, OffsetSpec.latest())
+    asked = admin.list_offsets(latest, request_timeout=GREETING_SECONDS)
+    # Of all, so that no request is open when its client ends.
+    wait(asked.values())
+    for answer in asked.values():
+        offset_of(answer)
+
+
+def offset_of(answer: Future[Any]) -> int:
+    """The offset that `list_offsets` of an admin client answers.
+
+    Raises:
+        KafkaException: the leader of the partition refused or did not answer in time.
+    """
+    offset: int = answer.result().offset
+    # The client library gives that, without an error, where the leader is away.
+    if offset == OFFSET_INVALID:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return offset
 
 
 def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str, int]:
@@ -69,6 +96,29 @@ def existing_topics(settings: Settings, admin: Admin | None = None) -> dict[str,
                 raise _unreachable(settings, report) from error
         else:
             return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+
+def topics_by_broker(settings: Settings, admin: Admin) -> list[set[str]]:
+    """The topics that each broker lists, as brokers learn of changes one after the other.
+
+    Those that do not answer are left out.
+
+    Raises:
+        SinkError: none answered, or the client was refused.
+    """
+    listed = [{*existing_topics(settings, admin)}]
+    try:
+        brokers = admin.list_topics(timeout=SLICE_SECONDS).brokers.values()
+        for broker in brokers if len(brokers) > 1 else ():
+            host = f"[{broker.host}]" if ":" in broker.host else broker.host
+            servers = {"kafka_bootstrap_servers": f"{host}:{broker.port}"}
+            # A client asks the others too once it knows them, so each is asked by a new one.
+            alone = kafka_admin(settings.model_copy(update=servers))
+            with suppress(KafkaException):
+                listed.append({*alone.list_topics(timeout=SLICE_SECONDS).topics})
+    except KafkaException as error:
+        raise _unreachable(settings, error.args[0]) from error
+    return listed
 
 
 def _most_specific(reports: Iterable[KafkaError]) -> KafkaError | None:

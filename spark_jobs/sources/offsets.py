@@ -10,7 +10,7 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from settings import Settings
-from spark_jobs.sources.broker import Admin, existing_topics
+from spark_jobs.sources.broker import Admin, existing_topics, offset_of
 
 
 def offsets_of(
@@ -44,6 +44,6 @@ def offsets_of(
     # Of all, so that no request is open when its client ends.
     wait([*first.values(), *end.values()])
     for place in places:
-        low, high = first[place].result().offset, end[place].result().offset
+        low, high = offset_of(first[place]), offset_of(end[place])
         found[place.topic][place.partition] = (low, high)
     return dict(found)

@@ -25,7 +25,13 @@ from confluent_kafka.admin import (
 from errors import JobError, SinkUnavailable
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
-from spark_jobs.sources.broker import Admin, existing_topics, kafka_admin
+from spark_jobs.sources.broker import (
+    Admin,
+    existing_topics,
+    kafka_admin,
+    offset_of,
+    topics_by_broker,
+)
 
 # Short enough for the longest topic name that the settings allow.
 REDRIVEN_SUFFIX = "-redriven"
@@ -95,7 +101,7 @@ def _ask_for_state(admin: AdminClient, topic: str, timeout_seconds: float) -> To
     partitions = [TopicPartition(topic, partition.id) for partition in description.partitions]
     first, after_last = (
         {
-            place.partition: future.result().offset
+            place.partition: offset_of(future)
             for place, future in admin.list_offsets(dict.fromkeys(partitions, spec), **wait).items()
         }
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest())
@@ -245,9 +251,13 @@ def delete_topics(settings: Settings, topics: list[str]) -> None:
 
 
 def _become(settings: Settings, admin: Admin, topics: list[str], *, present: bool) -> bool:
-    """Wait until all topics are listed, or none: brokers learn of a change a moment after it."""
+    """Wait until every broker lists all topics, or none: each learns of a change after it."""
     deadline = time.monotonic() + LISTING_SECONDS
-    while any((topic in existing_topics(settings, admin)) != present for topic in topics):
+    while any(
+        (topic in listed) != present
+        for listed in topics_by_broker(settings, admin)
+        for topic in topics
+    ):
         if time.monotonic() > deadline:
             return False
         time.sleep(RETRY_SECONDS)

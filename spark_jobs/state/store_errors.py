@@ -20,10 +20,11 @@ OUTAGE_PATTERN = re.compile(
     r"AllNodesFailed|NoNodeAvailable|NoHostAvailable|Unavailable|WriteTimeout|ReadTimeout"
     r"|DriverTimeout|OperationTimedOut|Heartbeat|ClosedConnection|Overloaded|Bootstrapping"
     r"|Connection ?(refused|reset|closed)|Failed to open native connection|TimeoutException"
-    r"|ServerSelectionTimeout|AutoReconnect|NetworkTimeout|NotPrimary|NotEnoughReplicas"
-    r"|BrokerNotAvailable|DisconnectException|timed? out|Control channel not available"
-    r"|Session is clos|Cluster is closed|ClosedChannel|Broken pipe|No route to host"
-    r"|Unexpected error on channel|RejectedExecution|executor terminated",
+    r"|ServerSelectionTimeout|AutoReconnect|NetworkTimeout|NotPrimary|Not ?enough ?replicas"
+    r"|BrokerNotAvailable|DisconnectException|timed? out|timeout during"
+    r"|Control channel not available|Session is clos|Cluster is closed|ClosedChannel"
+    r"|Broken pipe|No route to host|Unexpected error on channel|RejectedExecution"
+    r"|executor terminated",
     re.IGNORECASE,
 )
 REMEDIES = {

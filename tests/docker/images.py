@@ -110,7 +110,8 @@ def _write_configuration(target: Path) -> None:
     target.mkdir()
     state = "/var/lib/cassandra"
     folders = {name: f"{state}/{name}" for name in FOLDERS}
-    text = CONFIGURATION.format(**folders, client=9042, storage=7000)
+    address = {"host": "127.0.0.1", "seeds": "127.0.0.1:7000", "client": 9042, "storage": 7000}
+    text = CONFIGURATION.format(**folders, **address)
     (target / "cassandra.yaml").write_text(text)
     (target / "logback.xml").write_text(LOGBACK)
     options = [

@@ -18,10 +18,10 @@ import pytest
 
 from settings import PROJECT_ROOT
 from tests.docker.compose_stack import IMAGE, LABEL, PROJECT, ComposeStack
-from tests.docker.conftest import Note
 from tests.docker.engine import Engine, OwnEngine
 from tests.support.containers import COMPOSE_FILE, DOCKERFILE, compose, copy_context, own_services
 from tests.support.processes import wait_for
+from tests.support.story import Note
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+
+import psutil
 
 PROGRAM: Final = """
 import logging, time
@@ -34,6 +37,10 @@ class MockBroker:
     def freeze(self) -> None:
         """Let it accept connections and answer nothing."""
         self._process.send_signal(signal.SIGSTOP)
+        # Until then it may still answer.
+        stopped = psutil.Process(self._process.pid)
+        while stopped.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -27,19 +27,13 @@ JAVA_VARIABLES = ("PATH", "JAVA_HOME", "JAVA_TOOL_OPTIONS")
 
 
 class SparkCluster:
-    """A master and two workers of one core."""
+    """A master and two workers, by default of one core."""
 
-    def __init__(self, folder: Path, memory: str) -> None:
-        self.folder, self.memory = folder, memory
+    def __init__(self, folder: Path, memory: str, cores: int = 1) -> None:
+        self.folder, self.memory, self.cores = folder, memory, cores
         self.port, self.page, *self.worker_pages = free_ports(4)
         self.master_process = self._start("master", "master.Master", self.port, self.page)
-        self.workers = [
-            self._start(
-                f"worker-{number}", "worker.Worker", 0, page,
-                "--cores", "1", "--memory", memory, self.url,
-            )
-            for number, page in enumerate(self.worker_pages)
-        ]  # fmt: skip
+        self.workers = [self._start_worker(number) for number in (0, 1)]
 
     @property
     def url(self) -> str:
@@ -80,21 +74,32 @@ class SparkCluster:
         """`kill -9` of a worker and its executors at once, as if its machine were gone."""
         kill_with_children(self.workers[number])
 
+    def start_again(self, number: int) -> None:
+        """Start a worker that was killed."""
+        self.workers[number] = self._start_worker(number)
+
     def stop(self) -> None:
         for process in (*self.workers, self.master_process):
             if process.poll() is None:
                 kill_with_children(process)
 
+    def _start_worker(self, number: int) -> subprocess.Popen[bytes]:
+        return self._start(
+            f"worker-{number}", "worker.Worker", 0, self.worker_pages[number],
+            "--cores", str(self.cores), "--memory", self.memory, self.url,
+        )  # fmt: skip
+
     def _start(
         self, name: str, daemon: str, port: int, page: int, *options: str
     ) -> subprocess.Popen[bytes]:
         own = self.folder / name
-        own.mkdir(parents=True)
+        own.mkdir(parents=True, exist_ok=True)
         home = own / "spark"
-        home.symlink_to(Path(pyspark.__file__).parent)
+        if not home.exists():
+            home.symlink_to(Path(pyspark.__file__).parent)
         command = [str(home / "bin" / "spark-class"), f"{DAEMONS}.{daemon}", "--host", "127.0.0.1"]
         command += ["--port", str(port), "--webui-port", str(page), *options]
-        with (own / "daemon.log").open("wb") as log:
+        with (own / "daemon.log").open("ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=own,
@@ -119,8 +124,8 @@ class SparkCluster:
 
 
 @contextmanager
-def spark_cluster(folder: Path, memory: str) -> Iterator[SparkCluster]:
-    cluster = SparkCluster(folder, memory)
+def spark_cluster(folder: Path, memory: str, cores: int = 1) -> Iterator[SparkCluster]:
+    cluster = SparkCluster(folder, memory, cores)
     try:
         cluster.wait_for_workers()
         yield cluster

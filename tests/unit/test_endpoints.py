@@ -10,7 +10,7 @@ import pytest
 
 from local_stack.stack import services
 from operations.doctor.check import Fault
-from operations.doctor.endpoints import Endpoint, absence
+from operations.doctor.endpoints import Endpoint, absence, away_faults
 from operations.doctor.machine_checks import (
     port_faults,
 )
@@ -45,6 +45,22 @@ def test_endpoint_at_which_nothing_listens_is_named_with_the_fix(
     assert f"cannot connect to 127.0.0.1:{port} (connection refused)" in fault.text
     assert remedy in fault.text
     assert fault.by_itself is by_itself
+
+
+def test_member_that_is_away_is_named_and_the_others_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as b:
+        ports = [one.getsockname()[1], b.getsockname()[1]]
+        members = [("127.0.0.1", port) for port in ports]
+        assert away_faults(members, "node") == []
+        b.close()
+
+        faults = away_faults(members, "node")
+
+    assert texts(faults) == [
+        f"a node is away: cannot connect to 127.0.0.1:{ports[1]} (connection refused): start it;"
+        " 1 of 2 answer"
+    ]
+    assert not faults[0].by_itself
 
 
 def test_port_that_another_program_has_is_named_with_its_holder(tmp_path: Path) -> None:

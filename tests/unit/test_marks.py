@@ -10,8 +10,14 @@ import pytest
 
 from operations.verify.coverage import batch_finder
 from operations.verify.differences import Figure
-from operations.verify.marks import Marks, last_batches, mark_faults, sketch_differences
-from operations.verify.snapshot import mark_of
+from operations.verify.marks import (
+    Marks,
+    is_settled,
+    last_batches,
+    mark_faults,
+    sketch_differences,
+)
+from operations.verify.snapshot import LedgerSnapshot, mark_of
 from spark_jobs.state.ledger import Counts, Entry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -177,3 +183,22 @@ def test_sketch_of_unknown_rows_is_compared_with_the_stored_number() -> None:
     assert list(sketch_differences({"n": 5, "s": TWO}, {"n": "s"}, {})) == [
         "`s` holds about 2 distinct values, there are 5"
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ({"q": 3}, {"q": 3}, True),
+        ({"q": 3}, {"q": 8}, False),
+        ({"q": 7}, {"q": 7}, False),
+        (None, {"q": 8}, False),
+    ],
+    ids=["as it was", "a job has added a batch since", "of a batch in work", "new"],
+)
+def test_document_that_changed_since_the_ledger_was_read_is_not_settled(
+    before: dict[str, int] | None, now: dict[str, int], expected: bool
+) -> None:
+    snapshot = LedgerSnapshot([], {}, {}, (7,), [], "q")
+    then = None if before is None else {"_id": "d", "applied": before}
+
+    assert is_settled({"_id": "d", "applied": now}, then, snapshot) is expected

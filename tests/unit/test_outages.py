@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -141,6 +142,20 @@ def test_store_that_the_job_does_not_need_at_the_moment_is_not_waited_for() -> N
         until(lambda: said)
 
     assert "no answer (ConnectionRefusedError). Nothing is lost" in said[0]
+
+
+@pytest.mark.usefixtures("_quickly")
+def test_store_that_was_never_asked_as_batches_are_short_is_not_waited_for() -> None:
+    said: list[str] = []
+
+    def is_waiting(store: str) -> bool:
+        # A batch is written whenever the lookout looks, and none when a request is due.
+        return "_look" in threading.current_thread().name
+
+    with Outages({"MongoDB": lambda: None}, 120, said.append, is_waiting):
+        time.sleep(1.2)
+
+    assert said == []
 
 
 @pytest.mark.usefixtures("_quickly")

@@ -57,6 +57,22 @@ def test_started_service_is_recorded_and_stopped(sleeper: Sleeper) -> None:
     assert not sleeper.stop()
 
 
+def test_server_that_was_killed_a_moment_ago_is_stopped_without_an_error(
+    sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+    process.kill()
+    psutil.wait_procs([process], timeout=10)
+    # As if it had been killed after it was looked for.
+    monkeypatch.setattr(sleeper, "process", lambda: process)
+
+    sleeper.stop()
+
+    assert "pid" not in sleeper.record()
+
+
 def test_second_start_keeps_the_process(sleeper: Sleeper) -> None:
     sleeper.start()
     first = sleeper.state().pid

@@ -21,6 +21,11 @@ from spark_jobs.state.store_errors import sink_error
         # Cassandra killed while a batch was written, and a session closed under a refresh.
         "Failed to write. The\n  latest exception was\n  Unexpected error on channel",
         "java.util.concurrent.RejectedExecutionException: event executor terminated",
+        # Two of three nodes killed before a batch was written, and while it was.
+        "Failed to write. The\n  latest exception was\n  Not enough replicas available for query at"
+        " consistency LOCAL_QUORUM (2 required but only 1 alive)",
+        "Failed to write. The\n  latest exception was\n  Cassandra timeout during UNLOGGED_BATCH"
+        " write query at consistency LOCAL_QUORUM (2 replica were required but only 1 had it)",
     ],
 )
 def test_store_that_went_away_is_an_outage(text: str) -> None:
