@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, roll_up
+from spark_jobs.planned import planned
 from spark_jobs.transforms.summarise import Transform, combining, summarising
 
 # With more, the driver's work outweighs what one pass over all dimensions saves.
@@ -40,7 +41,7 @@ class Summaries:
         """
         if self.too_many is None or messages < self.too_many:
             self._combine = self._combine or combining(classified.schema, self.aggregates)
-            groups = classified.transform(self._combine)
+            groups = planned(classified, self._combine, self._combine)
             if messages > MOST_COMBINATIONS:
                 # One task for the groups, so that the limit takes one job.
                 groups = groups.coalesce(1).limit(MOST_COMBINATIONS + 1)

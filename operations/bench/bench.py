@@ -28,6 +28,7 @@ from spark_jobs.session.stopping import stop_spark
 
 SINKS = ("cassandra", "mongodb", "files")
 CEILING, BASELINE = "ready bytes in a loop", "baseline"
+PLAIN = "plain Python consumer, two tables, no guarantees"
 WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
 DIRECT = ", direct writer"
 WHOLE_DIRECT, LIMIT_DIRECT = f"{WHOLE}{DIRECT}", f"{LIMIT}{DIRECT}"
@@ -139,6 +140,7 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
 def _wholes(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     return [
         (BenchRow(BASELINE, MAIN.name), partial(warm.baseline, MAIN)),
+        (BenchRow(PLAIN, MAIN.name, reference=BASELINE), partial(warm.plain_consumer, MAIN)),
         (BenchRow(WHOLE, MAIN.name, reference=BASELINE), partial(warm.whole, MAIN)),
         (
             BenchRow(WHOLE_DIRECT, MAIN.name, reference=BASELINE),
@@ -229,6 +231,8 @@ def judge(results: Results) -> list[str]:
     aims = [
         ("whole pipeline / baseline", WHOLE, BASELINE, 1.5),
         ("whole pipeline, direct writer / baseline", WHOLE_DIRECT, BASELINE, 1.5),
+        ("whole pipeline / plain Python consumer", WHOLE, PLAIN, 2.0),
+        ("whole pipeline, direct writer / plain Python consumer", WHOLE_DIRECT, PLAIN, 2.5),
         ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
         ("the same, direct writer", WHOLE_DIRECT, LIMIT_DIRECT, 0.75),
         (f"{SECOND.name} / {MAIN.name}", SECOND_WHOLE, WHOLE, 0.5),

@@ -94,7 +94,7 @@ class Warm:
 
     def baseline(self, pipeline: Pipeline) -> float:
         """Rows per second of the baseline, tests/benchmarks/baseline.py."""
-        variant = baseline_module()
+        variant = peer_module("baseline")
         session = connect(self.settings)
         try:
             variant.create_table(session)
@@ -106,6 +106,25 @@ class Warm:
             started = time.monotonic()
             variant.run_baseline(spark, servers, pipeline.topic(own), checkpoint, database)
             return self.topics.records(pipeline) / (time.monotonic() - started)
+
+    def plain_consumer(self, pipeline: Pipeline) -> float:
+        """Rows per second of a consumer without Spark, tests/benchmarks/plain_consumer.py."""
+        variant, ends = peer_module("plain_consumer"), self.topics.ranges(pipeline)
+        session = connect(self.settings)
+        try:
+            with self._fresh(pipeline, STORES) as (own, database):
+                started = time.monotonic()
+                variant.run_plain_consumer(
+                    own.kafka_client_options(),
+                    pipeline.topic(own),
+                    {partition: end for partition, (_, end) in ends.items()},
+                    session,
+                    pipeline.tables[0].keyspace,
+                    database,
+                )
+                return self.topics.records(pipeline) / (time.monotonic() - started)
+        finally:
+            close(session)
 
     def parse(self, pipeline: Pipeline) -> float:
         """Rows per second of reading, parsing and validating alone."""
@@ -220,11 +239,11 @@ def untuned(spark: SparkSession) -> SparkSession:
     return session
 
 
-def baseline_module() -> Any:
-    """The baseline, which is in tests/, where the installed command would not find it."""
+def peer_module(name: str) -> Any:
+    """A module of tests/benchmarks, where the installed command would not find it."""
     if str(PROJECT_ROOT) not in sys.path:
         sys.path.append(str(PROJECT_ROOT))
-    return import_module("tests.benchmarks.baseline")
+    return import_module(f"tests.benchmarks.{name}")
 
 
 def fresh_settings(

@@ -25,6 +25,8 @@ from runtime import remedies
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.planned import planned
+from spark_jobs.run.few_rows import FewRows
 from spark_jobs.run.watching import READING, Watcher
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.dead_letters import send_dead_letters, store_summaries
@@ -41,7 +43,7 @@ from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
-# A batch of at most this many messages is written by one task per table, not one per partition.
+# Up to so many messages, planning what is written would take longer than writing it.
 FEW_MESSAGES = 1000
 
 
@@ -65,6 +67,7 @@ class BatchWriter:
         busy: Whether a batch is being written.
         error: Why the last batch failed.
         summaries: Counts the batches.
+        few_rows: Holds the rows of small batches.
     """
 
     pipeline: Pipeline
@@ -84,6 +87,7 @@ class BatchWriter:
     busy: bool = False
     error: Exception | None = None
     summaries: Summaries = field(init=False)
+    few_rows: FewRows = field(default_factory=FewRows)
 
     def __post_init__(self) -> None:
         self.summaries = Summaries(self.pipeline.aggregates)
@@ -117,11 +121,10 @@ class BatchWriter:
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        # For a few rows, the number of tasks decides the cost.
-        few = width(ranges) <= FEW_MESSAGES
+        few = self.few_rows.of(batch) if width(ranges) <= FEW_MESSAGES else None
         # As objects: PySpark's other levels would serialize and parse them again for each use.
         kept = StorageLevel.MEMORY_AND_DISK_DESER
-        classified = (batch.repartition(1) if few else batch).persist(kept)
+        classified = batch.persist(kept) if few is None else few
         try:
             summary = self.summaries.of(classified, width(ranges))
             # Spark's state has its ids now; if the batch is in the ledger, all sinks have it.
@@ -135,7 +138,8 @@ class BatchWriter:
                 seconds = round(time.monotonic() - started, 3)
                 self._confirm(counts, ranges, batch_id, seconds=seconds, sink_seconds=took)
         finally:
-            classified.unpersist()
+            if few is None:
+                classified.unpersist()
         logger.info(
             "query=%s batch_id=%d rows_in=%d rows_valid=%d rows_rejected=%d rows_filtered=%d"
             " duplicates=%d elapsed_s=%.1f",
@@ -190,8 +194,10 @@ class BatchWriter:
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
     ) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """What there is to write, by name and fault point; aggregates when all else is written."""
-        records = classified.filter(F.col("outcome").isin(*STORED))
-        batch = Batch(records, summary, self._query_id())
+        records = planned(
+            classified, STORED, lambda rows: rows.filter(F.col("outcome").isin(*STORED))
+        )
+        batch = Batch(records, summary, self._query_id(), is_small=classified is self.few_rows.rows)
         sinks = sinks_of(self.pipeline, self.settings, self.database) if summary.stored else []
 
         def steps(*, of_aggregates: bool) -> Iterator[tuple[str, str, Callable[[], None]]]:
@@ -201,7 +207,9 @@ class BatchWriter:
 
         yield from steps(of_aggregates=False)
         if summary.outcomes[REJECTED]:
-            rejected = classified.filter(F.col("outcome") == REJECTED)
+            rejected = planned(
+                classified, REJECTED, lambda rows: rows.filter(F.col("outcome") == REJECTED)
+            )
             yield DEAD_LETTERS, "", partial(self._write_rejected, rejected, batch_id)
         yield from steps(of_aggregates=True)
 

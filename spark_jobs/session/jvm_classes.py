@@ -21,6 +21,8 @@ STATE_STORE: Final = "millrace.spark.RocksDBStateStoreProvider"
 STATE_STORE_CONF: Final = "spark.sql.streaming.stateStore.providerClass"
 LOCAL_FILES: Final = "millrace.spark.LocalFiles"
 KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
+KAFKA_SENDER: Final = "millrace.spark.KafkaSender"
+FEW_ROWS: Final = "millrace.spark.FewRows"
 CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
 # Pipelines in one driver write concurrently.
@@ -33,7 +35,8 @@ def add_classes(spark: SparkSession, folder: Path) -> None:
     """Load the classes that every job needs, and make this session use them."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
-    _make_known(spark, folder / "millrace.jar", STATE_STORE, LOCAL_FILES, KAFKA_MESSAGES)
+    classes = (STATE_STORE, LOCAL_FILES, KAFKA_MESSAGES, KAFKA_SENDER, FEW_ROWS)
+    _make_known(spark, folder / "millrace.jar", *classes)
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
     if str(spark.sparkContext.master).startswith("local["):
         _use_local_files(jvm, context.hadoopConfiguration())

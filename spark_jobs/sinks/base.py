@@ -29,11 +29,13 @@ class Batch:
         records: The classified rows to store, with all columns of the pipeline.
         summary: The batch's counts and its changes to the aggregates.
         query_id: The batch's query; query and batch number identify the batch permanently.
+        is_small: Whether its records are the same DataFrame in every small batch (`planned.py`).
     """
 
     records: DataFrame
     summary: BatchSummary
     query_id: str
+    is_small: bool = False
 
 
 @dataclass(frozen=True)

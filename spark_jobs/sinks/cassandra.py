@@ -13,7 +13,7 @@ Options: statements are grouped into unlogged batches of up to 8 KiB whatever th
 Writer: `CASSANDRA_WRITER` chooses it. Both write the same rows through the connector's session.
     `direct` (`jvm/CassandraWriter.java`) sorts a task's rows in Cassandra's order, skips the
     connector's conversions, and counts a batch's bytes as Cassandra does, so its batches can be
-    larger.
+    larger. Small batches are written directly in any case, as the connector plans each write.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from errors import SinkRejected
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import CQL_FILE, Pipeline
+from spark_jobs.planned import planned
 from spark_jobs.session.jvm_classes import cassandra_writer
 from spark_jobs.session.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
@@ -194,10 +195,10 @@ class CassandraSink(Sink):
         for position, table in enumerate(self.tables):
             if position:
                 fault_point("between-tables")
-            rows = table.rows(batch.records)
+            rows = planned(batch.records, table, table.rows)
             try:
                 with freed_when_blocked(batch.records.sparkSession):
-                    if self._writes_directly(table):
+                    if self._writes_directly(table, batch):
                         self._write_directly(rows, table)
                     else:
                         _write_by_connector(rows, table, batch.summary)
@@ -206,8 +207,8 @@ class CassandraSink(Sink):
                 action = f"take batch {batch_id} into {table.place}"
                 raise sink_error("Cassandra", action, error) from error
 
-    def _writes_directly(self, table: Table) -> bool:
-        is_chosen = self.settings.cassandra_writer == "direct"
+    def _writes_directly(self, table: Table, batch: Batch) -> bool:
+        is_chosen = batch.is_small or self.settings.cassandra_writer == "direct"
         return is_chosen and {*table.declared.columns.values()} <= DIRECT_TYPES
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:

@@ -24,12 +24,14 @@ from pyspark.sql import functions as F
 
 from runtime.config.topic_names import dead_letter_topic
 from settings import Settings
+from spark_jobs.planned import planned
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
 from spark_jobs.state.instants import instant_or_number
 from spark_jobs.state.store_errors import sink_error
 
 COLLECTION = "dead_letters"
+PLACE = ("kafka_topic", "kafka_partition", "kafka_offset")
 BULK_SIZE = 1000
 
 
@@ -62,8 +64,9 @@ def send_dead_letters(
     Raises:
         SinkError: the broker did not confirm all of them.
     """
-    messages = rejected.transform(select_dead_letters).withColumn(
-        "topic", F.lit(dead_letter_topic(source_topic))
+    topic = F.lit(dead_letter_topic(source_topic)).alias("topic")
+    messages = planned(
+        rejected, "dead letters", lambda rows: select_dead_letters(rows).select("*", topic)
     )
     send_messages(messages, settings, f"batch {batch_id}'s dead letters")
 
@@ -74,17 +77,11 @@ def store_summaries(rejected: DataFrame, database: Database[Document], batch_id:
     Raises:
         SinkError: the store did not confirm all of them.
     """
-    coordinates = rejected.select(
-        "kafka_topic",
-        "kafka_partition",
-        "kafka_offset",
-        "kafka_timestamp_ms",
-        "reasons",
-    )
+    columns = (*PLACE, "kafka_timestamp_ms", "reasons")
     # One partition, as each would be a Spark job of its own.
-    rows = coordinates.coalesce(1).toLocalIterator()
+    rows = planned(rejected, "summaries", lambda frame: frame.select(*columns).coalesce(1))
     try:
-        for part in _parts(map(_summary, rows), BULK_SIZE):
+        for part in _parts(map(_summary, rows.toLocalIterator()), BULK_SIZE):
             _put(database[COLLECTION], part)
     except PyMongoError as error:
         raise sink_error("MongoDB", f"take batch {batch_id} into {COLLECTION}", error) from error

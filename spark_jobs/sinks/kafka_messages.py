@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -40,7 +42,11 @@ def send_messages(messages: DataFrame, settings: Settings, what: str) -> None:
     Raises:
         SinkError: the broker did not confirm all of them.
     """
+    jvm: Any = messages.sparkSession._jvm  # noqa: SLF001 - PySpark has no public API
+    options = kafka_options(settings) | WRITE_OPTIONS
     try:
-        (messages.write.format("kafka").options(**kafka_options(settings), **WRITE_OPTIONS).save())
+        plan = messages._jdf.queryExecution()  # noqa: SLF001
+        sender = jvm.millrace.spark.KafkaSender(options, plan.analyzed().output())
+        plan.toRdd().toJavaRDD().foreachPartition(sender)
     except Exception as error:
         raise sink_error("Kafka", f"take {what}", error) from error

@@ -27,6 +27,7 @@ from pyspark.sql import DataFrame, SparkSession
 from errors import SinkRejected
 from settings import Settings
 from spark_jobs.pipeline import SQL_FILE, Pipeline
+from spark_jobs.planned import planned
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.copy_text import REPLACEMENT, copy_lines, stream_blocks
 from spark_jobs.state.fault_points import fault_point
@@ -192,7 +193,7 @@ def jdbc_options(settings: Settings) -> dict[str, str]:
 
 def _write(work: Transaction, table: SqlTable, records: DataFrame) -> int:
     """Write the batch's rows into one table; returns how many."""
-    rows = table.rows(records)
+    rows = planned(records, table, table.rows)
     names = {
         "table": Identifier(table.name),
         "incoming": Identifier(f"incoming_{table.name}"),
@@ -204,7 +205,7 @@ def _write(work: Transaction, table: SqlTable, records: DataFrame) -> int:
     }
     work.execute(SQL(INCOMING).format(**names))
     with work.cursor.copy(SQL("COPY {incoming} ({columns}) FROM STDIN").format(**names)) as copy:
-        for block in stream_blocks(copy_lines(rows)):
+        for block in stream_blocks(planned(rows, "lines", copy_lines)):
             copy.write(block)
             work.alive()
     arrived = work.cursor.rowcount

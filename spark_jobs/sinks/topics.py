@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
+from spark_jobs.planned import planned
 from spark_jobs.sinks.base import Batch, Sink
 from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sources.topics import ensure_roomier_topic, topic_state
@@ -96,15 +97,13 @@ class TopicsSink(Sink):
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Send the batch's records; returns once the broker has confirmed all."""
-        messages = reduce(
-            DataFrame.union,
-            (
-                select_messages(batch.records, name, topic)
-                for name, topic in self.pipeline.forward_topics(self.settings).items()
-            ),
-        )
+        messages = planned(batch.records, self.name, self._messages)
         send_messages(messages, self.settings, f"batch {batch_id}'s records")
         fault_point("between-topics-and-confirmation")
+
+    def _messages(self, records: DataFrame) -> DataFrame:
+        topics = self.pipeline.forward_topics(self.settings).items()
+        return reduce(DataFrame.union, (select_messages(records, *each) for each in topics))
 
     def count(self) -> dict[str, int | None]:
         """Offsets of each topic that the broker still has, copies included."""
