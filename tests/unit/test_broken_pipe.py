@@ -25,4 +25,6 @@ def test_command_whose_reader_has_gone_ends_without_a_traceback() -> None:
     finally:
         os.close(writing)
 
-    assert (done.returncode, done.stderr) == (141, "")
+    assert done.returncode == 141
+    # On a busy machine it says what it waits for.
+    assert [line for line in done.stderr.splitlines() if not line.startswith("… show: ")] == []
