@@ -117,7 +117,7 @@ class Settings(BuiltInPipelines):
     cassandra_writer: Literal["connector", "direct"] = Field(
         "connector",
         description="`connector` (the spark-cassandra-connector's), or `direct`: Millrace's own,"
-        " which takes less of the processors",
+        " which takes less of the processors and writes small batches in any case",
     )
 
     mongo_uri: kinds.MongoAddress = Field(
