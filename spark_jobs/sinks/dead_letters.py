@@ -29,9 +29,9 @@ from spark_jobs.sinks.kafka_messages import header, send_messages
 from spark_jobs.sinks.mongodb import DUPLICATE_KEY, Document
 from spark_jobs.state.instants import instant_or_number
 from spark_jobs.state.store_errors import sink_error
+from spark_jobs.targets import PLACE
 
 COLLECTION = "dead_letters"
-PLACE = ("kafka_topic", "kafka_partition", "kafka_offset")
 BULK_SIZE = 1000
 
 
@@ -77,7 +77,7 @@ def store_summaries(rejected: DataFrame, database: Database[Document], batch_id:
     Raises:
         SinkError: the store did not confirm all of them.
     """
-    columns = (*PLACE, "kafka_timestamp_ms", "reasons")
+    columns = ("kafka_topic", *PLACE, "kafka_timestamp_ms", "reasons")
     # One partition, as each would be a Spark job of its own.
     rows = planned(rejected, "summaries", lambda frame: frame.select(*columns).coalesce(1))
     try:

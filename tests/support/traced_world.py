@@ -127,3 +127,8 @@ def traced_world(patch: pytest.MonkeyPatch, folder: Path) -> TracedWorld:
     sinks = ("cassandra", "mongodb")
     settings = Settings(_env_file=None, sinks=sinks, output_path=str(folder / "output"))
     return TracedWorld(patch, settings)
+
+
+def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
+    """Source and outcome of each message of a record."""
+    return [(each.source, each.outcome) for each in record.arrivals]

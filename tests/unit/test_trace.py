@@ -11,7 +11,6 @@ import pytest
 
 from operations.masking import MASK
 from operations.trace.find import Limits
-from operations.trace.model import RecordTrace
 from operations.trace.on_broker import MOST_ARRIVALS
 from operations.trace.trace import lines_of
 from spark_jobs.state.ledger import Counts
@@ -25,6 +24,7 @@ from tests.support.traced_world import (
     TOPIC,
     TracedWorld,
     in_tables,
+    outcomes,
     traced_world,
 )
 
@@ -32,10 +32,6 @@ from tests.support.traced_world import (
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TracedWorld:
     return traced_world(monkeypatch, tmp_path)
-
-
-def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
-    return [(each.source, each.outcome) for each in record.arrivals]
 
 
 def test_stored_record_is_shown_with_message_batch_and_every_row(world: TracedWorld) -> None:

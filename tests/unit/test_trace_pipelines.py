@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from operations.overview.as_json import as_json
-from operations.trace.model import RecordTrace
 from settings import Settings
 from spark_jobs.state.ledger import Counts
 from tests.support.traced_world import (
@@ -21,6 +20,7 @@ from tests.support.traced_world import (
     PROFILES,
     TICKETS,
     TracedWorld,
+    outcomes,
     traced_world,
 )
 
@@ -28,10 +28,6 @@ from tests.support.traced_world import (
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TracedWorld:
     return traced_world(monkeypatch, tmp_path)
-
-
-def outcomes(record: RecordTrace) -> list[tuple[str, str]]:
-    return [(each.source, each.outcome) for each in record.arrivals]
 
 
 def test_all_pipelines_are_searched_unless_coordinates_name_one(world: TracedWorld) -> None:
