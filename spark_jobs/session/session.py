@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from errors import JobError
 from runtime.jars import folder, is_complete
-from runtime.java import Java, find_java, java_environment
+from runtime.java import LATE_OPTIMISATION, Java, find_java, java_environment
 from runtime.surroundings import driver_environment, raise_open_files, too_few_open_files
 from runtime.versions import pinned
 from settings import Settings
@@ -61,7 +61,10 @@ JAVA_OPTIONS = tuple(spark_defaults()[EXECUTOR_OPTIONS].split())
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 # For any other driver: the whole heap from the start, and no search for old garbage until most of
 # it is used. By default Java starts with less and searches all the time.
-LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
+LASTING_OPTIONS = (
+    *("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70"),
+    *LATE_OPTIMISATION,
+)
 # Spark's variable for the end of its class path.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
 SPARK_HOME = Path(pyspark.__file__).parent
