@@ -80,9 +80,8 @@ S3_CLASSES = (
     "org.apache.hadoop.fs.s3a.S3AFileSystem",
     "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
 )
-# A few records on one thread: compiling their plans would take longer than interpreting them.
-ALONE = {
-    "spark.sql.shuffle.partitions": "1",
+# Of a few thousand records, compiling plans takes longer than interpreting them.
+INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
@@ -106,7 +105,7 @@ def build_session(
 ) -> SparkSession:
     """Start Spark's driver and return its session.
 
-    `is_brief`: there is so little work that optimised compilation would take longer.
+    `is_brief`: there is so little work that compilation would take longer than it saves.
     `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
     caller ends it with `keep_archive`.
     `is_alone`: it reads and writes no store, so it needs no connectors and downloads none.
@@ -125,8 +124,10 @@ def build_session(
         _launch_jvm(settings, log_path, options, may_archive=may_archive, is_alone=is_alone)
     write_trust_store(settings)
     conf = _conf(settings, name)
+    if is_brief:
+        conf.setAll([*INTERPRETED.items()])
     if is_alone:
-        conf.setAll([*ALONE.items()])
+        conf.set(PARTITIONS, "1")
     if not has_ui and not under_spark_submit():
         conf.set("spark.ui.enabled", "false")
     master = str(conf.get("spark.master"))
