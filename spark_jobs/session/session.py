@@ -124,8 +124,6 @@ def build_session(
         _launch_jvm(settings, log_path, options, may_archive=may_archive, is_alone=is_alone)
     write_trust_store(settings)
     conf = _conf(settings, name)
-    if is_brief:
-        conf.setAll([*INTERPRETED.items()])
     if is_alone:
         conf.set(PARTITIONS, "1")
     if not has_ui and not under_spark_submit():
@@ -149,6 +147,9 @@ def build_session(
         # PySpark has replaced it by its own, which suits a shell.
         signal.signal(signal.SIGINT, handler)
     remember_lookups(spark)
+    for key, value in INTERPRETED.items() if is_brief else ():
+        # Not for sessions that are made of this one: they know how much they read.
+        spark.conf.set(key, value)
     if is_alone:
         return spark
     _check_connectors(spark, settings)
