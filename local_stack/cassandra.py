@@ -15,7 +15,7 @@ from local_stack.ports import loopback_port
 from local_stack.service import Service
 from runtime.files import write_whole
 from runtime.jars import class_path
-from runtime.java import Java
+from runtime.java import LATE_OPTIMISATION, Java
 from runtime.versions import pinned
 from settings import Settings
 
@@ -137,8 +137,8 @@ class Cassandra(Service):
         return [
             # On one machine throughput counts: G1, made for short pauses with large heaps, takes a
             # quarter more processor time for the same writes.
-            *(*self.node.heap("512m", "1g"), *COLLECTOR, "-XX:+HeapDumpOnOutOfMemoryError"),
-            "-XX:+ExitOnOutOfMemoryError",
+            *(*self.node.heap("512m", "1g"), *COLLECTOR, *LATE_OPTIMISATION),
+            *("-XX:+HeapDumpOnOutOfMemoryError", "-XX:+ExitOnOutOfMemoryError"),
             f"-XX:HeapDumpPath={self.data_path}",
             # JNA and Netty would otherwise unpack libraries into the system's temporary folder.
             f"-Djava.io.tmpdir={self._config('tmp', make=True)}",

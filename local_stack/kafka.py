@@ -18,7 +18,7 @@ from local_stack.ports import loopback_port
 from local_stack.service import Service
 from runtime.files import write_whole
 from runtime.jars import class_path
-from runtime.java import Java
+from runtime.java import LATE_OPTIMISATION, Java
 from runtime.versions import pinned
 from settings import Settings
 
@@ -91,9 +91,8 @@ class Kafka(Service):
 
     def command(self) -> list[str]:
         """The command that stays in the foreground."""
-        return self._java(
-            *self.node.heap("256m", "512m"), "kafka.Kafka", self._config("server.properties")
-        )
+        options = (*self.node.heap("256m", "512m"), *LATE_OPTIMISATION)
+        return self._java(*options, "kafka.Kafka", self._config("server.properties"))
 
     def is_ready(self) -> bool:
         """Whether the broker lists its topics and knows a controller."""

@@ -33,6 +33,13 @@ JAVA_VERSION: Final = 17
 SYSTEM_TRUST_STORE: Final = Path("/etc/ssl/certs/java/cacerts")
 PIP_TIMEOUT_SECONDS: Final = 900
 PROBE_TIMEOUT_SECONDS: Final = 60
+# For a JVM that lasts: its second compiler begins later. By default it compiles what has run 5,000
+# times, which takes two fifths of the processor time of a job's start; what a process keeps
+# repeating reaches twenty times as much some seconds later. Figures: docs/experiments.md.
+LATE_OPTIMISATION: Final = (
+    *("-XX:Tier4InvocationThreshold=100000", "-XX:Tier4CompileThreshold=300000"),
+    "-XX:Tier4BackEdgeThreshold=800000",
+)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
+from spark_jobs.session.session import BRIEF_RECORDS, INTERPRETED
+
 # Not in memory: Spark loads a cached partition into memory as a whole, and one may be larger than
 # the heap. From disk it is read row by row.
 KEPT: Final = StorageLevel.DISK_ONLY
 ROWS_OF_A_PART: Final = 100_000
 MOST_PLAN_TEXT: Final = 100_000
+# Of few rows, planning again what the first stages have counted costs more than it saves.
+FEW_PLANS: Final = {"spark.sql.adaptive.enabled": "false"}
 # Of a session of ours: whether it reads so few rows that planning takes longer than reading.
 HAS_FEW_ROWS: Final = "spark.millrace.hasFewRows"
 
@@ -29,10 +33,18 @@ def batch_session(spark: SparkSession, rows: int = 0) -> SparkSession:
 
 
 def size_shuffles(spark: SparkSession, rows: int) -> None:
-    """Set the number of shuffle partitions for this many rows, at least one per core."""
+    """Suit a session to this many rows: shuffle partitions, at least one per core, and plans.
+
+    Of few rows, plans take most of the time, so they are neither compiled nor changed on the way.
+    """
     parts = max(math.ceil(rows / ROWS_OF_A_PART), spark.sparkContext.defaultParallelism)
     spark.conf.set("spark.sql.shuffle.partitions", str(parts))
     spark.conf.set(HAS_FEW_ROWS, str(rows <= ROWS_OF_A_PART).lower())
+    for name, value in (INTERPRETED | FEW_PLANS).items():
+        if rows <= BRIEF_RECORDS:
+            spark.conf.set(name, value)
+        else:
+            spark.conf.unset(name)
 
 
 @contextmanager

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from pymongo.database import Database
@@ -43,6 +45,7 @@ from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
+REHEARSAL = "rehearsal"
 # Up to so many messages, planning what is written would take longer than writing it.
 FEW_MESSAGES = 1000
 
@@ -88,9 +91,34 @@ class BatchWriter:
     error: Exception | None = None
     summaries: Summaries = field(init=False)
     few_rows: FewRows = field(default_factory=FewRows)
+    _rehearsal: Thread | None = None
 
     def __post_init__(self) -> None:
         self.summaries = Summaries(self.pipeline.aggregates)
+
+    def rehearse(self, arrivals: DataFrame) -> None:
+        """Plan what is written of small batches, in another thread, with no rows at all.
+
+        Meanwhile Spark plans the query; the first batch waits for both. It is tried once: if a
+        store is away, the first batch plans, and says so.
+
+        Args:
+            arrivals: The query, whose rows are those of its batches.
+        """
+
+        def plan() -> None:
+            with suppress(Exception):
+                rows = self.few_rows.like(arrivals)
+                summary = self.summaries.of(rows, 0)
+                batch = Batch(_stored(rows), summary, query_id="", is_small=True)
+                for sink in sinks_of(self.pipeline, self.settings, self.database):
+                    sink.rehearse(batch)
+                topic = self.pipeline.topic(self.settings)
+                send_dead_letters(_rejected(rows), self.settings, topic, 0)
+                store_summaries(_rejected(rows), self.database, 0, few=True)
+
+        self._rehearsal = Thread(target=plan, name=REHEARSAL, daemon=True)
+        self._rehearsal.start()
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; `foreachBatch` calls this.
@@ -121,7 +149,7 @@ class BatchWriter:
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        few = self.few_rows.of(batch) if width(ranges) <= FEW_MESSAGES else None
+        few = self._few(batch) if width(ranges) <= FEW_MESSAGES else None
         # As objects: PySpark's other levels would serialize and parse them again for each use.
         kept = StorageLevel.MEMORY_AND_DISK_DESER
         classified = batch.persist(kept) if few is None else few
@@ -152,6 +180,12 @@ class BatchWriter:
             counts.duplicates,
             time.monotonic() - started,
         )
+
+    def _few(self, batch: DataFrame) -> DataFrame | None:
+        if self._rehearsal is not None:
+            # From now on the DataFrames that it plans have rows.
+            self._rehearsal.join()
+        return self.few_rows.of(batch)
 
     def _write_sinks(
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
@@ -194,10 +228,8 @@ class BatchWriter:
         self, classified: DataFrame, summary: BatchSummary, batch_id: int
     ) -> Iterator[tuple[str, str, Callable[[], None]]]:
         """What there is to write, by name and fault point; aggregates when all else is written."""
-        records = planned(
-            classified, STORED, lambda rows: rows.filter(F.col("outcome").isin(*STORED))
-        )
-        batch = Batch(records, summary, self._query_id(), is_small=classified is self.few_rows.rows)
+        is_small = classified is self.few_rows.rows
+        batch = Batch(_stored(classified), summary, self._query_id(), is_small=is_small)
         sinks = sinks_of(self.pipeline, self.settings, self.database) if summary.stored else []
 
         def steps(*, of_aggregates: bool) -> Iterator[tuple[str, str, Callable[[], None]]]:
@@ -207,16 +239,14 @@ class BatchWriter:
 
         yield from steps(of_aggregates=False)
         if summary.outcomes[REJECTED]:
-            rejected = planned(
-                classified, REJECTED, lambda rows: rows.filter(F.col("outcome") == REJECTED)
-            )
-            yield DEAD_LETTERS, "", partial(self._write_rejected, rejected, batch_id)
+            write = partial(self._write_rejected, _rejected(classified), batch_id, few=is_small)
+            yield DEAD_LETTERS, "", write
         yield from steps(of_aggregates=True)
 
-    def _write_rejected(self, rejected: DataFrame, batch_id: int) -> None:
+    def _write_rejected(self, rejected: DataFrame, batch_id: int, *, few: bool) -> None:
         send_dead_letters(rejected, self.settings, self.pipeline.topic(self.settings), batch_id)
         fault_point("between-dead-letters-and-summaries")
-        store_summaries(rejected, self.database, batch_id)
+        store_summaries(rejected, self.database, batch_id, few=few)
 
     def _confirm(self, counts: Counts, ranges: OffsetRanges, batch_id: int, **took: Any) -> None:
         fault_point("before-ledger")
@@ -293,3 +323,11 @@ class BatchWriter:
                 f" `{remedies.reset(self.pipeline.family, self.settings)}`."
             )
         return query_id
+
+
+def _stored(classified: DataFrame) -> DataFrame:
+    return planned(classified, STORED, lambda rows: rows.filter(F.col("outcome").isin(*STORED)))
+
+
+def _rejected(classified: DataFrame) -> DataFrame:
+    return planned(classified, REJECTED, lambda rows: rows.filter(F.col("outcome") == REJECTED))

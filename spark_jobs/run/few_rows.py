@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 # Larger batches are kept in Spark's memory instead of the driver's.
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -23,13 +23,21 @@ class FewRows:
         Returns the same DataFrame for every batch; it has the rows of the latest one. None if they
         take more than `MOST_BYTES`.
         """
-        spark, jdf = batch.sparkSession, batch._jdf  # noqa: SLF001 - PySpark has no public API
+        rows = self.like(batch)
+        plan = batch._jdf.queryExecution()  # noqa: SLF001 - PySpark has no public API
+        return rows if self._held.take(plan.toRdd(), MOST_BYTES) else None
+
+    def like(self, batch: DataFrame) -> DataFrame:
+        """The DataFrame that holds rows like these; the first time it is made, without any."""
         if self.rows is None:
+            spark = batch.sparkSession
             jvm: Any = spark._jvm  # noqa: SLF001
             self._held = jvm.millrace.spark.FewRows(spark.sparkContext._jsc.sc())  # noqa: SLF001
-            frame = spark._jsparkSession.internalCreateDataFrame(  # noqa: SLF001
-                self._held, jdf.schema(), False
-            )
+            own = SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())  # noqa: SLF001
+            # Spark would plan again while it computes, as it does for no query that streams.
+            own.conf.set("spark.sql.adaptive.enabled", "false")
+            schema = batch._jdf.schema()  # noqa: SLF001
+            frame = own._jsparkSession.internalCreateDataFrame(self._held, schema, False)  # noqa: SLF001
             # So that Spark knows that it is one partition, and shuffles nothing.
-            self.rows = DataFrame(frame, spark).coalesce(1)
-        return self.rows if self._held.take(jdf.queryExecution().toRdd(), MOST_BYTES) else None
+            self.rows = DataFrame(frame, own).coalesce(1)
+        return self.rows

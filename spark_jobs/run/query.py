@@ -152,6 +152,8 @@ class PipelineRun:
         ).transform(
             deduplicated, self.pipeline, settings, partitions=partitions, not_before=not_before
         )
+        if not self._failures:
+            self.writer.rehearse(arrivals)
         trigger: dict[str, Any] = (
             {"availableNow": True}
             if self.options.available_now

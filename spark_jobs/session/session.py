@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from errors import JobError
 from runtime.jars import folder, is_complete
-from runtime.java import Java, find_java, java_environment
+from runtime.java import LATE_OPTIMISATION, Java, find_java, java_environment
 from runtime.surroundings import driver_environment, raise_open_files, too_few_open_files
 from runtime.versions import pinned
 from settings import Settings
@@ -61,7 +61,10 @@ JAVA_OPTIONS = tuple(spark_defaults()[EXECUTOR_OPTIONS].split())
 BRIEF_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m")
 # For any other driver: the whole heap from the start, and no search for old garbage until most of
 # it is used. By default Java starts with less and searches all the time.
-LASTING_OPTIONS = ("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70")
+LASTING_OPTIONS = (
+    *("-Xms{heap}", "-XX:InitiatingHeapOccupancyPercent=70"),
+    *LATE_OPTIMISATION,
+)
 # Spark's variable for the end of its class path.
 CLASS_PATH = "SPARK_DIST_CLASSPATH"
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -77,9 +80,8 @@ S3_CLASSES = (
     "org.apache.hadoop.fs.s3a.S3AFileSystem",
     "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
 )
-# A few records on one thread: compiling their plans would take longer than interpreting them.
-ALONE = {
-    "spark.sql.shuffle.partitions": "1",
+# Of a few thousand records, compiling plans takes longer than interpreting them.
+INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
@@ -103,7 +105,7 @@ def build_session(
 ) -> SparkSession:
     """Start Spark's driver and return its session.
 
-    `is_brief`: there is so little work that optimised compilation would take longer.
+    `is_brief`: there is so little work that compilation would take longer than it saves.
     `may_archive`: the driver may take longer to end, once, so that later drivers start sooner; the
     caller ends it with `keep_archive`.
     `is_alone`: it reads and writes no store, so it needs no connectors and downloads none.
@@ -123,7 +125,7 @@ def build_session(
     write_trust_store(settings)
     conf = _conf(settings, name)
     if is_alone:
-        conf.setAll([*ALONE.items()])
+        conf.set(PARTITIONS, "1")
     if not has_ui and not under_spark_submit():
         conf.set("spark.ui.enabled", "false")
     master = str(conf.get("spark.master"))
@@ -145,6 +147,9 @@ def build_session(
         # PySpark has replaced it by its own, which suits a shell.
         signal.signal(signal.SIGINT, handler)
     remember_lookups(spark)
+    for key, value in INTERPRETED.items() if is_brief else ():
+        # Not for sessions that are made of this one: they know how much they read.
+        spark.conf.set(key, value)
     if is_alone:
         return spark
     _check_connectors(spark, settings)

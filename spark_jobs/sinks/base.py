@@ -127,6 +127,12 @@ class Sink(ABC):
             SinkError: the store did not confirm everything.
         """
 
+    def rehearse(self, batch: Batch) -> None:
+        """Plan small batches, with one that has no rows; any error is left to the first batch.
+
+        Undefined: nothing of them can be planned before.
+        """
+
     def prepare(self) -> None:
         """Create what is missing (`make up`); may be repeated. Undefined: nothing to create."""
 

@@ -207,6 +207,13 @@ class CassandraSink(Sink):
                 action = f"take batch {batch_id} into {table.place}"
                 raise sink_error("Cassandra", action, error) from error
 
+    def rehearse(self, batch: Batch) -> None:
+        """Plan each table's rows, connect, and prepare the statements."""
+        with freed_when_blocked(batch.records.sparkSession):
+            for table in self.tables:
+                if self._writes_directly(table, batch):
+                    self._write_directly(planned(batch.records, table, table.rows), table)
+
     def _writes_directly(self, table: Table, batch: Batch) -> bool:
         is_chosen = batch.is_small or self.settings.cassandra_writer == "direct"
         return is_chosen and {*table.declared.columns.values()} <= DIRECT_TYPES

@@ -86,8 +86,8 @@ def test_what_jobs_have_read_is_little_up_to_a_bound(make_world: MakeWorld) -> N
     assert entry is not None
     assert has_read_little(world.settings, world.database)
 
-    for batch_id, end, is_little in ((1, 8_000, True), (2, 8_001, False), (3, 8_000, True)):
-        ends = {0: (1, 12_000), 1: (0, end)}
+    for batch_id, end, is_little in ((1, 40_000, True), (2, 40_001, False), (3, 40_000, True)):
+        ends = {0: (1, 60_000), 1: (0, end)}
         ledger.confirm(dataclasses.replace(entry, batch_id=batch_id, offsets=ends))
         assert has_read_little(world.settings, world.database) is is_little
 

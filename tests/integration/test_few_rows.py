@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from pyspark.sql import functions as F
 from spark_jobs.planned import planned
 from spark_jobs.run import batch_writer, few_rows
 from spark_jobs.run.few_rows import FewRows
+from spark_jobs.sinks.base import Batch
+from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.targets import Table
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.support.pipelines import MakeWorld
@@ -81,6 +85,34 @@ def test_few_and_many_messages_are_stored_alike(
     assert stored(make_world(TICKETS)) == contents
     assert len(contents["tickets"]) == len(contents["postgres"]) == 8
     assert [reasons for reasons, *_ in contents["letters"]] == ["invalid_priority", "unparseable"]
+
+
+def test_small_batches_are_planned_before_the_first_one(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, plan = set(), Table.rows
+
+    def noted(table: Table, records: DataFrame) -> DataFrame:
+        threads.add(threading.current_thread().name)
+        return plan(table, records)
+
+    monkeypatch.setattr(Table, "rows", noted)
+    stored(make_world(TICKETS))
+
+    assert threads == {batch_writer.REHEARSAL}
+
+
+def test_a_store_that_fails_while_they_are_planned_is_asked_again(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = stored(make_world(TICKETS))
+
+    def refuse(sink: CassandraSink, batch: Batch) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(CassandraSink, "rehearse", refuse)
+
+    assert stored(make_world(TICKETS)) == contents
 
 
 def stored(world: World) -> dict[str, Any]:

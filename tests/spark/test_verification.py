@@ -14,7 +14,7 @@ from operations.verify.dead_letters import count_by_batch
 from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.messages import NO_BATCH, is_within, spans, with_duplicates
-from operations.verify.on_spark import MOST_PLAN_TEXT, batch_session
+from operations.verify.on_spark import MOST_PLAN_TEXT, batch_session, size_shuffles
 from operations.verify.rows import differing_rows
 from settings import Settings
 from spark_jobs.profiles import PROFILES
@@ -173,6 +173,21 @@ def test_coordinates_lie_within_ranges_or_not(
     )
 
     assert row.first() == (inside,)
+
+
+@pytest.mark.parametrize(("rows", "parts"), [(20_000, "2"), (20_001, "2"), (1_000_000, "10")])
+def test_plans_of_few_rows_are_interpreted_and_those_of_many_compiled(
+    spark: SparkSession, rows: int, parts: str
+) -> None:
+    own = batch_session(spark)
+
+    size_shuffles(own, rows)
+
+    assert own.conf.get("spark.sql.shuffle.partitions") == parts
+    plan = own.range(3).selectExpr("id + 1 AS id").groupBy("id").count()._jdf.queryExecution()  # noqa: SLF001
+    text = plan.executedPlan().toString()
+    assert ("AdaptiveSparkPlan" in text) is (rows > 20_000)
+    assert ("*(1)" in plan.sparkPlan().toString() or "AdaptiveSparkPlan" in text) is (rows > 20_000)
 
 
 def test_sessions_that_cut_plans_short_identify_code_as_others_do(

@@ -14,7 +14,7 @@ from local_stack.cassandra import Cassandra
 from local_stack.kafka import Kafka
 from local_stack.mongodb import MongoDB
 from local_stack.node import ALONE, Node
-from runtime.java import Java
+from runtime.java import LATE_OPTIMISATION, Java
 from settings import Settings
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
@@ -92,6 +92,7 @@ def test_cassandra_listens_on_its_address_and_waits_for_others_if_there_are_some
     assert found["seed_provider"][0]["parameters"] == [{"seeds": seeds}]
     options = (server.data_path / "java.options").read_text().splitlines()
     assert ('"-Dcassandra.skip_wait_for_gossip_to_settle=0"' not in options) is waits
+    assert {f'"{option}"' for option in LATE_OPTIMISATION} <= {*options}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_heap_is_that_of_the_node(
     command = Kafka(settings, java, node).command()
 
     assert tuple(word for word in command if word.startswith("-Xm")) == heap
+    assert {*LATE_OPTIMISATION} <= {*command}
 
 
 @pytest.mark.parametrize(

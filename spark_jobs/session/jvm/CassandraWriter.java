@@ -77,9 +77,6 @@ public class CassandraWriter implements VoidFunction {
 
     public void call(Object iterator) throws Exception {
         Iterator rows = (Iterator) iterator;
-        if (!rows.hasNext()) {
-            return;
-        }
         CqlSession session = this.connector.openSession();
         try {
             String[] names = this.columns.split(",");
