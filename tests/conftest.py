@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
+from tests.support.order import longest_first
 
 # Tests that call `make` are started by `make`, which would pass its own level and flags on.
 for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
@@ -42,6 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if tier in TIERS:
             item.add_marker(tier)
+    longest_first(items)
 
 
 @pytest.fixture(autouse=True)
