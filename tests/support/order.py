@@ -5,14 +5,19 @@ pytest-xdist would begin with the files that have the most tests, and the longes
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import pytest
 
 from settings import PROJECT_ROOT
 
-# Longest first; the others follow as they are found, the shorter ones of tests/integration.
+# Of each tier, longest first.
 LONGEST: Final = (
+    "unit/test_broker_away.py",
+    "unit/test_dashboard_command.py",
+    "unit/test_board.py",
+    "unit/test_delivery.py",
     "integration/test_tampering.py",
     "e2e/test_make_run.py",
     "e2e/test_chaos.py",
@@ -50,6 +55,7 @@ LONGEST: Final = (
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Put the tests of files that take long first; those of one file stay together."""
+    """Put files that take long first, then those with many tests; a file's tests stay together."""
     ranks = {PROJECT_ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    numbers = Counter(item.path for item in items)
+    items.sort(key=lambda i: (ranks.get(i.path, len(ranks)), -numbers[i.path], i.path))

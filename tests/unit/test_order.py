@@ -15,15 +15,12 @@ def test_every_file_that_is_named_is_there_once() -> None:
     assert len({*LONGEST}) == len(LONGEST)
 
 
-def test_long_files_come_first_and_the_others_keep_their_order() -> None:
-    short, second, first = (
-        TESTS / name for name in ("integration/test_cql.py", LONGEST[1], LONGEST[0])
-    )
-    items = [
-        SimpleNamespace(path=path, name=f"{number}")
-        for number, path in enumerate((short, second, short, first, second, first))
-    ]
+def test_long_files_come_first_then_those_with_many_tests_and_none_is_mixed() -> None:
+    first, second = (TESTS / name for name in LONGEST[:2])
+    few, many, more = (TESTS / f"unit/test_{name}.py" for name in ("few", "many", "more"))
+    paths = (few, more, many, second, more, first, many, second, first)
+    items = [SimpleNamespace(path=path, name=f"{number}") for number, path in enumerate(paths)]
 
     longest_first(items)
 
-    assert [item.name for item in items] == ["3", "5", "1", "4", "0", "2"]
+    assert [item.name for item in items] == ["5", "8", "3", "7", "2", "6", "1", "4", "0"]
