@@ -95,18 +95,21 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 .PHONY: test test-quick test-unit test-browser test-spark test-integration test-e2e lint format lock
 # Each tier runs in a separate process: a Spark session with the connectors and one without do not
 # fit into one. Two workers, each with a Spark session or a stack of its own, as one test waits more than
-# it computes; WORKERS=0 does without.
+# it computes, three without Spark; WORKERS=0 does without. Files in the order of tests/support/order.py.
 WORKERS ?= 2
+UNIT_WORKERS ?= $(if $(filter-out 0 1,$(WORKERS)),3,$(WORKERS))
 SELECTION :=
-PYTEST := .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile
+# With that variable each of several hundred processes would compile its modules again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n $(WORKERS) \
+  --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=5
 test: setup-dev ## the whole test suite
-	@$(PYTEST) tests/unit tests/browser
+	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit tests/browser
 	@$(PYTEST) tests/spark
 	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
 test-quick: SELECTION := -m "not extended"
 test-quick: test ## the same without crashes, repairs, clusters and remote stores; half the time
 test-unit: setup-dev ## tests that need only Python
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit
 test-browser: setup-dev ## tests of the dashboard in Chromium; skipped where there is none
 	@$(PYTEST) tests/browser
 test-spark: setup-dev ## tests that need a local JVM

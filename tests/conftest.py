@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from settings import PROJECT_ROOT, SECRETS_VARIABLE, Settings, load_settings
+from tests.support.order import longest_first
 
 # Tests that call `make` are started by `make`, which would pass its own level and flags on.
 for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
@@ -28,10 +29,12 @@ for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
 # that the suite computes. What they compute stays the same.
 _java_options = os.environ.get("JAVA_TOOL_OPTIONS", "")
 if "TieredStopAtLevel" not in _java_options:
-    # That alone would also shrink Java's room for compiled code: it keeps its usual size.
+    # That alone would also shrink Java's room for compiled code: it keeps its usual size. The
+    # simplest collector saves another 3 %.
+    _collector = "" if "GC" in _java_options else "-XX:+UseSerialGC"
     os.environ["JAVA_TOOL_OPTIONS"] = (
-        f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m".strip()
-    )
+        f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m {_collector}"
+    ).strip()
 
 TIERS = ("unit", "browser", "spark", "integration", "e2e")
 TESTS_HOME = PROJECT_ROOT / ".millrace" / "tests"
@@ -42,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if tier in TIERS:
             item.add_marker(tier)
+    longest_first(items)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from py4j.java_gateway import JavaClass, JavaMember, JavaPackage
 from pyspark.sql import SparkSession
 
 SOURCES: Final = resources.files("spark_jobs.session") / "jvm"
@@ -27,8 +28,11 @@ CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
 # Pipelines in one driver write concurrently.
 _making = threading.Lock()
-# The names that PySpark looks up to build columns and calls.
-LOOKED_UP: Final = ("functions", "Column", "PythonUtils", "org")
+# The names that PySpark looks up to build columns, frames and calls.
+LOOKED_UP: Final = (
+    *("functions", "Column", "PythonUtils", "PythonSQLUtils", "PythonRDD", "SerDeUtil"),
+    *("SparkSession", "org", "java", "scala", "com"),
+)
 
 
 def add_classes(spark: SparkSession, folder: Path) -> None:
@@ -62,15 +66,44 @@ def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:
             context.addJar(str(jar))
 
 
+class _Class(JavaClass):  # type: ignore[misc]
+    """A class whose static methods are looked up once."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        # Not fields, whose values may change.
+        if isinstance(found, JavaMember):
+            setattr(self, name, found)
+        return found
+
+
+class _Package(JavaPackage):  # type: ignore[misc]
+    """A package whose classes and packages are looked up once."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = _remembered(super().__getattr__(name))
+        # The name of a class that is not loaded yet is taken for a package.
+        if isinstance(found, JavaClass) or name[0].islower():
+            setattr(self, name, found)
+        return found
+
+
+def _remembered(found: Any) -> Any:
+    client = found._gateway_client  # noqa: SLF001 - Py4J has no public API
+    if isinstance(found, JavaClass):
+        return _Class(found._fqn, client)  # noqa: SLF001
+    return _Package(found._fqn, client, found._jvm_id)  # noqa: SLF001
+
+
 def remember_lookups(spark: SparkSession) -> None:
-    """Cache the JVM names that PySpark's column functions look up thousands of times.
+    """Cache the JVM names that PySpark looks up thousands of times, and methods of its classes.
 
     Without it Py4J asks the JVM each time, which searches every imported package, and so every
     jar, for a class of that name: a quarter of the driver's time for building and checking plans.
     """
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     for name in LOOKED_UP:
-        setattr(jvm, name, getattr(jvm, name))
+        setattr(jvm, name, _remembered(getattr(jvm, name)))
 
 
 def _use_local_files(jvm: Any, configuration: Any) -> None:

@@ -30,7 +30,6 @@ from tests.support.tampering.tampering import (
     Tampering,
     Verdict,
     faults_of,
-    interpreted,
     judge,
     shared_out,
 )
@@ -65,8 +64,7 @@ def scores(shared_worlds: MakeWorld) -> dict[str, Score]:
     accounts = {name: len([*world.pipeline.parts()]) for name, world in worlds.items()}
     tables = {name: [*runs.all_of(world)] for name, world in worlds.items()}
     table = shared_out(tables, accounts)
-    spark = next(iter(worlds.values())).spark
-    with interpreted(spark), ThreadPoolExecutor(max_workers=len(worlds)) as pool:
+    with ThreadPoolExecutor(max_workers=len(worlds)) as pool:
         found = {
             name: pool.submit(score, world, table[name], runs.PLANNED[name].secrets)
             for name, world in worlds.items()

@@ -16,7 +16,7 @@ from tests.support.builders import payload, profile
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
+pytestmark = [pytest.mark.extended, pytest.mark.usefixtures("compiled")]
 
 Harm = Callable[[World], object]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from itertools import islice
 from random import Random
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 
 from producers.faults import PROFILE_FAULTS, TICKET_FAULTS, InjectedFault
 from producers.generate import TicketGenerator
+from producers.messages import Message
 from producers.offline_profiles import offline_profiles
+from producers.vocabulary import Language
 from schemas.contract import load_contract
 
 pytestmark = pytest.mark.unit
@@ -35,6 +38,11 @@ def rng(seed: int) -> Random:
     return Random(seed)
 
 
+@cache
+def tickets(vocabulary: Language) -> list[Message]:
+    return [*TicketGenerator(9, vocabulary=vocabulary).messages(30)]
+
+
 def names(faults: tuple[InjectedFault, ...]) -> list[str]:
     return [fault.name for fault in faults]
 
@@ -45,7 +53,7 @@ def test_ticket_fault_is_unparseable_or_touches_just_its_fields(
     fault: InjectedFault, vocabulary: Any
 ) -> None:
     aliases = FRENCH if vocabulary == "fr" else {}
-    for seed, message in enumerate(TicketGenerator(9, vocabulary=vocabulary).messages(30)):
+    for seed, message in enumerate(tickets(vocabulary)):
         valid = json.loads(message.value)
         _, value = fault.apply(dict(valid), aliases, rng(seed))
         if fault.reasons == ("unparseable",):

@@ -37,8 +37,8 @@ OFFSETS = {
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder: Path = tmp_path_factory.mktemp("store")
     (port,) = free_ports(1)
-    uri = f"mongodb://127.0.0.1:{port}"
-    settings = load_settings({"millrace_home": folder, "mongo_uri": uri}, folder / "no.env")
+    values = {"millrace_home": folder, "mongo_uri": f"mongodb://127.0.0.1:{port}"}
+    settings = load_settings(values | {"kafka_connect_timeout_seconds": 1}, folder / "no.env")
     server = MongoDB(settings)
     server.start()
     try:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
-
-from pyspark.sql import SparkSession
+from typing import Final, Literal
 
 from operations.verify.accounts import take_accounts
 from tests.support.world import World
@@ -19,12 +17,6 @@ from tests.support.world import World
 EVERY: Final = os.environ.get("TAMPER_ALL") == "1"
 # What no line for a user may hold: traces of programs, and plans of Spark.
 INTERNAL: Final = re.compile(r"Traceback|\n|\bat (?:org|java|scala)\.|Exception:|== \w+ Plan")
-
-INTERPRETED: Final = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-}
 
 # Mechanisms that others stand for, unless all are made.
 ALIKE: Final = {
@@ -174,14 +166,3 @@ def shared_out(
 def exactly(text: object) -> str:
     """A regular expression of a name in backticks."""
     return f"`{re.escape(str(text))}`"
-
-
-@contextmanager
-def interpreted(spark: SparkSession) -> Iterator[None]:
-    """New sessions interpret their plans: for a few rows, compiling them takes ten times longer."""
-    conf: Any = spark.sparkContext._jsc.sc().conf()  # noqa: SLF001 - PySpark has no public API
-    for name, value in INTERPRETED.items():
-        conf.set(name, value)
-    yield
-    for name in INTERPRETED:
-        conf.remove(name)
