@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 
 from cql.client import close, connect
+from operations.verify import on_spark
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
@@ -24,12 +25,6 @@ MakeWorld = Callable[[Pipeline], World]
 TEST_KEY = "a key for tests only"
 # Read by spark_jobs/session/jvm/RocksDBStateStoreProvider.java.
 PAUSE = "millrace.state.pause"
-# For a few rows, compiling a plan takes longer than all else.
-INTERPRETED = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-}
 
 
 @pytest.fixture(scope="session")
@@ -38,27 +33,14 @@ def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
     from spark_jobs.session.session import build_session
 
     spark = build_session(stack_settings.model_copy(update={"spark_master": "local[2]"}), "tests")
-    _of_new_sessions(spark, INTERPRETED)
     yield spark
     spark.stop()
 
 
 @pytest.fixture
-def compiled(job_spark: SparkSession) -> Iterator[None]:
-    """Lets `make verify` compile its plans, as it does for users; jobs do so in every test."""
-    _of_new_sessions(job_spark, dict.fromkeys(INTERPRETED))
-    yield
-    _of_new_sessions(job_spark, INTERPRETED)
-
-
-def _of_new_sessions(spark: SparkSession, values: Mapping[str, str | None]) -> None:
-    """Set what sessions begin with that are made of this one, as verification makes one."""
-    conf: Any = spark.sparkContext._jsc.sc().conf()  # noqa: SLF001 - PySpark has no public API
-    for name, value in values.items():
-        if value is None:
-            conf.remove(name)
-        else:
-            conf.set(name, value)
+def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `make verify` compile its plans, as it does for many rows."""
+    monkeypatch.setattr(on_spark, "BRIEF_RECORDS", -1)
 
 
 @pytest.fixture
