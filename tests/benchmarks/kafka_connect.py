@@ -198,6 +198,7 @@ def running_worker(settings: Settings, spark: SparkSession, java: Java) -> Itera
     command += ["-cp", f"{class_path(settings, 'connect')}:{sink}"]
     command += ["org.apache.kafka.connect.cli.ConnectStandalone", str(properties)]
     log_path = settings.millrace_home / "logs" / "connect.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command,
