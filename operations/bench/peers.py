@@ -16,7 +16,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from cql.client import close, connect
-from operations.bench.pipelines import STORES, Warm
+from operations.bench.pipelines import STORES, BenchError, Warm
 from operations.tables import say
 from runtime.java import find_java
 from settings import PROJECT_ROOT
@@ -76,7 +76,12 @@ class Peers:
                 pipeline.tables[0].keyspace,
                 own.mongo_database,
             )
-            return rate
+        if not rate:
+            raise BenchError(
+                "Kafka Connect had processed the topic before all its tasks had started, so there"
+                " is nothing to measure. Take more TICKETS."
+            )
+        return rate
 
     def _records(self, pipeline: Pipeline) -> int:
         return self.warm.topics.records(pipeline)
