@@ -233,7 +233,15 @@ public class TicketsSink extends SinkConnector {
             int columns = ((Integer) TABLES[table][1]).intValue();
             List statements = new ArrayList(tickets.size());
             for (int i = 0; i < tickets.size(); i++) {
-                statements.add(this.inserts[table].bind(Arrays.copyOf((Object[]) tickets.get(i), columns)));
+                try {
+                    statements.add(this.inserts[table].bind(Arrays.copyOf((Object[]) tickets.get(i), columns)));
+                } catch (IllegalArgumentException broken) {
+                    // The JSON parser accepts halves of surrogate pairs, which the driver refuses.
+                    continue;
+                }
+            }
+            if (statements.isEmpty()) {
+                return;
             }
             acquire(1);
             refuseFailure();

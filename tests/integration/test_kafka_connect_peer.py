@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from operations.bench.workload import valid
 from operations.pipelines import topic_offsets
+from producers.generate import TicketGenerator
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import Settings
@@ -22,6 +23,8 @@ from tests.support.world import World
 
 COUNT = 500
 INVALID = [b"no JSON", b"", b"[1]", b'{"ticket_id":"only an id"}', None]
+# Every way in which the load of the benchmark is broken, about thirty times each.
+BROKEN = 1000
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,20 @@ def test_the_peer_stores_the_valid_tickets_in_both_tables_and_counts_them(
     counted = Counter(f"{ticket['created_at'][:10]}|{ticket['priority']}" for ticket in tickets)
     found = world.documents("connect_priority")
     assert {name: document["count"] for name, document in found.items()} == counted
+
+
+def test_broken_records_of_every_kind_do_not_stop_the_peer(
+    make_world: MakeWorld, worker: Worker
+) -> None:
+    world = make_world(TICKETS)
+    (last,) = valid(1)
+    world.send(*TicketGenerator(1, invalid_ratio=1).messages(BROKEN), last)
+
+    worker.run(world.topic, ends(world), world.keyspace, world.settings.mongo_database)
+
+    name = json.loads(last.value)["ticket_id"]
+    for table in ("tickets", "tickets_by_team"):
+        assert name in {row["ticket_id"] for row in world.rows(table)}
 
 
 def test_a_table_that_is_not_there_ends_the_measurement(
