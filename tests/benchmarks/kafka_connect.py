@@ -45,6 +45,7 @@ START_SECONDS, RUN_SECONDS, REQUEST_SECONDS = 120, 1800, 60
 POLL_SECONDS, LOOK_SECONDS = 0.05, 2.0
 # Rows of an unlogged batch, and batches of a task that wait for Cassandra.
 BATCH_ROWS, BATCHES_IN_FLIGHT = 20, 16
+CAUSE = "Caused by: "
 LOG4J = """log4j.rootLogger=WARN, stdout
 log4j.appender.stdout=org.apache.log4j.ConsoleAppender
 log4j.appender.stdout.layout=org.apache.log4j.PatternLayout
@@ -263,9 +264,12 @@ def refuse_failed(status: Mapping[str, Any], log_path: Path) -> None:
     """Refuse a connector of which something failed.
 
     Raises:
-        ConnectError: with the first line of the reason.
+        ConnectError: with the innermost cause.
     """
     for part in (status["connector"], *status["tasks"]):
         if part["state"] == "FAILED":
-            reason = str(part.get("trace", "")).partition("\n")[0]
+            # The first line says only that the task ends.
+            lines = str(part.get("trace", "")).splitlines() or ["no reason given"]
+            causes = [line for line in lines if line.startswith(CAUSE)]
+            reason = [lines[0], *causes][-1].removeprefix(CAUSE)
             raise ConnectError(f"A part of Kafka Connect failed: {reason}. See {log_path}.")

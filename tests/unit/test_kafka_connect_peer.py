@@ -64,8 +64,11 @@ def test_it_is_done_when_every_partition_is_committed_to_its_end(
     assert reached(offsets, {0: 5, 1: 7}) is is_done
 
 
-def test_a_failed_task_ends_the_measurement_with_its_reason() -> None:
-    runs, failed = {"state": "RUNNING"}, {"state": "FAILED", "trace": "no host\n\tat x"}
+def test_a_failed_task_ends_the_measurement_with_its_innermost_cause() -> None:
+    runs, failed = (
+        {"state": "RUNNING"},
+        {"state": "FAILED", "trace": "it ends\n\tat x\nCaused by: no host\n\tat y"},
+    )
 
     with pytest.raises(ConnectError, match=r"failed: no host\. See connect\.log"):
         refuse_failed({"connector": runs, "tasks": [runs, failed]}, LOG)
