@@ -12,6 +12,7 @@ from functools import partial
 
 from local_stack import stack
 from operations.bench.jobs import latency, peak_memory, start_up
+from operations.bench.peers import Peers, peers_of
 from operations.bench.pipelines import Warm
 from operations.bench.results import BenchRow, Results, committed, save, worse_than
 from operations.bench.sizes import Sizes
@@ -29,6 +30,7 @@ from spark_jobs.session.stopping import stop_spark
 SINKS = ("cassandra", "mongodb", "files")
 CEILING, BASELINE = "ready bytes in a loop", "baseline"
 PLAIN = "plain Python consumer, two tables, no guarantees"
+CONNECT = "Kafka Connect, two tables, no guarantees"
 WHOLE, LIMIT = "whole pipeline, every guarantee", "its parts in series, computed"
 DIRECT = ", direct writer"
 WHOLE_DIRECT, LIMIT_DIRECT = f"{WHOLE}{DIRECT}", f"{LIMIT}{DIRECT}"
@@ -49,7 +51,7 @@ def bench(settings: Settings, sizes: Sizes) -> int:
     """Measure, print, compare with the committed results, write files; returns the exit code."""
     started = time.monotonic()
     own = own_settings(settings, "bench", "measures", SINKS=",".join((*SINKS, "postgres")))
-    ensure_jars(own, ["spark"], say, find_java(own, say))
+    ensure_jars(own, ["spark", "connect"], say, find_java(own, say))
     try:
         stack.up(own, say)
         prepare_stores(own, say)
@@ -123,13 +125,14 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
     spark = build_session(own, "bench")
     try:
         warm = Warm(own, spark, topics)
-        say("warming up the session")
-        for _, measure in WARM_UPS * _wholes(warm):
-            measure()
-        variants = in_turn(sizes.rounds, _variants(warm))
-        # The whole pipelines come after the variants: Java compiles plans for many minutes, and
-        # the targets are about them. The ceilings come last, so that they do not look too low.
-        rows = [*in_turn(sizes.rounds + 1, _wholes(warm)), *variants]
+        with peers_of(warm) as peers:
+            say("warming up the session")
+            for _, measure in WARM_UPS * _wholes(warm, peers):
+                measure()
+            variants = in_turn(sizes.rounds, _variants(warm))
+            # The whole pipelines come after the variants: Java compiles plans for many minutes, and
+            # the targets are about them. The ceilings come last, so that they do not look too low.
+            rows = [*in_turn(sizes.rounds + 1, _wholes(warm, peers)), *variants]
         rows += in_turn(sizes.rounds, [*_reading(warm), *_sinks(warm)])
         warm.forget()
     finally:
@@ -137,10 +140,11 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
     return [*rows, series_limit(rows, LIMIT), series_limit(rows, LIMIT_DIRECT, DIRECT)]
 
 
-def _wholes(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+def _wholes(warm: Warm, peers: Peers) -> list[tuple[BenchRow, Measure]]:
     return [
-        (BenchRow(BASELINE, MAIN.name), partial(warm.baseline, MAIN)),
-        (BenchRow(PLAIN, MAIN.name, reference=BASELINE), partial(warm.plain_consumer, MAIN)),
+        (BenchRow(BASELINE, MAIN.name), partial(peers.baseline, MAIN)),
+        (BenchRow(PLAIN, MAIN.name, reference=BASELINE), partial(peers.plain_consumer, MAIN)),
+        (BenchRow(CONNECT, MAIN.name, reference=BASELINE), partial(peers.kafka_connect, MAIN)),
         (BenchRow(WHOLE, MAIN.name, reference=BASELINE), partial(warm.whole, MAIN)),
         (
             BenchRow(WHOLE_DIRECT, MAIN.name, reference=BASELINE),
@@ -233,6 +237,8 @@ def judge(results: Results) -> list[str]:
         ("whole pipeline, direct writer / baseline", WHOLE_DIRECT, BASELINE, 1.5),
         ("whole pipeline / plain Python consumer", WHOLE, PLAIN, 2.0),
         ("whole pipeline, direct writer / plain Python consumer", WHOLE_DIRECT, PLAIN, 2.5),
+        ("whole pipeline / Kafka Connect", WHOLE, CONNECT, 2.0),
+        ("whole pipeline, direct writer / Kafka Connect", WHOLE_DIRECT, CONNECT, 2.5),
         ("whole pipeline / its parts in series", WHOLE, LIMIT, 0.75),
         ("the same, direct writer", WHOLE_DIRECT, LIMIT_DIRECT, 0.75),
         (f"{SECOND.name} / {MAIN.name}", SECOND_WHOLE, WHOLE, 0.5),

@@ -6,7 +6,6 @@ out here, in the benchmark's process.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,18 +20,16 @@ from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cql.client import close, connect
 from errors import MillraceError
 from local_stack import stack
 from operations.bench.topics import Topics
 from runtime.config.sink_modules import SINK_MODULES
-from settings import PROJECT_ROOT, Settings
+from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.run import query as pipeline_run
 from spark_jobs.run.batch_writer import BatchWriter
 from spark_jobs.run.query import PipelineRun, RunOptions, deduplicated
-from spark_jobs.session.defaults import spark_defaults
 from spark_jobs.session.session import deduplication_partitions
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
@@ -47,7 +44,6 @@ from spark_jobs.transforms.outcomes import STORED
 POLL_SECONDS = 0.02
 # The share of one processor that all services together use less than when idle.
 QUIET_SHARE, QUIET_PAUSE_SECONDS, QUIET_SECONDS = 0.1, 0.5, 10
-KEPT = ("spark.sql.redaction.options.regex", "spark.sql.session.timeZone")
 STORES = ("cassandra", "mongodb")
 
 
@@ -69,7 +65,7 @@ class Warm:
         self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES, *, writer: str = "connector"
     ) -> float:
         """Rows per second of a pipeline with every guarantee, from nothing to the topic's end."""
-        with self._fresh(pipeline, sinks, writer) as (own, database):
+        with self.fresh(pipeline, sinks, writer) as (own, database):
             seconds = self._process(pipeline, own, database)
             self._must_be_complete(pipeline, own, database)
             return self.topics.records(pipeline) / seconds
@@ -85,46 +81,12 @@ class Warm:
 
     def without_ledger(self, pipeline: Pipeline) -> float:
         """The same without confirmations and ledger: a crash would apply a batch twice."""
-        with ExitStack() as patches, self._fresh(pipeline, STORES) as (own, database):
+        with ExitStack() as patches, self.fresh(pipeline, STORES) as (own, database):
             nothing: Any = lambda *_: None  # noqa: E731
             patches.enter_context(patch.object(BatchWriter, "_confirm", nothing))
             patches.enter_context(patch.object(Confirmations, "add", nothing))
             patches.enter_context(patch.object(Confirmations, "sinks", lambda _: frozenset()))
             return self.topics.records(pipeline) / self._process(pipeline, own, database)
-
-    def baseline(self, pipeline: Pipeline) -> float:
-        """Rows per second of the baseline, tests/benchmarks/baseline.py."""
-        variant = peer_module("baseline")
-        session = connect(self.settings)
-        try:
-            variant.create_table(session)
-        finally:
-            close(session)
-        with self._fresh(pipeline, STORES) as (own, database):
-            servers, checkpoint = own.kafka_bootstrap_servers, own.millrace_home / "baseline"
-            spark = untuned(self.spark)
-            started = time.monotonic()
-            variant.run_baseline(spark, servers, pipeline.topic(own), checkpoint, database)
-            return self.topics.records(pipeline) / (time.monotonic() - started)
-
-    def plain_consumer(self, pipeline: Pipeline) -> float:
-        """Rows per second of a consumer without Spark, tests/benchmarks/plain_consumer.py."""
-        variant, ends = peer_module("plain_consumer"), self.topics.ranges(pipeline)
-        session = connect(self.settings)
-        try:
-            with self._fresh(pipeline, STORES) as (own, database):
-                started = time.monotonic()
-                variant.run_plain_consumer(
-                    own.kafka_client_options(),
-                    pipeline.topic(own),
-                    {partition: end for partition, (_, end) in ends.items()},
-                    session,
-                    pipeline.tables[0].keyspace,
-                    database,
-                )
-                return self.topics.records(pipeline) / (time.monotonic() - started)
-        finally:
-            close(session)
 
     def parse(self, pipeline: Pipeline) -> float:
         """Rows per second of reading, parsing and validating alone."""
@@ -135,7 +97,7 @@ class Warm:
 
     def deduplicate(self, pipeline: Pipeline) -> float:
         """Rows per second of a stream that reads, parses, validates and drops later arrivals."""
-        with self._fresh(pipeline, STORES) as (own, _):
+        with self.fresh(pipeline, STORES) as (own, _):
             partitions = deduplication_partitions(self.spark)
             arrivals = stream_messages(self.spark, own, pipeline.topic(own)).transform(
                 deduplicated, pipeline, own, partitions=partitions, not_before=EPOCH
@@ -157,7 +119,7 @@ class Warm:
         if tables:
             chosen = tuple(table for table in pipeline.tables if table.name in tables)
             pipeline = replace(pipeline, tables=chosen)
-        with self._fresh(pipeline, (name,), writer) as (own, database):
+        with self.fresh(pipeline, (name,), writer) as (own, database):
             sink = import_module(SINK_MODULES[name]).sink(pipeline, own, database)
             started = time.monotonic()
             if sink.collections:  # writes what the rows add up to
@@ -190,7 +152,7 @@ class Warm:
         return Summaries(pipeline.aggregates).of(records, self.topics.records(pipeline))
 
     @contextmanager
-    def _fresh(
+    def fresh(
         self, pipeline: Pipeline, sinks: tuple[str, ...], writer: str = "connector"
     ) -> Iterator[tuple[Settings, Database[Document]]]:
         """Settings and database of a job that has stored nothing, with empty tables."""
@@ -227,23 +189,6 @@ class Warm:
                 f"{pipeline.name}: the ledger has {read} messages, the topic"
                 f" {self.topics.records(pipeline)}. See {own.millrace_home / 'logs'}."
             )
-
-
-def untuned(spark: SparkSession) -> SparkSession:
-    """A session in the same JVM with Spark's own defaults instead of the platform's."""
-    session = spark.newSession()
-    for key in spark_defaults():
-        # These stay: one hides secrets, and rows would depend on the machine's time zone.
-        if key.startswith("spark.sql.") and key not in KEPT and session.conf.isModifiable(key):
-            session.conf.unset(key)
-    return session
-
-
-def peer_module(name: str) -> Any:
-    """A module of tests/benchmarks, where the installed command would not find it."""
-    if str(PROJECT_ROOT) not in sys.path:
-        sys.path.append(str(PROJECT_ROOT))
-    return import_module(f"tests.benchmarks.{name}")
 
 
 def fresh_settings(

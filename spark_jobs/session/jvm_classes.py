@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +62,8 @@ def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     with _making:
         if loader.getResource(f"{classes[0].replace('.', '/')}.class") is None:
-            _compile(jvm, loader, classes, jar)
+            sources = [SOURCES / f"{name.rpartition('.')[2]}.java" for name in classes]
+            compile_sources(jvm, loader, sources, jar)
             loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
             context.addJar(str(jar))
 
@@ -113,14 +115,14 @@ def _use_local_files(jvm: Any, configuration: Any) -> None:
     former.close()
 
 
-def _compile(jvm: Any, loader: Any, classes: Sequence[str], jar: Path) -> None:
+def compile_sources(jvm: Any, loader: Any, sources: Iterable[Traversable], jar: Path) -> None:
+    """Compile Java sources, each on its own, against the loader's classes, into a jar."""
     with zipfile.ZipFile(jar, "w") as archive:
-        for name in classes:
+        for source in sources:
             compiler = jvm.org.codehaus.janino.SimpleCompiler()
             compiler.setParentClassLoader(loader)
             # The lowest version that allows static methods in interfaces, which the driver has.
             compiler.setTargetVersion(8)
-            source = SOURCES / f"{name.rpartition('.')[2]}.java"
             compiler.cook(source.read_text())
             for made, content in dict(compiler.getBytecodes()).items():
                 archive.writestr(f"{made.replace('.', '/')}.class", bytes(content))

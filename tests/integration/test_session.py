@@ -12,7 +12,7 @@ import psutil
 import pytest
 from pyspark.sql import SparkSession
 
-from operations.bench.pipelines import untuned
+from operations.bench.peers import untuned
 from settings import PROJECT_ROOT, SECRET_VARIABLES, Settings
 from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
 from tests.support.rights import open_to_others
