@@ -19,6 +19,7 @@ import pytest
 from settings import PROJECT_ROOT
 from tests.docker.compose_stack import IMAGE, LABEL, PROJECT, ComposeStack
 from tests.docker.engine import Engine, OwnEngine
+from tests.docker.images import layers_of
 from tests.support.containers import COMPOSE_FILE, DOCKERFILE, compose, copy_context, own_services
 from tests.support.processes import wait_for
 from tests.support.story import Note
@@ -87,7 +88,7 @@ def test_image_is_small_has_no_root_and_holds_no_secret(
     engine.docker("save", "--output", str(archive), IMAGE)
     names: set[str] = set()
     with tarfile.open(archive) as whole:
-        for layer in (each for each in whole if each.name.endswith("layer.tar")):
+        for layer in layers_of(whole):
             with tarfile.open(fileobj=whole.extractfile(layer)) as files:
                 for file in files:
                     names.add(file.name)
@@ -98,7 +99,8 @@ def test_image_is_small_has_no_root_and_holds_no_secret(
     assert len(secrets) >= 5
     assert image["Size"] < 1.2 * GIGABYTE
     assert image["Config"]["User"] == "10001:10001"
-    assert image["Config"]["Volumes"] is None
+    # Newer engines leave it out.
+    assert image["Config"].get("Volumes") is None
     assert image["Config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert "opt/millrace/settings.py" in names
     assert not [n for n in names if n.startswith("opt/millrace/") and n.endswith((".env", "_key"))]
