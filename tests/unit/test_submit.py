@@ -177,26 +177,6 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     assert "docs/kubernetes.md has manifests" in said
 
 
-def test_pods_get_no_path_of_the_machine_that_submits(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setenv("PIPELINES_PATH", str(PROJECT_ROOT / "examples"))
-    monkeypatch.setenv("JARS_PATH", str(tmp_path / "jars"))
-    given = ["--master", "k8s://https://host.example:6443", "--dry-run"]
-
-    assert cli.main(["submit", "tickets", *given]) == 0
-    built_in = capsys.readouterr()
-    assert cli.main(["submit", "orders", *given]) == 0
-    own = capsys.readouterr()
-
-    assert "driverEnv.MILLRACE_HOME=/var/lib/millrace" in built_in.out
-    assert "PATH=" not in built_in.out.replace("OUTPUT_PATH=/var/lib/millrace/output", "")
-    # The claim has these folders.
-    assert "every worker must see" not in built_in.err
-    assert "driverEnv.PIPELINES_PATH=/opt/pipelines" in own.out
-    assert str(PROJECT_ROOT / "examples") not in own.out
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
