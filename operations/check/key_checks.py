@@ -9,6 +9,7 @@ from cql.declared import CassandraShape
 from operations.check.declaration_checks import known_types
 from operations.check.fault import CQL, DECLARATION, SQL, Fault
 from operations.check.folder import Folder
+from operations.check.partitions import known_values
 from operations.sql_text import columns_in, handles_nulls
 from schemas.fields import FieldContract
 from spark_jobs.targets import SHARD, Table
@@ -95,12 +96,14 @@ def _shards(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fau
 
 def _spread(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
     partition = {name for name, kind, _ in shape.key if kind == "partition_key"}
-    for name in table.spread:
+    for name, count in table.spread.items():
         at = f'tables["{table.place}"].spread'
         if name not in partition:
             text = f"`{name}` is not in the partition key; leave it out"
         elif name == SHARD or known_types(folder).get(name) in ("timestamp", "date"):
             text = f"`{name}` divides records by itself; leave it out"
+        elif name in folder.fields and 0 < (most := known_values(folder.fields[name])) < count:
+            text = f"`{name}` has {most} values by the contract, not {count}; leave it out"
         else:
             continue
         yield Fault(DECLARATION, at, text)

@@ -14,6 +14,7 @@ from typing import Final
 from operations.check.row_sizes import RowSize
 from operations.check.time_cuts import TIMES, YEAR, lasts, recurring_values
 from operations.sql_text import columns_in
+from schemas.fields import FieldContract
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import SHARD, Table
 
@@ -124,6 +125,10 @@ def _values(pipeline: Pipeline, table: Table, name: str) -> int | None:
     field = next((each for each in pipeline.contract.fields if each.column == name), None)
     if field is None:
         return None
-    count = len(field.values) or (2 if field.kind == "boolean" else 0)
     # A stand-in is one more value, but a rare one.
-    return count or None
+    return known_values(field) or None
+
+
+def known_values(field: FieldContract) -> int:
+    """How many values a field can have; 0 if its contract does not say it."""
+    return len(field.values) or (2 if field.kind == "boolean" else 0)

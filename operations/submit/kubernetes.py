@@ -22,9 +22,12 @@ IMAGE: Final = "spark.kubernetes.container.image"
 CODE: Final = "/opt/millrace"
 STATE: Final = "/var/lib/millrace"
 CLAIM: Final = "millrace"
+# Where an image with own pipelines has them (docs/kubernetes.md).
+PIPELINES: Final = "/opt/pipelines"
 # They concern the submitting machine, or are given as options.
 NOT_FOR_PODS: Final = (
-    "MILLRACE_HOME OUTPUT_PATH STACK SPARK_DRIVER_MEMORY SPARK_EXECUTOR_MEMORY SPARK_EXECUTOR_CORES"
+    "MILLRACE_HOME OUTPUT_PATH PIPELINES_PATH JARS_PATH STACK"
+    " SPARK_DRIVER_MEMORY SPARK_EXECUTOR_MEMORY SPARK_EXECUTOR_CORES"
 ).split()
 
 
@@ -33,7 +36,7 @@ def kubernetes_submission(
 ) -> Submission:
     """How a pipeline's job would be submitted to Kubernetes."""
     given = {pair.partition("=")[0] for pair in conf}
-    own = [pair for pair in _conf(settings) if pair.partition("=")[0] not in given]
+    own = [pair for pair in _conf(settings, pipeline) if pair.partition("=")[0] not in given]
     command = [
         str(spark_home() / "bin" / "spark-submit"),
         *("--master", settings.spark_master),
@@ -49,7 +52,7 @@ def kubernetes_submission(
     return Submission(command, {})
 
 
-def _conf(settings: Settings) -> Iterator[str]:
+def _conf(settings: Settings, pipeline: Pipeline) -> Iterator[str]:
     yield f"{IMAGE}=YOUR_IMAGE"
     # The image's own folder may be read-only.
     yield "spark.jars.ivy=/tmp/ivy"
@@ -57,6 +60,8 @@ def _conf(settings: Settings) -> Iterator[str]:
     pod = {"STACK": "external", "MILLRACE_HOME": STATE, "OUTPUT_PATH": f"{STATE}/output"}
     if "://" in settings.output_path:
         pod["OUTPUT_PATH"] = settings.output_path
+    if pipeline.folder is not None:
+        pod["PIPELINES_PATH"] = PIPELINES
     for name, value in shown_settings(settings):
         if name not in (*secret, *NOT_FOR_PODS):
             pod[name] = value

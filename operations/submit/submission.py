@@ -165,8 +165,8 @@ def shown_settings(settings: Settings) -> Iterator[tuple[str, str]]:
             yield name.upper(), ",".join(value) if isinstance(value, tuple) else str(value)
 
 
-def notes(settings: Settings) -> list[str]:
-    """What executors on other machines could not reach."""
+def notes(settings: Settings, in_pods: bool = False) -> list[str]:
+    """What executors on other machines could not reach; pods have the usual folders on a claim."""
     master = settings.spark_master
     if master.startswith("local") or urlsplit(master).hostname in LOOPBACK_HOSTS:
         return []
@@ -180,11 +180,11 @@ def notes(settings: Settings) -> list[str]:
     ]
     folders = {}
     below_home = settings.checkpoints.startswith(f"{settings.millrace_home}/")
-    if below_home or settings.cassandra_ssl:
+    if not in_pods and (below_home or settings.cassandra_ssl):
         folders["MILLRACE_HOME"] = str(settings.millrace_home)
     if not below_home and "://" not in settings.checkpoints:
         folders["CHECKPOINT_PATH"] = settings.checkpoints
-    if settings.files_at and "://" not in settings.files_at:
+    if not in_pods and settings.files_at and "://" not in settings.files_at:
         folders["OUTPUT_PATH"] = settings.files_at
     return found + [
         f"{name}: every worker must see `{folder}` under this path (a shared file system)"

@@ -57,7 +57,7 @@ def submit(options: argparse.Namespace) -> int:
     found = build(settings, pipeline, job_args(options), options.conf)
     if options.dry_run:
         sys.stdout.write(shown(found, () if in_pods else shown_settings(settings)) + "\n")
-    for note in notes(settings):
+    for note in notes(settings, in_pods):
         _say(f"note: {note}")
     if options.dry_run:
         return 0
@@ -65,7 +65,7 @@ def submit(options: argparse.Namespace) -> int:
         raise JobError(
             "Millrace does not start jobs on Kubernetes from outside."
             f" `{remedies.again('--dry-run', settings)}` prints a command that does;"
-            " docs/deployment.md has manifests whose pods are drivers themselves, with"
+            " docs/kubernetes.md has manifests whose pods are drivers themselves, with"
             f" `--conf {IN_THIS_POD}`."
         )
     refuse_unreachable(settings)

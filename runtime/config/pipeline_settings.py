@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 import runtime.config.types as kinds
+
+
+class SecretFiles(SecretsSettingsSource):
+    """Files of secrets; as with variables, an empty one counts as absent."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value, or None; its key; whether it is JSON."""
+        value, key, is_complex = super().get_field_value(field, field_name)
+        return value or None, key, is_complex
 
 
 class PipelinesPlace(BaseSettings):
@@ -17,6 +32,19 @@ class PipelinesPlace(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=None, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual ones, in their order."""
+        files = SecretFiles(settings_cls, getattr(file_secret_settings, "secrets_dir", None))
+        return init_settings, env_settings, dotenv_settings, files
 
     pipelines_path: kinds.PipelinesFolder = Field(
         Path("pipelines"), description="folder of your own pipelines, each a folder of its name"

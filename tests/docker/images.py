@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def bring_images(engine: Engine, report: Report) -> list[str]:
     for image in (BASE, *lacking):
         _build(engine, image)
     return lacking
+
+
+def layers_of(archive: tarfile.TarFile) -> list[str]:
+    """Names of the layers in an image that `docker save` wrote: from version 25 on, of blobs."""
+    manifest = archive.extractfile("manifest.json")
+    assert manifest is not None
+    [image] = json.load(manifest)
+    layers: list[str] = image["Layers"]
+    return layers
 
 
 def _is_real(engine: Engine, image: str) -> bool:

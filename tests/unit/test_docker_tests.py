@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from settings import PROJECT_ROOT
 from tests.docker import engine
-from tests.docker.images import STAND_INS, foreign_images
+from tests.docker.images import STAND_INS, foreign_images, layers_of
 
 
 def test_without_an_engine_and_the_means_the_tests_are_skipped_with_a_reason(
@@ -77,3 +80,18 @@ def test_only_the_target_of_their_own_runs_the_docker_tests(
     assert "tests/docker" not in commands("test")
     assert "tests/docker" not in pytestconfig.getini("testpaths")
     assert "tests" not in pytestconfig.getini("testpaths")
+
+
+@pytest.mark.parametrize("layer", ["1f3c/layer.tar", "blobs/sha256/1f3c"], ids=["24", "25"])
+def test_layers_of_a_saved_image_are_found_in_the_files_of_old_and_new_engines(
+    tmp_path: Path, layer: str
+) -> None:
+    manifest = json.dumps([{"Config": "c.json", "RepoTags": [], "Layers": [layer]}]).encode()
+    with tarfile.open(tmp_path / "image.tar", "w") as archive:
+        for name, content in ((layer, b"files"), ("c.json", b"{}"), ("manifest.json", manifest)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        assert layers_of(archive) == [layer]

@@ -1,4 +1,4 @@
-"""The driver on Kubernetes: what its pod's command becomes; no JVM is started."""
+"""Drivers on Kubernetes: what a pod's command becomes, what `submit` prints; no JVM is started."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import yaml
 from operations import cli
 from runtime.jars import STAMP_NAME
 from runtime.versions import pinned
+from settings import PROJECT_ROOT
 from tests.support.containers import image_environment
 from tests.support.manifests import applied, config, container, pods
 
@@ -147,3 +148,24 @@ def test_every_property_of_the_driver_is_one_of_spark(started: list[str]) -> Non
     # One letter less or more is found.
     for name in conf_of(started):
         assert not {name[:-1], f"{name}s"} & known, name
+
+
+def test_pods_get_no_path_of_the_machine_that_submits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("PIPELINES_PATH", str(PROJECT_ROOT / "examples"))
+    monkeypatch.setenv("JARS_PATH", str(tmp_path / "jars"))
+    given = ["--master", "k8s://https://host.example:6443", "--dry-run"]
+
+    assert cli.main(["submit", "tickets", *given]) == 0
+    built_in = capsys.readouterr()
+    assert cli.main(["submit", "orders", *given]) == 0
+    own = capsys.readouterr()
+
+    assert "driverEnv.MILLRACE_HOME=/var/lib/millrace" in built_in.out
+    assert "PATH=" not in built_in.out.replace("OUTPUT_PATH=/var/lib/millrace/output", "")
+    # The claim has these folders.
+    assert "every worker must see" not in built_in.err
+    assert "driverEnv.PIPELINES_PATH=/opt/pipelines" in own.out
+    assert str(PROJECT_ROOT / "examples") not in own.out

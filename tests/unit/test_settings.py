@@ -209,6 +209,20 @@ def test_secret_that_is_no_file_of_the_folder_is_an_error_that_keeps_it(
     assert "hush" not in str(caught.value)
 
 
+def test_empty_files_of_secrets_count_as_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PII_HASH_KEY", "POSTGRES_DSN", "MONGO_URI", "CASSANDRA_USERNAME"):
+        (tmp_path / name).write_text("\n")
+    monkeypatch.setenv(SECRETS_VARIABLE, str(tmp_path))
+
+    settings = load_settings(env_file=NO_FILE)
+
+    assert settings.mongo_address == "mongodb://127.0.0.1:27017"
+    assert settings.pii_hash_key is None
+    assert settings.cassandra_username is None
+
+
 def test_empty_values_count_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PII_HASH_KEY", "")
     monkeypatch.setenv("CASSANDRA_PORT", "")

@@ -113,6 +113,7 @@ def test_shard_that_would_not_follow_from_the_id_is_refused(derived: str, tmp_pa
     [
         ('{"cuntry": 5}', "`cuntry` is not in the partition key; leave it out"),
         ('{"created_day": 365}', "`created_day` divides records by itself; leave it out"),
+        ('{"status": 6}', "`status` has 5 values by the contract, not 6; leave it out"),
     ],
 )
 def test_number_of_values_is_declared_only_of_what_divides_by_its_values(
@@ -124,6 +125,12 @@ def test_number_of_values_is_declared_only_of_what_divides_by_its_values(
         faults(orders(tmp_path, given)),
         [(DECLARATION, 'tables["orders.orders_by_status"].spread', words)],
     )
+
+
+def test_fewer_values_than_the_contract_allows_may_be_declared(tmp_path: Path) -> None:
+    given = (DECLARATION, 'orders_by_status")', 'orders_by_status", spread={"status": 4})')
+
+    assert faults(orders(tmp_path, given)) == []
 
 
 def test_without_shards_nothing_is_derived(tmp_path: Path) -> None:

@@ -172,7 +172,9 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     assert following(words, "--deploy-mode") == ["cluster"]
     assert "local:///opt/millrace/spark_jobs/tickets.py" in words
     assert cli.main(["submit", "tickets", *master]) == 1
-    assert "does not start jobs on Kubernetes from outside" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "does not start jobs on Kubernetes from outside" in said
+    assert "docs/kubernetes.md has manifests" in said
 
 
 @pytest.mark.parametrize(
