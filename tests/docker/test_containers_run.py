@@ -113,6 +113,17 @@ def test_image_is_small_has_no_root_and_holds_no_secret(
     note(f"image of {image['Size'] / GIGABYTE:.2f} GB, {len(names)} files, none with a secret")
 
 
+def test_compose_builds_the_same_image_from_this_checkout(
+    stack: ComposeStack, engine: Engine, note: Note
+) -> None:
+    before = inspected(engine, IMAGE)["RootFS"]["Layers"]
+
+    stack.compose("--profile", "*", "build", seconds=1500)
+    note("docker compose build")
+
+    assert inspected(engine, IMAGE)["RootFS"]["Layers"] == before
+
+
 def test_make_run_on_this_machine_uses_the_containers(stack: ComposeStack, note: Note) -> None:
     def make(*words: str) -> str:
         return stack.engine.run(
