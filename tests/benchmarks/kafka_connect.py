@@ -70,6 +70,10 @@ def worker_properties(servers: str, port: int, place: Path) -> dict[str, str]:
         # As many messages at once as the plain Python consumer takes.
         "consumer.max.poll.records": "10000",
         "consumer.max.partition.fetch.bytes": str(4 * 1024 * 1024),
+        # Offsets after nearly every read: by default a minute would pass before the end is seen.
+        # The answer to a commit arrives with the next read, after a write that may take long.
+        "offset.flush.interval.ms": "200",
+        "offset.flush.timeout.ms": "60000",
         # The tasks start one after the other: the earlier ones hear of the later ones sooner.
         "consumer.heartbeat.interval.ms": "200",
     }
