@@ -79,7 +79,7 @@ class Peers:
         if not rate:
             raise BenchError(
                 "Kafka Connect had processed the topic before all its tasks had started, so there"
-                " is nothing to measure. Take more TICKETS."
+                f" is nothing to measure. Take more {pipeline.name}."
             )
         return rate
 

@@ -43,8 +43,9 @@ MANIFEST = "META-INF/services/org.apache.kafka.connect.sink.SinkConnector"
 REST_PORT = 8083
 START_SECONDS, RUN_SECONDS, REQUEST_SECONDS = 120, 1800, 60
 POLL_SECONDS, LOOK_SECONDS = 0.05, 2.0
-# Rows of an unlogged batch, and batches of a task that wait for Cassandra.
-BATCH_ROWS, BATCHES_IN_FLIGHT = 20, 16
+# Rows of an unlogged batch, and batches of a task that wait for Cassandra: those of three tasks are
+# as many as the plain consumer has. Of 48, some timed out where other work held the processors.
+BATCH_ROWS, BATCHES_IN_FLIGHT = 20, 5
 CAUSE = "Caused by: "
 LOG4J = """log4j.rootLogger=WARN, stdout
 log4j.appender.stdout=org.apache.log4j.ConsoleAppender
@@ -70,6 +71,10 @@ def worker_properties(servers: str, port: int, place: Path) -> dict[str, str]:
         # As many messages at once as the plain Python consumer takes.
         "consumer.max.poll.records": "10000",
         "consumer.max.partition.fetch.bytes": str(4 * 1024 * 1024),
+        # Offsets after nearly every read: by default a minute would pass before the end is seen.
+        # The answer to a commit arrives with the next read, after a write that may take long.
+        "offset.flush.interval.ms": "200",
+        "offset.flush.timeout.ms": "60000",
         # The tasks start one after the other: the earlier ones hear of the later ones sooner.
         "consumer.heartbeat.interval.ms": "200",
     }
