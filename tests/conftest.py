@@ -103,6 +103,8 @@ def _settings_of_the_user_do_not_count(
 # Below those that the system gives to outgoing connections, which would take a port back before the
 # service that it was meant for has started.
 FIRST_PORT, LAST_PORT = 15_000, 32_000
+# A test that sets one port leaves MongoDB's as it is by default, and no two may be the same.
+MONGODB_PORT = 27_017
 
 
 def free_ports(count: int) -> list[int]:
@@ -112,7 +114,8 @@ def free_ports(count: int) -> list[int]:
         while len(sockets) < count:
             each = socket.socket()
             try:
-                each.bind(("127.0.0.1", random.randint(FIRST_PORT, LAST_PORT)))
+                port = random.randint(FIRST_PORT, LAST_PORT)
+                each.bind(("127.0.0.1", port + (port == MONGODB_PORT)))
             except OSError:
                 each.close()
             else:
