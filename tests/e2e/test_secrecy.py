@@ -171,7 +171,7 @@ def test_job_that_meets_faults_shows_and_leaves_no_secret(
         (stored.uuid, "changelog!lz4"),
         (KEY_ID, "MongoDB batches"),
         (KEY_ID, "/sql?details=true"),
-        (KEY_ID, "/SQL/execution/?id=0"),
+        (KEY_ID, "/SQL/execution/?id="),
         (KEY_ID, "events/"),
         (OUTAGE, "/StreamingQuery/"),
         ("-Dmillrace.jvm.log", "command line of java"),
