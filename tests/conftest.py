@@ -29,12 +29,10 @@ for _name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
 # that the suite computes. What they compute stays the same.
 _java_options = os.environ.get("JAVA_TOOL_OPTIONS", "")
 if "TieredStopAtLevel" not in _java_options:
-    # That alone would also shrink Java's room for compiled code: it keeps its usual size. The
-    # simplest collector saves another 3 %.
-    _collector = "" if "GC" in _java_options else "-XX:+UseSerialGC"
+    # That alone would also shrink Java's room for compiled code: it keeps its usual size.
     os.environ["JAVA_TOOL_OPTIONS"] = (
-        f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m {_collector}"
-    ).strip()
+        f"{_java_options} -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m".strip()
+    )
 
 TIERS = ("unit", "browser", "spark", "integration", "e2e")
 TESTS_HOME = PROJECT_ROOT / ".millrace" / "tests"

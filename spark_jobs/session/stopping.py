@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Any
 
 import psutil
-from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -24,8 +23,6 @@ PARENT = os.getppid()
 POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SPARK_STOP_SECONDS = 10
-THREADS_END_SECONDS = 3
-TASK_THREAD = "Executor task launch worker"
 
 
 class StopRequest:
@@ -86,30 +83,11 @@ class StopRequest:
 def stop_spark(spark: SparkSession) -> None:
     """Stop the session; kill its JVM if that takes too long, as with a hanging writer."""
     if not jvm_is_gone():
-        thread = Thread(target=_stop, args=(spark,), daemon=True)
+        thread = Thread(target=spark.stop, daemon=True)
         thread.start()
         thread.join(SPARK_STOP_SECONDS)
         if thread.is_alive():
             kill_jvm()
-
-
-def _stop(spark: SparkSession) -> None:
-    """Stop the session, and let its tasks' threads end before the JVM may.
-
-    At its end such a thread frees what RocksDB has kept for it. If the JVM ends meanwhile, each
-    waits for the other, and the process stays.
-    """
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
-    spark.stop()
-    deadline = time.monotonic() + THREADS_END_SECONDS
-    with suppress(Py4JError, OSError):
-        while time.monotonic() < deadline and any(
-            thread.getName().startswith(TASK_THREAD)
-            for thread in jvm.java.lang.Thread.getAllStackTraces().keySet()
-        ):
-            time.sleep(POLL_SECONDS)
-    # Java no longer knows of a thread a moment before the system has ended it.
-    time.sleep(2 * POLL_SECONDS)
 
 
 def jvm_is_gone(within_seconds: float = 0) -> bool:
