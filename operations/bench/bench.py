@@ -127,20 +127,21 @@ def _pipelines(own: Settings, sizes: Sizes) -> list[BenchRow]:
         warm = Warm(own, spark, topics)
         with peers_of(warm) as peers:
             say("warming up the session")
-            for _, measure in WARM_UPS * _wholes(warm, peers):
+            for _, measure in WARM_UPS * wholes(warm, peers):
                 measure()
-            variants = in_turn(sizes.rounds, _variants(warm))
+            less = in_turn(sizes.rounds, variants(warm))
             # The whole pipelines come after the variants: Java compiles plans for many minutes, and
             # the targets are about them. The ceilings come last, so that they do not look too low.
-            rows = [*in_turn(sizes.rounds + 1, _wholes(warm, peers)), *variants]
-        rows += in_turn(sizes.rounds, [*_reading(warm), *_sinks(warm)])
+            rows = [*in_turn(sizes.rounds + 1, wholes(warm, peers)), *less]
+        rows += in_turn(sizes.rounds, [*reading(warm), *sinks(warm)])
         warm.forget()
     finally:
         stop_spark(spark)
     return [*rows, series_limit(rows, LIMIT), series_limit(rows, LIMIT_DIRECT, DIRECT)]
 
 
-def _wholes(warm: Warm, peers: Peers) -> list[tuple[BenchRow, Measure]]:
+def wholes(warm: Warm, peers: Peers) -> list[tuple[BenchRow, Measure]]:
+    """The whole pipelines and their peers."""
     return [
         (BenchRow(BASELINE, MAIN.name), partial(peers.baseline, MAIN)),
         (BenchRow(PLAIN, MAIN.name, reference=BASELINE), partial(peers.plain_consumer, MAIN)),
@@ -154,7 +155,8 @@ def _wholes(warm: Warm, peers: Peers) -> list[tuple[BenchRow, Measure]]:
     ]
 
 
-def _variants(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+def variants(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+    """The whole pipeline with more, or with one part less."""
     return _against_baseline(
         MAIN.name,
         {
@@ -166,7 +168,8 @@ def _variants(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     )
 
 
-def _reading(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+def reading(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+    """The pipeline's parts before any sink."""
     return _against_baseline(
         MAIN.name,
         {
@@ -176,7 +179,8 @@ def _reading(warm: Warm) -> list[tuple[BenchRow, Measure]]:
     )
 
 
-def _sinks(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+def sinks(warm: Warm) -> list[tuple[BenchRow, Measure]]:
+    """Each sink alone."""
     rows = {
         **{f"cassandra {name}": partial(warm.sink, MAIN, "cassandra", name) for name in TABLES},
         **{

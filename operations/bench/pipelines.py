@@ -82,10 +82,9 @@ class Warm:
     def without_ledger(self, pipeline: Pipeline) -> float:
         """The same without confirmations and ledger: a crash would apply a batch twice."""
         with ExitStack() as patches, self.fresh(pipeline, STORES) as (own, database):
-            nothing: Any = lambda *_: None  # noqa: E731
-            patches.enter_context(patch.object(BatchWriter, "_confirm", nothing))
-            patches.enter_context(patch.object(Confirmations, "add", nothing))
-            patches.enter_context(patch.object(Confirmations, "sinks", lambda _: frozenset()))
+            patches.enter_context(patch.object(BatchWriter, "_confirm"))
+            patches.enter_context(patch.object(Confirmations, "add"))
+            patches.enter_context(patch.object(Confirmations, "sinks", return_value=frozenset()))
             return self.topics.records(pipeline) / self._process(pipeline, own, database)
 
     def parse(self, pipeline: Pipeline) -> float:
