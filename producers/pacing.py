@@ -10,6 +10,8 @@ from typing import Any, Final
 
 # Longest single wait; signal handlers run between two waits.
 SLICE_SECONDS: Final = 0.1
+# Shortest single wait: the client library takes whole milliseconds and does not wait for less.
+SHORTEST_WAIT_SECONDS: Final = 0.005
 # A producer that fell behind (broker outage, slow source) does not make up for more than this, so
 # that it sends no burst.
 LARGEST_LAG_SECONDS: Final = 0.5
@@ -96,8 +98,8 @@ class Pacer:
         self._sent += count
 
     def wait_seconds(self) -> float:
-        """Seconds until the next message is due, at most one slice."""
+        """Seconds until the next messages are due, at most one slice."""
         if not self._rate:
             return 0.0
         wait = self._start + self._sent / self._rate - self._clock()
-        return min(max(wait, 0.0), SLICE_SECONDS)
+        return min(max(wait, SHORTEST_WAIT_SECONDS), SLICE_SECONDS)

@@ -92,6 +92,23 @@ def test_slow_rate_still_sends_each_message_once() -> None:
     assert sent == 10
 
 
+def test_fast_rate_is_sent_in_groups_with_a_rest_between_them() -> None:
+    clock = Clock()
+    pacer = Pacer(2000, clock)
+    sent = waits = 0
+    while clock.now < 10.0:
+        if due := pacer.due(1000):
+            pacer.sent(due)
+            sent += due
+        else:
+            waits += 1
+            clock.now += pacer.wait_seconds()
+
+    # Every 5 ms: to wait for the next message alone, half a millisecond, would be no rest.
+    assert waits == pytest.approx(10 / 0.005, abs=2)
+    assert sent == pytest.approx(20_000, abs=20)
+
+
 def test_rate_zero_has_no_limit() -> None:
     pacer = Pacer(0, Clock())
 
