@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -135,8 +135,7 @@ def read_contents(
     with kept(_prints(tables[source], key, hashed, read_by)) as prints[source]:
         contents = Contents(pipeline, key, tables, prints)
         with kept(_blocks(prints)) as blocks:
-            _count(contents, blocks)
-            _compare(contents, blocks)
+            _compare(contents, blocks, _count(contents, blocks))
         yield contents
 
 
@@ -236,44 +235,48 @@ def _blocks(prints: dict[str, DataFrame]) -> DataFrame:
     )
 
 
-def _count(contents: Contents, blocks: DataFrame) -> None:
+def _count(contents: Contents, blocks: DataFrame) -> dict[str, int]:
+    """Count the rows of each table; returns how many of the first one's blocks differ in each."""
     numbers = {f"rows_{n}": place for n, place in enumerate(contents.tables)}
     sums = (F.sum(name).alias(name) for name in numbers)
+    others = dict(enumerate([*contents.tables][1:], start=1))
+    differing = (F.count_if(_differs(n)).alias(f"differing_{n}") for n in others)
     contents.rows = dict.fromkeys(numbers.values(), 0)
     contents.confirmed = dict(contents.rows)
+    found = dict.fromkeys(others.values(), 0)
     by_partition = blocks.groupBy("_is_confirmed", "kafka_partition").agg(
-        *sums, F.max("last_offset").alias("last_offset")
+        *sums, *differing, F.max("last_offset").alias("last_offset")
     )
     for row in by_partition.collect():
         for name, place in numbers.items():
             contents.rows[place] += row[name]
             contents.confirmed[place] += row[name] if row["_is_confirmed"] else 0
+        for number, place in others.items():
+            found[place] += row[f"differing_{number}"] if row["_is_confirmed"] else 0
         if row.kafka_partition is not None and row.last_offset is not None:
             known = contents.ends.get(row.kafka_partition, -1)
             contents.ends[row.kafka_partition] = max(known, row.last_offset)
+    return found
 
 
-def _compare(contents: Contents, blocks: DataFrame) -> None:
+def _compare(contents: Contents, blocks: DataFrame, differing: Mapping[str, int]) -> None:
     """Name the rows that differ between the first table and each other one."""
-    source, *others = contents.tables
-    differs = {
-        place: ~reduce(
-            lambda left, right: left & right,
-            (F.col(left).eqNullSafe(F.col(right)) for left, right in _sums(number)),
-        )
-        for number, place in enumerate(others, start=1)
-    }
-    judged = blocks.filter("_is_confirmed")
-    counts = [F.count_if(condition) for condition in differs.values()]
-    found: Any = judged.agg(*counts).first() if counts else ()
-    for number, place in zip(found, others, strict=True):
-        if number:
-            pairs = judged.filter(differs[place]).select("kafka_partition", "_block")
+    source = contents.source
+    for number, (place, blocks_differ) in enumerate(differing.items(), start=1):
+        if blocks_differ:
+            judged = blocks.filter(F.col("_is_confirmed") & _differs(number))
+            pairs = judged.select("kafka_partition", "_block")
             shared = _shared(contents.tables[source], contents.tables[place])
             left, right = (
                 _rows_of(contents.tables[name], pairs).select(*shared) for name in (source, place)
             )
             contents.faults += row_faults(f"Cassandra {place}", source, left, right, contents.key)
+
+
+def _differs(number: int) -> Column:
+    """Whether a block of the nth table differs from the first table's."""
+    same = (F.col(left).eqNullSafe(F.col(right)) for left, right in _sums(number))
+    return ~reduce(lambda left, right: left & right, same)
 
 
 def _sums(number: int) -> list[tuple[str, str]]:

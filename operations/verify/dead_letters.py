@@ -99,9 +99,9 @@ class DeadLetterAccount:
             return name_differing(place, self.topic, differing)
 
         with kept(origins.transform(letters_of, self.topic)) as letters:
-            self._count(letters, found)
-            foreign = letters.transform(foreign_letters, [*self.offsets])
-            found.faults += name_foreign(place, self.topic, name, foreign)
+            if self._count(letters, found):
+                foreign = letters.transform(foreign_letters, [*self.offsets])
+                found.faults += name_foreign(place, self.topic, name, foreign)
             found.faults += self._compared(compare)
         return found
 
@@ -114,20 +114,25 @@ class DeadLetterAccount:
             return None
         return self.rejected.filter(is_within(known))
 
-    def _count(self, letters: DataFrame, kept: Kept) -> None:
+    def _count(self, letters: DataFrame, kept: Kept) -> int:
+        """Count the letters; returns how many name no partition of the topic."""
         ranges = [
             (e.batch_id, partition, start, end)
             for e in self.snapshot.entries
             for partition, (start, end) in e.offsets.items()
         ]
         batches = self.spark.createDataFrame(ranges, RANGES)
+        foreign = 0
         for row in count_by_batch(letters, batches).collect():
             kept.total += row.copies
             if row.batch_id is not None:
-                kept.by_batch[row.batch_id] = row.messages
-        own = letters.filter(F.col("kafka_partition").isin([*self.offsets]))
-        ends = own.groupBy("kafka_partition").agg(F.max("kafka_offset").alias("last")).collect()
-        kept.ends = {row.kafka_partition: row.last for row in ends}
+                kept.by_batch[row.batch_id] += row.messages
+            if row.kafka_partition in self.offsets:
+                last = kept.ends.get(row.kafka_partition, row.last_offset)
+                kept.ends[row.kafka_partition] = max(last, row.last_offset)
+            else:
+                foreign += row.copies
+        return foreign
 
     def as_summaries(self) -> Kept:
         """What the summaries in MongoDB hold."""
@@ -185,16 +190,17 @@ class DeadLetterAccount:
 
 
 def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
-    """Count a place's messages of each batch.
+    """Count a place's messages of each batch and partition.
 
     The join uses blocks of offsets, so that the cost grows with messages plus batches, not with
     their product.
 
     Columns in: `kafka_partition`, `kafka_offset`, copies included; `ranges` has `batch_id`,
         `kafka_partition`, `start`, `end` (offset after the last).
-    Columns out: `batch_id` bigint, `messages` bigint (distinct ones), `copies` bigint (all).
-    Grain: one batch.
-    Nulls: `batch_id` for messages of no batch.
+    Columns out: `batch_id` bigint, `kafka_partition` int, `messages` bigint (distinct ones),
+        `copies` bigint (all), `last_offset` bigint.
+    Grain: one partition of a batch.
+    Nulls: `batch_id` for messages of no batch; coordinates as they come.
     """
     distinct = coordinates.groupBy("kafka_partition", "kafka_offset").agg(
         F.count(F.lit(1)).alias("copies")
@@ -213,7 +219,11 @@ def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
     return (
         distinct.alias("found")
         .join(of_block.alias("read"), same, "left")
-        .groupBy("read.batch_id")
-        .agg(F.count(F.lit(1)).alias("messages"), F.sum("copies").alias("copies"))
-        .select("batch_id", "messages", "copies")
+        .groupBy("read.batch_id", "found.kafka_partition")
+        .agg(
+            F.count(F.lit(1)).alias("messages"),
+            F.sum("copies").alias("copies"),
+            F.max("found.kafka_offset").alias("last_offset"),
+        )
+        .select("batch_id", "kafka_partition", "messages", "copies", "last_offset")
     )

@@ -82,27 +82,27 @@ def compare(stored: StoredRows, records: DataFrame | None, source: str) -> Compa
         _normal(rows.select(*names), nul, stored.stand_ins)
         for rows, nul in ((records, stored.nul), (stored.rows, NUL))
     )
-    left = records.filter(stored.wanted).select(*given)
-    further = {"_is_confirmed", "_file"} & {*stored.rows.columns}
-    right = stored.rows.select(*shown, *further)
-    judged = right.filter("_is_confirmed").drop("_is_confirmed")
-    with kept(_buckets(left, judged.drop("_file"), stored.key)) as buckets:
+    left = records.filter(stored.wanted).select(*given, F.lit(True).alias("_is_confirmed"))
+    right = stored.rows.select(*shown, *sorted({"_is_confirmed", "_file"} & {*stored.rows.columns}))
+    with kept(_buckets(left, right, names, stored.key)) as buckets:
+        confirmed = buckets.filter("_is_confirmed")
         sums: Any = buckets.agg(
             F.sum("rows_0").alias("wanted"),
-            F.sum("rows_1").alias("confirmed"),
-            F.count_if(differs()).alias("differing"),
+            F.sum("rows_1").alias("rows"),
+            F.sum(F.when(F.col("_is_confirmed"), F.col("rows_1"))).alias("confirmed"),
+            F.count_if(F.col("_is_confirmed") & differs()).alias("differing"),
         ).first()
         faults: list[str] = []
         if sums.differing:
-            faults = row_faults(
-                f"{stored.store} {stored.place}",
-                source,
-                _of_buckets(left, buckets, stored.key),
-                _of_buckets(judged, buckets, stored.key),
-                stored.key,
+            wanted, judged = (
+                _of_buckets(
+                    rows.filter("_is_confirmed").drop("_is_confirmed"), confirmed, stored.key
+                )
+                for rows in (left, right)
             )
-    confirmed, wanted = sums.confirmed or 0, sums.wanted or 0
-    return Compared(right.count(), confirmed, wanted, faults)
+            place = f"{stored.store} {stored.place}"
+            faults = row_faults(place, source, wanted, judged, stored.key)
+    return Compared(sums.rows or 0, sums.confirmed or 0, sums.wanted or 0, faults)
 
 
 def _normal(rows: DataFrame, nul: str, stand_ins: Mapping[str, str]) -> list[Column]:
@@ -127,13 +127,16 @@ def _bucket(key: str) -> Column:
     return F.pmod(F.xxhash64(F.expr(key).cast("string")), F.lit(MOST_BUCKETS))
 
 
-def _buckets(left: DataFrame, right: DataFrame, key: str) -> DataFrame:
-    """Number of rows and sums of both halves of their hashes, for both sides, by bucket."""
+def _buckets(left: DataFrame, right: DataFrame, columns: list[str], key: str) -> DataFrame:
+    """Number of rows and sums of both halves of their hashes, for both sides.
+
+    Grain: a bucket's rows of confirmed batches, or its others.
+    """
     hashed = (
-        rows.select(_bucket(key).alias("bucket"), hash_of(rows.columns).alias("hash"))
+        rows.select(_bucket(key).alias("bucket"), "_is_confirmed", hash_of(columns).alias("hash"))
         for rows in (left, right)
     )
-    return sums_by(next(hashed), next(hashed), by=("bucket",))
+    return sums_by(next(hashed), next(hashed), by=("bucket", "_is_confirmed"))
 
 
 def _of_buckets(rows: DataFrame, buckets: DataFrame, key: str) -> DataFrame:

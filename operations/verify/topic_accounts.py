@@ -42,13 +42,16 @@ def account_of_topics(
         wanted = Wanted(topic.takes)
         with kept(_copies(reading, name)) as copies:
             until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
-            judged = copies.filter(is_within(until)).select(*PLACE).distinct().count()
+            judged = F.when(is_within(until), F.struct(*PLACE))
+            found: Any = copies.agg(
+                F.count(F.lit(1)).alias("copies"), F.count_distinct(judged).alias("judged")
+            ).first()
             expected = wanted.booked(counts)
             if expected is None and messages is not None and messages.is_whole:
                 expected = messages.rows.filter(F.col(f"forward_{number}").isNotNull()).count()
             if expected is None:
-                expected = judged
-            numbers = (copies.count(), judged, expected)
+                expected = found.judged
+            numbers = (found.copies, found.judged, expected)
             stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct records"))
             if messages is not None:
                 compare = partial(_faults, messages, name, number, copies)
@@ -90,10 +93,10 @@ def _faults(
     is_foreign = F.col("kafka_partition").isNull() | F.col("kafka_offset").isNull()
     found = copies.filter(is_within(ranges) | is_foreign)
     source = messages.pipeline.topic(messages.settings)
-    missing = wanted.filter("wanted IS NOT NULL").join(found, [*PLACE], "left_anti")
-    unlike = (
-        found.join(wanted, [*PLACE], "left")
-        .filter("wanted IS NULL OR wanted <> hash")
+    differing = (
+        wanted.filter("wanted IS NOT NULL")
+        .join(found, [*PLACE], "full_outer")
+        .filter("wanted IS NULL OR hash IS NULL OR wanted <> hash")
         .select("place", *PLACE, "wanted", is_foreign.alias("is_foreign"))
     )
 
@@ -102,17 +105,12 @@ def _faults(
             f"`{name}/{row.place}`",
             f"`{source}/{row.kafka_partition}/{row.kafka_offset}`",
         )
+        if row.place is None:
+            return f"{origin} is missing"
         if row.is_foreign:
             return f"message {message} names no message of {source} in its headers: no job sent it"
         if row.wanted is None:
             return f"{origin} does not belong there (message {message})"
         return f"message {message} differs from what {origin} was forwarded as"
 
-    return [
-        *named(
-            f"Kafka {name}",
-            missing.orderBy(*PLACE),
-            lambda row: f"`{source}/{row.kafka_partition}/{row.kafka_offset}` is missing",
-        ),
-        *named(f"Kafka {name}", unlike.orderBy(*PLACE, "place"), words),
-    ]
+    return named(f"Kafka {name}", differing.orderBy(F.isnotnull("place"), *PLACE, "place"), words)

@@ -106,10 +106,13 @@ def test_dead_letters_are_counted_once_for_the_batch_that_read_them(spark: Spark
         ),
     )
 
-    assert {row.batch_id: (row.messages, row.copies) for row in counted.collect()} == {
-        0: (3, 4),
-        1: (2, 2),
-        None: (2, 2),
+    assert {(row[0], row[1]): tuple(row[2:]) for row in counted.collect()} == {
+        # Batch and partition: messages, copies, the last offset.
+        (0, 0): (3, 4, 2499),
+        (1, 0): (1, 1, 2500),
+        (1, 1): (1, 1, 6),
+        (None, 1): (1, 1, 7),
+        (None, None): (1, 1, None),
     }
 
 
