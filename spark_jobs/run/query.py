@@ -28,7 +28,6 @@ from spark_jobs.run.culprit import first_failing
 from spark_jobs.run.outages import SETTING as OUTAGE_SETTING
 from spark_jobs.run.watching import Watcher
 from spark_jobs.session.session import deduplication_partitions
-from spark_jobs.session.stopping import under_spark_submit
 from spark_jobs.sinks.driver_errors import explained_mongodb
 from spark_jobs.sources.kafka import stream_messages
 from spark_jobs.sources.topics import topic_state
@@ -153,9 +152,7 @@ class PipelineRun:
         ).transform(
             deduplicated, self.pipeline, settings, partitions=partitions, not_before=not_before
         )
-        # Under spark-submit, a JVM that had done so sometimes did not end: its exit and RocksDB
-        # waited for each other, and this process cannot end it.
-        if not self._failures and not under_spark_submit():
+        if not self._failures:
             self.writer.rehearse(arrivals)
         trigger: dict[str, Any] = (
             {"availableNow": True}

@@ -83,11 +83,20 @@ class StopRequest:
 def stop_spark(spark: SparkSession) -> None:
     """Stop the session; kill its JVM if that takes too long, as with a hanging writer."""
     if not jvm_is_gone():
-        thread = Thread(target=spark.stop, daemon=True)
+        thread = Thread(target=_stop, args=(spark,), daemon=True)
         thread.start()
         thread.join(SPARK_STOP_SECONDS)
         if thread.is_alive():
             kill_jvm()
+
+
+def _stop(spark: SparkSession) -> None:
+    # Where RocksDB's stores are open, a thread that ends and the JVM's exit may wait for each other
+    # forever. A task that hangs holds its store, so closing that would wait for it.
+    if not spark.sparkContext.statusTracker().getActiveStageIds():
+        jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
+        jvm.org.apache.spark.sql.execution.streaming.state.StateStore.stop()
+    spark.stop()
 
 
 def jvm_is_gone(within_seconds: float = 0) -> bool:
