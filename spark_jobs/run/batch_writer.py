@@ -47,7 +47,7 @@ READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
 REHEARSAL = "rehearsal"
 # Up to so many messages, planning what is written would take longer than writing it.
-FEW_MESSAGES = 1000
+FEW_MESSAGES = 20_000
 
 
 class NotBegun(JobError):
@@ -99,16 +99,16 @@ class BatchWriter:
     def rehearse(self, arrivals: DataFrame) -> None:
         """Plan what is written of small batches, in another thread, with no rows at all.
 
-        Meanwhile Spark plans the query; the first batch waits for both. It is tried once: if a
-        store is away, the first batch plans, and says so.
+        Meanwhile Spark plans the query and reads its first batch, which is written after both. It
+        is tried once: if a store is away, the first batch plans, and says so.
 
         Args:
             arrivals: The query, whose rows are those of its batches.
         """
+        rows = self.few_rows.like(arrivals)
 
         def plan() -> None:
             with suppress(Exception):
-                rows = self.few_rows.like(arrivals)
                 summary = self.summaries.of(rows, 0)
                 batch = Batch(_stored(rows), summary, query_id="", is_small=True)
                 for sink in sinks_of(self.pipeline, self.settings, self.database):
@@ -149,7 +149,8 @@ class BatchWriter:
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        few = self._few(batch) if width(ranges) <= FEW_MESSAGES else None
+        is_small = width(ranges) <= FEW_MESSAGES
+        few = self.few_rows.of(batch, self._rehearsed) if is_small else None
         # As objects: PySpark's other levels would serialize and parse them again for each use.
         kept = StorageLevel.MEMORY_AND_DISK_DESER
         classified = batch.persist(kept) if few is None else few
@@ -181,11 +182,10 @@ class BatchWriter:
             time.monotonic() - started,
         )
 
-    def _few(self, batch: DataFrame) -> DataFrame | None:
+    def _rehearsed(self) -> None:
         if self._rehearsal is not None:
             # From now on the DataFrames that it plans have rows.
             self._rehearsal.join()
-        return self.few_rows.of(batch)
 
     def _write_sinks(
         self, classified: DataFrame, summary: BatchSummary, batch_id: int

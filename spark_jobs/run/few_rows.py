@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
@@ -17,15 +18,18 @@ class FewRows:
         self._held: Any = None
         self.rows: DataFrame | None = None
 
-    def of(self, batch: DataFrame) -> DataFrame | None:
+    def of(self, batch: DataFrame, ready: Callable[[], object] = lambda: None) -> DataFrame | None:
         """The batch's rows, computed once and held by the driver, in one partition.
 
-        Returns the same DataFrame for every batch; it has the rows of the latest one. None if they
-        take more than `MOST_BYTES`.
+        Returns the same DataFrame for every batch; it has the rows of the latest one, from when
+        `ready` has returned. None if they take more than `MOST_BYTES`.
         """
-        rows = self.like(batch)
+        held = self.like(batch)
         plan = batch._jdf.queryExecution()  # noqa: SLF001 - PySpark has no public API
-        return rows if self._held.take(plan.toRdd(), MOST_BYTES) else None
+        rows = self._held.read(plan.toRdd(), MOST_BYTES)
+        ready()
+        self._held.hold(rows)
+        return None if rows is None else held
 
     def like(self, batch: DataFrame) -> DataFrame:
         """The DataFrame that holds rows like these; the first time it is made, without any."""

@@ -29,16 +29,20 @@ public class FewRows extends RDD {
         super(context, Nil$.MODULE$, ClassTag$.MODULE$.apply(InternalRow.class));
     }
 
-    /** Takes the place of the rows before with others; false, and no rows, if they are too large. */
-    public boolean take(RDD rows, long mostBytes) {
+    /** Rows, computed in tasks; null if they are too large. */
+    public static ArrayList read(RDD rows, long mostBytes) {
         List taken = rows.toJavaRDD().mapPartitions(new Copies(mostBytes)).collect();
         long bytes = 0;
         for (int i = 0; i < taken.size(); i++) {
             UnsafeRow row = (UnsafeRow) taken.get(i);
             bytes += row == null ? mostBytes + 1 : row.getSizeInBytes();
         }
-        this.held.rows = bytes > mostBytes ? new ArrayList() : new ArrayList(taken);
-        return bytes <= mostBytes;
+        return bytes > mostBytes ? null : new ArrayList(taken);
+    }
+
+    /** Takes these rows in the place of those before; null for none. */
+    public void hold(ArrayList rows) {
+        this.held.rows = rows == null ? new ArrayList() : rows;
     }
 
     public Partition[] getPartitions() {
