@@ -58,7 +58,7 @@ class Warm:
     spark: SparkSession
     topics: Topics
     _number: int = 0
-    _cached: dict[str, tuple[DataFrame, BatchSummary]] = field(default_factory=dict)
+    _cached: dict[str, tuple[DataFrame, DataFrame, BatchSummary]] = field(default_factory=dict)
 
     def whole(
         self, pipeline: Pipeline, sinks: tuple[str, ...] = STORES, *, writer: str = "connector"
@@ -127,8 +127,8 @@ class Warm:
 
     def forget(self) -> None:
         """Release the cached rows."""
-        for records, _ in self._cached.values():
-            records.unpersist()
+        for classified, *_ in self._cached.values():
+            classified.unpersist()
         self._cached.clear()
 
     def _classified(self, pipeline: Pipeline) -> DataFrame:
@@ -141,9 +141,12 @@ class Warm:
     def _cache(self, pipeline: Pipeline) -> tuple[DataFrame, BatchSummary]:
         if pipeline.name not in self._cached:
             self.forget()
-            records = self._classified(pipeline).filter(F.col("outcome").isin(*STORED)).persist()
-            self._cached[pipeline.name] = (records, self._summarised(pipeline, records))
-        return self._cached[pipeline.name]
+            # As a job does: filtered before it is kept, Spark would judge each message many times.
+            classified = self._classified(pipeline).persist()
+            records = classified.filter(F.col("outcome").isin(*STORED))
+            summary = self._summarised(pipeline, records)
+            self._cached[pipeline.name] = (classified, records, summary)
+        return self._cached[pipeline.name][1:]
 
     def _summarised(self, pipeline: Pipeline, records: DataFrame) -> BatchSummary:
         """What rows add up to, as a job finds it."""
