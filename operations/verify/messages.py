@@ -6,7 +6,6 @@ record must look like in a store is kept as a hash, so that one pass over the to
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -114,23 +113,25 @@ class Messages:
 
     def by_batch(self) -> dict[int, Counts]:
         """Batch -> where its messages must have gone; `NO_BATCH` for those that none has read."""
-        outcomes: dict[int, Counter[str]] = defaultdict(Counter)
-        reasons: dict[int, Counter[str]] = defaultdict(Counter)
-        for row in self.rows.groupBy("batch_id", "outcome", "reasons").count().collect():
-            outcomes[row.batch_id][row.outcome] += row["count"]
-            for reason in row.reasons or ():
-                reasons[row.batch_id][reason] += row["count"]
+        outcome = F.col("outcome")
+        counts = {
+            "read": F.count(F.lit(1)),
+            "stored": F.count_if(outcome.isin(*STORED)),
+            "dead_lettered": F.count_if(outcome == REJECTED),
+            "filtered": F.count_if(outcome == "filtered"),
+            "duplicates": F.count_if(outcome == DUPLICATE),
+            "alerts": F.count_if(outcome == ALERT),
+        }
+        columns = [column.alias(name) for name, column in counts.items()]
+        reasons: dict[int, dict[str, int]] = {}
+        named = self.rows.select("batch_id", F.explode("reasons").alias("reason"))
+        for row in named.groupBy("batch_id", "reason").count().collect():
+            reasons.setdefault(row.batch_id, {})[row.reason] = row["count"]
         return {
-            batch_id: Counts(
-                read=found.total(),
-                stored=sum(found[outcome] for outcome in STORED),
-                dead_lettered=found[REJECTED],
-                filtered=found["filtered"],
-                duplicates=found[DUPLICATE],
-                alerts=found[ALERT],
-                reasons=dict(reasons[batch_id]),
+            row.batch_id: Counts(
+                **{name: row[name] for name in counts}, reasons=reasons.get(row.batch_id, {})
             )
-            for batch_id, found in outcomes.items()
+            for row in self.rows.groupBy("batch_id").agg(*columns).collect()
         }
 
     def faults(self, compare: Callable[[Ranges], list[str]]) -> list[str]:

@@ -93,7 +93,7 @@ def _faults(
     is_foreign = F.col("kafka_partition").isNull() | F.col("kafka_offset").isNull()
     found = copies.filter(is_within(ranges) | is_foreign)
     source = messages.pipeline.topic(messages.settings)
-    differing = (
+    unlike = (
         wanted.filter("wanted IS NOT NULL")
         .join(found, [*PLACE], "full_outer")
         .filter("wanted IS NULL OR hash IS NULL OR wanted <> hash")
@@ -113,4 +113,9 @@ def _faults(
             return f"{origin} does not belong there (message {message})"
         return f"message {message} differs from what {origin} was forwarded as"
 
-    return named(f"Kafka {name}", differing.orderBy(F.isnotnull("place"), *PLACE, "place"), words)
+    with kept(unlike.orderBy(*PLACE, "place")) as differing:
+        # The first of each kind.
+        return [
+            *named(f"Kafka {name}", differing.filter("place IS NULL"), words),
+            *named(f"Kafka {name}", differing.filter("place IS NOT NULL"), words),
+        ]
