@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from pyspark.sql import DataFrame
 
+# Up to so many messages, planning what is made of them would take longer than computing it.
+FEW_MESSAGES: Final = 20_000
 _made: WeakKeyDictionary[DataFrame, dict[Hashable, DataFrame]] = WeakKeyDictionary()
 
 

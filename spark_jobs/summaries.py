@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, roll_up
-from spark_jobs.planned import planned
+from spark_jobs.planned import FEW_MESSAGES, planned
 from spark_jobs.transforms.summarise import Transform, combining, summarising
 
 # With more, the driver's work outweighs what one pass over all dimensions saves.
@@ -42,7 +42,7 @@ class Summaries:
         if self.too_many is None or messages < self.too_many:
             self._combine = self._combine or combining(classified.schema, self.aggregates)
             groups = planned(classified, self._combine, self._combine)
-            if messages > MOST_COMBINATIONS:
+            if messages > FEW_MESSAGES:
                 # One task for the groups, so that the limit takes one job.
                 groups = groups.coalesce(1).limit(MOST_COMBINATIONS + 1)
             rows = groups.collect()
@@ -50,5 +50,5 @@ class Summaries:
                 return roll_up((row.asDict() for row in rows), self.aggregates)
             self.too_many = messages
         self._summarise = self._summarise or summarising(classified.schema, self.aggregates)
-        rows = classified.transform(self._summarise).collect()
+        rows = planned(classified, self._summarise, self._summarise).collect()
         return roll_up((row.asDict() for row in rows), self.aggregates)

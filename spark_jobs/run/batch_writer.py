@@ -27,7 +27,7 @@ from runtime import remedies
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.planned import planned
+from spark_jobs.planned import FEW_MESSAGES, planned
 from spark_jobs.run.few_rows import FewRows
 from spark_jobs.run.watching import READING, Watcher
 from spark_jobs.sinks.base import Batch
@@ -46,8 +46,6 @@ logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
 REHEARSAL = "rehearsal"
-# Up to so many messages, planning what is written would take longer than writing it.
-FEW_MESSAGES = 20_000
 
 
 class NotBegun(JobError):
@@ -71,6 +69,7 @@ class BatchWriter:
         error: Why the last batch failed.
         summaries: Counts the batches.
         few_rows: Holds the rows of small batches.
+        few_messages: The most messages of a small batch; fewer where rows are large.
     """
 
     pipeline: Pipeline
@@ -91,6 +90,7 @@ class BatchWriter:
     error: Exception | None = None
     summaries: Summaries = field(init=False)
     few_rows: FewRows = field(default_factory=FewRows)
+    few_messages: int = field(default_factory=lambda: FEW_MESSAGES)
     _rehearsal: Thread | None = None
 
     def __post_init__(self) -> None:
@@ -149,8 +149,12 @@ class BatchWriter:
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
-        is_small = width(ranges) <= FEW_MESSAGES
-        few = self.few_rows.of(batch, self._rehearsed) if is_small else None
+        few = None
+        if width(ranges) <= self.few_messages:
+            few = self.few_rows.of(batch, self._rehearsed)
+            # Where rows are large, the next batches like this one are not computed twice.
+            fits = width(ranges) // 2 if few is None else 2 * self.few_messages
+            self.few_messages = min(max(fits, 1), FEW_MESSAGES)
         # As objects: PySpark's other levels would serialize and parse them again for each use.
         kept = StorageLevel.MEMORY_AND_DISK_DESER
         classified = batch.persist(kept) if few is None else few

@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 # Larger batches are kept in Spark's memory instead of the driver's.
 MOST_BYTES: Final = 16 * 1024 * 1024
+TASKS: Final = "org.apache.spark.scheduler.TaskSetManager"
+LARGE_TASK: Final = ".*contains a task of very large size.*"
 
 
 class FewRows:
@@ -37,6 +39,7 @@ class FewRows:
             spark = batch.sparkSession
             jvm: Any = spark._jvm  # noqa: SLF001
             self._held = jvm.millrace.spark.FewRows(spark.sparkContext._jsc.sc())  # noqa: SLF001
+            _expect_large_tasks(jvm)
             own = SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())  # noqa: SLF001
             # Spark would plan again while it computes, as it does for no query that streams.
             own.conf.set("spark.sql.adaptive.enabled", "false")
@@ -45,3 +48,14 @@ class FewRows:
             # So that Spark knows that it is one partition, and shuffles nothing.
             self.rows = DataFrame(frame, own).coalesce(1)
         return self.rows
+
+
+def _expect_large_tasks(jvm: Any) -> None:
+    """Log no warning for each task that holds more than a megabyte of rows, as these do."""
+    core = jvm.org.apache.logging.log4j.core
+    core.config.Configurator.setLevel(TASKS, jvm.org.apache.logging.log4j.Level.WARN)
+    denied, neutral = core.Filter.Result.DENY, core.Filter.Result.NEUTRAL
+    context = jvm.org.apache.logging.log4j.LogManager.getContext(False)
+    logs = context.getConfiguration().getLoggerConfig(TASKS)
+    logs.addFilter(core.filter.RegexFilter.createFilter(LARGE_TASK, None, False, denied, neutral))
+    context.updateLoggers()

@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 
 import psutil
-from pyspark import SparkContext
+from py4j.protocol import Py4JError
+from pyspark import SparkContext, StatusTracker
 from pyspark.sql import SparkSession
 
 from runtime.interrupts import restore_terminal
@@ -22,7 +23,7 @@ from runtime.interrupts import restore_terminal
 PARENT = os.getppid()
 POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SPARK_STOP_SECONDS = 10
+SPARK_STOP_SECONDS, STAGE_END_SECONDS = 10, 1
 
 
 class StopRequest:
@@ -93,10 +94,20 @@ def stop_spark(spark: SparkSession) -> None:
 def _stop(spark: SparkSession) -> None:
     # Where RocksDB's stores are open, a thread that ends and the JVM's exit may wait for each other
     # forever. A task that hangs holds its store, so closing that would wait for it.
-    if not spark.sparkContext.statusTracker().getActiveStageIds():
-        jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
-        jvm.org.apache.spark.sql.execution.streaming.state.StateStore.stop()
+    with suppress(Py4JError):  # where Spark has ended by itself
+        if _has_no_tasks(spark.sparkContext.statusTracker()):
+            jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
+            states = jvm.org.apache.spark.sql.execution.streaming.state
+            getattr(getattr(states, "StateStore$"), "MODULE$").unloadAll()
     spark.stop()
+
+
+def _has_no_tasks(tracker: StatusTracker) -> bool:
+    # Spark learns of a stage's end a little later.
+    deadline = time.monotonic() + STAGE_END_SECONDS
+    while tracker.getActiveStageIds() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return not tracker.getActiveStageIds()
 
 
 def jvm_is_gone(within_seconds: float = 0) -> bool:

@@ -19,6 +19,7 @@ from operations.reset import reset
 from operations.verify.account import Account
 from operations.verify.accounts import take_accounts
 from settings import PROJECT_ROOT, Settings
+from spark_jobs.planned import FEW_MESSAGES
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.mongodb import confirmed_database, connect_mongodb
 from spark_jobs.state.ledger import Ledger
@@ -29,7 +30,8 @@ from tests.support.spark_cluster import SparkCluster, spark_cluster
 
 pytestmark = pytest.mark.extended
 
-COUNT = 20_000
+# Batches that Spark divides among executors, unlike those of few messages.
+BATCH, COUNT = FEW_MESSAGES + 5000, 150_000
 # Values that the stack ignores, and that no other text contains.
 SECRETS = {
     "CASSANDRA_PASSWORD": "Hush-Cassandra-1",
@@ -46,7 +48,7 @@ SETTINGS = SECRETS | {
     "SPARK_EXECUTOR_MEMORY": "600m",
     "SPARK_EXECUTOR_CORES": "1",
     "SPARK_LOCAL_IP": "127.0.0.1",
-    "MAX_RECORDS_PER_BATCH": "2000",
+    "MAX_RECORDS_PER_BATCH": str(BATCH),
 }
 
 
@@ -134,7 +136,7 @@ def test_submitted_job_outlives_a_worker_exactly_and_shows_no_secret(
     events += ["--conf", f"spark.eventLog.dir={(tmp_path / 'events').as_uri()}"]
     submitted = Submitted(settings, tmp_path, "--master", cluster.url, *events)
     try:
-        wait_for(lambda: ledger.totals().read >= before + 4000, 300, "second batch")
+        wait_for(lambda: ledger.totals().read >= before + 2 * BATCH, 300, "second batch")
         (application,) = cluster.state()["activeapps"]
         executors = cluster.executors()
         folders = [Path(executor.cwd()) for executor in executors]

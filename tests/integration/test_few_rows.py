@@ -87,6 +87,22 @@ def test_few_and_many_messages_are_stored_alike(
     assert [reasons for reasons, *_ in contents["letters"]] == ["invalid_priority", "unparseable"]
 
 
+def test_rows_that_are_too_large_to_hold_are_stored_alike_and_not_tried_again(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents, tried, hold = stored(make_world(TICKETS)), [], FewRows.of
+
+    def noted(few: FewRows, *arguments: Any) -> DataFrame | None:
+        tried.append(few)
+        return hold(few, *arguments)
+
+    monkeypatch.setattr(FewRows, "of", noted)
+    monkeypatch.setattr(few_rows, "MOST_BYTES", 1)
+
+    assert stored(make_world(TICKETS)) == contents
+    assert len(tried) == 1
+
+
 def test_small_batches_are_planned_before_the_first_one(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

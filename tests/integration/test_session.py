@@ -95,6 +95,29 @@ stop_spark(spark)
 print("read" if ".jsa" in mapped.replace("classes.jsa", "") else "not read")
 print("written" if keep_archive(StopRequest(), lambda line: None) else "not written")
 """
+STATEFUL = """
+import sys
+import psutil
+from settings import load_settings
+from spark_jobs.session.session import build_session
+from spark_jobs.session.stopping import jvm_process, stop_spark
+
+spark = build_session(load_settings(), "stateful")
+spark.range(3).write.json(sys.argv[1])
+query = (
+    spark.readStream.schema("id bigint").json(sys.argv[1]).dropDuplicates(["id"])
+    .writeStream.format("noop").option("checkpointLocation", sys.argv[2])
+    .trigger(availableNow=True).start()
+)
+query.awaitTermination()
+def stores():
+    files = psutil.Process(jvm_process().pid).open_files()
+    return sum("StateStoreId" in file.path for file in files)
+
+print(stores() > 0)
+stop_spark(spark)
+print(stores())
+"""
 FAILING = """
 from settings import load_settings
 from spark_jobs.session.session import build_session
@@ -125,6 +148,21 @@ def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
     ]
 
     assert outcomes == [["not read", "written"], ["read", "not written"]]
+
+
+def test_stores_of_state_are_closed_before_the_jvm_ends(
+    stack_settings: Settings, tmp_path: Path
+) -> None:
+    # Open ones can keep it from ending.
+    ran = subprocess.run(
+        [sys.executable, "-c", STATEFUL, str(tmp_path / "rows"), str(tmp_path / "checkpoint")],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout.split() == ["True", "0"]
 
 
 def test_process_that_fails_leaves_no_driver_behind_that_writes(
