@@ -29,7 +29,7 @@ from spark_jobs.state.ledger import COLLECTION
 
 # Up to so many messages, Java's second compiler takes longer than it saves: of 26,000 a third of
 # all processor time.
-FEW_MESSAGES = 100_000
+BRIEF_MESSAGES = 100_000
 # ExpectedAggregates of each aggregate that `make run` shows, the largest first.
 SAMPLE_SIZE = 3
 Document = dict[str, Any]
@@ -90,7 +90,7 @@ def has_read_little(settings: Settings, database: Database[Document]) -> bool:
     except JobError:
         return False  # an entry that cannot be read, which the account names
     ends = [end for entry in last for _, end in entry.offsets.values()]
-    return sum(ends) <= FEW_MESSAGES
+    return sum(ends) <= BRIEF_MESSAGES
 
 
 def balance(

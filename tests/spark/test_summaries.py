@@ -14,9 +14,11 @@ from spark_jobs.transforms.summarise import Transform, combining, summarising
 from tests.support.summaries import records_of
 
 
+@pytest.mark.parametrize("few", [2, 1000], ids=["large batches", "small batches"])
 def test_batches_with_many_combinations_are_read_by_document(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr(summaries, "FEW_MESSAGES", few)
     by_country = Aggregate("by_country", ("country",), {"count": count()})
     rows = partial(records_of, spark)
     two, three = (rows(*({"country": name} for name in names)) for names in ("AB", "ABC"))
