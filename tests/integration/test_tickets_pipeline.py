@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from errors import JobError
+from spark_jobs.planned import FEW_MESSAGES
 from spark_jobs.run import batch_writer
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts, Ledger
@@ -148,7 +149,7 @@ def test_redrives_header_of_the_source_message_is_kept(make_world: MakeWorld) ->
     assert [headers["redrives"] for _, _, headers in world.dead_letters()] == ["2"]
 
 
-@pytest.mark.parametrize("few", [0, batch_writer.FEW_MESSAGES], ids=["connector", "direct"])
+@pytest.mark.parametrize("few", [0, FEW_MESSAGES], ids=["connector", "direct"])
 def test_nearly_empty_tickets_do_not_make_batches_too_large_for_cassandra(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
