@@ -57,5 +57,7 @@ def _expect_large_tasks(jvm: Any) -> None:
     denied, neutral = core.Filter.Result.DENY, core.Filter.Result.NEUTRAL
     context = jvm.org.apache.logging.log4j.LogManager.getContext(False)
     logs = context.getConfiguration().getLoggerConfig(TASKS)
-    logs.addFilter(core.filter.RegexFilter.createFilter(LARGE_TASK, None, False, denied, neutral))
-    context.updateLoggers()
+    if logs.getFilter() is None:  # once for all queries of a driver, and their restarts
+        large = core.filter.RegexFilter.createFilter(LARGE_TASK, None, False, denied, neutral)
+        logs.addFilter(large)
+        context.updateLoggers()
