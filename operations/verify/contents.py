@@ -26,7 +26,7 @@ from operations.verify.expected_aggregates import (
     expected_aggregates,
     negative_sums,
 )
-from operations.verify.hashes import LOW_HALF, hash_of, without_empty_lists
+from operations.verify.hashes import LOW_HALF, differs, hash_of, without_empty_lists
 from operations.verify.on_spark import kept
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
@@ -240,7 +240,7 @@ def _count(contents: Contents, blocks: DataFrame) -> dict[str, int]:
     numbers = {f"rows_{n}": place for n, place in enumerate(contents.tables)}
     sums = (F.sum(name).alias(name) for name in numbers)
     others = dict(enumerate([*contents.tables][1:], start=1))
-    differing = (F.count_if(_differs(n)).alias(f"differing_{n}") for n in others)
+    differing = (F.count_if(differs(_sums(n))).alias(f"differing_{n}") for n in others)
     contents.rows = dict.fromkeys(numbers.values(), 0)
     contents.confirmed = dict(contents.rows)
     found = dict.fromkeys(others.values(), 0)
@@ -264,19 +264,13 @@ def _compare(contents: Contents, blocks: DataFrame, differing: Mapping[str, int]
     source = contents.source
     for number, (place, blocks_differ) in enumerate(differing.items(), start=1):
         if blocks_differ:
-            judged = blocks.filter(F.col("_is_confirmed") & _differs(number))
+            judged = blocks.filter(F.col("_is_confirmed") & differs(_sums(number)))
             pairs = judged.select("kafka_partition", "_block")
             shared = _shared(contents.tables[source], contents.tables[place])
             left, right = (
                 _rows_of(contents.tables[name], pairs).select(*shared) for name in (source, place)
             )
             contents.faults += row_faults(f"Cassandra {place}", source, left, right, contents.key)
-
-
-def _differs(number: int) -> Column:
-    """Whether a block of the nth table differs from the first table's."""
-    same = (F.col(left).eqNullSafe(F.col(right)) for left, right in _sums(number))
-    return ~reduce(lambda left, right: left & right, same)
 
 
 def _sums(number: int) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ apart, so that no sum overflows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Final
 
@@ -60,7 +60,10 @@ def sums_by(left: DataFrame, right: DataFrame, by: Sequence[str]) -> DataFrame:
     return reduce(DataFrame.union, labelled).groupBy(*by).agg(*sums)
 
 
-def differs() -> Column:
-    """Whether the sides of a row of `sums_by` differ."""
-    same = (F.col(f"{part}_0").eqNullSafe(F.col(f"{part}_1")) for part in PARTS)
+SIDES: Final = tuple((f"{part}_0", f"{part}_1") for part in PARTS)
+
+
+def differs(sides: Iterable[tuple[str, str]] = SIDES) -> Column:
+    """Whether the sides differ: those of a row of `sums_by`, or other pairs of columns."""
+    same = (F.col(left).eqNullSafe(F.col(right)) for left, right in sides)
     return ~reduce(lambda left, right: left & right, same)
