@@ -19,6 +19,8 @@ from runtime.java import LATE_OPTIMISATION, Java
 from runtime.versions import pinned
 from settings import Settings
 
+# Jobs wait until the log is synced (see spark_jobs/sinks/cassandra_log.py), so it is synced often;
+# to wait with each write (`commitlog_sync: batch`) would halve the rows that it takes.
 # Batches of several partitions are intended (see spark_jobs/sinks/cassandra.py); by default
 # Cassandra would warn about nearly all of them. It still refuses those over 50 KiB.
 CONFIGURATION: Final = """cluster_name: millrace
@@ -39,7 +41,7 @@ saved_caches_directory: {saved_caches}
 hints_directory: {hints}
 cdc_raw_directory: {cdc_raw}
 commitlog_sync: periodic
-commitlog_sync_period: 200ms
+commitlog_sync_period: 20ms
 auto_snapshot: false
 batch_size_warn_threshold: 50KiB
 unlogged_batch_across_partitions_warn_threshold: 10000

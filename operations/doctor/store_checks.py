@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cassandra import AuthenticationFailed
+from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized
+from cassandra.cluster import Session
 from pymongo.errors import PyMongoError
 
 from cql import tables as cql_tables
@@ -26,6 +27,7 @@ from runtime import remedies
 from settings import Settings
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sinks.base import Sink
+from spark_jobs.sinks.cassandra_log import LONGEST_PAUSE_SECONDS, SETTINGS, lag_seconds
 from spark_jobs.sinks.mongodb import (
     DRAFT_SUFFIX,
     check_mongodb,
@@ -66,6 +68,7 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         node += node_faults(local["release_version"], centres, settings)
         where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
         node_text = f"{local['release_version']} at {where}, data centre {local['data_center']}"
+        node_text += _said_of_its_log(session, settings)
         shapes = {p.name: {t.place: t.declared for t in p.tables} for p in pipelines_of(settings)}
         wanted = [place for tables in shapes.values() for place in tables]
         rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
@@ -89,6 +92,23 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         line_of("cassandra", node, node_text),
         line_of("tables", tables, f"{len(wanted)} match cql/"),
     ]
+
+
+def _said_of_its_log(session: Session, settings: Settings) -> str:
+    """A remark if a single node confirms rows long before its log is on disk."""
+    if settings.cassandra_replication_factor > 1:
+        return ""
+    try:
+        rows = session.execute(SETTINGS)
+    except (InvalidRequest, Unauthorized):
+        return ""
+    lag = lag_seconds({row["name"]: row["value"] for row in rows})
+    if lag <= LONGEST_PAUSE_SECONDS:
+        return ""
+    return (
+        f"; its crash may cost rows of its last {lag:g} s, for `make verify` to name: set"
+        " commitlog_sync_period: 20ms in its cassandra.yaml, or keep three copies"
+    )
 
 
 def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:

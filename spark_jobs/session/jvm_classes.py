@@ -26,6 +26,7 @@ KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
 KAFKA_SENDER: Final = "millrace.spark.KafkaSender"
 FEW_ROWS: Final = "millrace.spark.FewRows"
 CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
+CASSANDRA_LOG: Final = "millrace.spark.CassandraLog"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
 # Pipelines in one driver write concurrently.
 _making = threading.Lock()
@@ -47,11 +48,11 @@ def add_classes(spark: SparkSession, folder: Path) -> None:
         _use_local_files(jvm, context.hadoopConfiguration())
 
 
-def cassandra_writer(spark: SparkSession, folder: Path) -> Any:
-    """The class that writes to Cassandra; its first use compiles it in 0.3 seconds."""
-    _make_known(spark, folder / "millrace-cassandra.jar", CASSANDRA_WRITER)
+def cassandra_classes(spark: SparkSession, folder: Path) -> Any:
+    """The package of `CassandraWriter` and `CassandraLog`, compiled in 0.3 seconds at first use."""
+    _make_known(spark, folder / "millrace-cassandra.jar", CASSANDRA_WRITER, CASSANDRA_LOG)
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
-    return jvm.millrace.spark.CassandraWriter
+    return jvm.millrace.spark
 
 
 def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:

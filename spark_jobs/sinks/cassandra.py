@@ -27,7 +27,7 @@ from typing import Any
 
 from cassandra.cluster import Session
 from pymongo.database import Database
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cql.client import apply_tables, close, connect, greet
@@ -40,9 +40,10 @@ from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import CQL_FILE, Pipeline
 from spark_jobs.planned import planned
-from spark_jobs.session.jvm_classes import cassandra_writer
+from spark_jobs.session.jvm_classes import cassandra_classes
 from spark_jobs.session.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
+from spark_jobs.sinks.cassandra_log import until_synced
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
 from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
@@ -88,6 +89,7 @@ class CassandraSink(Sink):
     name = "cassandra"
     store = "Cassandra"
     is_source = True
+    confirms_early = True
     takes_parts = True
     unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
@@ -192,20 +194,23 @@ class CassandraSink(Sink):
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Upsert the batch's records into every table."""
+        spark = batch.records.sparkSession
         for position, table in enumerate(self.tables):
             if position:
                 fault_point("between-tables")
             rows = planned(batch.records, table, table.rows)
-            try:
-                with freed_when_blocked(batch.records.sparkSession):
-                    if self._writes_directly(table, batch):
-                        self._write_directly(rows, table)
-                    else:
-                        _write_by_connector(rows, table, batch.summary)
-            except Exception as error:
-                forget_sessions(batch.records.sparkSession)
-                action = f"take batch {batch_id} into {table.place}"
-                raise sink_error("Cassandra", action, error) from error
+            with _refused(spark, f"take batch {batch_id} into {table.place}"):
+                if self._writes_directly(table, batch):
+                    self._write_directly(rows, table)
+                else:
+                    _write_by_connector(rows, table, batch.summary)
+
+    def settle(self, spark: SparkSession, since: float) -> None:
+        """Wait until the log is on disk, unless several nodes have it."""
+        if self.settings.cassandra_replication_factor == 1:
+            log = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraLog
+            with _refused(spark, "sync its log"):
+                until_synced(log, connector(spark), self.tables[0], since)
 
     def rehearse(self, batch: Batch) -> None:
         """Plan each table's rows, connect, and prepare the statements."""
@@ -220,7 +225,7 @@ class CassandraSink(Sink):
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
         spark = rows.sparkSession
-        writer = cassandra_writer(spark, scratch(self.settings, "tmp"))(
+        writer = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraWriter(
             connector(spark),
             table.keyspace,
             table.name,
@@ -230,6 +235,17 @@ class CassandraSink(Sink):
             DIRECT_BATCH_BYTES,
         )
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
+
+
+@contextmanager
+def _refused(spark: SparkSession, action: str) -> Iterator[None]:
+    """Turn what goes wrong inside into a sink's error, of a Cassandra that did not do this."""
+    try:
+        with freed_when_blocked(spark):
+            yield
+    except Exception as error:
+        forget_sessions(spark)
+        raise sink_error("Cassandra", action, error) from error
 
 
 def connector_options(table: Table, summary: BatchSummary) -> dict[str, str]:

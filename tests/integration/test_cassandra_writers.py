@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
+from cassandra.cluster import NoHostAvailable
 from pyspark.sql import functions as F
 
 from cql.declared import CassandraShape
 from errors import SinkRejected
+from local_stack import stack
+from operations.chaos.chaos_stack import wait_until
+from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
@@ -136,3 +142,35 @@ def sink_for(world: World, table: str, columns: dict[str, str]) -> Sink:
 
 def batch_with(rows: Any) -> Batch:
     return Batch(rows, BatchSummary(Counter(), Counter(), []), QUERY)
+
+
+def is_back(world: World) -> bool:
+    try:
+        return bool(world.rows("tickets"))
+    except NoHostAvailable:
+        return False
+
+
+@pytest.mark.extended
+def test_rows_of_a_settled_batch_survive_the_kill_of_cassandra(
+    make_world: MakeWorld, settings: Settings
+) -> None:
+    world = make_world(TICKETS)
+
+    for number in range(3):
+        batch = batch_of(world, *(ticket(f"{number}-{n}") for n in range(200)))
+        sink = sink_of(world, CONNECTOR)
+        sink.write_batch(batch, number)
+        sink.settle(world.spark, time.monotonic())
+        [node] = [state.pid for state in stack.states(settings) if state.name == "cassandra"]
+        assert node
+        process = psutil.Process(node)
+        process.kill()
+        process.wait(10)
+        stack.up(settings, lambda _: None)
+        wait_until(lambda: is_back(world), 60, "the session of these tests is back")
+
+        assert {name: len(rows) for name, rows in contents(world).items()} == {
+            "tickets": 200 * (number + 1),
+            "tickets_by_team": 200 * (number + 1),
+        }

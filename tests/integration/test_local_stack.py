@@ -9,11 +9,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from cassandra import ConsistencyLevel
+from cassandra.query import SimpleStatement
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from pymongo import MongoClient, WriteConcern
@@ -26,6 +29,7 @@ from local_stack.kafka import Kafka
 from runtime.jars import ensure_jars
 from runtime.java import find_java
 from settings import PROJECT_ROOT, Settings, load_settings
+from spark_jobs.sinks.cassandra_log import SETTINGS, lag_seconds
 from tests.conftest import free_ports
 
 TOPIC = "survivors"
@@ -304,6 +308,11 @@ def write_everywhere(settings: Settings, mark: str) -> None:
     cql_client.apply_tables(session, settings)
     statement = session.prepare("INSERT INTO support.tickets (ticket_id) VALUES (?)")
     session.execute(statement, (mark,))
+    # Confirmed before its log is on disk, for which a job waits (sinks/cassandra_log.py).
+    time.sleep(lag_seconds({row["name"]: row["value"] for row in session.execute(SETTINGS)}))
+    read = SimpleStatement("SELECT ticket_id FROM support.tickets WHERE ticket_id = 'any'")
+    read.consistency_level = ConsistencyLevel.SERIAL
+    session.execute(read)
     cql_client.close(session)
     concern = WriteConcern(w="majority", j=True)
     with MongoClient(settings.mongo_uri.get_secret_value()) as mongo:

@@ -10,6 +10,7 @@ from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Change
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.cassandra import connector_options
+from spark_jobs.sinks.cassandra_log import lag_seconds
 from spark_jobs.targets import Table
 from spark_jobs.tickets import TICKETS
 
@@ -55,3 +56,30 @@ def test_batches_of_several_partitions_stay_small_enough_for_nearly_empty_rows()
 
     sizes = [options["spark.cassandra.output.batch.size.bytes"] for options in (small, large)]
     assert sizes == ["8192", "16384"]
+
+
+@pytest.mark.parametrize(
+    ("sync", "period", "lag_block", "seconds"),
+    [
+        ("periodic", "20", None, 0.03),
+        ("periodic", "20", "50", 0.05),
+        ("periodic", "10000", None, 15.0),
+        # These sync before they confirm, and name a period all the same.
+        ("batch", "20", None, 0),
+        ("group", "0", None, 0),
+    ],
+)
+def test_a_kill_costs_what_was_confirmed_since_the_last_sync(
+    sync: str, period: str, lag_block: str | None, seconds: float
+) -> None:
+    settings = {
+        "commitlog_sync": sync,
+        "commitlog_sync_period_in_ms": period,
+        "periodic_commitlog_sync_lag_block_in_ms": lag_block,
+    }
+
+    assert lag_seconds(settings) == pytest.approx(seconds)
+
+
+def test_a_cassandra_that_does_not_say_how_it_syncs_is_not_waited_for() -> None:
+    assert lag_seconds({}) == 0

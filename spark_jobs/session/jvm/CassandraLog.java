@@ -1,0 +1,55 @@
+package millrace.spark;
+
+import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.DefaultConsistencyLevel;
+import com.datastax.oss.driver.api.core.cql.BoundStatement;
+import com.datastax.oss.driver.api.core.cql.Row;
+import com.datastax.oss.driver.api.core.servererrors.QueryValidationException;
+import com.datastax.spark.connector.cql.CassandraConnector;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.Map;
+
+/** What `spark_jobs/sinks/cassandra_log.py` asks, through the connector's session. */
+public final class CassandraLog {
+    private CassandraLog() {
+    }
+
+    /** Names and values of a query's rows; none if this user or this server may not answer it. */
+    public static Map settings(CassandraConnector connector, String query) {
+        Map values = new HashMap();
+        CqlSession session = connector.openSession();
+        try {
+            Iterator rows = session.execute(query).iterator();
+            while (rows.hasNext()) {
+                Row row = (Row) rows.next();
+                values.put(row.getString(0), row.getString(1));
+            }
+        } catch (QueryValidationException refused) {
+            return values;
+        } finally {
+            session.close();
+        }
+        return values;
+    }
+
+    /** Reads any partition of a table by Paxos; nothing if the table is empty. `key`: its columns. */
+    public static void serialRead(CassandraConnector connector, String table, String key) {
+        String query = "SELECT " + key + " FROM " + table;
+        CqlSession session = connector.openSession();
+        try {
+            Row any = (Row) session.execute(query + " LIMIT 1").one();
+            if (any == null) {
+                return;
+            }
+            String condition = key.replace(",", " = ? AND ") + " = ?";
+            BoundStatement read = session.prepare(query + " WHERE " + condition + " LIMIT 1").bind(new Object[0]);
+            for (int i = 0; i < any.size(); i++) {
+                read = (BoundStatement) read.setBytesUnsafe(i, any.getBytesUnsafe(i));
+            }
+            session.execute(read.setConsistencyLevel(DefaultConsistencyLevel.SERIAL));
+        } finally {
+            session.close();
+        }
+    }
+}
