@@ -32,7 +32,7 @@ def job_spark(stack_settings: Settings) -> Iterator[SparkSession]:
     """The session as jobs build it, connectors included."""
     from spark_jobs.session.session import build_session
 
-    # It lasts as long as the tests of a worker: of 1 GB Java searches an eighth of its time for garbage.
+    # It lasts as long as a worker: with 1 GB it spends an eighth of its time on garbage.
     changes = {"spark_master": "local[2]", "spark_driver_memory": "3g"}
     spark = build_session(stack_settings.model_copy(update=changes), "tests")
     yield spark
