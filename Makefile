@@ -106,8 +106,8 @@ test: setup-dev ## the whole test suite
 	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit tests/browser
 	@$(PYTEST) tests/spark
 	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
-test-quick: SELECTION := -m "not extended"
-test-quick: test ## the same without crashes, repairs, clusters and remote stores; half the time
+test-quick: SELECTION := -m quick
+test-quick: test ## the same, with a few of the tests that start services: six minutes
 test-unit: setup-dev ## tests that need only Python
 	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit
 test-browser: setup-dev ## tests of the dashboard in Chromium; skipped where there is none

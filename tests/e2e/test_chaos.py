@@ -14,8 +14,6 @@ from settings import PROJECT_ROOT, Settings
 from tests.support.processes import wait_for
 from tests.support.rights import open_to_others
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.mark.timeout(1200)
 def test_crash_tests_end_exact(settings: Settings) -> None:

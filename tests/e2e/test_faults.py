@@ -22,8 +22,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.processes import finish, output_of, start_job, wait_for
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 DISK_BYTES = 1_500_000
 
 

@@ -8,14 +8,11 @@ import subprocess
 import time
 
 import psutil
-import pytest
 
 from spark_jobs.tickets import TICKETS
 from tests.support.pipelines import MakeWorld
 from tests.support.processes import finish, kill_with_children, output_of, start_job, wait_for
 from tests.support.tens import assert_exact, send_tens
-
-pytestmark = pytest.mark.extended
 
 
 def jvm_of(process: subprocess.Popen[bytes]) -> psutil.Process:

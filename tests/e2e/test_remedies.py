@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT
 from tests.support.postgres import MakeDatabase
@@ -51,7 +50,6 @@ def stored(dsn: str) -> int:
     return int(rows)
 
 
-@pytest.mark.extended
 def test_sink_is_added_dropped_and_reset_by_what_the_messages_offer(
     make_user: MakeUser, make_database: MakeDatabase
 ) -> None:

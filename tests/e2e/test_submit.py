@@ -28,8 +28,6 @@ from tests.support.leaks import Places, command_lines, files_below, leaks, spark
 from tests.support.processes import kill_with_children, wait_for
 from tests.support.spark_cluster import SparkCluster, spark_cluster
 
-pytestmark = pytest.mark.extended
-
 # Batches that Spark divides among executors, unlike those of few messages.
 BATCH, COUNT = FEW_MESSAGES + 5000, 150_000
 # Values that the stack ignores, and that no other text contains.

@@ -18,8 +18,6 @@ from tests.support.postgres import MakeDatabase
 from tests.support.s3 import s3_client, s3_endpoint, s3_settings
 from tests.support.user import MakeUser, User, make_user
 
-pytestmark = pytest.mark.extended
-
 __all__ = ["make_user", "s3_endpoint"]
 
 COLUMNS = (

@@ -15,8 +15,6 @@ from spark_jobs.profiles import PROFILES
 from tests.support.user import MakeUser, Record, make_user
 from tests.support.world import create_tables
 
-pytestmark = pytest.mark.extended
-
 __all__ = ["make_user"]
 
 

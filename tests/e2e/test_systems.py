@@ -13,13 +13,10 @@ from collections import Counter
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from spark_jobs.session.session import connector_packages
 from tests.support.s3 import s3_client, s3_endpoint, s3_settings
 from tests.support.user import MakeUser, User, make_user
-
-pytestmark = pytest.mark.extended
 
 __all__ = ["make_user", "s3_endpoint"]
 

@@ -151,7 +151,6 @@ def is_back(world: World) -> bool:
         return False
 
 
-@pytest.mark.extended
 def test_rows_of_a_settled_batch_survive_the_kill_of_cassandra(
     make_world: MakeWorld, settings: Settings
 ) -> None:

@@ -20,8 +20,6 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 def faults_of(world: World) -> list[str]:
     (account,) = take_accounts(world.settings, world.database, world.spark, [world.pipeline])

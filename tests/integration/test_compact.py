@@ -24,8 +24,6 @@ from tests.support.file_batches import batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 class Died(BaseException):
     """Stands for `kill -9`: nothing catches it."""

@@ -22,8 +22,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.texts import HARD_TEXTS, random_texts
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 # 2026-11-22T10:15:00Z, as Kafka's clock for messages that the tests date themselves.
 SENT_MS = 1_795_342_500_000
 
@@ -49,6 +47,7 @@ def file_rows(world: World, name: str) -> list[dict[str, Any]]:
     return [row.asDict() for row in frame.collect()]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("again", [False, True], ids=["once", "repeated"])
 def test_customers_go_to_their_topics_files_and_tables(make_world: MakeWorld, again: bool) -> None:
     world = make_world(CUSTOMERS)

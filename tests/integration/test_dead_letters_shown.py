@@ -13,8 +13,6 @@ from errors import SinkUnavailable
 from settings import Settings
 from tests.support.redrives import numbered, reject, run
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture
 def tickets(stack_settings: Settings, make_topic: Callable[[], str]) -> Settings:

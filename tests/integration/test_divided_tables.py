@@ -27,7 +27,6 @@ from tests.support.own_checks import faults_of
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World, create_tables, in_keyspace
 
-pytestmark = pytest.mark.extended
 HOUR = {"assigned_team": "Billing", "created_hour": "2026-11-22T10:00:00Z"}
 # Enough for rows in every shard, and for two in most.
 IDS = [f"T-{number}" for number in range(40)]

@@ -20,8 +20,6 @@ from tests.support.builders import customer, payload
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 def die_at(monkeypatch: pytest.MonkeyPatch, point: str) -> None:
     """Let the batch fail at a point; `kill -9` at the same points is for the crash tests."""

@@ -19,7 +19,6 @@ from spark_jobs.tickets import TICKETS
 from tests.support.builders import ticket
 from tests.support.file_batches import MakeBatch, batch_of, files_sink, visible
 
-pytestmark = pytest.mark.extended
 COLUMNS = [
     "ticket_id",
     "client_id",

@@ -22,8 +22,6 @@ from spark_jobs.tickets import TICKETS
 from tests.support.builders import ticket
 from tests.support.file_batches import CRASH, MakeBatch, batch_of, files_sink, ids, visible
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -32,8 +32,6 @@ from tests.support.builders import customer, payload, profile, ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 FIRST_MS, LAST_MS = 0, 253_402_300_799_999
 NANOSECONDS = 1_795_342_500_000_000_000
 FOREIGN = (-(2**63), -1, LAST_MS + 1, NANOSECONDS // 1000, NANOSECONDS, 2**63 - 1)

@@ -38,8 +38,6 @@ from tests.support.file_batches import CRASH, batch_of, files_sink, ids
 from tests.support.pipelines import MakeWorld
 from tests.support.processes import errors_in
 
-pytestmark = pytest.mark.extended
-
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pymongo
-import pytest
 
 from local_stack.secret_files import make_secret_files
 from settings import Settings
@@ -23,8 +22,6 @@ from tests.support.containers import own_services
 from tests.support.image import Image, built_image
 from tests.support.processes import wait_for
 from tests.support.user import TOPICS
-
-pytestmark = pytest.mark.extended
 
 MARK = uuid.uuid4().hex[:10]
 OWN = {

@@ -16,6 +16,7 @@ from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 
 
+@pytest.mark.quick
 def test_batch_whose_last_sink_failed_is_not_in_the_ledger(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,8 +34,6 @@ from tests.support.own_checks import (
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 Filled = Callable[[Own], World]
 both = pytest.mark.parametrize("own", EXAMPLES, ids=lambda own: own.name)
 

@@ -18,8 +18,6 @@ from tests.support.own_checks import (
 from tests.support.own_records import readings
 from tests.support.pipelines import MakeWorld
 
-pytestmark = pytest.mark.extended
-
 INSIDE = ("between-tables", "in-files-publish", "in-postgres-transaction", "in-mongodb-bulk")
 # Some or all documents include the unfinished batch: they are compared within bounds.
 APPLIED = ("in-mongodb-bulk", "before-ledger")

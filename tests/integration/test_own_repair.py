@@ -35,8 +35,6 @@ from tests.support.own_records import AT, order, reading
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 both = pytest.mark.parametrize("own", EXAMPLES, ids=lambda own: own.name)
 
 

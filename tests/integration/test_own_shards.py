@@ -16,7 +16,6 @@ from tests.support.pipeline_folders import DECLARED_SHARDS, SHARD_COLUMN, SHARD_
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
 PAID = {"status": "paid", "created_day": "2026-11-22"}
 
 

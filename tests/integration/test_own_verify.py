@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
 from bson.decimal128 import Decimal128
 from confluent_kafka import TopicPartition
 
@@ -19,8 +18,6 @@ from tests.support.own_checks import ORDERS, SENSORS, Own, faults_of, own_world
 from tests.support.own_records import AT
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
-
-pytestmark = pytest.mark.extended
 
 SENT = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=AT)
 BY_STATUS = "status = 'paid' AND created_day = '2026-11-22' AND created_at = %s AND order_id = %s"

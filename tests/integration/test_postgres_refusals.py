@@ -13,8 +13,6 @@ from tests.conftest import free_ports
 from tests.support.postgres import MakeDatabase
 from tests.support.postgres_sink import USA, alter, batch, names, sink, usa
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture
 def settings(postgres_server: Settings, make_database: MakeDatabase) -> Settings:

@@ -24,7 +24,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.postgres import MakeDatabase
 from tests.support.postgres_sink import alter, batch, names, rows, sink, usa
 
-pytestmark = pytest.mark.extended
 ALL_SINKS = ("cassandra", "postgres", "mongodb")
 
 

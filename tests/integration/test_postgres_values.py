@@ -26,7 +26,6 @@ from tests.support.postgres_sink import (
     usa,
 )
 
-pytestmark = pytest.mark.extended
 ALERT_SCHEMA = (
     "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
     " reasons array<string>, customer_id string, created_at timestamp"

@@ -46,6 +46,7 @@ def profile(uuid: str = UUID_1, **changes: Any) -> tuple[bytes, bytes]:
     return uuid.encode(), json.dumps(record).encode()
 
 
+@pytest.mark.quick
 def test_profile_is_stored_pseudonymised_in_both_tables(make_world: MakeWorld) -> None:
     world = make_world(PROFILES)
     world.send(profile(UUID_1.upper()), partition=2, timestamp_ms=SENT_MS)

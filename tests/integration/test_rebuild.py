@@ -19,8 +19,6 @@ from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 # A sketch has other bytes when the same clients come in another order; a rebuild marks all
 # documents with one batch.
 APART = ("updated_at", "applied", "clients_sketch")

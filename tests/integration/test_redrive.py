@@ -25,8 +25,6 @@ from tests.integration.test_verify import account_of
 from tests.support.pipelines import MakeWorld
 from tests.support.redrives import Letter, numbered, reject, run, source, values
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture
 def tickets(stack_settings: Settings, make_topic: Callable[[], str]) -> Settings:

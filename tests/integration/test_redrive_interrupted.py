@@ -20,8 +20,6 @@ from operations.dead_letters.redrive_sender import Sender, wait_until_readable
 from settings import PROJECT_ROOT, Settings
 from tests.support.redrives import numbered, reject, run, source, values
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture
 def tickets(stack_settings: Settings, make_topic: Callable[[], str]) -> Settings:

@@ -20,8 +20,6 @@ from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 Documents = dict[str, list[dict[str, Any]]]
 UUID = "7a0eed16-9430-4d68-901f-c0d4c1c3bf0{}"
 

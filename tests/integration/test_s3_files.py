@@ -29,8 +29,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.processes import errors_in, finish, output_of, start_job
 from tests.support.s3 import KEY, REGION, SECRET, s3_client, s3_endpoint, s3_settings
 
-pytestmark = pytest.mark.extended
-
 __all__ = ["s3_endpoint"]
 
 BUCKET = "millrace-tests"

@@ -34,8 +34,6 @@ from tests.support.secured import (
     secured_servers,
 )
 
-pytestmark = pytest.mark.extended
-
 DOCUMENT = (PROJECT_ROOT / "docs" / "deployment.md").read_text()
 UP, PRODUCE, JOB, VERIFY = re.findall(
     r"^\.venv/bin/(.+)$", DOCUMENT.split("## Cloud")[1].split("\n## ")[0], re.MULTILINE

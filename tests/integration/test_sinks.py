@@ -225,6 +225,7 @@ def test_sink_goes_by_the_name_under_which_it_is_listed(make_world: MakeWorld, c
     assert sink_of(make_world(case.pipeline), case).name == case.name
 
 
+@pytest.mark.quick
 def test_batch_is_written_once_however_often_it_comes(make_world: MakeWorld, case: Case) -> None:
     world = make_world(case.pipeline)
     sink = sink_of(world, case)

@@ -23,8 +23,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.starts import age_out, crash, entries, run, tickets
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 def with_other_code(world: World) -> World:
     """The same pipeline, but every team is another one."""

@@ -23,8 +23,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.processes import wait_for
 from tests.support.starts import age_out, counted, crash, entries, run, tickets
 
-pytestmark = pytest.mark.extended
-
 
 def test_recreated_topic_is_refused_with_the_records_concerned(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)

@@ -36,8 +36,6 @@ from tests.support.tampering.tampering import (
 from tests.support.tampering.topics import copies
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 @dataclass
 class Score:

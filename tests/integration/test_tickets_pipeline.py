@@ -32,6 +32,7 @@ def ticket(ticket_id: str, **changes: Any) -> tuple[bytes, bytes]:
     return str(record["client_id"]).encode(), json.dumps(record).encode()
 
 
+@pytest.mark.quick
 def test_valid_ticket_is_in_both_tables_with_team_and_lineage(make_world: MakeWorld) -> None:
     world = make_world(TICKETS)
     world.send(ticket("T-1", priority="CRITICAL"), partition=1, timestamp_ms=SENT_MS)
@@ -123,6 +124,7 @@ def test_rejected_messages_are_kept_byte_for_byte_with_reasons(make_world: MakeW
     assert world.rows("tickets") == []
 
 
+@pytest.mark.quick
 def test_first_arrival_of_an_id_is_stored_and_later_ones_are_counted(
     make_world: MakeWorld,
 ) -> None:

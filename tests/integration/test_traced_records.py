@@ -33,8 +33,6 @@ from tests.support.own_checks import ALL, ORDERS, SENSORS, own_world
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 
 @pytest.fixture(scope="module")
 def filled(shared_worlds: MakeWorld) -> World:

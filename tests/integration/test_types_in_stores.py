@@ -30,7 +30,7 @@ from tests.support.pipelines import MakeWorld
 from tests.support.tampered_files import NAMED_FILE, in_csv, in_json, in_parquet
 from tests.support.world import World
 
-pytestmark = [pytest.mark.extended, pytest.mark.usefixtures("compiled")]
+pytestmark = pytest.mark.usefixtures("compiled")
 ALL = ("cassandra", "files", "mongodb", "postgres")
 LONGEST, LEAST, MOST = "9" * 38, -(2**63), 2**63 - 1
 NIL, ONE = "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000001"

@@ -16,7 +16,7 @@ from tests.support.builders import payload, profile
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = [pytest.mark.extended, pytest.mark.usefixtures("compiled")]
+pytestmark = pytest.mark.usefixtures("compiled")
 
 Harm = Callable[[World], object]
 
@@ -56,6 +56,7 @@ def profiles_world(make_world: MakeWorld) -> World:
     return world
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("prepare", [tickets_world, profiles_world])
 def test_untouched_world_has_no_fault(
     make_world: MakeWorld, prepare: Callable[[MakeWorld], World]

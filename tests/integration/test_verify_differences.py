@@ -20,8 +20,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.starts import age_out
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 TEAM_KEY = ("assigned_team", "created_hour", "created_at", "ticket_id")
 
 

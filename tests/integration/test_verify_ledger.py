@@ -27,8 +27,6 @@ from tests.support.own_records import readings
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 Change = Callable[[Any], object]
 
 

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 from confluent_kafka import Producer
 
 from operations.pipelines import read_topic
@@ -22,8 +21,6 @@ from tests.integration.test_profiles_pipeline import profile
 from tests.integration.test_tickets_pipeline import SENT_MS, ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
-
-pytestmark = pytest.mark.extended
 
 SET = "tickets_with_assignment"
 

@@ -28,8 +28,6 @@ from tests.support.pipelines import MakeWorld
 from tests.support.texts import HARD_TEXTS, random_texts
 from tests.support.world import World
 
-pytestmark = pytest.mark.extended
-
 ALL = ("cassandra", "files", "postgres", "mongodb")
 
 
