@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from operations.verify.on_spark import FEW_PLANS
 from runtime.java import find_java, java_environment
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
 from spark_jobs.session.jvm_classes import remember_lookups
+from spark_jobs.session.session import INTERPRETED
 from tests.support.builders import messages
 from tests.support.summaries import records_of
 
@@ -20,9 +22,12 @@ from tests.support.summaries import records_of
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     scratch = tmp_path_factory.mktemp("spark")
     os.environ.update(java_environment(find_java(Settings())))
+    builder = SparkSession.builder.master("local[2]")
+    # As for few records; the tests with services compile, as jobs do.
+    for name, value in (INTERPRETED | FEW_PLANS).items():
+        builder = builder.config(name, value)
     session = (
-        SparkSession.builder.master("local[2]")
-        .appName("millrace-tests")
+        builder.appName("millrace-tests")
         .config("spark.ui.enabled", "false")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")

@@ -99,7 +99,7 @@ def test_state_of_a_topic_without_a_leader_is_asked_again_and_then_an_outage(
     monkeypatch.setattr(topics, "RETRY_SECONDS", 0.01)
 
     with pytest.raises(SinkUnavailable, match="LEADER_NOT_AVAILABLE"):
-        topics.topic_state(settings, "t", timeout_seconds=0.1)
+        topics.topic_state(settings, "t", timeout_seconds=1)
     assert len(cluster.asked) > 4
     cluster.away = ()
     assert topics.topic_state(settings, "t", timeout_seconds=0.1).offsets == {0: (7, 7), 1: (7, 7)}
