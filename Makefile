@@ -98,16 +98,17 @@ mongosh: setup ## the MongoDB shell, or one expression (EVAL="…")
 # it computes, three without Spark; WORKERS=0 does without. Files in the order of tests/support/order.py.
 WORKERS ?= 2
 UNIT_WORKERS ?= $(if $(filter-out 0 1,$(WORKERS)),3,$(WORKERS))
-SELECTION :=
 # With that variable each of several hundred processes would compile its modules again.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n $(WORKERS) \
   --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=5
 test: setup-dev ## the whole test suite
 	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit tests/browser
 	@$(PYTEST) tests/spark
-	@$(PYTEST) $(SELECTION) tests/integration tests/e2e
-test-quick: SELECTION := -m quick
-test-quick: test ## the same, with a few of the tests that start services: six minutes
+	@$(PYTEST) tests/integration tests/e2e
+test-quick: setup-dev ## tests that need no service, and a few that do; about six minutes
+	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit
+	@$(PYTEST) tests/spark
+	@$(PYTEST) -m quick tests/integration
 test-unit: setup-dev ## tests that need only Python
 	@$(PYTEST) -n $(UNIT_WORKERS) tests/unit
 test-browser: setup-dev ## tests of the dashboard in Chromium; skipped where there is none

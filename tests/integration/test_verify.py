@@ -56,7 +56,6 @@ def profiles_world(make_world: MakeWorld) -> World:
     return world
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("prepare", [tickets_world, profiles_world])
 def test_untouched_world_has_no_fault(
     make_world: MakeWorld, prepare: Callable[[MakeWorld], World]
