@@ -68,7 +68,7 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
         node += node_faults(local["release_version"], centres, settings)
         where = f"{settings.cassandra_contact_points}:{settings.cassandra_port}"
         node_text = f"{local['release_version']} at {where}, data centre {local['data_center']}"
-        node_text += _said_of_its_log(session, settings)
+        node_text += said_of_its_log(session, len(centres), settings)
         shapes = {p.name: {t.place: t.declared for t in p.tables} for p in pipelines_of(settings)}
         wanted = [place for tables in shapes.values() for place in tables]
         rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
@@ -94,19 +94,26 @@ def look_at_cassandra(settings: Settings) -> list[Line]:
     ]
 
 
-def _said_of_its_log(session: Session, settings: Settings) -> str:
-    """A remark if a single node confirms rows long before its log is on disk."""
+def said_of_its_log(session: Session, nodes: int, settings: Settings) -> str:
+    """A remark if confirmed rows are in one place that a crash may lose."""
     if settings.cassandra_replication_factor > 1:
         return ""
+    if nodes > 1:
+        return f"; one copy on {nodes} nodes: a crash may lose the last rows, so keep three copies"
     try:
         rows = session.execute(SETTINGS)
     except (InvalidRequest, Unauthorized):
-        return ""
+        rows = []
     lag = lag_seconds({row["name"]: row["value"] for row in rows})
+    if lag is None:
+        return (
+            "; it does not say how it syncs its log, so a crash may lose the last rows:"
+            f" GRANT SELECT ON system_views.settings TO {settings.cassandra_username or '…'}"
+        )
     if lag <= LONGEST_PAUSE_SECONDS:
         return ""
     return (
-        f"; its crash may cost rows of its last {lag:g} s, for `make verify` to name: set"
+        f"; a crash may lose rows of the last {lag:g} s (`make verify` names them): set"
         " commitlog_sync_period: 20ms in its cassandra.yaml, or keep three copies"
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -102,7 +101,6 @@ class _Replay:
             # The sink uses the batch number only in errors.
             batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
-            sink.settle(self.spark, time.monotonic())
             return {"rows in each table": places.count()}
 
     def to_sink(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
@@ -118,7 +116,6 @@ class _Replay:
                     sink.write_batch(given, batch.batch_id)
             written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")
-        sink.settle(self.spark, time.monotonic())
         return dict(written)
 
     def to_ledger(self, chosen: DataFrame) -> dict[str, int]:

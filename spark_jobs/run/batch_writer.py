@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from threading import Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 from pymongo.database import Database
 from pyspark.sql import DataFrame, SparkSession
@@ -46,15 +46,6 @@ logger = logging.getLogger(__name__)
 READ_METRIC = "messages_read"
 DEAD_LETTERS = "dead-letters"
 REHEARSAL = "rehearsal"
-
-
-class Step(NamedTuple):
-    """A sink to write to: its name and fault point, and how to wait until it keeps the batch."""
-
-    name: str
-    point: str
-    write: Callable[[], None]
-    settle: Callable[[SparkSession, float], None] | None = None
 
 
 class NotBegun(JobError):
@@ -216,18 +207,7 @@ class BatchWriter:
         done = confirmations.sinks()
         failed: list[MillraceError] = []
         took: dict[str, float] = {}
-        early: dict[str, Callable[[], None]] = {}
-
-        def is_done(name: str, action: Callable[[], None]) -> bool:
-            try:
-                action()
-            except MillraceError as error:
-                failed.append(error)
-                self.watcher.not_written(self.pipeline.name, name)
-                return False
-            return True
-
-        for name, point, write, settle in self._steps(classified, summary, batch_id):
+        for name, point, write in self._steps(classified, summary, batch_id):
             if name in done:
                 logger.info(
                     "query=%s batch_id=%d sink=%s has it", self.pipeline.name, batch_id, name
@@ -236,36 +216,35 @@ class BatchWriter:
             fault_point(point or f"before-{name}")
             self.watcher.at_step(self.pipeline.name, batch_id, name)
             started = time.monotonic()
-            if is_done(name, write):
+            try:
+                write()
+            except MillraceError as error:
+                failed.append(error)
+                self.watcher.not_written(self.pipeline.name, name)
+            else:
                 took[name] = round(time.monotonic() - started, 3)
-                if settle:
-                    early[name] = partial(settle, self.spark, time.monotonic())
-                else:
-                    confirmations.add(name)
-        for name, settled in early.items():
-            if is_done(name, settled):
                 confirmations.add(name)
         if failed:
             raise failed[0]
         return took
 
-    def _steps(self, classified: DataFrame, summary: BatchSummary, batch_id: int) -> Iterator[Step]:
-        """What there is to write; aggregates when all else is written."""
+    def _steps(
+        self, classified: DataFrame, summary: BatchSummary, batch_id: int
+    ) -> Iterator[tuple[str, str, Callable[[], None]]]:
+        """What there is to write, by name and fault point; aggregates when all else is written."""
         is_small = classified is self.few_rows.rows
         batch = Batch(_stored(classified), summary, self._query_id(), is_small=is_small)
         sinks = sinks_of(self.pipeline, self.settings, self.database) if summary.stored else []
 
-        def steps(*, of_aggregates: bool) -> Iterator[Step]:
+        def steps(*, of_aggregates: bool) -> Iterator[tuple[str, str, Callable[[], None]]]:
             for sink in sinks:
                 if bool(sink.collections) is of_aggregates:
-                    write = partial(sink.write_batch, batch, batch_id)
-                    settle = sink.settle if sink.confirms_early else None
-                    yield Step(sink.name, sink.fault_point, write, settle)
+                    yield sink.name, sink.fault_point, partial(sink.write_batch, batch, batch_id)
 
         yield from steps(of_aggregates=False)
         if summary.outcomes[REJECTED]:
             write = partial(self._write_rejected, _rejected(classified), batch_id, few=is_small)
-            yield Step(DEAD_LETTERS, "", write)
+            yield DEAD_LETTERS, "", write
         yield from steps(of_aggregates=True)
 
     def _write_rejected(self, rejected: DataFrame, batch_id: int, *, few: bool) -> None:

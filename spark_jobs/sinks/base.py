@@ -94,8 +94,6 @@ class Sink(ABC):
             `make verify` and `rebuild` then start from them.
         takes_parts: Whether a replay may write any part of a batch. Other sinks identify a batch
             by its number and need all of it.
-        confirms_early: Whether the store confirms rows that its crash may still cost: `settle`
-            waits until it does not.
         may_repeat: Whether a repeated batch may leave messages twice, which readers count once.
         fault_point: The crash tests' point before it is written; by default `before-` and its name.
         unreadable: What to do if Spark cannot read its rows.
@@ -106,7 +104,6 @@ class Sink(ABC):
     collections: tuple[str, ...] = ()
     is_source: bool = False
     takes_parts: bool = False
-    confirms_early: bool = False
     may_repeat: bool = False
     fault_point: str = ""
     unreadable: str = "Check that the store is up and its tables are as the sink made them"
@@ -128,15 +125,6 @@ class Sink(ABC):
 
         Raises:
             SinkError: the store did not confirm everything.
-        """
-
-    def settle(self, spark: SparkSession, since: float) -> None:
-        """Wait until what was written before `since` (`time.monotonic`) survives the store's crash.
-
-        Called where `confirms_early`, once every other sink has the batch.
-
-        Raises:
-            SinkError: the store did not answer.
         """
 
     def rehearse(self, batch: Batch) -> None:

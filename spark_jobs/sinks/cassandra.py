@@ -35,7 +35,7 @@ from cql.division import setting_of
 from cql.rows import table_metadata
 from cql.scan import count_rows
 from cql.tables import present, shard_difference
-from errors import SinkRejected
+from errors import SinkRejected, SinkUnavailable
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import CQL_FILE, Pipeline
@@ -43,7 +43,7 @@ from spark_jobs.planned import planned
 from spark_jobs.session.jvm_classes import cassandra_classes
 from spark_jobs.session.scratch import scratch
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
-from spark_jobs.sinks.cassandra_log import until_synced
+from spark_jobs.sinks.cassandra_log import NodeLog
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
 from spark_jobs.sources.cassandra import read_table
 from spark_jobs.state.fault_points import fault_point
@@ -89,7 +89,6 @@ class CassandraSink(Sink):
     name = "cassandra"
     store = "Cassandra"
     is_source = True
-    confirms_early = True
     takes_parts = True
     unreadable = "Compare Cassandra's tables with `cql/` (`make up` creates what is missing)"
 
@@ -195,22 +194,36 @@ class CassandraSink(Sink):
     def write_batch(self, batch: Batch, batch_id: int) -> None:
         """Upsert the batch's records into every table."""
         spark = batch.records.sparkSession
-        for position, table in enumerate(self.tables):
-            if position:
-                fault_point("between-tables")
-            rows = planned(batch.records, table, table.rows)
-            with _refused(spark, f"take batch {batch_id} into {table.place}"):
-                if self._writes_directly(table, batch):
-                    self._write_directly(rows, table)
-                else:
-                    _write_by_connector(rows, table, batch.summary)
+        with self._kept(spark, batch_id):
+            for position, table in enumerate(self.tables):
+                if position:
+                    fault_point("between-tables")
+                rows = planned(batch.records, table, table.rows)
+                with _refused(spark, _taking(batch_id, table)):
+                    if self._writes_directly(table, batch):
+                        self._write_directly(rows, table)
+                    else:
+                        _write_by_connector(rows, table, batch.summary)
 
-    def settle(self, spark: SparkSession, since: float) -> None:
-        """Wait until the log is on disk, unless several nodes have it."""
-        if self.settings.cassandra_replication_factor == 1:
-            log = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraLog
-            with _refused(spark, "sync its log"):
-                until_synced(log, connector(spark), self.tables[0], since)
+    @contextmanager
+    def _kept(self, spark: SparkSession, batch_id: int) -> Iterator[None]:
+        """Where only one node has the rows: wait until a crash of it can lose none of them."""
+        if self.settings.cassandra_replication_factor > 1:
+            yield
+            return
+        with _refused(spark, _taking(batch_id, self.tables[0])):
+            java = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraLog
+            log = NodeLog(java, connector(spark))
+            started = log.started()
+        yield
+        with _refused(spark, f"sync its log after batch {batch_id}"):
+            log.sync(self.tables[0])
+            is_the_same = log.started() == started
+        if not is_the_same:
+            raise SinkUnavailable(
+                f"Cassandra was started again while it took batch {batch_id}, and may have lost"
+                " confirmed rows of it. Nothing is lost: the batch is repeated."
+            )
 
     def rehearse(self, batch: Batch) -> None:
         """Plan each table's rows, connect, and prepare the statements."""
@@ -235,6 +248,10 @@ class CassandraSink(Sink):
             DIRECT_BATCH_BYTES,
         )
         rows._jdf.queryExecution().toRdd().toJavaRDD().foreachPartition(writer)  # noqa: SLF001
+
+
+def _taking(batch_id: int, table: Table) -> str:
+    return f"take batch {batch_id} into {table.place}"
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +15,14 @@ from pyspark.sql import functions as F
 from cql.declared import CassandraShape
 from errors import SinkRejected
 from local_stack import stack
+from local_stack.cassandra import CONFIGURATION
 from operations.chaos.chaos_stack import wait_until
 from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.cassandra_watchdog import forget_sessions
 from spark_jobs.targets import Table
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_profiles_pipeline import profile
@@ -136,7 +138,7 @@ def test_direct_writer_names_a_type_that_it_does_not_know(make_world: MakeWorld)
 def sink_for(world: World, table: str, columns: dict[str, str]) -> Sink:
     """The direct writer for one table that is written as the rows are."""
     sink: Any = sink_of(world, DIRECT)
-    shape = CassandraShape(columns, ())
+    shape = CassandraShape(columns, ((next(iter(columns)), "partition_key", "none"),))
     return replace(sink, tables=(Table(f"{world.keyspace}.{table}", shape=shape),))
 
 
@@ -146,28 +148,50 @@ def batch_with(rows: Any) -> Batch:
 
 def is_back(world: World) -> bool:
     try:
-        return bool(world.rows("tickets"))
+        world.rows("tickets")
     except NoHostAvailable:
         return False
+    return True
 
 
-def test_rows_of_a_settled_batch_survive_the_kill_of_cassandra(
-    make_world: MakeWorld, settings: Settings
-) -> None:
+def node_of(settings: Settings) -> psutil.Process:
+    [node] = [state.pid for state in stack.states(settings) if state.name == "cassandra"]
+    assert node
+    return psutil.Process(node)
+
+
+def kill_and_start(node: psutil.Process, settings: Settings, world: World) -> None:
+    node.kill()
+    node.wait(10)
+    stack.up(settings, lambda _: None)
+    wait_until(lambda: is_back(world), 60, "session of these tests")
+    forget_sessions(world.spark)
+
+
+@pytest.fixture
+def rarely_synced(
+    make_world: MakeWorld, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A world whose Cassandra syncs its log so rarely that a kill nearly always loses rows."""
     world = make_world(TICKETS)
+    rare = CONFIGURATION.replace("commitlog_sync_period: 20ms", "commitlog_sync_period: 300ms")
+    with monkeypatch.context() as patched:
+        patched.setattr("local_stack.cassandra.CONFIGURATION", rare)
+        kill_and_start(node_of(settings), settings, world)
+        yield world
+    kill_and_start(node_of(settings), settings, world)
+
+
+def test_rows_of_a_written_batch_survive_the_kill_of_cassandra(
+    rarely_synced: World, settings: Settings
+) -> None:
+    world = rarely_synced
 
     for number in range(3):
         batch = batch_of(world, *(ticket(f"{number}-{n}") for n in range(200)))
-        sink = sink_of(world, CONNECTOR)
+        sink, node = sink_of(world, CONNECTOR), node_of(settings)
         sink.write_batch(batch, number)
-        sink.settle(world.spark, time.monotonic())
-        [node] = [state.pid for state in stack.states(settings) if state.name == "cassandra"]
-        assert node
-        process = psutil.Process(node)
-        process.kill()
-        process.wait(10)
-        stack.up(settings, lambda _: None)
-        wait_until(lambda: is_back(world), 60, "the session of these tests is back")
+        kill_and_start(node, settings, world)
 
         assert {name: len(rows) for name, rows in contents(world).items()} == {
             "tickets": 200 * (number + 1),

@@ -309,9 +309,11 @@ def write_everywhere(settings: Settings, mark: str) -> None:
     statement = session.prepare("INSERT INTO support.tickets (ticket_id) VALUES (?)")
     session.execute(statement, (mark,))
     # Confirmed before its log is on disk, for which a job waits (sinks/cassandra_log.py).
-    time.sleep(lag_seconds({row["name"]: row["value"] for row in session.execute(SETTINGS)}))
+    lag = lag_seconds({row["name"]: row["value"] for row in session.execute(SETTINGS)})
+    assert lag
+    time.sleep(lag)
     read = SimpleStatement("SELECT ticket_id FROM support.tickets WHERE ticket_id = 'any'")
-    read.consistency_level = ConsistencyLevel.SERIAL
+    read.consistency_level = ConsistencyLevel.LOCAL_SERIAL
     session.execute(read)
     cql_client.close(session)
     concern = WriteConcern(w="majority", j=True)

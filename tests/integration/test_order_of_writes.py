@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from errors import JobError
-from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.cassandra import CassandraSink
+from spark_jobs.sinks.cassandra_log import NodeLog
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
@@ -71,33 +71,22 @@ def test_failing_sink_keeps_no_other_back_and_only_it_gets_the_batch_again(
     assert world.totals() == Counts(read=2, stored=1, dead_lettered=1, reasons={"unparseable": 1})
 
 
-def test_batch_whose_rows_a_kill_of_cassandra_may_cost_is_not_confirmed(
+def test_batch_during_which_cassandra_was_started_again_is_written_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(TICKETS)
-    world.send(ticket("A"), (b"k", b"no ticket"))
-    written: list[int] = []
-    write = CassandraSink.write_batch
+    world.send(ticket("A"))
+    seen = iter(["before", "after", "after", "after"])
+    asked: list[str] = []
 
-    def note(sink: CassandraSink, batch: Batch, batch_id: int) -> None:
-        written.append(batch_id)
-        write(sink, batch, batch_id)
+    def started(log: NodeLog) -> dict[str, str]:
+        asked.append(next(seen))
+        return {"local": asked[-1]}
 
-    def crash(*_: Any, **__: Any) -> None:
-        raise JobError("crash on purpose")
-
-    monkeypatch.setattr(CassandraSink, "write_batch", note)
-    with monkeypatch.context() as patched:
-        patched.setattr(CassandraSink, "settle", crash)
-        with pytest.raises(JobError, match="crash on purpose"):
-            world.process()
-    # Every other sink has the batch, and none waited for Cassandra.
-    assert world.documents("batches") == {}
-    assert [row["ticket_id"] for row in world.rows("tickets")] == ["A"]
-    assert len(world.dead_letters()) == 1
+    monkeypatch.setattr(NodeLog, "started", started)
 
     world.process()
 
-    assert written == [0, 0]
-    assert len(world.dead_letters()) == 1, "its topic had confirmed it"
-    assert world.totals() == Counts(read=2, stored=1, dead_lettered=1, reasons={"unparseable": 1})
+    assert asked == ["before", "after", "after", "after"]
+    assert [row["ticket_id"] for row in world.rows("tickets")] == ["A"]
+    assert world.totals() == Counts(read=1, stored=1)

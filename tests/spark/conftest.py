@@ -23,7 +23,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     scratch = tmp_path_factory.mktemp("spark")
     os.environ.update(java_environment(find_java(Settings())))
     builder = SparkSession.builder.master("local[2]")
-    # As for few records; the tests with services compile, as jobs do.
+    # As for few records; what needs `compiled`, and tests with services, compile as jobs do.
     for name, value in (INTERPRETED | FEW_PLANS).items():
         builder = builder.config(name, value)
     session = (
@@ -49,6 +49,16 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     remember_lookups(session)
     yield session
     session.stop()
+
+
+@pytest.fixture
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Lets Spark compile its plans, as for many records."""
+    for name in INTERPRETED | FEW_PLANS:
+        spark.conf.unset(name)
+    yield
+    for name, value in (INTERPRETED | FEW_PLANS).items():
+        spark.conf.set(name, value)
 
 
 @pytest.fixture

@@ -98,6 +98,7 @@ def event_log(spark: SparkSession) -> str:
     return "".join(p.read_text(encoding="utf-8") for p in folder.glob(f"{application}*"))
 
 
+@pytest.mark.usefixtures("compiled")
 def test_the_key_is_in_no_plan_progress_or_event_log(
     spark: SparkSession,
     frame: Callable[..., DataFrame],

@@ -351,8 +351,7 @@ def test_all_aggregates_of_a_batch_are_computed_in_one_spark_job(
         spark.sparkContext.setLocalProperty("spark.jobGroup.id", "")
         records.unpersist()
 
-    # With adaptive execution Spark runs each stage of shuffle writes as a job of its own.
-    assert len(jobs) <= 2
+    assert len(jobs) == 1
 
 
 def ticket_at(number: int, created_at: str, kind: str, priority: str) -> dict[str, Any]:

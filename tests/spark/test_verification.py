@@ -14,10 +14,11 @@ from operations.verify.dead_letters import count_by_batch
 from operations.verify.differences import Figure
 from operations.verify.expected_aggregates import expected_aggregates
 from operations.verify.messages import NO_BATCH, is_within, spans, with_duplicates
-from operations.verify.on_spark import MOST_PLAN_TEXT, batch_session, size_shuffles
+from operations.verify.on_spark import FEW_PLANS, MOST_PLAN_TEXT, batch_session, size_shuffles
 from operations.verify.rows import differing_rows
 from settings import Settings
 from spark_jobs.profiles import PROFILES
+from spark_jobs.session.session import INTERPRETED
 from spark_jobs.start_checks.fingerprint import fingerprint
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.tickets import TICKETS
@@ -183,6 +184,8 @@ def test_plans_of_few_rows_are_interpreted_and_those_of_many_compiled(
     spark: SparkSession, rows: int, parts: str
 ) -> None:
     own = batch_session(spark)
+    for name in INTERPRETED | FEW_PLANS:
+        own.conf.unset(name)
 
     size_shuffles(own, rows)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from operations.doctor.store_checks import said_of_its_log
+from settings import Settings
 from spark_jobs.aggregates import Aggregate
 from spark_jobs.changes import BatchSummary, Change
 from spark_jobs.profiles import PROFILES
@@ -69,7 +72,7 @@ def test_batches_of_several_partitions_stay_small_enough_for_nearly_empty_rows()
         ("group", "0", None, 0),
     ],
 )
-def test_a_kill_costs_what_was_confirmed_since_the_last_sync(
+def test_a_kill_may_lose_what_was_confirmed_since_the_last_sync(
     sync: str, period: str, lag_block: str | None, seconds: float
 ) -> None:
     settings = {
@@ -81,5 +84,39 @@ def test_a_kill_costs_what_was_confirmed_since_the_last_sync(
     assert lag_seconds(settings) == pytest.approx(seconds)
 
 
-def test_a_cassandra_that_does_not_say_how_it_syncs_is_not_waited_for() -> None:
-    assert lag_seconds({}) == 0
+@pytest.mark.parametrize("settings", [{}, {"commitlog_sync": "periodic"}])
+def test_node_that_does_not_say_how_it_syncs_is_not_one_that_needs_no_wait(
+    settings: dict[str, str | None],
+) -> None:
+    assert lag_seconds(settings) is None
+
+
+class OneNode:
+    """Answers any query with these rows."""
+
+    def __init__(self, **settings: str | None) -> None:
+        self.rows = [{"name": name, "value": value} for name, value in settings.items()]
+
+    def execute(self, query: str) -> list[dict[str, str | None]]:
+        return self.rows
+
+
+@pytest.mark.parametrize(
+    ("period", "nodes", "copies", "remark"),
+    [
+        ("20", 1, 1, ""),
+        ("10000", 1, 1, "a crash may lose rows of the last 15 s"),
+        (None, 1, 1, "GRANT SELECT ON system_views.settings"),
+        ("20", 3, 1, "one copy on 3 nodes"),
+        ("10000", 3, 3, ""),
+    ],
+)
+def test_doctor_says_where_a_crash_may_lose_confirmed_rows(
+    period: str | None, nodes: int, copies: int, remark: str
+) -> None:
+    session: Any = OneNode(commitlog_sync="periodic", commitlog_sync_period_in_ms=period)
+
+    said = said_of_its_log(session, nodes, Settings(cassandra_replication_factor=copies))
+
+    assert remark in said
+    assert bool(said) is bool(remark)

@@ -15,8 +15,8 @@ public final class CassandraLog {
     private CassandraLog() {
     }
 
-    /** Names and values of a query's rows; none if this user or this server may not answer it. */
-    public static Map settings(CassandraConnector connector, String query) {
+    /** The two texts of each row of a query; none if this user or this server may not answer it. */
+    public static Map pairs(CassandraConnector connector, String query) {
         Map values = new HashMap();
         CqlSession session = connector.openSession();
         try {
@@ -47,7 +47,7 @@ public final class CassandraLog {
             for (int i = 0; i < any.size(); i++) {
                 read = (BoundStatement) read.setBytesUnsafe(i, any.getBytesUnsafe(i));
             }
-            session.execute(read.setConsistencyLevel(DefaultConsistencyLevel.SERIAL));
+            session.execute(read.setConsistencyLevel(DefaultConsistencyLevel.LOCAL_SERIAL));
         } finally {
             session.close();
         }
