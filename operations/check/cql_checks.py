@@ -19,6 +19,7 @@ from schemas.reserved_words import RESERVED_IN_CQL
 WORDS: Final = re.compile(r"'(?:[^']|'')*'|\w+")
 EXISTS: Final = re.compile(r"\s*CREATE\s+(?:CUSTOM\s+)?\w+\s+IF\s+NOT\s+EXISTS\b", re.IGNORECASE)
 REPLICATION: Final = re.compile(r"\bWITH\b.*\breplication\s*=\s*\{", re.IGNORECASE | re.DOTALL)
+NO_LOG: Final = re.compile(r"\bdurable_writes\s*=\s*false\b", re.IGNORECASE)
 ORDER: Final = re.compile(r"CLUSTERING\s+ORDER\s+BY\s*\(([^)]*)\)", re.IGNORECASE)
 COMPACTED: Final = re.compile(r"\bcompaction\s*=\s*\{", re.IGNORECASE)
 EXPIRY: Final = re.compile(r"default_time_to_live\s*=\s*[1-9]", re.IGNORECASE)
@@ -102,6 +103,8 @@ def _keyspace(statement: str) -> Iterator[Fault]:
     yield from _name(name, name)
     if SYSTEM.fullmatch(name):
         yield Fault(CQL, name, "this keyspace is Cassandra's own; take another name")
+    if NO_LOG.search(statement):
+        yield Fault(CQL, name, "`durable_writes = false` loses rows in a crash; leave it out")
     if not REPLICATION.search(statement):
         yield Fault(
             CQL,

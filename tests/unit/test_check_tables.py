@@ -46,6 +46,10 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
         cql("WITH replication", "WITH durable_writes = true AND repl"),
         [(CQL, "orders", "add WITH replication")],
     ),
+    "keyspace whose rows are in no log": (
+        cql("WITH replication", "WITH durable_writes = false AND replication"),
+        [(CQL, "orders", "`durable_writes = false` loses rows in a crash")],
+    ),
     "statements that are not separated": (
         cql("'T4'};\n", "'T4'}\n"),
         [
