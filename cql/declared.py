@@ -51,15 +51,20 @@ class CassandraShape:
     shards: int = 1
 
     @property
+    def partition_key(self) -> tuple[str, ...]:
+        """The columns of the partition key, in their order."""
+        return tuple(name for name, kind, _ in self.key if kind == "partition_key")
+
+    @property
     def key_text(self) -> str:
         """The key as text: `((team, hour), created_at DESC, order_id ASC)`."""
-        partition = ", ".join(name for name, kind, _ in self.key if kind == "partition_key")
+        partition = ", ".join(self.partition_key)
         rest = [f"{name} {order.upper()}" for name, kind, order in self.key if kind == "clustering"]
         return f"({', '.join([f'({partition})', *rest])})"
 
     def divided(self, shards: int) -> CassandraShape:
         """The table as `cql.division` creates it with this number of shards."""
-        names = sum(kind == "partition_key" for _, kind, _ in self.key)
+        names = len(self.partition_key)
         key = (*self.key[:names], (SHARD, "partition_key", "none"), *self.key[names:])
         return replace(self, columns={**self.columns, SHARD: "int"}, key=key, shards=shards)
 

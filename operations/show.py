@@ -241,7 +241,7 @@ def _dead_letters_of(name: str, contracts: Mapping[str, Contract], what: str) ->
 
 def _rows_of(table: Table) -> Place:
     name, shape = table.place, table.declared
-    by_key = [column for column, kind, _ in shape.key if kind == "partition_key"]
+    by_key = [*shape.partition_key]
     indexed = [c for c in shape.columns if f"{table.name}_{c}" in shape.indexes]
     columns = [*by_key, *indexed]
     shown = [name for name in columns if name != SHARD or table.shards == 1]

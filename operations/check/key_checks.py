@@ -95,7 +95,7 @@ def _shards(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fau
 
 
 def _spread(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fault]:
-    partition = {name for name, kind, _ in shape.key if kind == "partition_key"}
+    partition = {*shape.partition_key}
     for name, count in table.spread.items():
         at = f'tables["{table.place}"].spread'
         if name not in partition:
@@ -144,7 +144,7 @@ def _may_be_absent(folder: Folder, column: str, source: str, file: str, place: s
 
 def _partitions(folder: Folder, place: str, shape: CassandraShape) -> Iterator[Fault]:
     """Yield a fault if a partition gets ever more rows as time passes."""
-    partition = [name for name, kind, _ in shape.key if kind == "partition_key"]
+    partition = [*shape.partition_key]
     if not partition or {*folder.id_columns} <= {*partition}:
         return
     types = known_types(folder)

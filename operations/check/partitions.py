@@ -71,7 +71,7 @@ def _most_rows(size: RowSize) -> float:
 
 def growth(pipeline: Pipeline, table: Table) -> Growth:
     """What the key of a table says about its partitions."""
-    key = [name for name, kind, _ in table.declared.key if kind == "partition_key"]
+    key = [*table.declared.partition_key]
     if pipeline.id_columns and {*pipeline.id_columns} <= {*key}:
         return Growth(holds_one=True)
     seconds: list[float] = []

@@ -105,7 +105,7 @@ def record_tables(settings: Settings) -> dict[str, RecordTable]:
 
 def _view(pipeline: Pipeline, table: Table) -> RecordTable:
     shape = table.declared
-    names = [name for name, kind, _ in shape.key if kind == "partition_key"]
+    names = [*shape.partition_key]
     masked = frozenset(masked_columns(pipeline, shape.columns) & {*shape.columns})
     asked = [name for name in names if name != SHARD or table.shards == 1]
     key = tuple(KeyColumn(n, shape.columns[n], _choices(pipeline, table, n)) for n in asked)

@@ -96,7 +96,7 @@ def tables_of(
 
 def _in_cassandra(pipeline: Pipeline, table: Table, stores: OpenStores) -> KeyedTable:
     shape = table.declared
-    partition = [name for name, kind, _ in shape.key if kind == "partition_key"]
+    partition = [*shape.partition_key]
     clustering = [name for name, kind, _ in shape.key if kind != "partition_key"]
 
     def ask(known: Mapping[str, Any]) -> Iterable[Row]:

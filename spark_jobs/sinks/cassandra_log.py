@@ -72,5 +72,5 @@ class NodeLog:
         pause_seconds = lag_seconds(self.java.pairs(self.connector, SETTINGS)) or 0
         if 0 < pause_seconds <= LONGEST_PAUSE_SECONDS:
             time.sleep(pause_seconds)
-            key = [name for name, kind, _ in table.declared.key if kind == "partition_key"]
-            self.java.serialRead(self.connector, table.place, ",".join(key))
+            key = ",".join(table.declared.partition_key)
+            self.java.serialRead(self.connector, table.place, key)
