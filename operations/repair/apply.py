@@ -27,13 +27,17 @@ from spark_jobs.sinks.dead_letters import store_summaries
 from spark_jobs.sinks.mongodb import MongoAggregates
 from spark_jobs.sinks.registry import sink_names, sinks_of
 from spark_jobs.sources.kafka import count_messages, read_messages
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.state.ledger import Counts, Document, Entry, Ledger, forget_confirmations
 from spark_jobs.state.offset_ranges import width
 from spark_jobs.targets import PLACE
-from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
+from spark_jobs.transforms.deduplicate import (
+    BATCH_RANGES,
+    select_first_of_batches,
+    with_batch_ids,
+)
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 
-RANGE_COLUMNS = "batch_id bigint, partition int, first_offset bigint, until bigint"
 
 
 @dataclass
@@ -85,7 +89,7 @@ class _Replay:
 
     def ranges(self, batches: list[ReplayBatch]) -> DataFrame:
         rows = [(b.batch_id, p, start, end) for b in batches for p, (start, end) in b.read.items()]
-        return self.spark.createDataFrame(rows, RANGE_COLUMNS)
+        return local_rows(self.spark, rows, BATCH_RANGES)
 
     def to_sink_in_parts(self, sink: Sink, chosen: DataFrame) -> dict[str, int]:
         """Write the rows of all batches at once, to a sink that does not remember batches."""

@@ -39,11 +39,12 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.dead_letters import COLLECTION as SUMMARIES
 from spark_jobs.sources.kafka import read_origins
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.state.ledger import Document
 from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.targets import PLACE
+from spark_jobs.transforms.deduplicate import BATCH_RANGES, with_batch_ids
 
-BLOCK_OFFSETS = 1000
-RANGES = "batch_id bigint, kafka_partition int, start bigint, end bigint"
 
 
 @dataclass
@@ -121,7 +122,7 @@ class DeadLetterAccount:
             for e in self.snapshot.entries
             for partition, (start, end) in e.offsets.items()
         ]
-        batches = self.spark.createDataFrame(ranges, RANGES)
+        batches = local_rows(self.spark, ranges, BATCH_RANGES)
         foreign = 0
         for row in count_by_batch(letters, batches).collect():
             kept.total += row.copies
@@ -192,38 +193,20 @@ class DeadLetterAccount:
 def count_by_batch(coordinates: DataFrame, ranges: DataFrame) -> DataFrame:
     """Count a place's messages of each batch and partition.
 
-    The join uses blocks of offsets, so that the cost grows with messages plus batches, not with
-    their product.
-
-    Columns in: `kafka_partition`, `kafka_offset`, copies included; `ranges` has `batch_id`,
-        `kafka_partition`, `start`, `end` (offset after the last).
+    Columns in: `kafka_partition`, `kafka_offset`, copies included; `ranges` are `BATCH_RANGES`.
     Columns out: `batch_id` bigint, `kafka_partition` int, `messages` bigint (distinct ones),
         `copies` bigint (all), `last_offset` bigint.
     Grain: one partition of a batch.
     Nulls: `batch_id` for messages of no batch; coordinates as they come.
     """
-    distinct = coordinates.groupBy("kafka_partition", "kafka_offset").agg(
-        F.count(F.lit(1)).alias("copies")
-    )
-    blocks = F.sequence(
-        F.floor(F.col("start") / BLOCK_OFFSETS), F.floor((F.col("end") - 1) / BLOCK_OFFSETS)
-    )
-    of_block = ranges.filter("start < end").select(
-        "batch_id", "kafka_partition", "start", "end", F.explode(blocks).alias("block")
-    )
-    same = (
-        (F.col("found.kafka_partition") == F.col("read.kafka_partition"))
-        & (F.floor(F.col("found.kafka_offset") / BLOCK_OFFSETS) == F.col("read.block"))
-        & F.col("found.kafka_offset").between(F.col("read.start"), F.col("read.end") - 1)
-    )
     return (
-        distinct.alias("found")
-        .join(of_block.alias("read"), same, "left")
-        .groupBy("read.batch_id", "found.kafka_partition")
+        coordinates.groupBy(*PLACE)
+        .agg(F.count(F.lit(1)).alias("copies"))
+        .transform(with_batch_ids, ranges, "left")
+        .groupBy("batch_id", "kafka_partition")
         .agg(
             F.count(F.lit(1)).alias("messages"),
             F.sum("copies").alias("copies"),
-            F.max("found.kafka_offset").alias("last_offset"),
+            F.max("kafka_offset").alias("last_offset"),
         )
-        .select("batch_id", "kafka_partition", "messages", "copies", "last_offset")
     )

@@ -23,14 +23,14 @@ from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.topics import message_of
 from spark_jobs.sources.kafka import read_messages
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.start_checks.fingerprint import fingerprint
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.state.offset_ranges import Ranges
 from spark_jobs.targets import PLACE
-from spark_jobs.transforms.deduplicate import with_batch_ids
+from spark_jobs.transforms.deduplicate import BATCH_RANGES, with_batch_ids
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 
-BATCHES: Final = "batch_id bigint, partition int, first_offset bigint, until bigint"
 # The batch of messages that no batch has read; after all others.
 NO_BATCH: Final = 2**62
 DUPLICATE: Final = "duplicate"
@@ -203,7 +203,7 @@ def messages_of(
     if not ranges:
         yield None
         return
-    batches = spark.createDataFrame(spans(snapshot.entries, ranges), BATCHES)
+    batches = local_rows(spark, spans(snapshot.entries, ranges), BATCH_RANGES)
     topics = [*pipeline.forward_topics(settings).values()]
     forwarded = {f"forward_{n}": _forwarded(topic) for n, topic in enumerate(topics)}
     # Without a table there is none whose key could differ from the record's.

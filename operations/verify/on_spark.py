@@ -10,7 +10,7 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.storagelevel import StorageLevel
 
-from spark_jobs.session.session import BRIEF_RECORDS, INTERPRETED
+from spark_jobs.session.session import BRIEF_RECORDS, INTERPRETED, PARTITIONS
 
 # Not in memory: Spark loads a cached partition into memory as a whole, and one may be larger than
 # the heap. From disk it is read row by row.
@@ -35,13 +35,16 @@ def batch_session(spark: SparkSession, rows: int = 0) -> SparkSession:
 def size_shuffles(spark: SparkSession, rows: int) -> None:
     """Suit a session to this many rows: shuffle partitions, at least one per core, and plans.
 
-    Of few rows, plans take most of the time, so they are neither compiled nor changed on the way.
+    Of few rows, plans take most of the time, so they are neither compiled nor changed on the way,
+    and one partition spares them each exchange.
     """
-    parts = max(math.ceil(rows / ROWS_OF_A_PART), spark.sparkContext.defaultParallelism)
-    spark.conf.set("spark.sql.shuffle.partitions", str(parts))
+    is_brief = rows <= BRIEF_RECORDS
+    least = 1 if is_brief else spark.sparkContext.defaultParallelism
+    parts = max(math.ceil(rows / ROWS_OF_A_PART), least)
+    spark.conf.set(PARTITIONS, str(parts))
     spark.conf.set(HAS_FEW_ROWS, str(rows <= ROWS_OF_A_PART).lower())
     for name, value in (INTERPRETED | FEW_PLANS).items():
-        if rows <= BRIEF_RECORDS:
+        if is_brief:
             spark.conf.set(name, value)
         else:
             spark.conf.unset(name)
@@ -53,8 +56,10 @@ def kept(rows: DataFrame) -> Iterator[DataFrame]:
 
     Few rows are kept without the plan that made them, which Spark would plan again for each query.
     """
-    if rows.sparkSession.conf.get(HAS_FEW_ROWS, "false") == "true":
-        yield rows.localCheckpoint(eager=False)
+    conf = rows.sparkSession.conf
+    if conf.get(HAS_FEW_ROWS, "false") == "true":
+        parts = int(str(conf.get(PARTITIONS)))
+        yield rows.coalesce(parts).localCheckpoint(eager=False)
         return
     rows = rows.persist(KEPT)
     try:

@@ -285,6 +285,10 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
         conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
         options = [*JAVA_OPTIONS, f"-Djava.io.tmpdir={scratch(settings, 'tmp')}"]
         conf[EXECUTOR_OPTIONS] = _quoted(options)
+    if master.split("[")[0] == "local":
+        # By default a task waits 3 s for an executor on the host that has its rows, and Spark does
+        # not take the only one for that host: Cassandra's name for it differs.
+        conf["spark.locality.wait"] = "0"
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
     if settings.spark_executor_cores:

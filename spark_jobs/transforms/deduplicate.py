@@ -12,10 +12,19 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 PROCESSED_AT = "processed_at"
 # Number of offsets per key of the join that finds each message's batch.
 BUCKET_OFFSETS = 1000
+# The offsets of one partition that a micro-batch read.
+BATCH_RANGES = (
+    StructType()
+    .add("batch_id", "long")
+    .add("partition", "integer")
+    .add("first_offset", "long")
+    .add("until", "long")
+)
 
 
 def select_first_arrivals(
@@ -47,11 +56,13 @@ def select_first_arrivals(
     )
 
 
-def with_batch_ids(records: DataFrame, ranges: DataFrame) -> DataFrame:
+def with_batch_ids(records: DataFrame, ranges: DataFrame, join: str = "inner") -> DataFrame:
     """Add the micro-batch that read each record; records that none has read are dropped.
 
-    Columns in: `kafka_partition`, `kafka_offset`, others; of `ranges` `batch_id` bigint,
-        `partition` int, `first_offset` bigint, `until` bigint (the offset after the last).
+    With a `left` join they stay, without a batch.
+
+    Columns in: `kafka_partition`, `kafka_offset`, others; of `ranges` those of `BATCH_RANGES`
+        (`until` is the offset after the last).
     Columns out: the records' columns, `batch_id` bigint.
     Grain: one record.
     """
@@ -67,6 +78,7 @@ def with_batch_ids(records: DataFrame, ranges: DataFrame) -> DataFrame:
         (F.col("kafka_partition") == F.col("partition"))
         & (F.col("bucket") == of_message)
         & is_inside,
+        join,
     ).select(*records.columns, "batch_id")
 
 
