@@ -184,7 +184,7 @@ class FileSet:
     def rows(self, records: DataFrame) -> DataFrame:
         """The rows of stored records; columns as in `schema`, grain one record."""
         return self.takes.of(records).select(
-            *(F.col(each.name).cast(each.dataType) for each in self.schema)
+            *(F.col(each.name).cast(each.dataType.simpleString()) for each in self.schema)
         )
 
 

@@ -39,7 +39,6 @@ from spark_jobs.transforms.deduplicate import (
 from spark_jobs.transforms.outcomes import ALERT, REJECTED, STORED
 
 
-
 @dataclass
 class Replayed:
     """What a replay did.

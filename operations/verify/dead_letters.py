@@ -46,7 +46,6 @@ from spark_jobs.targets import PLACE
 from spark_jobs.transforms.deduplicate import BATCH_RANGES, with_batch_ids
 
 
-
 @dataclass
 class Kept:
     """The dead letters in one place: how many, in total and by confirmed batch, and what differs.

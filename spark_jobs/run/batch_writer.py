@@ -28,7 +28,7 @@ from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.planned import FEW_MESSAGES, planned
-from spark_jobs.run.few_rows import FewRows
+from spark_jobs.run.few_rows import FewRows, interpreted
 from spark_jobs.run.watching import READING, Watcher
 from spark_jobs.sinks.base import Batch
 from spark_jobs.sinks.dead_letters import send_dead_letters, store_summaries
@@ -149,6 +149,28 @@ class BatchWriter:
         refuse_clock_ahead(planned, self.started, Moment.now(), self.settings.deduplication_days)
         refuse_dropped_rows(planned, self.not_before)
         ranges = self.checkpoint.ranges(batch_id)
+        with interpreted(self.spark, width(ranges)):
+            counts = self._write_rows(batch, batch_id, ranges, started)
+        if counts is None:
+            logger.info("query=%s batch_id=%d confirmed before", self.pipeline.name, batch_id)
+            return
+        logger.info(
+            "query=%s batch_id=%d rows_in=%d rows_valid=%d rows_rejected=%d rows_filtered=%d"
+            " duplicates=%d elapsed_s=%.1f",
+            self.pipeline.name,
+            batch_id,
+            counts.read,
+            counts.stored,
+            counts.dead_lettered,
+            counts.filtered,
+            counts.duplicates,
+            time.monotonic() - started,
+        )
+
+    def _write_rows(
+        self, batch: DataFrame, batch_id: int, ranges: OffsetRanges, started: float
+    ) -> Counts | None:
+        """Write to all sinks and the ledger; None if the ledger has the batch already."""
         few = None
         if width(ranges) <= self.few_messages:
             few = self.few_rows.of(batch, self._rehearsed)
@@ -162,8 +184,7 @@ class BatchWriter:
             summary = self.summaries.of(classified, width(ranges))
             # Spark's state has its ids now; if the batch is in the ledger, all sinks have it.
             if self.confirmed is not None and batch_id <= self.confirmed:
-                logger.info("query=%s batch_id=%d confirmed before", self.pipeline.name, batch_id)
-                return
+                return None
             counts = self._count(summary, ranges)
             # Offsets may advance without a message (aborted transactions); they are entered too.
             if any(end > start for start, end in ranges.values()):
@@ -173,18 +194,7 @@ class BatchWriter:
         finally:
             if few is None:
                 classified.unpersist()
-        logger.info(
-            "query=%s batch_id=%d rows_in=%d rows_valid=%d rows_rejected=%d rows_filtered=%d"
-            " duplicates=%d elapsed_s=%.1f",
-            self.pipeline.name,
-            batch_id,
-            counts.read,
-            counts.stored,
-            counts.dead_lettered,
-            counts.filtered,
-            counts.duplicates,
-            time.monotonic() - started,
-        )
+        return counts
 
     def _rehearsed(self) -> None:
         if self._rehearsal is not None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs.session.session import INTERPRETED
+
 # Larger batches are kept in Spark's memory instead of the driver's.
 MOST_BYTES: Final = 16 * 1024 * 1024
+# Of so few messages, interpreting a task's expressions takes less time than writing them out as
+# code, which each task does to find out whether that code is compiled already.
+INTERPRETED_MESSAGES: Final = 1_000
+MODE: Final = "spark.sql.codegen.factoryMode"
 TASKS: Final = "org.apache.spark.scheduler.TaskSetManager"
 LARGE_TASK: Final = ".*contains a task of very large size.*"
 
@@ -48,6 +55,24 @@ class FewRows:
             # So that Spark knows that it is one partition, and shuffles nothing.
             self.rows = DataFrame(frame, own).coalesce(1)
         return self.rows
+
+
+@contextmanager
+def interpreted(spark: SparkSession, messages: int) -> Iterator[None]:
+    """Let the tasks of a batch of few messages interpret expressions instead of compiling them.
+
+    For tasks that this thread starts while Spark runs a batch.
+    """
+    if messages > INTERPRETED_MESSAGES:
+        yield
+        return
+    context: Any = spark.sparkContext
+    before = context.getLocalProperty(MODE)
+    context.setLocalProperty(MODE, INTERPRETED[MODE])
+    try:
+        yield
+    finally:
+        context.setLocalProperty(MODE, before)
 
 
 def _expect_large_tasks(jvm: Any) -> None:

@@ -1,12 +1,13 @@
 """This project's own classes inside Spark, where Spark's cost too much and no setting helps.
 
 Their sources are in `jvm/`, each with its reason. Spark's own compiler (Janino) compiles them in
-every driver: no JDK, no build, and always for the running Spark.
+the first driver of each Spark: no JDK, no build. Later drivers find the jar next to the connectors.
 """
 
 from __future__ import annotations
 
-import threading
+import hashlib
+import os
 import zipfile
 from collections.abc import Iterable
 from importlib import resources
@@ -14,8 +15,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+import pyspark
 from py4j.java_gateway import JavaClass, JavaMember, JavaPackage
 from pyspark.sql import SparkSession
+
+from runtime.versions import pinned
+from settings import Settings
+from spark_jobs.session.scratch import scratch
 
 SOURCES: Final = resources.files("spark_jobs.session") / "jvm"
 # It has the simple name of Spark's class: each can read the state that the other wrote.
@@ -24,49 +30,57 @@ STATE_STORE_CONF: Final = "spark.sql.streaming.stateStore.providerClass"
 LOCAL_FILES: Final = "millrace.spark.LocalFiles"
 KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
 KAFKA_SENDER: Final = "millrace.spark.KafkaSender"
-FEW_ROWS: Final = "millrace.spark.FewRows"
-CASSANDRA_WRITER: Final = "millrace.spark.CassandraWriter"
-CASSANDRA_LOG: Final = "millrace.spark.CassandraLog"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
-# Pipelines in one driver write concurrently.
-_making = threading.Lock()
 # The names that PySpark looks up to build columns, frames and calls.
 LOOKED_UP: Final = (
     *("functions", "Column", "PythonUtils", "PythonSQLUtils", "PythonRDD", "SerDeUtil"),
-    *("SparkSession", "org", "java", "scala", "com"),
+    *("SparkSession", "org", "java", "scala", "com", "millrace"),
 )
 
 
-def add_classes(spark: SparkSession, folder: Path) -> None:
-    """Load the classes that every job needs, and make this session use them."""
+def add_classes(spark: SparkSession, settings: Settings) -> None:
+    """Load the classes, once per driver, and make this session use them."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
-    classes = (STATE_STORE, LOCAL_FILES, KAFKA_MESSAGES, KAFKA_SENDER, FEW_ROWS)
-    _make_known(spark, folder / "millrace.jar", *classes)
+    # The class loader of the driver's connectors, which all its threads use.
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    if loader.getResource(f"{STATE_STORE.replace('.', '/')}.class") is None:
+        jar = _compiled(jvm, loader, settings)
+        loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
+        context.addJar(str(jar))
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
     if str(spark.sparkContext.master).startswith("local["):
         _use_local_files(jvm, context.hadoopConfiguration())
 
 
-def cassandra_classes(spark: SparkSession, folder: Path) -> Any:
-    """The package of `CassandraWriter` and `CassandraLog`, compiled in 0.3 seconds at first use."""
-    _make_known(spark, folder / "millrace-cassandra.jar", CASSANDRA_WRITER, CASSANDRA_LOG)
+def own_classes(spark: SparkSession) -> Any:
+    """The JVM's package of these classes."""
     jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
     return jvm.millrace.spark
 
 
-def _make_known(spark: SparkSession, jar: Path, *classes: str) -> None:
-    """Load classes into driver and executors, once per driver."""
-    jvm: Any = spark._jvm  # noqa: SLF001 - PySpark has no public API
-    context: Any = spark.sparkContext._jsc  # noqa: SLF001 - PySpark has no public API
-    # The class loader of the driver's connectors, which all its threads use.
-    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
-    with _making:
-        if loader.getResource(f"{classes[0].replace('.', '/')}.class") is None:
-            sources = [SOURCES / f"{name.rpartition('.')[2]}.java" for name in classes]
-            compile_sources(jvm, loader, sources, jar)
-            loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
-            context.addJar(str(jar))
+def kept_jar(settings: Settings) -> Path:
+    """Where the compiled classes are kept, by what they were compiled from and against."""
+    digest = hashlib.sha256(f"{pyspark.__version__} {pinned('jars', 'spark')}".encode())
+    for source in _sources():
+        digest.update(source.read_bytes())
+    return settings.jars / f"millrace-{digest.hexdigest()[:16]}.jar"
+
+
+def _sources() -> list[Traversable]:
+    return sorted(SOURCES.iterdir(), key=lambda source: source.name)
+
+
+def _compiled(jvm: Any, loader: Any, settings: Settings) -> Path:
+    """The jar of the classes, compiled unless it is kept; in an image it cannot be kept."""
+    jar = kept_jar(settings)
+    if not jar.exists():
+        own = scratch(settings, "tmp") / jar.name
+        may_keep = os.access(jar.parent, os.W_OK)
+        partial = jar.with_suffix(f".{os.getpid()}") if may_keep else own
+        compile_sources(jvm, loader, _sources(), partial)
+        return partial.replace(jar) if may_keep else own
+    return jar
 
 
 class _Class(JavaClass):  # type: ignore[misc]

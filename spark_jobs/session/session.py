@@ -41,7 +41,7 @@ from spark_jobs.session.hadoop_conf import (
     store_conf,
     writes_to_s3,
 )
-from spark_jobs.session.jvm_classes import add_classes, remember_lookups
+from spark_jobs.session.jvm_classes import add_classes, kept_jar, remember_lookups
 from spark_jobs.session.launch_options import LaunchOptions
 from spark_jobs.session.masters import refuse_unreachable
 from spark_jobs.session.scratch import scratch
@@ -153,7 +153,7 @@ def build_session(
     if is_alone:
         return spark
     _check_connectors(spark, settings)
-    add_classes(spark, scratch(settings, "tmp"))
+    add_classes(spark, settings)
     if _is_one_process(settings) and not under_spark_submit():
         # Otherwise three tasks on two processors would leave one idle during the third.
         tasks_at_a_time = spark.sparkContext.defaultParallelism
@@ -339,7 +339,9 @@ def _launch_jvm(
     conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
     _adopt_environment(settings, java)
     # After Spark's own jars, some of which are newer versions of the same libraries.
-    class_path = {CLASS_PATH: os.pathsep.join(map(str, jars))} if jars else {}
+    own = [jar for jar in [kept_jar(settings)] if jar.exists()]
+    # This project's own last: an archive fits a class path that is only longer.
+    class_path = {CLASS_PATH: os.pathsep.join(map(str, [*jars, *own]))} if jars else {}
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)

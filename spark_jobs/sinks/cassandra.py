@@ -40,8 +40,7 @@ from settings import Settings
 from spark_jobs.changes import BatchSummary
 from spark_jobs.pipeline import CQL_FILE, Pipeline
 from spark_jobs.planned import planned
-from spark_jobs.session.jvm_classes import cassandra_classes
-from spark_jobs.session.scratch import scratch
+from spark_jobs.session.jvm_classes import own_classes
 from spark_jobs.sinks.base import Batch, Sink, StoredTable
 from spark_jobs.sinks.cassandra_log import NodeLog
 from spark_jobs.sinks.cassandra_watchdog import connector, forget_sessions, freed_when_blocked
@@ -212,7 +211,7 @@ class CassandraSink(Sink):
             yield
             return
         with _refused(spark, _taking(batch_id, self.tables[0])):
-            java = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraLog
+            java = own_classes(spark).CassandraLog
             log = NodeLog(java, connector(spark))
             started = log.started()
         yield
@@ -238,7 +237,7 @@ class CassandraSink(Sink):
 
     def _write_directly(self, rows: DataFrame, table: Table) -> None:
         spark = rows.sparkSession
-        writer = cassandra_classes(spark, scratch(self.settings, "tmp")).CassandraWriter(
+        writer = own_classes(spark).CassandraWriter(
             connector(spark),
             table.keyspace,
             table.name,

@@ -55,7 +55,11 @@ class NodeLog:
 
     def started(self) -> dict[str, str]:
         """A number for each start of the node."""
-        return dict(self.java.pairs(self.connector, STARTED))
+        return self._pairs(STARTED)
+
+    def _pairs(self, query: str) -> dict[str, str]:
+        lines = self.java.pairs(self.connector, query).splitlines()
+        return dict(line.split("=", 1) for line in lines)
 
     def sync(self, table: Table) -> None:
         """Return when all that was confirmed so far is on disk.
@@ -69,7 +73,7 @@ class NodeLog:
         Raises:
             Py4JJavaError: the node did not answer.
         """
-        pause_seconds = lag_seconds(self.java.pairs(self.connector, SETTINGS)) or 0
+        pause_seconds = lag_seconds(self._pairs(SETTINGS)) or 0
         if 0 < pause_seconds <= LONGEST_PAUSE_SECONDS:
             time.sleep(pause_seconds)
             key = ",".join(table.declared.partition_key)

@@ -40,6 +40,36 @@ def test_rows_of_each_batch_are_those_of_one_data_frame(job_spark: SparkSession)
     assert rows.collect() == [(2, "b", ["y"], b"\x01")]
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(few_rows.INTERPRETED_MESSAGES, id="interpreted"),
+        pytest.param(few_rows.INTERPRETED_MESSAGES + 1, id="compiled"),
+    ],
+)
+def test_only_larger_batches_are_compiled(job_spark: SparkSession, messages: int) -> None:
+    own = job_spark.newSession()
+    own.conf.set("spark.sql.codegen.wholeStage", "false")
+    jvm: Any = own._jvm  # noqa: SLF001
+    compiled = jvm.org.apache.spark.metrics.source.CodegenMetrics.METRIC_COMPILATION_TIME()
+    batch = own.range(3).select(F.col("id") + messages)
+    before = compiled.getCount()
+    context: Any = own.sparkContext
+    # As Spark has it while it runs a batch.
+    context.setLocalProperty("spark.sql.execution.id", "1000000")
+
+    try:
+        with few_rows.interpreted(own, messages):
+            rows = FewRows().of(batch)
+    finally:
+        context.setLocalProperty("spark.sql.execution.id", None)
+
+    assert (compiled.getCount() > before) is (messages > few_rows.INTERPRETED_MESSAGES)
+    assert context.getLocalProperty(few_rows.MODE) is None
+    assert rows is not None
+    assert rows.collect() == [(number + messages,) for number in range(3)]
+
+
 def test_what_is_made_of_them_is_planned_once_and_computed_for_each_batch(
     job_spark: SparkSession,
 ) -> None:

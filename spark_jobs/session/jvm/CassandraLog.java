@@ -6,31 +6,34 @@ import com.datastax.oss.driver.api.core.cql.BoundStatement;
 import com.datastax.oss.driver.api.core.cql.Row;
 import com.datastax.oss.driver.api.core.servererrors.QueryValidationException;
 import com.datastax.spark.connector.cql.CassandraConnector;
-import java.util.HashMap;
 import java.util.Iterator;
-import java.util.Map;
 
 /** What `spark_jobs/sinks/cassandra_log.py` asks, through the connector's session. */
 public final class CassandraLog {
     private CassandraLog() {
     }
 
-    /** The two texts of each row of a query; none if this user or this server may not answer it. */
-    public static Map pairs(CassandraConnector connector, String query) {
-        Map values = new HashMap();
+    /**
+     * The two texts of each row of a query, a line of "name=value" each, as one call to Java takes
+     * as long as a row. None if this user or this server may not answer it.
+     */
+    public static String pairs(CassandraConnector connector, String query) {
+        StringBuilder lines = new StringBuilder();
         CqlSession session = connector.openSession();
         try {
             Iterator rows = session.execute(query).iterator();
             while (rows.hasNext()) {
                 Row row = (Row) rows.next();
-                values.put(row.getString(0), row.getString(1));
+                if (row.getString(1) != null) {
+                    lines.append(row.getString(0)).append('=').append(row.getString(1)).append('\n');
+                }
             }
         } catch (QueryValidationException refused) {
-            return values;
+            return "";
         } finally {
             session.close();
         }
-        return values;
+        return lines.toString();
     }
 
     /** Reads any partition of a table by Paxos; nothing if the table is empty. `key`: its columns. */
