@@ -31,6 +31,7 @@ from schemas.spark import MESSAGE_SCHEMA
 from settings import load_settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import load_pipeline
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.transforms.outcomes import STORED
 from spark_jobs.transforms.pseudonymise import Digests
 
@@ -66,10 +67,10 @@ def judged(
     now = at or datetime.now(UTC)
     number = int(now.timestamp() * 1000)
     arrived = [
-        (None, bytearray(_value(message)), loaded.name, 0, offset, now, number, 0)
+        (None, _value(message), loaded.name, 0, offset, now, number, 0)
         for offset, message in enumerate(messages)
     ]
-    frame = _session().createDataFrame(arrived, MESSAGE_SCHEMA)
+    frame = local_rows(_session(), arrived, MESSAGE_SCHEMA)
     digests = Digests.hmac_sha256(KEY) if loaded.hashes else None
     rows = [row.asDict(recursive=True) for row in loaded.judge(frame, digests).collect()]
     seen: set[str] = set()

@@ -30,6 +30,7 @@ from settings import Settings
 from spark_jobs.columns import OF_MESSAGES
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipeline_named
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.transforms.outcomes import REJECTED, STORED
 from spark_jobs.transforms.pseudonymise import Digests
 
@@ -165,10 +166,10 @@ def _messages(
     now = datetime.now(UTC)
     number = int(now.timestamp() * 1000)
     rows = [
-        (None, bytearray(value), pipeline.name, 0, offset + place, now, number, 0)
+        (None, value, pipeline.name, 0, offset + place, now, number, 0)
         for place, (_, value) in enumerate(samples)
     ]
-    return spark.createDataFrame(rows, MESSAGE_SCHEMA)
+    return local_rows(spark, rows, MESSAGE_SCHEMA)
 
 
 def _shown(classified: DataFrame, pipeline: Pipeline) -> DataFrame:

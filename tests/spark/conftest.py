@@ -14,6 +14,7 @@ from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
 from spark_jobs.session.jvm_classes import remember_lookups
 from spark_jobs.session.session import INTERPRETED
+from spark_jobs.sources.local_rows import local_rows
 from tests.support.builders import messages
 from tests.support.summaries import records_of
 
@@ -66,7 +67,7 @@ def frame(spark: SparkSession) -> Callable[..., DataFrame]:
     """Build a frame of messages, one per record."""
 
     def build(records: Sequence[Any], **options: Any) -> DataFrame:
-        return spark.createDataFrame(messages(records, **options), MESSAGE_SCHEMA)
+        return local_rows(spark, messages(records, **options), MESSAGE_SCHEMA)
 
     return build
 

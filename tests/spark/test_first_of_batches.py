@@ -6,10 +6,14 @@ from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
-from spark_jobs.transforms.deduplicate import select_first_of_batches, with_batch_ids
+from spark_jobs.sources.local_rows import local_rows
+from spark_jobs.transforms.deduplicate import (
+    BATCH_RANGES,
+    select_first_of_batches,
+    with_batch_ids,
+)
 from tests.support.builders import NOON
 
-RANGES = "batch_id bigint, partition int, first_offset bigint, until bigint"
 PLACES = "kafka_partition int, kafka_offset bigint"
 RECORDS = (
     "record_id string, outcome string, batch_id bigint, kafka_timestamp timestamp,"
@@ -18,9 +22,8 @@ RECORDS = (
 
 
 def test_each_message_finds_the_batch_that_read_it(spark: SparkSession) -> None:
-    ranges = spark.createDataFrame(
-        [(0, 0, 0, 5), (0, 1, 0, 0), (1, 0, 5, 2500), (1, 1, 0, 1000), (3, 0, 2600, 2601)], RANGES
-    )
+    read = [(0, 0, 0, 5), (0, 1, 0, 0), (1, 0, 5, 2500), (1, 1, 0, 1000), (3, 0, 2600, 2601)]
+    ranges = local_rows(spark, read, BATCH_RANGES)
     places = [(0, 0), (0, 4), (0, 5), (0, 999), (0, 1000), (0, 2499), (0, 2500), (0, 2600)]
     places += [(0, 2601), (1, 0), (1, 999), (1, 1000), (2, 0)]
 
