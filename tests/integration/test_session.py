@@ -91,9 +91,11 @@ from spark_jobs.session.stopping import StopRequest, jvm_process, stop_spark
 spark = build_session(load_settings(), "archive", may_archive=True)
 spark.range(10).selectExpr("sum(id)").collect()
 mapped = Path(f"/proc/{jvm_process().pid}/maps").read_text()
+class_path = spark._jvm.java.lang.System.getProperty("java.class.path")
 stop_spark(spark)
 print("read" if ".jsa" in mapped.replace("classes.jsa", "") else "not read")
 print("written" if keep_archive(StopRequest(), lambda line: None) else "not written")
+print("found" if "/millrace-" in class_path else "compiled")
 """
 STATEFUL = """
 import sys
@@ -130,7 +132,7 @@ raise SystemExit(3)
 """
 
 
-def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
+def test_first_driver_keeps_compiled_classes_and_an_archive_and_the_next_one_reads_both(
     stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "spark").symlink_to(stack_settings.jars / "spark")
@@ -143,11 +145,11 @@ def test_first_driver_archives_its_classes_and_the_next_one_reads_them(
             capture_output=True,
             text=True,
             check=True,
-        ).stdout.split("\n")[:2]
+        ).stdout.split("\n")[:3]
         for _ in range(2)
     ]
 
-    assert outcomes == [["not read", "written"], ["read", "not written"]]
+    assert outcomes == [["not read", "written", "compiled"], ["read", "not written", "found"]]
 
 
 def test_stores_of_state_are_closed_before_the_jvm_ends(
@@ -177,4 +179,4 @@ def test_process_that_fails_leaves_no_driver_behind_that_writes(
 
     assert failed.returncode == 3
     assert not psutil.pid_exists(int(failed.stdout))
-    assert [path.name for path in tmp_path.iterdir()] == ["spark"]
+    assert [*tmp_path.glob("classes-*")] == []
