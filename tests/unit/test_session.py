@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from runtime.jars import STAMP_NAME, folder
 from runtime.java import LATE_OPTIMISATION
 from runtime.versions import pinned
@@ -110,3 +112,15 @@ def test_jars_of_s3_are_brought_only_where_files_go_there() -> None:
 
     assert [p for p in connector_packages(on_s3) if "hadoop-aws" in p]
     assert not [p for p in connector_packages(settings(sinks="files")) if "hadoop" in p]
+
+
+@pytest.mark.parametrize(
+    ("master", "wait"), [("local[*]", "0"), ("local-cluster[2,1,1024]", None), ("yarn", None)]
+)
+def test_only_the_tasks_of_one_process_wait_for_no_host(
+    master: str, wait: str | None, tmp_path: Path
+) -> None:
+    """On a cluster a task is cheaper where its rows, or the remembered ids, are."""
+    conf = session_conf(settings(millrace_home=str(tmp_path)), "tests", master)
+
+    assert conf.get("spark.locality.wait") == wait
