@@ -17,6 +17,7 @@ from spark_jobs.sinks.files.compaction import notes_path
 from spark_jobs.sinks.files.exchange import intent_path
 from spark_jobs.sinks.files.formats import reader, with_lists
 from spark_jobs.sinks.files.manifest import load_manifest, manifest_path, set_folder
+from spark_jobs.sources.local_rows import local_rows
 from spark_jobs.targets import FileSet
 
 # Compacted files have other names.
@@ -58,7 +59,7 @@ def read_placed(
     schema = file_set.schema
     if not system.files(folder):
         own = StructType([*schema]).add("_batch_id", LongType())
-        return spark.createDataFrame([], own.add(FILE, StringType()).add(FOLDER, StringType()))
+        return local_rows(spark, [], own.add(FILE, StringType()).add(FOLDER, StringType()))
     # Not as partitions: any other folder or file in the set would end the reading.
     options = {"recursiveFileLookup": "true", "pathGlobFilter": f"*.{form}"}
     rows = reader(spark.read, form, schema).options(**options).load(system.url(folder))
