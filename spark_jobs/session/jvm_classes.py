@@ -72,15 +72,18 @@ def _sources() -> list[Traversable]:
 
 
 def _compiled(jvm: Any, loader: Any, settings: Settings) -> Path:
-    """The jar of the classes, compiled unless it is kept; in an image it cannot be kept."""
+    """The jar of the classes, compiled unless it is kept.
+
+    It cannot be kept in an image, nor where another user of the same folder has kept it.
+    """
     jar = kept_jar(settings)
-    if not jar.exists():
-        own = scratch(settings, "tmp") / jar.name
-        may_keep = os.access(jar.parent, os.W_OK)
-        partial = jar.with_suffix(f".{os.getpid()}") if may_keep else own
-        compile_sources(jvm, loader, _sources(), partial)
-        return partial.replace(jar) if may_keep else own
-    return jar
+    if os.access(jar, os.R_OK):
+        return jar
+    own = scratch(settings, "tmp") / jar.name
+    may_keep = os.access(jar.parent, os.W_OK) and not jar.exists()
+    partial = jar.with_suffix(f".{os.getpid()}") if may_keep else own
+    compile_sources(jvm, loader, _sources(), partial)
+    return partial.replace(jar) if may_keep else own
 
 
 class _Class(JavaClass):  # type: ignore[misc]

@@ -339,7 +339,7 @@ def _launch_jvm(
     conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
     _adopt_environment(settings, java)
     # After Spark's own jars, some of which are newer versions of the same libraries.
-    own = [jar for jar in [kept_jar(settings)] if jar.exists()]
+    own = [jar for jar in [kept_jar(settings)] if os.access(jar, os.R_OK)]
     # This project's own last: an archive fits a class path that is only longer.
     class_path = {CLASS_PATH: os.pathsep.join(map(str, [*jars, *own]))} if jars else {}
     java_conf = SparkConf(loadDefaults=False)
