@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_jobs.session.jvm_classes import own_classes
 from spark_jobs.session.session import INTERPRETED
 
 # Larger batches are kept in Spark's memory instead of the driver's.
@@ -45,7 +46,7 @@ class FewRows:
         if self.rows is None:
             spark = batch.sparkSession
             jvm: Any = spark._jvm  # noqa: SLF001
-            self._held = jvm.millrace.spark.FewRows(spark.sparkContext._jsc.sc())  # noqa: SLF001
+            self._held = own_classes(spark).FewRows(spark.sparkContext._jsc.sc())  # noqa: SLF001
             _expect_large_tasks(jvm)
             own = SparkSession(spark.sparkContext, spark._jsparkSession.cloneSession())  # noqa: SLF001
             # Spark would plan again while it computes, as it does for no query that streams.

@@ -45,7 +45,7 @@ def add_classes(spark: SparkSession, settings: Settings) -> None:
     # The class loader of the driver's connectors, which all its threads use.
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(f"{STATE_STORE.replace('.', '/')}.class") is None:
-        jar = _compiled(jvm, loader, settings)
+        (jar,) = kept_jars(settings) or [_compiled(jvm, loader, settings)]
         loader.addURL(jvm.java.io.File(str(jar)).toURI().toURL())
         context.addJar(str(jar))
     spark.conf.set(STATE_STORE_CONF, STATE_STORE)
@@ -59,7 +59,13 @@ def own_classes(spark: SparkSession) -> Any:
     return jvm.millrace.spark
 
 
-def kept_jar(settings: Settings) -> Path:
+def kept_jars(settings: Settings) -> list[Path]:
+    """The jar of the compiled classes; none if there is none that this user may read."""
+    jar = _place(settings)
+    return [jar] if os.access(jar, os.R_OK) else []
+
+
+def _place(settings: Settings) -> Path:
     """Where the compiled classes are kept, by what they were compiled from and against."""
     digest = hashlib.sha256(f"{pyspark.__version__} {pinned('jars', 'spark')}".encode())
     for source in _sources():
@@ -72,13 +78,11 @@ def _sources() -> list[Traversable]:
 
 
 def _compiled(jvm: Any, loader: Any, settings: Settings) -> Path:
-    """The jar of the classes, compiled unless it is kept.
+    """A new jar of the classes, kept if it can be.
 
-    It cannot be kept in an image, nor where another user of the same folder has kept it.
+    It cannot in an image, nor where another user of the same folder has kept it.
     """
-    jar = kept_jar(settings)
-    if os.access(jar, os.R_OK):
-        return jar
+    jar = _place(settings)
     own = scratch(settings, "tmp") / jar.name
     may_keep = os.access(jar.parent, os.W_OK) and not jar.exists()
     partial = jar.with_suffix(f".{os.getpid()}") if may_keep else own

@@ -41,7 +41,7 @@ from spark_jobs.session.hadoop_conf import (
     store_conf,
     writes_to_s3,
 )
-from spark_jobs.session.jvm_classes import add_classes, kept_jar, remember_lookups
+from spark_jobs.session.jvm_classes import add_classes, kept_jars, remember_lookups
 from spark_jobs.session.launch_options import LaunchOptions
 from spark_jobs.session.masters import refuse_unreachable
 from spark_jobs.session.scratch import scratch
@@ -286,8 +286,8 @@ def session_conf(settings: Settings, name: str, master: str) -> dict[str, str]:
         options = [*JAVA_OPTIONS, f"-Djava.io.tmpdir={scratch(settings, 'tmp')}"]
         conf[EXECUTOR_OPTIONS] = _quoted(options)
     if master.split("[")[0] == "local":
-        # By default a task waits 3 s for an executor on the host that has its rows, and Spark does
-        # not take the only one for that host: Cassandra's name for it differs.
+        # By default tasks wait up to 3 s for an executor that is nearer to their rows. There is no
+        # other one, and yet tasks that read Cassandra and kept rows stood still for that long.
         conf["spark.locality.wait"] = "0"
     if settings.spark_executor_memory:
         conf["spark.executor.memory"] = settings.spark_executor_memory
@@ -338,10 +338,10 @@ def _launch_jvm(
         more_options = [*more_options, *archive]
     conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
     _adopt_environment(settings, java)
-    # After Spark's own jars, some of which are newer versions of the same libraries.
-    own = [jar for jar in [kept_jar(settings)] if os.access(jar, os.R_OK)]
-    # This project's own last: an archive fits a class path that is only longer.
-    class_path = {CLASS_PATH: os.pathsep.join(map(str, [*jars, *own]))} if jars else {}
+    # After Spark's own jars, some of which are newer versions of the same libraries. This project's
+    # own comes last: an archive fits a class path that is only longer.
+    paths = [*jars, *kept_jars(settings)] if jars else []
+    class_path = {CLASS_PATH: os.pathsep.join(map(str, paths))} if paths else {}
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from settings import Settings
+from spark_jobs.session.jvm_classes import own_classes
 from spark_jobs.sources.kafka import kafka_options
 from spark_jobs.state.store_errors import sink_error
 
@@ -42,11 +41,10 @@ def send_messages(messages: DataFrame, settings: Settings, what: str) -> None:
     Raises:
         SinkError: the broker did not confirm all of them.
     """
-    jvm: Any = messages.sparkSession._jvm  # noqa: SLF001 - PySpark has no public API
     options = kafka_options(settings) | WRITE_OPTIONS
     try:
-        plan = messages._jdf.queryExecution()  # noqa: SLF001
-        sender = jvm.millrace.spark.KafkaSender(options, plan.analyzed().output())
+        plan = messages._jdf.queryExecution()  # noqa: SLF001 - PySpark has no public API
+        sender = own_classes(messages.sparkSession).KafkaSender(options, plan.analyzed().output())
         plan.toRdd().toJavaRDD().foreachPartition(sender)
     except Exception as error:
         raise sink_error("Kafka", f"take {what}", error) from error

@@ -13,7 +13,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from operations.bench.peers import untuned
-from settings import PROJECT_ROOT, SECRET_VARIABLES, Settings
+from settings import PROJECT_ROOT, SECRET_VARIABLES, Settings, load_settings
+from spark_jobs.session.jvm_classes import kept_jars
 from spark_jobs.session.session import SHUFFLE_PARTITIONS, deduplication_partitions
 from tests.support.rights import open_to_others
 
@@ -179,4 +180,5 @@ def test_process_that_fails_leaves_no_driver_behind_that_writes(
 
     assert failed.returncode == 3
     assert not psutil.pid_exists(int(failed.stdout))
-    assert [*tmp_path.glob("classes-*")] == []
+    (classes,) = kept_jars(load_settings())
+    assert {path.name for path in tmp_path.iterdir()} == {"spark", classes.name}
