@@ -82,7 +82,7 @@ chaos: setup ## crash tests under load, on a separate stack (ROUNDS= SEED=)
 	@$(MILLRACE) chaos $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"} $${ARG_SEED:+--seed "$$ARG_SEED"}
 pyspark: setup ## a PySpark shell with connectors and endpoints, or one statement (CODE="…")
 	@$(MILLRACE) pyspark $${ARG_CODE:+--execute "$$ARG_CODE"}
-bench: setup ## benchmark on a separate stack; 16 minutes (TICKETS= PROFILES= ROUNDS=)
+bench: setup ## benchmark on a separate stack; 17 minutes (TICKETS= PROFILES= ROUNDS=)
 	@$(MILLRACE) bench $${ARG_TICKETS:+--tickets "$$ARG_TICKETS"} \
 	  $${ARG_PROFILES:+--profiles "$$ARG_PROFILES"} $${ARG_ROUNDS:+--rounds "$$ARG_ROUNDS"}
 bench-long: setup ## the same with 10 million tickets and thousands of batches; one hour (TICKETS=)
