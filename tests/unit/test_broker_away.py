@@ -101,7 +101,8 @@ def test_broker_that_stays_away_leaves_failed_and_unknown_messages_apart(
 
     def messages() -> Iterator[Message]:
         for n in range(100 * RATE):
-            if delivery.counts.delivered >= 100:
+            # Its four partitions are confirmed in any order.
+            if delivery.counts.delivered >= 100 and delivery.next_number > 1:
                 broker.freeze()
             yield Message(None, b"%d" % n)
 
