@@ -118,9 +118,9 @@ class ObjectContract:
     required: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
-    """All fields of one kind of record, in the order of the schema file."""
+    """All fields of one kind of record, in the order of the schema file; equal only to itself."""
 
     name: str
     fields: tuple[FieldContract, ...]

@@ -27,8 +27,9 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.contract import FieldContract, load_contract
+from schemas.contract import Contract, FieldContract, load_contract
 from spark_jobs.transforms import outcomes, timestamps
+from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
 from spark_jobs.transforms.parse import (
     NEITHER_TEXT_NOR_NUMBER,
     is_text_member,
@@ -65,21 +66,33 @@ PARTS: Final = (
 def classify_customers(messages: DataFrame) -> DataFrame:
     """Classify messages as valid, alert, filtered or rejected; see the module's docstring."""
     contract = load_contract("customer")
+    return (
+        with_members(messages)
+        .transform(with_layers, _judging(contract))
+        .transform(select_layer, _classified(contract))
+    )
+
+
+@built_once
+def _judging(contract: Contract) -> list[Layer]:
+    """Return the columns that lead to `outcome`, `reasons` and the id; expects `record`."""
     fields = {field.name: field for field in contract.fields}
-    read = with_members(messages)
-    sent = read.withColumns({f"sent_{name}": last_member(name)["value"] for name in fields})
-    ruled = sent.withColumns(
+    return [
+        {f"sent_{name}": last_member(name)["value"] for name in fields},
         {
             **{name: _ruled(field) for name, field in fields.items() if name != CREATED_AT},
             "_at": _instant(fields[CREATED_AT]),
-        }
-    )
-    dated = ruled.withColumn(CREATED_AT, F.when(timestamps.is_in_range(F.col("_at")), F.col("_at")))
-    judged = dated.withColumn("reasons", _reasons(contract.fields))
-    decided = judged.withColumns({"outcome": _outcome(), "_id": _record_id()})
-    return decided.select(
-        *outcomes.message_columns("_id"), *(_stored(field) for field in contract.fields)
-    )
+        },
+        {CREATED_AT: F.when(timestamps.is_in_range(F.col("_at")), F.col("_at"))},
+        {"reasons": _reasons(contract.fields)},
+        {"outcome": _outcome(), "_id": _record_id()},
+    ]
+
+
+@built_once
+def _classified(contract: Contract) -> dict[str, Column | None]:
+    """Return the columns of a classified customer."""
+    return outcomes.message_columns("_id") | {f.name: _stored(f) for f in contract.fields}
 
 
 def _ruled(field: FieldContract) -> Column:
@@ -163,5 +176,5 @@ def _stored(field: FieldContract) -> Column:
     valid, alert = F.col("outcome") == outcomes.VALID, F.col("outcome") == outcomes.ALERT
     if field.name == CREATED_AT:
         at = timestamps.cut_to_milliseconds(F.col(CREATED_AT))
-        return F.when(valid | alert, at).alias(CREATED_AT)
-    return F.when(valid, F.col(field.name)).when(alert, _readable(field)).alias(field.name)
+        return F.when(valid | alert, at)
+    return F.when(valid, F.col(field.name)).when(alert, _readable(field))

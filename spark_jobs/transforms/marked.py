@@ -16,11 +16,12 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from spark_jobs.transforms.parse import JSON_OPTIONS, with_record
+from spark_jobs.transforms.layers import Layer
+from spark_jobs.transforms.parse import JSON_OPTIONS
 
 # Possessive, so that Java neither goes back nor deeper with the length of a text.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -32,12 +33,11 @@ TEXT: Final = "_marked"
 LONGEST: Final = 2**31 - 1
 
 
-def with_marked(messages: DataFrame) -> DataFrame:
-    """Add `_marked`, the marked text; null when the value is not exactly one JSON object."""
+def marked_text() -> Column:
+    """Return the marked text, to be `_marked`; null without a `record`."""
     strings = F.regexp_replace("text", STRINGS, '"s$1"')
     marked = F.regexp_replace(strings, NUMBERS, '$1"n$2"')
-    read = with_record(messages, T.StructType([]))
-    return read.withColumn(TEXT, F.when(F.col("record").isNotNull(), marked))
+    return F.when(F.col("record").isNotNull(), marked)
 
 
 def body(sent: Column) -> Column:
@@ -76,11 +76,10 @@ class Members:
                     keys.append(key)
         self._columns = {parent: f"_members{n}" for n, parent in enumerate(self._keys)}
 
-    def add_to(self, messages: DataFrame) -> DataFrame:
-        """Add one struct of marked texts for each object; expects `_marked`."""
-        for _, parents in groupby(sorted(self._keys, key=len), key=len):
-            messages = messages.withColumns({self._columns[p]: self._read(p) for p in parents})
-        return messages
+    def layers(self) -> list[Layer]:
+        """Return a struct of marked texts for each object; expects `_marked`."""
+        by_depth = groupby(sorted(self._keys, key=len), key=len)
+        return [{self._columns[p]: self._read(p) for p in parents} for _, parents in by_depth]
 
     def sent(self, path: Sequence[str]) -> Column:
         """Return the marked value at that path; null if it is null or absent."""

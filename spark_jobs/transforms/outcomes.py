@@ -17,8 +17,10 @@ STORED: Final = (VALID, ALERT)
 INVALID_TIMESTAMP: Final = "invalid_kafka_timestamp"
 
 
-def message_columns(record_id: str) -> list[Column]:
+def message_columns(record_id: str) -> dict[str, Column | None]:
     """Return the leading columns of a classified message; expects `outcome` and `reasons`.
+
+    Those that are there already are None.
 
     `key`, `value` and `kafka_timestamp_ms` are null unless the message is rejected and so kept byte
     for byte; alerts have `reasons` as well. `record_id` is the id of a valid record, and otherwise
@@ -27,17 +29,17 @@ def message_columns(record_id: str) -> list[Column]:
     coordinates = F.concat_ws("/", "kafka_partition", "kafka_offset")
     rejected = F.col("outcome") == REJECTED
     has_reasons = F.col("outcome").isin(REJECTED, ALERT)
-    return [
-        F.coalesce(when_valid(F.col(record_id)), coordinates).alias("record_id"),
-        F.col("outcome"),
-        F.when(has_reasons, F.col("reasons")).otherwise(no_reasons()).alias("reasons"),
-        F.when(rejected, F.col("key")).alias("key"),
-        F.when(rejected, F.col("value")).alias("value"),
-        *map(F.col, ("kafka_topic", "kafka_partition", "kafka_offset")),
-        F.col("kafka_timestamp"),
-        F.when(rejected, F.col("kafka_timestamp_ms")).alias("kafka_timestamp_ms"),
-        F.col("redrives"),
-    ]
+    there = ("kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp")
+    return {
+        "record_id": F.coalesce(when_valid(F.col(record_id)), coordinates),
+        "outcome": None,
+        "reasons": F.when(has_reasons, F.col("reasons")).otherwise(no_reasons()),
+        "key": F.when(rejected, F.col("key")),
+        "value": F.when(rejected, F.col("value")),
+        **dict.fromkeys(there),
+        "kafka_timestamp_ms": F.when(rejected, F.col("kafka_timestamp_ms")),
+        "redrives": None,
+    }
 
 
 def has_invalid_timestamp() -> Column:

@@ -25,6 +25,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from spark_jobs.transforms.layers import Layer, built_once, with_layers
+
 JSON_OPTIONS: Final = {
     "mode": "PERMISSIVE",
     "columnNameOfCorruptRecord": "_corrupt",
@@ -42,20 +44,26 @@ SEAL: Final = "_seal"
 
 
 def with_record(messages: DataFrame, schema: T.StructType) -> DataFrame:
-    """Add `text` and `record`; see the module's docstring.
+    """Add `text` and `record`; see the module's docstring."""
+    return with_layers(messages, _record_layers(schema))
+
+
+@built_once
+def _record_layers(schema: T.StructType) -> list[Layer]:
+    """Return the columns that read a record.
 
     A parent that is not an object counts as absent: `from_json` reports such a message as corrupt,
     and only those are read a second time, parent by parent.
     """
     sealed = T.StructType([*schema.fields, *_texts(SEAL).fields])
-    parsed = _with_parsed(messages, sealed)
+    layers = [_parsed_layer(sealed)]
     record = F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1])
     if any(isinstance(field.dataType, T.StructType) for field in schema.fields):
         is_corrupt = F.col("_parsed._corrupt").isNotNull()
-        parsed = parsed.withColumn("_outer", F.when(is_corrupt, _parsed(_texts(*sealed.names))))
+        layers.append({"_outer": F.when(is_corrupt, _parsed(_texts(*sealed.names)))})
         outer = _rebuilt(F.col("_outer.o")[1], sealed, ())
         record = record.when(_is_one_object("_outer"), outer)
-    return parsed.withColumn("record", record)
+    return [*layers, {"record": record}]
 
 
 def with_members(messages: DataFrame) -> DataFrame:
@@ -63,9 +71,13 @@ def with_members(messages: DataFrame) -> DataFrame:
 
     Repeated keys stay, as Spark builds the map without checking for them; `last_member` chooses.
     """
-    members = T.MapType(T.StringType(), T.StringType())
-    parsed = _with_parsed(messages, members)
-    return parsed.withColumn("record", F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1]))
+    return with_layers(messages, _member_layers())
+
+
+@built_once
+def _member_layers() -> list[Layer]:
+    parsed = _parsed_layer(T.MapType(T.StringType(), T.StringType()))
+    return [parsed, {"record": F.when(_is_one_object("_parsed"), F.col("_parsed.o")[1])}]
 
 
 def last_member(name: str) -> Column:
@@ -129,9 +141,8 @@ def has_key(name: str) -> Column:
     return F.array_contains(F.json_object_keys(F.col("text")), name)
 
 
-def _with_parsed(messages: DataFrame, element: T.DataType) -> DataFrame:
-    text = F.col("value").cast("string")
-    return messages.withColumns({"text": text, "_parsed": _parsed(element)})
+def _parsed_layer(element: T.DataType) -> Layer:
+    return {"text": F.col("value").cast("string"), "_parsed": _parsed(element)}
 
 
 def _parsed(element: T.DataType) -> Column:

@@ -22,10 +22,11 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.contract import FieldContract, load_contract
+from schemas.contract import Contract, FieldContract, load_contract
 from schemas.spark import record_schema
 from spark_jobs.transforms import outcomes
 from spark_jobs.transforms.age import HIGHEST_FILTERED_AGE, age_years
+from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
 from spark_jobs.transforms.parse import is_json_string, text_or_number, with_record
 from spark_jobs.transforms.pseudonymise import Digests, joined_address
 from spark_jobs.transforms.timestamps import instant, is_in_range, utc_date
@@ -52,12 +53,20 @@ ADDRESS: Final = (
 def classify_profiles(messages: DataFrame, *, digests: Digests) -> DataFrame:
     """Classify messages as valid, rejected or filtered profiles; see the module's docstring."""
     contract = load_contract("profile")
+    return (
+        with_record(messages, record_schema(contract))
+        .transform(with_layers, _judging(contract))
+        .transform(digests.with_pads)
+        .transform(select_layer, _classified(contract, digests))
+    )
+
+
+@built_once
+def _judging(contract: Contract) -> list[Layer]:
+    """Return the columns that lead to `outcome`, `reasons` and `age`; expects `record`."""
     fields = [field for field in contract.fields if field.column]
     required = [field for field in fields if field.required]
-    read = with_record(messages, record_schema(contract))
     born = contract.field("dob.date")
-    dated = read.withColumn("_born", instant(_sent(born), born.pattern or ""))
-    ruled = dated.withColumns({_name(field): _ruled(field) for field in fields})
     reasons = [reason(f, _sent(f), F.col(_name(f))) for f in required]
     values = [F.col(_name(f)) for f in required]
     for field in fields:
@@ -66,30 +75,29 @@ def classify_profiles(messages: DataFrame, *, digests: Digests) -> DataFrame:
             reasons.append(reason_if_given(field, sent, F.col(_name(field))))
             values.append(F.when(reasons[-1].isNull(), F.lit(True)))
     kafka_date = utc_date(F.col("kafka_timestamp"))
-    judged = ruled.withColumns(
-        {
-            "reasons": all_reasons(F.col("record"), values, reasons),
-            "age": age_years(F.col("dob_date"), kafka_date),
-        }
-    )
     outcome = (
         F.when(F.col("age") <= HIGHEST_FILTERED_AGE, F.lit(outcomes.FILTERED))
         .when(F.size("reasons") > 0, F.lit(outcomes.REJECTED))
         .otherwise(F.lit(outcomes.VALID))
     )
-    decided = digests.with_pads(judged.withColumn("outcome", outcome))
-    return decided.select(
-        *outcomes.message_columns("login_uuid"),
-        *(outcomes.when_valid(c).alias(name) for name, c in _columns(digests).items()),
-    )
+    return [
+        {"_born": instant(_sent(born), born.pattern or "")},
+        {_name(field): _ruled(field) for field in fields},
+        {
+            "reasons": all_reasons(F.col("record"), values, reasons),
+            "age": age_years(F.col("dob_date"), kafka_date),
+        },
+        {"outcome": outcome},
+    ]
 
 
-def _columns(digests: Digests) -> dict[str, Column]:
-    """Return the stored columns of a valid profile."""
-    email = _sent(load_contract("profile").field("email"))
+@built_once
+def _classified(contract: Contract, digests: Digests) -> dict[str, Column | None]:
+    """Return the columns of a classified profile."""
+    email = _sent(contract.field("email"))
     address = joined_address(*(F.col(name.replace(".", "_")) for name in ADDRESS))
     shard = F.conv(F.substring("login_uuid", 1, 1), SHARDS, 10)
-    return {
+    columns = {
         "identifiant": F.col("login_uuid"),
         "title": F.col("name_title"),
         "gender": F.col("gender"),
@@ -105,6 +113,8 @@ def _columns(digests: Digests) -> dict[str, Column]:
         "hash_key_id": F.lit(digests.key_id),
         "shard": shard.cast("int"),
     }
+    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
+    return outcomes.message_columns("login_uuid") | valid
 
 
 def _name(field: FieldContract) -> str:

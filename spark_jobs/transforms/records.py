@@ -24,10 +24,13 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from schemas.fields import Contract, FieldContract, ObjectContract, path_of
 from spark_jobs.transforms import outcomes, timestamps
-from spark_jobs.transforms.marked import Members, marked, with_marked
+from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
+from spark_jobs.transforms.marked import TEXT, Members, marked, marked_text
+from spark_jobs.transforms.parse import with_record
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.record_ids import id_sql
 from spark_jobs.transforms.typed import typed
@@ -50,29 +53,51 @@ def classify_records(
     Raises:
         ValueError: The contract has hashed fields, and there is no way to hash them.
     """
-    fields = [field for field in contract.fields if _is_read(field)]
-    hashed = [field for field in fields if field.sensitivity == "hashed" and field.column]
-    if hashed and digests is None:
-        raise ValueError(f"The {contract.name} contract has hashed fields; pass `digests`.")
+    judged = with_record(messages, T.StructType([])).transform(with_layers, _judging(contract))
+    if _hashed(contract):
+        if digests is None:
+            raise ValueError(f"The {contract.name} contract has hashed fields; pass `digests`.")
+        judged = judged.transform(digests.with_pads)
+    return judged.transform(select_layer, _classified(contract, digests))
+
+
+@built_once
+def _judging(contract: Contract) -> list[Layer]:
+    """Return the columns that lead to `outcome`, `reasons` and the id; expects `record`."""
+    fields = _fields(contract)
     objects = [each.name for each in contract.objects]
     names = [name for field in fields for name in (field.name, *field.other_names)]
     members = Members([path_of(name) for name in [*names, *objects]])
-    read = members.add_to(with_marked(messages))
-    sent = read.withColumns({_sent(field): _sent_text(field, members) for field in fields})
-    ruled = sent.withColumns({_value(field): _ruled(field) for field in fields})
-    judged = ruled.withColumn("reasons", _reasons(contract, fields, members))
     rejected = F.size("reasons") > 0
     outcome = F.when(rejected, F.lit(outcomes.REJECTED)).otherwise(F.lit(outcomes.VALID))
-    decided = judged.withColumns({"outcome": outcome, "_id": record_id(contract.id_fields)})
-    columns = {f.column: F.col(_value(f)) for f in fields if f.column is not None}
+    return [
+        {TEXT: marked_text()},
+        *members.layers(),
+        {_sent(field): _sent_text(field, members) for field in fields},
+        {_value(field): _ruled(field) for field in fields},
+        {"reasons": _reasons(contract, fields, members)},
+        {"outcome": outcome, "_id": record_id(contract.id_fields)},
+    ]
+
+
+@built_once
+def _classified(contract: Contract, digests: Digests | None) -> dict[str, Column | None]:
+    """Return the columns of a classified record."""
+    columns = {f.column: F.col(_value(f)) for f in _fields(contract) if f.column is not None}
+    hashed = _hashed(contract)
     if hashed and digests is not None:
-        decided = digests.with_pads(decided)
         columns |= {f.column: _digest(f, digests) for f in hashed if f.column is not None}
         columns["hash_key_id"] = F.lit(digests.key_id)
-    return decided.select(
-        *outcomes.message_columns("_id"),
-        *(outcomes.when_valid(column).alias(name) for name, column in columns.items()),
-    )
+    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
+    return outcomes.message_columns("_id") | valid
+
+
+def _fields(contract: Contract) -> list[FieldContract]:
+    return [field for field in contract.fields if _is_read(field)]
+
+
+def _hashed(contract: Contract) -> list[FieldContract]:
+    return [f for f in _fields(contract) if f.sensitivity == "hashed" and f.column]
 
 
 def record_id(fields: tuple[FieldContract, ...]) -> Column:

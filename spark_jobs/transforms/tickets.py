@@ -15,9 +15,10 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.contract import FieldContract, load_contract
+from schemas.contract import Contract, FieldContract, load_contract
 from schemas.spark import record_schema
 from spark_jobs.transforms import outcomes, timestamps
+from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
 from spark_jobs.transforms.parse import has_key, is_json_string, with_record
 from spark_jobs.transforms.routing import assigned_team
 from spark_jobs.transforms.validate import all_reasons, reason, ruled_choice, ruled_text
@@ -29,31 +30,42 @@ CREATED_AT_TOLERANCE: Final = "24 hours"
 def classify_tickets(messages: DataFrame) -> DataFrame:
     """Classify messages as valid or rejected tickets; see the module's docstring."""
     contract = load_contract("ticket")
-    fields = {field.name: field for field in contract.fields}
-    read = with_record(messages, record_schema(contract))
-    sent = read.withColumns(
-        {f"sent_{name}": _sent(field) for name, field in fields.items()}
-    ).withColumn(
-        "_at", timestamps.instant(F.col("sent_created_at"), fields["created_at"].pattern or "")
+    return (
+        with_record(messages, record_schema(contract))
+        .transform(with_layers, _judging(contract))
+        .transform(select_layer, _classified(contract))
     )
-    ruled = sent.withColumns({name: _ruled(field) for name, field in fields.items()})
+
+
+@built_once
+def _judging(contract: Contract) -> list[Layer]:
+    """Return the columns that lead to `outcome` and `reasons`; expects `record`."""
+    fields = {field.name: field for field in contract.fields}
+    at = timestamps.instant(F.col("sent_created_at"), fields["created_at"].pattern or "")
     reasons = [reason(f, F.col(f"sent_{name}"), F.col(name)) for name, f in fields.items()]
     values = [F.col(name) for name in fields]
-    judged = ruled.withColumn("reasons", all_reasons(F.col("record"), values, reasons))
     valid = F.size("reasons") == 0
-    decided = judged.withColumn(
-        "outcome", F.when(valid, F.lit(outcomes.VALID)).otherwise(F.lit(outcomes.REJECTED))
-    )
+    outcome = F.when(valid, F.lit(outcomes.VALID)).otherwise(F.lit(outcomes.REJECTED))
+    return [
+        {f"sent_{name}": _sent(field) for name, field in fields.items()},
+        {"_at": at},
+        {name: _ruled(field) for name, field in fields.items()},
+        {"reasons": all_reasons(F.col("record"), values, reasons)},
+        {"outcome": outcome},
+    ]
+
+
+@built_once
+def _classified(contract: Contract) -> dict[str, Column | None]:
+    """Return the columns of a classified ticket."""
     columns = {
-        **{name: F.col(name) for name in fields},
+        **{field.name: F.col(field.name) for field in contract.fields},
         "created_at": timestamps.cut_to_milliseconds(F.col("created_at")),
         "assigned_team": assigned_team(F.col("request_type")),
         "created_hour": timestamps.utc_hour(F.col("created_at")),
     }
-    return decided.select(
-        *outcomes.message_columns("ticket_id"),
-        *(outcomes.when_valid(column).alias(name) for name, column in columns.items()),
-    )
+    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
+    return outcomes.message_columns("ticket_id") | valid
 
 
 def _sent(field: FieldContract) -> Column:
