@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -59,8 +59,8 @@ class FieldContract:
     types: tuple[str, ...]
     column: str | None
     trim: bool
-    values: tuple[Any, ...]
-    synonyms: Mapping[str, str]
+    values: tuple[Any, ...] = field(hash=False)
+    synonyms: Mapping[str, str] = field(hash=False)
     other_names: tuple[str, ...]
     pattern: str | None
     min_length: int | None
@@ -70,7 +70,7 @@ class FieldContract:
     items: FieldContract | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
-    default: Any = None
+    default: Any = field(default=None, hash=False)
     coerce: bool = False
     epoch: Epoch | None = None
     precision: int = 0
@@ -118,9 +118,9 @@ class ObjectContract:
     required: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Contract:
-    """All fields of one kind of record, in the order of the schema file; equal only to itself."""
+    """All fields of one kind of record, in the order of the schema file."""
 
     name: str
     fields: tuple[FieldContract, ...]

@@ -257,6 +257,13 @@ def test_comments_and_descriptions_change_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, document) == read(tmp_path, ORDER)
 
 
+def test_what_is_kept_for_a_contract_is_found_for_an_equal_one(tmp_path: Path) -> None:
+    document = changed("properties/tags/default", ["new", "old"])
+    first, second = (read(tmp_path, document) for _ in range(2))
+
+    assert {first: "columns"}[second] == "columns"
+
+
 def test_more_than_one_event_time_is_refused(tmp_path: Path) -> None:
     sent = PUBLIC | {
         "type": "string",
