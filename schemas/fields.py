@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -59,8 +60,8 @@ class FieldContract:
     types: tuple[str, ...]
     column: str | None
     trim: bool
-    values: tuple[Any, ...] = field(hash=False)
-    synonyms: Mapping[str, str] = field(hash=False)
+    values: tuple[Any, ...] = dataclasses.field(hash=False)
+    synonyms: Mapping[str, str] = dataclasses.field(hash=False)
     other_names: tuple[str, ...]
     pattern: str | None
     min_length: int | None
@@ -70,7 +71,7 @@ class FieldContract:
     items: FieldContract | None = None
     minimum: Decimal | None = None
     maximum: Decimal | None = None
-    default: Any = field(default=None, hash=False)
+    default: Any = dataclasses.field(default=None, hash=False)
     coerce: bool = False
     epoch: Epoch | None = None
     precision: int = 0
