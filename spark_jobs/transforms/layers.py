@@ -1,7 +1,7 @@
 """Columns of a classification in layers: each is computed from messages with the layers before it.
 
-A column is built by a call to Java for each of its parts, thousands for a contract, which takes
-longer than Spark takes to check them. So a contract's columns are built once, for all plans.
+A column is built by a call to Java for each of its parts, thousands for a contract, which takes as
+long as Spark takes to check them. So a contract's columns are built once, for all plans.
 """
 
 from __future__ import annotations
