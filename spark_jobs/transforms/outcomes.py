@@ -42,6 +42,11 @@ def message_columns(record_id: str) -> dict[str, Column | None]:
     }
 
 
+def valid_record_columns(record_id: str, columns: dict[str, Column]) -> dict[str, Column | None]:
+    """Return `message_columns`, then these, null unless the record is valid."""
+    return message_columns(record_id) | {name: when_valid(c) for name, c in columns.items()}
+
+
 def has_invalid_timestamp() -> Column:
     """Return whether the message's Kafka timestamp is outside 1970-9999."""
     return F.col("kafka_timestamp").isNull()

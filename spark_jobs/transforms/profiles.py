@@ -113,8 +113,7 @@ def _classified(contract: Contract, digests: Digests) -> dict[str, Column | None
         "hash_key_id": F.lit(digests.key_id),
         "shard": shard.cast("int"),
     }
-    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
-    return outcomes.message_columns("login_uuid") | valid
+    return outcomes.valid_record_columns("login_uuid", columns)
 
 
 def _name(field: FieldContract) -> str:

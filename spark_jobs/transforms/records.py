@@ -88,8 +88,7 @@ def _classified(contract: Contract, digests: Digests | None) -> dict[str, Column
     if hashed and digests is not None:
         columns |= {f.column: _digest(f, digests) for f in hashed if f.column is not None}
         columns["hash_key_id"] = F.lit(digests.key_id)
-    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
-    return outcomes.message_columns("_id") | valid
+    return outcomes.valid_record_columns("_id", columns)
 
 
 def _fields(contract: Contract) -> list[FieldContract]:

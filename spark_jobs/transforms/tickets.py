@@ -64,8 +64,7 @@ def _classified(contract: Contract) -> dict[str, Column | None]:
         "assigned_team": assigned_team(F.col("request_type")),
         "created_hour": timestamps.utc_hour(F.col("created_at")),
     }
-    valid = {name: outcomes.when_valid(column) for name, column in columns.items()}
-    return outcomes.message_columns("ticket_id") | valid
+    return outcomes.valid_record_columns("ticket_id", columns)
 
 
 def _sent(field: FieldContract) -> Column:
