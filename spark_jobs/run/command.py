@@ -132,10 +132,14 @@ def _run(
         diagnoses = check_pipelines(pipelines, settings, run_options)
         if stop:
             return stop.exit_code
-        # A job that ends by itself may take longer to do so.
         ends = options.available_now
         is_brief = ends and _is_little(diagnoses.values())
-        spark = build_session(settings, name, is_brief=is_brief, may_archive=ends, has_ui=not ends)
+        # A job that ends by itself may take longer to do so. One without a message loads too few
+        # classes for an archive that others read.
+        may_archive = ends and any(each.unread != 0 for each in diagnoses.values())
+        spark = build_session(
+            settings, name, is_brief=is_brief, may_archive=may_archive, has_ui=not ends
+        )
         stop.on_signals()
         try:
             note_ui(spark.sparkContext.uiWebUrl)

@@ -66,6 +66,12 @@ def archive_options(
     return [f"{WRITING}{path.with_suffix(f'.{os.getpid()}')}", QUIET]
 
 
+def archive_read(options: Sequence[str]) -> Path | None:
+    """The archive that a driver with these JVM options reads, if any."""
+    paths = [Path(each.removeprefix(READING)) for each in options if each.startswith(READING)]
+    return paths[0] if paths else None
+
+
 def keep_archive(stop: StopRequest, report: Callable[[str], object]) -> bool:
     """Let this process's JVM end, and wait for the archive if it writes one.
 

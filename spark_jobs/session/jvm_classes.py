@@ -60,9 +60,13 @@ def own_classes(spark: SparkSession) -> Any:
 
 
 def kept_jars(settings: Settings) -> list[Path]:
-    """The jar of the compiled classes; none if there is none that this user may read."""
+    """The jar of the compiled classes; none if there is none that is whole and readable."""
     jar = _place(settings)
-    return [jar] if os.access(jar, os.R_OK) else []
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            return [] if archive.testzip() else [jar]
+    except (OSError, zipfile.BadZipFile):
+        return []
 
 
 def _place(settings: Settings) -> Path:
@@ -78,13 +82,14 @@ def _sources() -> list[Traversable]:
 
 
 def _compiled(jvm: Any, loader: Any, settings: Settings) -> Path:
-    """A new jar of the classes, kept if it can be.
+    """A new jar of the classes, kept if it can be, in place of one that is damaged.
 
     It cannot in an image, nor where another user of the same folder has kept it.
     """
     jar = _place(settings)
     own = scratch(settings, "tmp") / jar.name
-    may_keep = os.access(jar.parent, os.W_OK) and not jar.exists()
+    is_others = jar.exists() and not os.access(jar, os.R_OK)
+    may_keep = os.access(jar.parent, os.W_OK) and not is_others
     partial = jar.with_suffix(f".{os.getpid()}") if may_keep else own
     compile_sources(jvm, loader, _sources(), partial)
     return partial.replace(jar) if may_keep else own

@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from runtime.surroundings import driver_environment, raise_open_files, too_few_o
 from runtime.versions import pinned
 from settings import Settings
 from spark_jobs.session.cassandra_conf import connector_conf
-from spark_jobs.session.class_archive import archive_options
+from spark_jobs.session.class_archive import archive_options, archive_read
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.file_system import LocalFiles
 from spark_jobs.session.foreign_conf import (
@@ -221,6 +222,8 @@ def launch_conf(
         f"-Dlog4j2.configurationFile={LOG_CONFIGURATION.as_uri()}",
         f"-Dmillrace.jvm.log={log_path}",
         f"-Dmillrace.jvm.log.pattern={str(log_path).replace('%', '%%')}",
+        # A crash report belongs to the log, not to the folder in which the command was given.
+        f"-XX:ErrorFile={str(log_path.with_suffix('.crash')).replace('%', '%%')}",
         *JAVA_OPTIONS,
         *more_options,
     ]
@@ -333,23 +336,43 @@ def _launch_jvm(
         raise JobError(f"Spark cannot start: {fault}.")
     java = find_java(settings, logger.info)
     jars = fetched_jars(settings) if _is_one_process(settings) else []
-    if jars:
-        archive = archive_options(settings, java, jars, may_write=may_archive)
-        more_options = [*more_options, *archive]
-    conf = launch_conf(settings, log_path, more_options, is_alone=is_alone)
+    archive = archive_options(settings, java, jars, may_write=may_archive) if jars else []
     _adopt_environment(settings, java)
     # After Spark's own jars, some of which are newer versions of the same libraries. This project's
     # own comes last: an archive fits a class path that is only longer.
     paths = [*jars, *kept_jars(settings)] if jars else []
     class_path = {CLASS_PATH: os.pathsep.join(map(str, paths))} if paths else {}
+
+    def started(options: Sequence[str]) -> Any:
+        conf = launch_conf(settings, log_path, options, is_alone=is_alone)
+        return _gateway(conf, class_path, log_path.with_suffix(".out"))
+
+    try:
+        gateway = started([*more_options, *archive])
+    except JobError:
+        if not (read := archive_read(archive)):
+            raise
+        # Java does not look at an archive's content before it uses it, so damage ends it.
+        gateway = started(more_options)
+        logger.warning("java: `%s` is damaged; removed, and written again later", read)
+        with suppress(OSError):
+            read.unlink()
+    SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API
+
+
+def _gateway(conf: Mapping[str, str], class_path: dict[str, str], output_path: Path) -> Any:
+    """Start the JVM with its output in a file.
+
+    Raises:
+        JobError: it ended at once; has its last lines.
+    """
     java_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         java_conf.set(key, value)
-    output_path = log_path.with_suffix(".out")
     with output_path.open("w") as output:
         popen_options = LaunchOptions(class_path, stdout=output, stderr=output)
         try:
-            gateway = launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
+            return launch_gateway(java_conf, popen_options)  # type: ignore[no-untyped-call]
         except Exception as error:
             last_lines = "\n".join(output_path.read_text(errors="replace").splitlines()[-20:])
             raise JobError(
@@ -358,4 +381,3 @@ def _launch_jvm(
                 " that it refuses (`make doctor`), and that the connectors could be downloaded"
                 " (network), then start again."
             ) from error
-    SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API

@@ -133,24 +133,32 @@ raise SystemExit(3)
 """
 
 
-def test_first_driver_keeps_compiled_classes_and_an_archive_and_the_next_one_reads_both(
+def test_drivers_keep_compiled_classes_and_an_archive_and_make_damaged_ones_anew(
     stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "spark").symlink_to(stack_settings.jars / "spark")
     monkeypatch.setenv("JARS_PATH", str(tmp_path))
 
-    outcomes = [
-        subprocess.run(
+    def outcome() -> list[str]:
+        return subprocess.run(
             [sys.executable, "-c", DRIVER],
             cwd=PROJECT_ROOT,
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split("\n")[:3]
-        for _ in range(2)
-    ]
 
-    assert outcomes == [["not read", "written", "compiled"], ["read", "not written", "found"]]
+    assert outcome() == ["not read", "written", "compiled"]
+    assert outcome() == ["read", "not written", "found"]
+    (classes,), (archive,) = tmp_path.glob("*.jar"), tmp_path.glob("*.jsa")
+    for kept in (classes, archive):
+        kept.chmod(0o600)
+        os.truncate(kept, kept.stat().st_size // 2)
+
+    assert outcome() == ["not read", "not written", "compiled"]
+    assert kept_jars(load_settings()) == [classes]
+    # The next one that may writes it.
+    assert not archive.exists()
 
 
 def test_stores_of_state_are_closed_before_the_jvm_ends(

@@ -21,16 +21,22 @@ class Started(Exception):
 
 
 @pytest.mark.parametrize(
-    ("unread", "options", "is_brief"),
+    ("unread", "options", "is_brief", "may_archive"),
     [
-        ([20_000], ["--available-now"], True),
-        ([15_000, 6_000], ["--available-now"], False),
-        ([10, None], ["--available-now"], False),
-        ([10], [], False),
+        ([20_000], ["--available-now"], True, True),
+        ([15_000, 6_000], ["--available-now"], False, True),
+        ([10, None], ["--available-now"], False, True),
+        ([0, None], ["--available-now"], False, True),
+        ([0, 0], ["--available-now"], True, False),
+        ([10], [], False, False),
     ],
 )
-def test_only_a_job_with_little_to_read_does_without_compiling_for_speed(
-    monkeypatch: pytest.MonkeyPatch, unread: list[int | None], options: list[str], is_brief: bool
+def test_driver_is_started_for_as_much_as_there_is_to_read(
+    monkeypatch: pytest.MonkeyPatch,
+    unread: list[int | None],
+    options: list[str],
+    is_brief: bool,
+    may_archive: bool,
 ) -> None:
     seen: dict[str, Any] = {}
 
@@ -48,6 +54,7 @@ def test_only_a_job_with_little_to_read_does_without_compiling_for_speed(
         job.main([TICKETS], options)
 
     assert seen["is_brief"] is is_brief
+    assert seen["may_archive"] is may_archive
     # Web pages are for jobs that last.
     assert seen["has_ui"] is (options == [])
 
