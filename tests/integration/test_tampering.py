@@ -9,6 +9,7 @@ What no honest check can find, as nothing else records it:
 - `unique_clients` within its stated error;
 - of a ledger's entry when it was confirmed (`updated_at`, `clock`), how long it took (`seconds`,
   `sink_seconds`) and by which code (`plan`);
+- a field of a document that no aggregate declares;
 - messages that the broker no longer has: their retention ends one day, and then they are noted.
 """
 
@@ -23,7 +24,7 @@ import pytest
 
 from tests.support.pipelines import MakeWorld
 from tests.support.tampering import runs
-from tests.support.tampering.documents import within_the_error
+from tests.support.tampering.documents import with_a_note, within_the_error
 from tests.support.tampering.ledger import unknowable
 from tests.support.tampering.tampering import (
     Change,
@@ -87,6 +88,7 @@ def allowed(world: World) -> dict[str, list[Change]]:
     return {
         "nothing": [],
         "copies, and estimates within their error": [*copies(world), *within_the_error(world)],
+        "fields that no aggregate declares": [*with_a_note(world)],
         # By itself: batches of different code are judged less strictly.
         "what only an entry records": [*unknowable(world)],
     }

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from settings import Settings
 from spark_jobs.tickets import TICKETS
 from spark_jobs.transforms.tickets import classify_tickets
-from tests.support.builders import french_ticket, ticket
+from tests.support.builders import french_ticket, payload, ticket
 
 Frame = Callable[..., DataFrame]
 MISSING_ALL = [
@@ -27,6 +27,17 @@ def reasons(frame: Frame, records: list[Any]) -> list[list[str]]:
     assert len(rows) == len(records)
     assert all((row.outcome == "rejected") == bool(row.reasons) for row in rows)
     return [row.reasons for row in rows]
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark(frame: Frame) -> None:
+    """JSON can escape it, UTF-8 cannot hold it."""
+    halves = b'"' + rb"a\ud83d b\ude00 c\ud83d\ude00" + b'"'
+    message = payload(ticket(request="TEXT")).replace(b'"TEXT"', halves)
+
+    row = classify_tickets(frame([message])).first()
+
+    assert row is not None
+    assert (row.outcome, row.request) == ("valid", "a? b? c\U0001f600")
 
 
 def test_a_valid_ticket_becomes_a_record_with_team_and_hour(frame: Frame) -> None:

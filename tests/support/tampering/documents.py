@@ -134,6 +134,15 @@ def within_the_error(world: World) -> Iterator[Change]:
             yield partial(instead, world, aggregate.name, [document], [now])
 
 
+def with_a_note(world: World) -> Iterator[Change]:
+    """What is no tampering: a field that no aggregate declares, which nothing reads."""
+    for aggregate in world.pipeline.aggregates:
+        document = world.database[aggregate.name].find_one()
+        assert document is not None
+        noted = document | {"note_of_a_user": "seen"}
+        yield partial(instead, world, aggregate.name, [document], [noted])
+
+
 def _of_other_types(value: Any) -> list[tuple[str, Any]]:
     match value:
         case bool() | str():
