@@ -133,7 +133,7 @@ raise SystemExit(3)
 """
 
 
-def test_drivers_keep_compiled_classes_and_an_archive_and_make_damaged_ones_anew(
+def test_drivers_keep_compiled_classes_and_an_archive_and_replace_damaged_ones(
     stack_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "spark").symlink_to(stack_settings.jars / "spark")
