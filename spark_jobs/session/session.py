@@ -354,7 +354,7 @@ def _launch_jvm(
             raise
         # Java does not look at an archive's content before it uses it, so damage ends it.
         gateway = started(more_options)
-        logger.warning("java: starts without `%s`, not with it; removed, a later job makes it", read)
+        logger.warning("java: starts without `%s`, not with it; a later job makes another", read)
         with suppress(OSError):
             read.unlink()
     SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API
