@@ -1,8 +1,9 @@
 """Java's archive of the classes that a driver loads, which makes a driver start a quarter sooner.
 
 Java keeps classes parsed and verified in a file (application class-data sharing), which fits one
-Java and one class path. The first brief job writes it when its JVM ends; later drivers on this
-machine read it. A missing or unsuitable archive costs only the time it would have saved.
+Java and one class path. The first job with messages that ends by itself writes it when its JVM
+ends; later drivers on this machine read it. A missing or unsuitable archive costs only the time it
+would have saved; a damaged one ends the JVM, and the driver starts once more without it.
 """
 
 from __future__ import annotations
