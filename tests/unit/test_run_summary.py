@@ -103,6 +103,25 @@ def test_tables_of_verify_fit_a_terminal(
     assert cells == ["Cassandra", place, "99901", "99901", "99900", "DIFFERS"]
 
 
+def test_topic_whose_numbers_add_up_does_not_differ_because_of_a_store(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tables, "console", lambda: Console(width=WIDTH, highlight=False))
+    of_topics = {
+        "store": tickets(faults=["Nothing in Cassandra was compared."]),
+        "waiting": Account("waits", "waits", 501, OTHERS[0].counts, []),
+        "lost": account("lost", Counts(read=500, stored=499)),
+        "whole": OTHERS[1],
+    }
+
+    print_accounts([*of_topics.values()])
+
+    rows = [line for line in capsys.readouterr().out.splitlines() if "│" in line]
+    verdicts = [row.strip("│").split("│")[-1].strip() for row in rows]
+    assert verdicts == ["see below", "see below", "DIFFERS", "balanced"]
+    assert max(map(len, rows)) <= WIDTH
+
+
 def test_reasons_that_are_more_than_the_dead_letters_are_explained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
