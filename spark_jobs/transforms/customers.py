@@ -36,7 +36,14 @@ from spark_jobs.transforms.parse import (
     last_member,
     with_members,
 )
-from spark_jobs.transforms.validate import is_blank, reason, reason_if_given, ruled_text, trimmed
+from spark_jobs.transforms.validate import (
+    is_blank,
+    reason,
+    reason_if_given,
+    ruled_text,
+    text_to_rule,
+    trimmed,
+)
 
 # What readers get of a customer.
 FIELDS: Final = (
@@ -77,12 +84,19 @@ def classify_customers(messages: DataFrame) -> DataFrame:
 def _judging(contract: Contract) -> list[Layer]:
     """Return the columns that lead to `outcome`, `reasons` and the id; expects `record`."""
     fields = {field.name: field for field in contract.fields}
+    texts = [field for field in contract.fields if field.name != CREATED_AT]
     return [
         {f"sent_{name}": last_member(name)["value"] for name in fields},
         {
-            **{name: _ruled(field) for name, field in fields.items() if name != CREATED_AT},
-            "_at": _instant(fields[CREATED_AT]),
+            **{f"_readable_{f.name}": _readable(f) for f in texts},
+            **{f"_text_{f.name}": text_to_rule(f, _sent(f)) for f in texts if f.required},
+            "_at_text": trimmed(F.col(f"sent_{CREATED_AT}")),
         },
+        {
+            **{f.name: _ruled(f) for f in texts},
+            "_at_whole": _whole(fields[CREATED_AT]),
+        },
+        {"_at": timestamps.instant(F.col("_at_whole"), ".*")},
         {CREATED_AT: F.when(timestamps.is_in_range(F.col("_at")), F.col("_at"))},
         {"reasons": _reasons(contract.fields)},
         {"outcome": _outcome(), "_id": _record_id()},
@@ -97,25 +111,31 @@ def _classified(contract: Contract) -> dict[str, Column | None]:
 
 def _ruled(field: FieldContract) -> Column:
     """Return the field's value, null if it is absent or breaks its rule."""
-    sent = F.col(f"sent_{field.name}")
+    sent = _sent(field)
     if field.required:
-        return F.when(is_text_member(field.name, sent), ruled_text(field, sent))
-    return F.when(~is_blank(sent), trimmed(_readable(field)))
+        return F.when(
+            is_text_member(field.name, sent), ruled_text(field, F.col(f"_text_{field.name}"))
+        )
+    return F.when(~is_blank(sent), trimmed(F.col(f"_readable_{field.name}")))
+
+
+def _sent(field: FieldContract) -> Column:
+    return F.col(f"sent_{field.name}")
 
 
 def _readable(field: FieldContract) -> Column:
     """Return a string's or number's text as sent, null for anything else."""
-    sent = F.col(f"sent_{field.name}")
+    sent = _sent(field)
     suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
     return F.when(~suspicious | is_text_member(field.name, sent), sent)
 
 
-def _instant(field: FieldContract) -> Column:
-    """Return the instant, null if the text is blank or not in the contract's form.
+def _whole(field: FieldContract) -> Column:
+    """Return a timestamp with all its parts, null if the text is not in the contract's form.
 
     A date means its midnight; a time without a zone is UTC, whatever the session's time zone.
     """
-    text = trimmed(F.col(f"sent_{field.name}"))
+    text = F.col("_at_text")
     date, time, seconds, zulu, hours, minutes = (
         F.regexp_extract(text, PARTS, group) for group in range(1, 7)
     )
@@ -125,7 +145,7 @@ def _instant(field: FieldContract) -> Column:
     zone = F.when(zulu != "", F.lit("Z")).otherwise(zone)
     whole = F.concat(date, F.lit("T"), _or_else(time, "00:00"), _or_else(seconds, ":00"), zone)
     is_iso = text.rlike(rf"\A(?:{field.pattern})\z")
-    return timestamps.instant(F.when(is_iso, whole), ".*")
+    return F.when(is_iso, whole)
 
 
 def _or_else(text: Column, default: str) -> Column:
@@ -135,9 +155,7 @@ def _or_else(text: Column, default: str) -> Column:
 def _reasons(fields: tuple[FieldContract, ...]) -> Column:
     """Return all reasons in the contract's order; a dead letter has only one."""
     given = [
-        (reason if field.required else reason_if_given)(
-            field, F.col(f"sent_{field.name}"), F.col(field.name)
-        )
+        (reason if field.required else reason_if_given)(field, _sent(field), F.col(field.name))
         for field in fields
     ]
     return (
@@ -177,4 +195,4 @@ def _stored(field: FieldContract) -> Column:
     if field.name == CREATED_AT:
         at = timestamps.cut_to_milliseconds(F.col(CREATED_AT))
         return F.when(valid | alert, at)
-    return F.when(valid, F.col(field.name)).when(alert, _readable(field))
+    return F.when(valid, F.col(field.name)).when(alert, F.col(f"_readable_{field.name}"))

@@ -1,7 +1,11 @@
 """Columns of a classification in layers: each is computed from messages with the layers before it.
 
-A column is built by a call to Java for each of its parts, thousands for a contract, which takes as
+A column is built by a call to Java for each of its parts, hundreds for a contract, which takes as
 long as Spark takes to check them. So a contract's columns are built once, for all plans.
+
+A plan is a tree: what a column mentions twice stands in it twice, with all its parts, and each of
+Spark's hundred rules walks through all of it. So what is mentioned again is a column of an earlier
+layer, or, where it is rarely needed, `once`.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +40,14 @@ def built_once(build: Callable[P, R]) -> Callable[P, R]:
         return kept(jvm, *args, **kwargs)  # type: ignore[arg-type]
 
     return get
+
+
+def once(value: Column, use: Callable[[Column], Column]) -> Column:
+    """Return `use(value)`, in which the value may be mentioned often and stands in the plan once.
+
+    For what few rows need: Spark interprets it.
+    """
+    return F.transform(F.array(value), lambda same: use(same))[0]
 
 
 def with_layers(records: DataFrame, layers: Iterable[Layer]) -> DataFrame:

@@ -25,7 +25,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from spark_jobs.transforms.layers import Layer, built_once, with_layers
+from spark_jobs.transforms.layers import Layer, built_once, once, with_layers
 
 JSON_OPTIONS: Final = {
     "mode": "PERMISSIVE",
@@ -96,10 +96,7 @@ def is_text_member(name: str, sent: Column) -> Column:
     found = F.when(F.size(_members(name)) > 1, last).otherwise(
         F.call_function("get_json_object", array, path)
     )
-    is_string = found.startswith('"') & (found != sent)
-    return F.coalesce(
-        F.when(_is_like(sent, NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
-    )
+    return _was_text(sent, found)
 
 
 def _members(name: str) -> Column:
@@ -114,13 +111,19 @@ def is_json_string(path: Sequence[str], sent: Column) -> Column:
     repeated key is confused with the same key inside a later unknown object.)
     """
     *parents, key = path
-    parent = _compact_text(parents)
-    array = F.concat(F.lit("["), parent, F.lit("]"))
-    repeated = F.size(F.filter(F.json_object_keys(parent), lambda name: name == key)) > 1
-    found = F.when(repeated, F.regexp_extract(parent, rf'(?s)\A.*[{{,]"{key}":(.)', 1)).otherwise(
-        F.get_json_object(array, f"$[*].{key}")
-    )
-    is_string = found.startswith('"') & (found != sent)
+
+    def found(parent: Column) -> Column:
+        array = F.concat(F.lit("["), parent, F.lit("]"))
+        same = F.filter(F.json_object_keys(parent), lambda name: name == key)
+        last = F.regexp_extract(parent, rf'(?s)\A.*[{{,]"{key}":(.)', 1)
+        return F.when(F.size(same) > 1, last).otherwise(F.get_json_object(array, f"$[*].{key}"))
+
+    return _was_text(sent, once(_compact_text(parents), found))
+
+
+def _was_text(sent: Column, found: Column) -> Column:
+    """Return whether a value was a JSON string, by what of it was `found`, or begins it."""
+    is_string = once(found, lambda text: text.startswith('"') & (text != sent))
     return F.coalesce(
         F.when(_is_like(sent, NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
     )

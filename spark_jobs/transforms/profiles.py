@@ -35,6 +35,7 @@ from spark_jobs.transforms.validate import (
     reason,
     reason_if_given,
     ruled_text,
+    text_to_rule,
     trimmed,
 )
 
@@ -81,7 +82,11 @@ def _judging(contract: Contract) -> list[Layer]:
         .otherwise(F.lit(outcomes.VALID))
     )
     return [
-        {"_born": instant(_sent(born), born.pattern or "")},
+        {
+            "_born": instant(_sent(born), born.pattern or ""),
+            **{_text(f): text_to_rule(f, _sent(f)) for f in fields if f is not born},
+        },
+        {_text(f): ruled_text(f, F.col(_text(f))) for f in fields if f is not born},
         {_name(field): _ruled(field) for field in fields},
         {
             "reasons": all_reasons(F.col("record"), values, reasons),
@@ -120,6 +125,10 @@ def _name(field: FieldContract) -> str:
     return field.reason_suffix
 
 
+def _text(field: FieldContract) -> str:
+    return f"_text_{field.reason_suffix}"
+
+
 def _sent(field: FieldContract) -> Column:
     sent = F.col("record")
     for part in field.path:
@@ -129,12 +138,11 @@ def _sent(field: FieldContract) -> Column:
 
 def _ruled(field: FieldContract) -> Column:
     """Return the field's value, null if it is absent or breaks its rule."""
-    sent = _sent(field)
     if not field.required:
-        return text_or_number(field.path, ruled_text(field, sent))
+        return text_or_number(field.path, F.col(_text(field)))
     if field.format == "timestamp":
         born, kafka_date = utc_date(F.col("_born")), utc_date(F.col("kafka_timestamp"))
         is_past = F.coalesce(born <= kafka_date, F.lit(True))
         return F.when(is_in_range(F.col("_born")) & is_past, born)
-    text = F.when(is_json_string(field.path, sent), ruled_text(field, sent))
+    text = F.when(is_json_string(field.path, _sent(field)), F.col(_text(field)))
     return F.lower(text) if field.format == "uuid" else text

@@ -33,7 +33,7 @@ from spark_jobs.transforms.marked import TEXT, Members, marked, marked_text
 from spark_jobs.transforms.parse import with_record
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.record_ids import id_sql
-from spark_jobs.transforms.typed import typed
+from spark_jobs.transforms.typed import Step, steps
 from spark_jobs.transforms.validate import trimmed_field
 
 # How far a producer's clock may be ahead of the broker's.
@@ -74,7 +74,7 @@ def _judging(contract: Contract) -> list[Layer]:
         {TEXT: marked_text()},
         *members.layers(),
         {_sent(field): _sent_text(field, members) for field in fields},
-        {_value(field): _ruled(field) for field in fields},
+        *_value_layers(fields),
         {"reasons": _reasons(contract, fields, members)},
         {"outcome": outcome, "_id": record_id(contract.id_fields)},
     ]
@@ -129,13 +129,25 @@ def _sent_text(field: FieldContract, members: Members) -> Column:
     return filled if field.default is None else F.coalesce(filled, F.lit(marked(field.default)))
 
 
-def _ruled(field: FieldContract) -> Column:
-    value = typed(field, F.col(_sent(field)))
+def _value_layers(fields: list[FieldContract]) -> list[Layer]:
+    """Return the steps from what was sent to the value; a layer has one step of each field."""
+    ways = [(field, _steps(field)) for field in fields]
+    return [
+        {
+            _value(field): way[depth](F.col(_value(field) if depth else _sent(field)))
+            for field, way in ways
+            if depth < len(way)
+        }
+        for depth in range(max((len(way) for _, way in ways), default=0))
+    ]
+
+
+def _steps(field: FieldContract) -> list[Step]:
     if not field.is_event_time:
-        return value
+        return steps(field)
     latest = F.col("kafka_timestamp") + F.expr(EVENT_TIME_TOLERANCE)
     latest = timestamps.utc_date(latest) if field.kind == "date" else latest
-    return F.when(F.coalesce(value <= latest, F.lit(True)), value)
+    return [*steps(field), lambda at: F.when(F.coalesce(at <= latest, F.lit(True)), at)]
 
 
 def _digest(field: FieldContract, digests: Digests) -> Column:

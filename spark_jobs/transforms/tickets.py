@@ -21,7 +21,13 @@ from spark_jobs.transforms import outcomes, timestamps
 from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
 from spark_jobs.transforms.parse import has_key, is_json_string, with_record
 from spark_jobs.transforms.routing import assigned_team
-from spark_jobs.transforms.validate import all_reasons, reason, ruled_choice, ruled_text
+from spark_jobs.transforms.validate import (
+    all_reasons,
+    reason,
+    ruled_choice,
+    ruled_text,
+    text_to_rule,
+)
 
 # How far a producer's clock may be ahead of the broker's.
 CREATED_AT_TOLERANCE: Final = "24 hours"
@@ -41,6 +47,7 @@ def classify_tickets(messages: DataFrame) -> DataFrame:
 def _judging(contract: Contract) -> list[Layer]:
     """Return the columns that lead to `outcome` and `reasons`; expects `record`."""
     fields = {field.name: field for field in contract.fields}
+    texts = [f for f in contract.fields if not f.values and f.format != "timestamp"]
     at = timestamps.instant(F.col("sent_created_at"), fields["created_at"].pattern or "")
     reasons = [reason(f, F.col(f"sent_{name}"), F.col(name)) for name, f in fields.items()]
     values = [F.col(name) for name in fields]
@@ -48,7 +55,10 @@ def _judging(contract: Contract) -> list[Layer]:
     outcome = F.when(valid, F.lit(outcomes.VALID)).otherwise(F.lit(outcomes.REJECTED))
     return [
         {f"sent_{name}": _sent(field) for name, field in fields.items()},
-        {"_at": at},
+        {
+            "_at": at,
+            **{f"_text_{f.name}": text_to_rule(f, F.col(f"sent_{f.name}")) for f in texts},
+        },
         {name: _ruled(field) for name, field in fields.items()},
         {"reasons": all_reasons(F.col("record"), values, reasons)},
         {"outcome": outcome},
@@ -91,8 +101,7 @@ def _ruled(field: FieldContract) -> Column:
         latest = F.col("kafka_timestamp") + F.expr(f"INTERVAL {CREATED_AT_TOLERANCE}")
         is_past = F.coalesce(F.col("_at") <= latest, F.lit(True))
         return F.when(timestamps.is_in_range(F.col("_at")) & is_past, F.col("_at"))
-    text = ruled_text(field, sent)
-    return F.when(_was_string(field), text)
+    return F.when(_was_string(field), ruled_text(field, F.col(f"_text_{field.name}")))
 
 
 def _was_string(field: FieldContract) -> Column:

@@ -19,8 +19,9 @@ ignored; `true` and `false` in any case.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
 from typing import Final
 
@@ -37,45 +38,48 @@ from schemas.types import (
     NUMBER,
 )
 from spark_jobs.transforms import timestamps
+from spark_jobs.transforms.layers import once
 from spark_jobs.transforms.marked import body, elements
-from spark_jobs.transforms.validate import ruled_choice, ruled_text, trimmed
+from spark_jobs.transforms.validate import ruled_choice, ruled_text, text_to_rule, trimmed
 
+Step = Callable[[Column], Column]
 # Digits of 64 bits.
 INTEGER_DIGITS: Final = 19
 MICROSECONDS: Final = EPOCH_UNITS["microseconds"]
 
 
-def typed(field: FieldContract, sent: Column) -> Column:
-    """Return the field's value in the type `field.stored_as.spark`; null as the module says."""
-    items = field.items
-    if items is None:
-        return _scalar(field, sent)
-    values = F.transform(elements(sent), lambda element: _scalar(items, element))
-    return F.when(~F.exists(values, lambda value: value.isNull()), values)
+def steps(field: FieldContract) -> list[Step]:
+    """Return what turns a marked text into the field's value, one step after the other.
 
-
-def _scalar(field: FieldContract, sent: Column) -> Column:
+    The last one's value has the type `field.stored_as.spark`, and is null as the module says. Each
+    mentions what it gets several times, so that should be a column.
+    """
+    if field.items is not None:
+        each = steps(field.items)
+        values = partial(_elements, lambda element: reduce(once, each, element))
+        return [values, _if_all]
+    number, bounds = partial(_number_text, field), _bounds(field)
     if field.epoch:
-        return _epoch(field, sent)
+        return [number, _integer, *bounds, partial(_epoch, EPOCH_UNITS[field.epoch])]
     if field.kind == "integer":
-        value = _within(field, _integer(field, sent))
-        return F.when(value.isin(*field.values), value) if field.values else value
+        listed = [lambda value: F.when(value.isin(*field.values), value)] if field.values else []
+        return [number, _integer, *bounds, *listed]
     if field.kind == "number":
-        number = _number_text(field, sent).cast("double")
-        return _within(field, F.when(F.abs(number) <= sys.float_info.max, number))
+        return [lambda sent: number(sent).cast("double"), _finite, *bounds]
     if field.kind == "decimal":
-        return _within(field, exact(_number_text(field, sent), field.precision, field.scale))
+        exactly = partial(exact, precision=field.precision, scale=field.scale)
+        return [number, exactly, *bounds]
     if field.kind == "boolean":
-        return _boolean(field, sent)
-    text = _text(field, sent)
-    if field.kind == "timestamp":
-        at = timestamps.instant(text, ".*")
-        return F.when(timestamps.is_in_range(at), timestamps.cut_to_milliseconds(at))
-    if field.kind == "date":
-        return text.cast("date")
-    if field.kind == "uuid":
-        return F.lower(text)
-    return text
+        return [partial(_boolean, field)]
+    return [partial(_text, field), *_text_rules(field), *OF_TEXT.get(field.kind, ())]
+
+
+def _elements(value: Step, sent: Column) -> Column:
+    return F.transform(elements(sent), value)
+
+
+def _if_all(values: Column) -> Column:
+    return F.when(~F.exists(values, lambda value: value.isNull()), values)
 
 
 def _is(text: Column, pattern: str) -> Column:
@@ -83,16 +87,39 @@ def _is(text: Column, pattern: str) -> Column:
 
 
 def _text(field: FieldContract, sent: Column) -> Column:
-    """Return a string that obeys its field, or a number's text if the field may be one."""
+    """Return a string, or a number's text if the field may be one."""
     is_text = sent.startswith("s")
     if {"number", "integer"} & {*field.types}:
         is_text = is_text | sent.startswith("n")
-    text = F.when(is_text, body(sent))
+    return F.when(is_text, body(sent))
+
+
+def _text_rules(field: FieldContract) -> list[Step]:
     if field.values:
-        return ruled_choice(field, text)
-    ruled = ruled_text(field, text)
+        return [partial(ruled_choice, field)]
     own = FORMATS.get(field.kind)
-    return F.when(_is(ruled, own), ruled) if own and own != field.pattern else ruled
+    form = [lambda text: F.when(_is(text, own), text)] if own and own != field.pattern else []
+    trimming = [partial(text_to_rule, field)] if field.trim else []
+    return [*trimming, partial(ruled_text, field), *form]
+
+
+def _instant(text: Column) -> Column:
+    return timestamps.instant(text, ".*")
+
+
+def _moment(at: Column) -> Column:
+    return F.when(timestamps.is_in_range(at), timestamps.cut_to_milliseconds(at))
+
+
+def _day(text: Column) -> Column:
+    return text.cast("date")
+
+
+OF_TEXT: Final[dict[str, tuple[Step, ...]]] = {
+    "timestamp": (_instant, _moment),
+    "date": (_day,),
+    "uuid": (F.lower,),
+}
 
 
 def _number_text(field: FieldContract, sent: Column) -> Column:
@@ -115,6 +142,11 @@ def exact(number: Column, precision: int, scale: int) -> Column:
     kind, whole = f"decimal({precision},{scale})", precision - scale
     fraction_form = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
     is_short = _is(number, rf"-?[0-9]{{1,{whole}}}{fraction_form}") if whole else F.lit(False)
+    counted = once(number, partial(_counted, kind=kind, scale=scale, whole=whole))
+    return F.when(is_short, number.cast(kind)).when(number.isNotNull(), counted)
+
+
+def _counted(number: Column, kind: str, scale: int, whole: int) -> Column:
     before = F.regexp_extract(number, r"\A-?([0-9]+)", 1)
     after = F.regexp_extract(number, r"\A-?[0-9]+\.([0-9]+)", 1)
     # As a double, which no length of an exponent overflows.
@@ -122,25 +154,33 @@ def exact(number: Column, precision: int, scale: int) -> Column:
         F.nullif(F.regexp_extract(number, r"[eE](.+)\z", 1), F.lit("")).cast("double"), F.lit(0.0)
     )
     digits = F.regexp_replace(F.concat(before, after), r"\A0+", "")
-    kept = F.regexp_replace(digits, r"0+\z", "")
-    decimals = F.length(after) - exponent - (F.length(digits) - F.length(kept))
-    fits = (decimals <= scale) & (F.length(kept) - decimals <= whole)
-    return (
-        F.when(is_short, number.cast(kind))
-        .when(kept == "", F.lit(Decimal(0)).cast(kind))
-        .when(fits, number.cast(kind))
-    )
+
+    def of_digits(digits: Column) -> Column:
+        kept = F.regexp_replace(digits, r"0+\z", "")
+        decimals = F.length(after) - exponent - (F.length(digits) - F.length(kept))
+        fits = once(decimals, lambda n: (n <= scale) & (F.length(kept) - n <= whole))
+        zero = F.lit(Decimal(0)).cast(kind)
+        return F.when(kept == "", zero).when(fits, number.cast(kind))
+
+    return once(digits, of_digits)
 
 
-def _integer(field: FieldContract, sent: Column) -> Column:
-    value = exact(_number_text(field, sent), INTEGER_DIGITS, 0)
+def _integer(number: Column) -> Column:
+    is_short = _is(number, rf"-?[0-9]{{1,{INTEGER_DIGITS - 1}}}")
+    long = once(number, lambda text: once(exact(text, INTEGER_DIGITS, 0), _in_64_bits))
+    return F.when(is_short, number.cast("bigint")).when(number.isNotNull(), long)
+
+
+def _in_64_bits(value: Column) -> Column:
     fits = value.between(F.lit(LEAST_INTEGER), F.lit(GREATEST_INTEGER))
     return F.when(fits, value.cast("bigint"))
 
 
-def _epoch(field: FieldContract, sent: Column) -> Column:
-    unit = EPOCH_UNITS[field.epoch or "seconds"]
-    count = _within(field, _integer(field, sent))
+def _finite(number: Column) -> Column:
+    return F.when(F.abs(number) <= sys.float_info.max, number)
+
+
+def _epoch(unit: int, count: Column) -> Column:
     is_in_range = count.between(F.lit(0), F.lit(EPOCH_END * unit - 1))
     at = F.timestamp_micros(F.when(is_in_range, count) * F.lit(MICROSECONDS // unit))
     return timestamps.cut_to_milliseconds(at)
@@ -153,13 +193,18 @@ def _boolean(field: FieldContract, sent: Column) -> Column:
     return F.when(sent.isin("true", "false"), sent == "true")
 
 
-def _within(field: FieldContract, value: Column) -> Column:
-    rules = []
-    if field.minimum is not None:
-        rules.append(value >= _bound(field, field.minimum, ROUND_CEILING))
-    if field.maximum is not None:
-        rules.append(value <= _bound(field, field.maximum, ROUND_FLOOR))
-    return F.when(reduce(and_, rules), value) if rules else value
+def _bounds(field: FieldContract) -> list[Step]:
+    """Return the step that keeps a value between the field's bounds, if it has any."""
+
+    def within(value: Column) -> Column:
+        rules = []
+        if field.minimum is not None:
+            rules.append(value >= _bound(field, field.minimum, ROUND_CEILING))
+        if field.maximum is not None:
+            rules.append(value <= _bound(field, field.maximum, ROUND_FLOOR))
+        return F.when(reduce(and_, rules), value)
+
+    return [within] if (field.minimum, field.maximum) != (None, None) else []
 
 
 def _bound(field: FieldContract, bound: Decimal, rounding: str) -> Column:

@@ -42,10 +42,14 @@ def is_blank(text: Column) -> Column:
     return F.coalesce(trimmed(text) == "", F.lit(True))
 
 
-def ruled_text(field: FieldContract, sent: Column) -> Column:
-    """Return the text, trimmed if the contract says so, or null if it breaks a rule."""
-    text = trimmed_field(sent) if field.trim else sent
-    filled = trimmed_field(sent) != ""
+def text_to_rule(field: FieldContract, sent: Column) -> Column:
+    """Return the text, trimmed if the contract says so."""
+    return trimmed_field(sent) if field.trim else sent
+
+
+def ruled_text(field: FieldContract, text: Column) -> Column:
+    """Return `text_to_rule`, best as a column of an earlier layer, or null if it breaks a rule."""
+    filled = (text if field.trim else trimmed_field(text)) != ""
     rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
     if field.min_length is not None or field.max_length is not None:
         rules.append(_has_length(text, field.min_length or 0, field.max_length))

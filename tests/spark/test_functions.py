@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, SparkSession
@@ -20,7 +19,7 @@ from spark_jobs.transforms.pseudonymise import (
     normalised_phone,
 )
 from spark_jobs.transforms.routing import TEAMS, assigned_team
-from spark_jobs.transforms.validate import is_blank, ruled_text, trimmed
+from spark_jobs.transforms.validate import is_blank, ruled_text, text_to_rule, trimmed
 
 
 def answers(
@@ -223,7 +222,10 @@ def test_length_counts_characters_not_bytes(spark: SparkSession) -> None:
         ("\u3000ab\u3000", None),
     ]
 
-    assert answers(spark, partial(ruled_text, field), table) == table
+    def ruled(sent: Column) -> Column:
+        return ruled_text(field, text_to_rule(field, sent))
+
+    assert answers(spark, ruled, table) == table
 
 
 def test_phones_keep_digits_and_a_leading_plus(spark: SparkSession) -> None:
