@@ -1,6 +1,6 @@
 """Columns of a classification in layers: each is computed from messages with the layers before it.
 
-A column is built by a call to Java for each of its parts, hundreds for a contract, which takes as
+A column is built by a call to Java for each of its parts, thousands for a contract, which takes as
 long as Spark takes to check them. So a contract's columns are built once, for all plans.
 
 A plan is a tree: what a column mentions twice stands in it twice, with all its parts, and each of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +22,14 @@ from spark_jobs.transforms.layers import built_once
 from tests.support.builders import customer, profile, ticket
 from tests.support.own_pipelines import example
 
+# The begin of a part in the tree that Spark writes of an expression.
+PART = re.compile(r"^[ :]*[+:]- ", re.MULTILINE)
 Frame = Callable[..., DataFrame]
 SETTINGS = Settings(pii_hash_key="a key for tests only", pii_hash_mode="hmac-sha256")
 OWN = example("orders")
 PIPELINES = [TICKETS, PROFILES, CUSTOMERS, OWN]
+# It has numbers, whose rules take the most parts.
+OF_NUMBERS = example("sensors")
 
 
 @pytest.fixture
@@ -73,6 +78,27 @@ def test_second_plan_of_a_pipeline_takes_a_fraction_of_the_calls_to_java(
     # Each column is still named, and put into the list of its layer.
     assert len(calls) < 300
     assert len(calls) < first / 3
+
+
+def parts_of(classified: DataFrame) -> int:
+    """The parts of all expressions of a plan, each as often as it stands there."""
+    plan: Any = classified._jdf.queryExecution().analyzed()  # noqa: SLF001
+    found = 0
+    while plan.children().size():
+        expressions = plan.expressions()
+        for n in range(expressions.size()):
+            found += 1 + len(PART.findall(expressions.apply(n).treeString()))
+        plan = plan.children().apply(0)
+    return found
+
+
+@pytest.mark.parametrize("pipeline", [*PIPELINES, OF_NUMBERS], ids=lambda pipeline: pipeline.name)
+def test_plan_has_a_few_hundred_parts_for_each_field(frame: Frame, pipeline: Pipeline) -> None:
+    classified = pipeline.classify(frame([]), SETTINGS)
+
+    read = [each for each in pipeline.contract.fields if each.column or each.required]
+    assert len(read) > 5
+    assert parts_of(classified) < 300 * len(read)
 
 
 @pytest.mark.usefixtures("nothing_built")
