@@ -23,7 +23,8 @@ from runtime.interrupts import restore_terminal
 PARENT = os.getppid()
 POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SPARK_STOP_SECONDS, STAGE_END_SECONDS = 10, 1
+SPARK_STOP_SECONDS, STAGE_END_SECONDS, EXECUTOR_END_SECONDS = 10, 1, 10
+EXECUTOR = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
 
 
 class StopRequest:
@@ -82,13 +83,31 @@ class StopRequest:
 
 
 def stop_spark(spark: SparkSession) -> None:
-    """Stop the session; kill its JVM if that takes too long, as with a hanging writer."""
+    """Stop the session; kill its JVM if that takes too long, as with a hanging writer.
+
+    Executors that are its children (`local-cluster`) end with it. One whose exit waits for RocksDB,
+    see below, would outlive the JVM that started it.
+    """
+    executors = _executors()
     if not jvm_is_gone():
         thread = Thread(target=_stop, args=(spark,), daemon=True)
         thread.start()
         thread.join(SPARK_STOP_SECONDS)
         if thread.is_alive():
             kill_jvm()
+    for each in psutil.wait_procs(executors, EXECUTOR_END_SECONDS)[1]:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+
+
+def _executors() -> list[psutil.Process]:
+    process = jvm_process()
+    found: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children() if process else []:
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                found += [child] if EXECUTOR in child.cmdline() else []
+    return found
 
 
 def _stop(spark: SparkSession) -> None:
