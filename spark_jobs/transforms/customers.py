@@ -90,7 +90,7 @@ def _judging(contract: Contract) -> list[Layer]:
         {
             **{f"_readable_{f.name}": _readable(f) for f in texts},
             **{f"_text_{f.name}": text_to_rule(f, _sent(f)) for f in texts if f.required},
-            "_at_text": trimmed(F.col(f"sent_{CREATED_AT}")),
+            "_at_text": trimmed(_sent(fields[CREATED_AT])),
         },
         {
             **{f.name: _ruled(f) for f in texts},

@@ -40,7 +40,7 @@ from schemas.types import (
 from spark_jobs.transforms import timestamps
 from spark_jobs.transforms.layers import once
 from spark_jobs.transforms.marked import body, elements
-from spark_jobs.transforms.validate import ruled_choice, ruled_text, text_to_rule, trimmed
+from spark_jobs.transforms.validate import ruled_choice, ruled_text, trimmed, trimmed_field
 
 Step = Callable[[Column], Column]
 # Digits of 64 bits.
@@ -55,9 +55,7 @@ def steps(field: FieldContract) -> list[Step]:
     mentions what it gets several times, so that should be a column.
     """
     if field.items is not None:
-        each = steps(field.items)
-        values = partial(_elements, lambda element: reduce(once, each, element))
-        return [values, _if_all]
+        return [partial(_elements, steps(field.items)), _if_all]
     number, bounds = partial(_number_text, field), _bounds(field)
     if field.epoch:
         return [number, _integer, *bounds, partial(_epoch, EPOCH_UNITS[field.epoch])]
@@ -74,8 +72,8 @@ def steps(field: FieldContract) -> list[Step]:
     return [partial(_text, field), *_text_rules(field), *OF_TEXT.get(field.kind, ())]
 
 
-def _elements(value: Step, sent: Column) -> Column:
-    return F.transform(elements(sent), value)
+def _elements(each: list[Step], sent: Column) -> Column:
+    return F.transform(elements(sent), lambda element: reduce(once, each, element))
 
 
 def _if_all(values: Column) -> Column:
@@ -99,7 +97,7 @@ def _text_rules(field: FieldContract) -> list[Step]:
         return [partial(ruled_choice, field)]
     own = FORMATS.get(field.kind)
     form = [lambda text: F.when(_is(text, own), text)] if own and own != field.pattern else []
-    trimming = [partial(text_to_rule, field)] if field.trim else []
+    trimming = [trimmed_field] if field.trim else []
     return [*trimming, partial(ruled_text, field), *form]
 
 
@@ -142,7 +140,7 @@ def exact(number: Column, precision: int, scale: int) -> Column:
     kind, whole = f"decimal({precision},{scale})", precision - scale
     fraction_form = rf"(?:\.[0-9]{{1,{scale}}})?" if scale else ""
     is_short = _is(number, rf"-?[0-9]{{1,{whole}}}{fraction_form}") if whole else F.lit(False)
-    counted = once(number, partial(_counted, kind=kind, scale=scale, whole=whole))
+    counted = _counted(number, kind, scale, whole)
     return F.when(is_short, number.cast(kind)).when(number.isNotNull(), counted)
 
 
@@ -167,7 +165,7 @@ def _counted(number: Column, kind: str, scale: int, whole: int) -> Column:
 
 def _integer(number: Column) -> Column:
     is_short = _is(number, rf"-?[0-9]{{1,{INTEGER_DIGITS - 1}}}")
-    long = once(number, lambda text: once(exact(text, INTEGER_DIGITS, 0), _in_64_bits))
+    long = once(exact(number, INTEGER_DIGITS, 0), _in_64_bits)
     return F.when(is_short, number.cast("bigint")).when(number.isNotNull(), long)
 
 
