@@ -1,10 +1,13 @@
-"""Kills processes and everything that they started."""
+"""Processes that others started: finds and kills them."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 import psutil
+
+EXECUTOR: Final = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
 
 
 def kill_family(process: psutil.Process) -> list[psutil.Process]:
@@ -26,3 +29,13 @@ def kill(process: psutil.Process) -> None:
     """`kill -9`, unless the process has just ended."""
     with suppress(psutil.NoSuchProcess):
         process.kill()
+
+
+def executors_of(driver: psutil.Process) -> list[psutil.Process]:
+    """Executors of Spark that a driver has started (`local-cluster`), none if it has ended."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in driver.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found += [child] if EXECUTOR in child.cmdline() else []
+    return found

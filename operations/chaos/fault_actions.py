@@ -14,7 +14,7 @@ import psutil
 from local_stack.service import Service
 from operations.chaos.chaos_stack import ChaosError, ChaosStack, wait_until
 from operations.producing import Producer
-from runtime.processes import kill, kill_family
+from runtime.processes import executors_of, kill, kill_family
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.state.fault_points import FAULT_POINTS, VARIABLE
 
@@ -118,11 +118,7 @@ def kill_python(scene: Scene) -> None:
 def kill_executor(scene: Scene) -> None:
     """Kill one of the two executors, which are separate processes here."""
     scene.wait_for_batches(3)
-    executors = [
-        each
-        for each in scene.job.children(recursive=True)
-        if "CoarseGrainedExecutorBackend" in " ".join(_command(each))
-    ]
+    executors = executors_of(scene.job)
     if not executors:
         raise ChaosError("There was no executor to kill.")
     kill(scene.chance.choice(executors))
@@ -222,10 +218,3 @@ FAULTS = (
     ),
     ChaosFault(f"MongoDB paused for {PAUSE_SECONDS} s", pause_mongodb, ends_job=False),
 )  # fmt: skip
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []

@@ -18,13 +18,13 @@ from pyspark import SparkContext, StatusTracker
 from pyspark.sql import SparkSession
 
 from runtime.interrupts import restore_terminal
+from runtime.processes import executors_of, kill
 
 # The JVM, if spark-submit started this process.
 PARENT = os.getppid()
 POLL_SECONDS = 0.05
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SPARK_STOP_SECONDS, STAGE_END_SECONDS, EXECUTOR_END_SECONDS = 10, 1, 10
-EXECUTOR = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
 
 
 class StopRequest:
@@ -88,7 +88,7 @@ def stop_spark(spark: SparkSession) -> None:
     Executors that are its children (`local-cluster`) end with it. One whose exit waits for RocksDB,
     see below, would outlive the JVM that started it.
     """
-    executors = _executors()
+    executors = executors_of(psutil.Process())
     if not jvm_is_gone():
         thread = Thread(target=_stop, args=(spark,), daemon=True)
         thread.start()
@@ -96,18 +96,7 @@ def stop_spark(spark: SparkSession) -> None:
         if thread.is_alive():
             kill_jvm()
     for each in psutil.wait_procs(executors, EXECUTOR_END_SECONDS)[1]:
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
-
-
-def _executors() -> list[psutil.Process]:
-    process = jvm_process()
-    found: list[psutil.Process] = []
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(process.pid).children() if process else []:
-            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                found += [child] if EXECUTOR in child.cmdline() else []
-    return found
+        kill(each)
 
 
 def _stop(spark: SparkSession) -> None:
@@ -165,8 +154,7 @@ def kill_jvm() -> None:
     with suppress(psutil.NoSuchProcess):
         jvm = psutil.Process(process.pid)
         for each in [*jvm.children(recursive=True), jvm]:
-            with suppress(psutil.NoSuchProcess):
-                each.kill()
+            kill(each)
 
 
 def jvm_process() -> Popen[Any] | None:

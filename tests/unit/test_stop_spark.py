@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from runtime.processes import EXECUTOR
 from spark_jobs.session import stopping
 from tests.support.processes import wait_for
 
@@ -23,7 +24,7 @@ time.sleep(600)
 # A JVM with two children: the second one is no executor.
 JVM = f"""
 import subprocess, sys, time
-for name in ({stopping.EXECUTOR!r}, "another"):
+for name in ({EXECUTOR!r}, "another"):
     child = subprocess.Popen([sys.executable, "-c", {DEAF!r}, name], stdout=subprocess.PIPE)
     child.stdout.readline()
     print(child.pid, flush=True)
