@@ -27,7 +27,7 @@ from operations.verify.expected_aggregates import (
     negative_sums,
 )
 from operations.verify.hashes import LOW_HALF, differs, hash_of, without_empty_lists
-from operations.verify.on_spark import kept
+from operations.verify.on_spark import kept, planned_once
 from operations.verify.rows import row_faults
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import StoredTable
@@ -159,7 +159,7 @@ def _comparable(
             if name in rows.columns
         }
         tables[place] = whole.withColumns(stand_ins | {"_is_confirmed": is_confirmed})
-    tables[source] = tables[source].withColumns({"outcome": pipeline.stored_outcome})
+    tables[source] = planned_once(tables[source].withColumns({"outcome": pipeline.stored_outcome}))
     return tables
 
 

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from operations.verify.coverage import first_ranges
 from operations.verify.hashes import hash_of
-from operations.verify.on_spark import kept
+from operations.verify.on_spark import is_small, kept, planned_once
 from operations.verify.snapshot import LedgerSnapshot
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -83,6 +83,7 @@ class Messages:
             `shape`), `reasons` array<string>, `kafka_timestamp_ms`, `redrives`, `letter_hash`
             bigint (of key and value; these four null unless rejected), `forward_<n>` bigint (of
             the message on the nth topic; null if it gets none). Grain: one message.
+        whole: All columns of the classified messages; of many, a plan that reads them again.
         shape: The columns that are hashed.
         notes: What could not be compared.
     """
@@ -92,6 +93,7 @@ class Messages:
     snapshot: LedgerSnapshot
     ranges: Ranges
     rows: DataFrame
+    whole: DataFrame
     shape: Shape
     notes: set[str] = field(default_factory=set)
 
@@ -170,10 +172,10 @@ class Messages:
         return after
 
     def classified(self, ranges: Ranges) -> DataFrame:
-        """All messages in offset ranges, read and classified again."""
-        topic = self.pipeline.topic(self.settings)
-        messages = read_messages(self.spark, self.settings, topic, ranges)
-        return messages.transform(self.pipeline.classify, self.settings)
+        """All messages in offset ranges, classified; many are read again."""
+        if is_small(self.spark):
+            return self.whole.filter(is_within(ranges))
+        return _classified(self.spark, self.settings, self.pipeline, ranges)
 
     def as_stored(self, ranges: Ranges) -> DataFrame:
         """The columns of `shape` of all messages in offset ranges, as a table has them."""
@@ -208,10 +210,9 @@ def messages_of(
     forwarded = {f"forward_{n}": _forwarded(topic) for n, topic in enumerate(topics)}
     # Without a table there is none whose key could differ from the record's.
     key = pipeline.id_sql if shape else "record_id"
+    whole = planned_once(_classified(spark, settings, pipeline, ranges))
     made = (
-        read_messages(spark, settings, pipeline.topic(settings), ranges)
-        .transform(pipeline.classify, settings)
-        .select(
+        whole.select(
             "record_id",
             F.when(_is_stored(), F.expr(key).cast("string"))
             .otherwise(F.col("record_id"))
@@ -233,7 +234,14 @@ def messages_of(
         .drop("record_id", "kafka_timestamp")
     )
     with kept(made) as rows:
-        yield Messages(settings, pipeline, snapshot, ranges, rows, shape or {})
+        yield Messages(settings, pipeline, snapshot, ranges, rows, whole, shape or {})
+
+
+def _classified(
+    spark: SparkSession, settings: Settings, pipeline: Pipeline, ranges: Ranges
+) -> DataFrame:
+    messages = read_messages(spark, settings, pipeline.topic(settings), ranges)
+    return messages.transform(pipeline.classify, settings)
 
 
 def with_duplicates(records: DataFrame) -> DataFrame:

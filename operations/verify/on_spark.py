@@ -50,16 +50,27 @@ def size_shuffles(spark: SparkSession, rows: int) -> None:
             spark.conf.unset(name)
 
 
+def is_small(spark: SparkSession) -> bool:
+    """Whether a session of ours reads few rows, so that they may stay in memory or on disk."""
+    return spark.conf.get(HAS_FEW_ROWS, "false") == "true"
+
+
+def planned_once(rows: DataFrame) -> DataFrame:
+    """Few rows without the plan that made them, which Spark would plan again for each query.
+
+    Many rows stay as they are.
+    """
+    if not is_small(rows.sparkSession):
+        return rows
+    parts = int(str(rows.sparkSession.conf.get(PARTITIONS)))
+    return rows.coalesce(parts).localCheckpoint(eager=False)
+
+
 @contextmanager
 def kept(rows: DataFrame) -> Iterator[DataFrame]:
-    """Rows that are read several times, until the end.
-
-    Few rows are kept without the plan that made them, which Spark would plan again for each query.
-    """
-    conf = rows.sparkSession.conf
-    if conf.get(HAS_FEW_ROWS, "false") == "true":
-        parts = int(str(conf.get(PARTITIONS)))
-        yield rows.coalesce(parts).localCheckpoint(eager=False)
+    """Rows that are read several times, until the end."""
+    if is_small(rows.sparkSession):
+        yield planned_once(rows)
         return
     rows = rows.persist(KEPT)
     try:
