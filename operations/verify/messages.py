@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from operations.verify.coverage import first_ranges
 from operations.verify.hashes import hash_of
-from operations.verify.on_spark import is_small, kept, planned_once
+from operations.verify.on_spark import keeps_whole, kept, planned_once
 from operations.verify.snapshot import LedgerSnapshot
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
@@ -173,7 +173,7 @@ class Messages:
 
     def classified(self, ranges: Ranges) -> DataFrame:
         """All messages in offset ranges, classified; many are read again."""
-        if is_small(self.spark):
+        if keeps_whole(self.spark):
             return self.whole.filter(is_within(ranges))
         return _classified(self.spark, self.settings, self.pipeline, ranges)
 

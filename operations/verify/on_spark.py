@@ -19,8 +19,10 @@ ROWS_OF_A_PART: Final = 100_000
 MOST_PLAN_TEXT: Final = 100_000
 # Of few rows, planning again what the first stages have counted costs more than it saves.
 FEW_PLANS: Final = {"spark.sql.adaptive.enabled": "false"}
-# Of a session of ours: whether it reads so few rows that planning takes longer than reading.
-HAS_FEW_ROWS: Final = "spark.millrace.hasFewRows"
+# Of a session of ours: how many rows it reads.
+ROWS: Final = "spark.millrace.rows"
+# Of more rows, columns that no query asks for would take too much room.
+WHOLE_ROWS: Final = 20_000
 
 
 def batch_session(spark: SparkSession, rows: int = 0) -> SparkSession:
@@ -42,7 +44,7 @@ def size_shuffles(spark: SparkSession, rows: int) -> None:
     least = 1 if is_brief else spark.sparkContext.defaultParallelism
     parts = max(math.ceil(rows / ROWS_OF_A_PART), least)
     spark.conf.set(PARTITIONS, str(parts))
-    spark.conf.set(HAS_FEW_ROWS, str(rows <= ROWS_OF_A_PART).lower())
+    spark.conf.set(ROWS, str(rows))
     for name, value in (INTERPRETED | FEW_PLANS).items():
         if is_brief:
             spark.conf.set(name, value)
@@ -50,30 +52,36 @@ def size_shuffles(spark: SparkSession, rows: int) -> None:
             spark.conf.unset(name)
 
 
-def is_small(spark: SparkSession) -> bool:
-    """Whether a session of ours reads few rows, so that they may stay in memory or on disk."""
-    return spark.conf.get(HAS_FEW_ROWS, "false") == "true"
+def keeps_whole(spark: SparkSession) -> bool:
+    """Whether a session of ours reads so few rows that all their columns may be kept."""
+    return _reads_at_most(spark, WHOLE_ROWS)
 
 
 def planned_once(rows: DataFrame) -> DataFrame:
-    """Few rows without the plan that made them, which Spark would plan again for each query.
+    """Rows without the plan that made them, which Spark would plan again for each query.
 
-    Many rows stay as they are.
+    Where not all their columns may be kept, they stay as they are.
     """
-    if not is_small(rows.sparkSession):
-        return rows
-    parts = int(str(rows.sparkSession.conf.get(PARTITIONS)))
-    return rows.coalesce(parts).localCheckpoint(eager=False)
+    return _without_plan(rows) if keeps_whole(rows.sparkSession) else rows
 
 
 @contextmanager
 def kept(rows: DataFrame) -> Iterator[DataFrame]:
     """Rows that are read several times, until the end."""
-    if is_small(rows.sparkSession):
-        yield planned_once(rows)
+    if _reads_at_most(rows.sparkSession, ROWS_OF_A_PART):
+        yield _without_plan(rows)
         return
     rows = rows.persist(KEPT)
     try:
         yield rows
     finally:
         rows.unpersist()
+
+
+def _reads_at_most(spark: SparkSession, rows: int) -> bool:
+    return float(str(spark.conf.get(ROWS, "inf"))) <= rows
+
+
+def _without_plan(rows: DataFrame) -> DataFrame:
+    parts = int(str(rows.sparkSession.conf.get(PARTITIONS)))
+    return rows.coalesce(parts).localCheckpoint(eager=False)

@@ -89,6 +89,7 @@ def faults_either_way(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str
     monkeypatch.setattr(messages, "read_messages", noted)
     faults = faults_of(world)
     assert read == [world.topic]
+    monkeypatch.setattr(on_spark, "WHOLE_ROWS", 0)
     monkeypatch.setattr(on_spark, "ROWS_OF_A_PART", 3)
     assert faults_of(world) == faults
     assert len(read) > 2
