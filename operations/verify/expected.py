@@ -22,4 +22,4 @@ def expected_records(messages: Messages | None) -> DataFrame | None:
     if messages is None or not messages.is_whole:
         return None
     stored = messages.rows.filter(F.col("outcome").isin(*STORED)).select(*PLACE)
-    return messages.classified(messages.ranges).join(stored, [*PLACE], "left_semi")
+    return messages.whole.join(stored, [*PLACE], "left_semi")
