@@ -69,7 +69,16 @@ def archive_options(
 
 def archive_read(options: Sequence[str]) -> Path | None:
     """The archive that a driver with these JVM options reads, if any."""
-    paths = [Path(each.removeprefix(READING)) for each in options if each.startswith(READING)]
+    return _path_of(READING, options)
+
+
+def archive_written(options: Sequence[str]) -> Path | None:
+    """The archive that a driver with these JVM options writes, under the name of its process."""
+    return _path_of(WRITING, options)
+
+
+def _path_of(option: str, options: Sequence[str]) -> Path | None:
+    paths = [Path(each.removeprefix(option)) for each in options if each.startswith(option)]
     return paths[0] if paths else None
 
 
@@ -135,11 +144,9 @@ def _partial(jvm: Popen[Any] | None) -> Path | None:
     if jvm is None or jvm.poll() is not None:
         return None
     try:
-        arguments = psutil.Process(jvm.pid).cmdline()
+        return archive_written(psutil.Process(jvm.pid).cmdline())
     except psutil.Error:
         return None
-    written = [each.removeprefix(WRITING) for each in arguments if each.startswith(WRITING)]
-    return Path(written[0]) if written else None
 
 
 def _has_room(folder: Path) -> bool:

@@ -27,7 +27,7 @@ from runtime.surroundings import driver_environment, raise_open_files, too_few_o
 from runtime.versions import pinned
 from settings import Settings
 from spark_jobs.session.cassandra_conf import connector_conf
-from spark_jobs.session.class_archive import archive_options, archive_read
+from spark_jobs.session.class_archive import archive_options, archive_read, archive_written
 from spark_jobs.session.defaults import DEFAULTS_FILE, spark_defaults
 from spark_jobs.session.file_system import LocalFiles
 from spark_jobs.session.foreign_conf import (
@@ -338,9 +338,8 @@ def _launch_jvm(
     jars = fetched_jars(settings) if _is_one_process(settings) else []
     archive = archive_options(settings, java, jars, may_write=may_archive) if jars else []
     _adopt_environment(settings, java)
-    # After Spark's own jars, some of which are newer versions of the same libraries. This project's
-    # own comes last: an archive fits a class path that is only longer.
-    paths = [*jars, *kept_jars(settings)] if jars else []
+    # After Spark's own jars, some of which are newer versions of the same libraries.
+    paths = [*jars, *own_jars(settings, archive)] if jars else []
     class_path = {CLASS_PATH: os.pathsep.join(map(str, paths))} if paths else {}
 
     def started(options: Sequence[str]) -> Any:
@@ -358,6 +357,15 @@ def _launch_jvm(
         with suppress(OSError):
             read.unlink()
     SparkContext._ensure_initialized(gateway=gateway)  # noqa: SLF001 - PySpark has no public API
+
+
+def own_jars(settings: Settings, archive: Sequence[str]) -> list[Path]:
+    """This project's own jar, for the end of the class path; not where an archive is written.
+
+    An archive fits a class path that is longer at its end, and none in which a jar has changed, as
+    this one does with its sources.
+    """
+    return [] if archive_written(archive) else kept_jars(settings)
 
 
 def _gateway(conf: Mapping[str, str], class_path: dict[str, str], output_path: Path) -> Any:

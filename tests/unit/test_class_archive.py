@@ -14,8 +14,9 @@ import pytest
 
 from runtime.java import Java
 from settings import Settings
-from spark_jobs.session import class_archive
+from spark_jobs.session import class_archive, session
 from spark_jobs.session.class_archive import READING, WRITING, archive_options, keep_archive
+from spark_jobs.session.session import own_jars
 from spark_jobs.session.stopping import StopRequest
 from tests.support.processes import wait_for
 
@@ -97,6 +98,21 @@ def test_archive_that_is_there_is_read_and_not_written_again(
 
     assert f"{READING}{archive}" in options
     assert WRITING not in str(options)
+
+
+def test_driver_that_writes_an_archive_has_no_jar_that_changes_with_its_sources(
+    settings: Settings, java: Java, jars: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Java refuses an archive whose jars are others, and nothing would write it again.
+    own = settings.jars / "millrace-0.jar"
+    monkeypatch.setattr(session, "kept_jars", lambda _: [own])
+    writing = archive_options(settings, java, jars, may_write=True)
+    archive_of(writing).touch()
+    reading = archive_options(settings, java, jars, may_write=True)
+
+    assert own_jars(settings, writing) == []
+    assert own_jars(settings, reading) == [own]
+    assert own_jars(settings, []) == [own]
 
 
 @pytest.mark.parametrize("changed", ["jar", "java"])
