@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -31,6 +32,8 @@ LOCAL_FILES: Final = "millrace.spark.LocalFiles"
 KAFKA_MESSAGES: Final = "millrace.spark.KafkaMessages"
 KAFKA_SENDER: Final = "millrace.spark.KafkaSender"
 LOCAL_FILES_CONF: Final = "fs.file.impl"
+# What reading a damaged zip file raises.
+DAMAGE: Final = (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 # The names that PySpark looks up to build columns, frames and calls.
 LOOKED_UP: Final = (
     *("functions", "Column", "PythonUtils", "PythonSQLUtils", "PythonRDD", "SerDeUtil"),
@@ -65,7 +68,7 @@ def kept_jars(settings: Settings) -> list[Path]:
     try:
         with zipfile.ZipFile(jar) as archive:
             return [] if archive.testzip() else [jar]
-    except (OSError, zipfile.BadZipFile):
+    except DAMAGE:
         return []
 
 
