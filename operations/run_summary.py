@@ -32,7 +32,7 @@ def print_summary(settings: Settings, accounts: Sequence[Account]) -> None:
                 account.counts.dead_lettered,
                 account.counts.filtered,
                 account.counts.duplicates,
-                "verified" if account.balanced else "DIFFERS",
+                "verified" if account.verdict == "ok" else account.verdict,
             )
             for account in accounts
         ],

@@ -48,6 +48,15 @@ class Account:
         return not self.faults and (self.is_running or not self.waiting)
 
     @property
+    def verdict(self) -> str:
+        """`DIFFERS` if its own numbers do; else `see below` if something is amiss, or `ok`."""
+        counts = self.counts
+        outcomes = counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
+        if counts.read != outcomes:
+            return "DIFFERS"
+        return "ok" if self.balanced else "see below"
+
+    @property
     def waiting(self) -> int:
         """Messages on the topic that no confirmed batch has read yet."""
         return max(self.on_topic - self.counts.read, 0)

@@ -27,7 +27,7 @@ def print_accounts(accounts: Sequence[Account]) -> None:
                 a.counts.dead_lettered,
                 a.counts.filtered,
                 a.counts.duplicates,
-                _verdict(a),
+                "balanced" if a.verdict == "ok" else a.verdict,
             )
             for a in accounts
         ],
@@ -58,15 +58,6 @@ def print_accounts(accounts: Sequence[Account]) -> None:
         ],
     )
     sys.stdout.writelines(f"{line}\n" for line in remarks(accounts))
-
-
-def _verdict(account: Account) -> str:
-    """Of a topic's row: whether its own numbers differ, or only something that is said below it."""
-    counts = account.counts
-    outcomes = counts.stored + counts.dead_lettered + counts.filtered + counts.duplicates
-    if counts.read != outcomes:
-        return "DIFFERS"
-    return "balanced" if account.balanced else "see below"
 
 
 def remarks(accounts: Sequence[Account]) -> Iterator[str]:

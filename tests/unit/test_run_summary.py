@@ -77,13 +77,29 @@ def test_summary_of_a_run_that_differs_shows_first_what_differs(summary: Any) ->
     faults = [f"table {number} differs" for number in range(7)]
     lines = summary(tickets(notes=["a note"], faults=faults), *OTHERS)
 
-    assert any("DIFFERS" in line for line in lines)
     assert [line for line in lines if line.startswith("tickets: ")] == [
         f"tickets: table {number} differs" for number in range(5)
     ]
     assert "… and 3 more, which `make verify` lists." in lines
     assert "NOT everything is accounted for: `make verify` shows every table." in lines
     assert len(lines) <= HEIGHT + 4
+
+
+@pytest.mark.parametrize(
+    ("of_tickets", "verdict"),
+    [
+        (tickets(), "verified"),
+        (tickets(faults=["Nothing in Cassandra was compared."]), "see below"),
+        (account("tickets", Counts(read=500, stored=499)), "DIFFERS"),
+    ],
+    ids=["whole", "store away", "lost"],
+)
+def test_summary_says_differs_only_of_its_own_numbers(
+    summary: Any, of_tickets: Account, verdict: str
+) -> None:
+    [row] = [line for line in summary(of_tickets) if line.startswith("│ tickets")]
+
+    assert row.strip("│").split("│")[-1].strip() == verdict
 
 
 def test_tables_of_verify_fit_a_terminal(
