@@ -45,7 +45,7 @@ class Contents:
         key: SQL that gives a record's id.
         tables: Table -> its rows and `_is_confirmed`; those of the first table with `outcome`.
         prints: Table -> `_id`, coordinates, `_is_confirmed` and hashes; the first table's also has
-            the columns that the aggregates read, and is cached.
+            the columns that the aggregates read, and is kept.
         rows: Table -> number of its rows.
         confirmed: Table -> number of its rows in confirmed batches.
         ends: Kafka partition -> the highest offset of any row.
@@ -111,7 +111,7 @@ def read_contents(
     until: Mapping[int, int],
     offsets: Ranges,
 ) -> Iterator[Contents]:
-    """Read and compare every table of a pipeline; cached data is dropped at the end.
+    """Read and compare every table of a pipeline.
 
     Args:
         spark: The session.
@@ -144,15 +144,19 @@ def _comparable(
 ) -> dict[str, DataFrame]:
     """The tables, with the same values where a key cannot be null.
 
-    The first table has each column that is derived for another one alone, so that it is compared.
+    The first table has each column that is derived for another one alone, so that it is compared,
+    and none that is its own and undeclared: it may hold what Spark cannot read.
     """
     source = next(iter(read))
     every = {name for rows in read.values() for name in rows.columns}
     types = {field.name: field.dataType for rows in read.values() for field in rows.schema}
     missing = {name: types[name] for name in every - {*read[source].columns}}
+    others = {name for place, rows in read.items() if place != source for name in rows.columns}
+    foreign = {*read[source].columns} - others - {*pipeline.column_types}
     tables = {}
     for place, rows in read.items():
-        whole = pipeline.with_derived(rows, missing) if place == source else rows
+        is_source = place == source
+        whole = pipeline.with_derived(rows.drop(*foreign), missing) if is_source else rows
         stand_ins = {
             name: F.coalesce(F.col(name), F.lit(text))
             for name, text in pipeline.stand_ins.items()

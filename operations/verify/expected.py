@@ -16,7 +16,7 @@ from spark_jobs.transforms.outcomes import STORED
 def expected_records(messages: Messages | None) -> DataFrame | None:
     """Classified records that confirmed batches stored; None if the broker lacks some messages.
 
-    Columns out: those of the pipeline's classified messages.
+    Columns out: those of the pipeline's classified messages without `key` and `value`.
     Grain: one stored record.
     """
     if messages is None or not messages.is_whole:

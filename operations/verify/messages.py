@@ -83,7 +83,7 @@ class Messages:
             `shape`), `reasons` array<string>, `kafka_timestamp_ms`, `redrives`, `letter_hash`
             bigint (of key and value; these four null unless rejected), `forward_<n>` bigint (of
             the message on the nth topic; null if it gets none). Grain: one message.
-        whole: All columns of the classified messages; of many, a plan that reads them again.
+        whole: The classified messages without their bytes; of many, a plan that reads them again.
         shape: The columns that are hashed.
         notes: What could not be compared.
     """
@@ -172,7 +172,7 @@ class Messages:
         return after
 
     def classified(self, ranges: Ranges) -> DataFrame:
-        """All messages in offset ranges, classified; many are read again."""
+        """The messages in offset ranges, classified; many are read again."""
         if keeps_whole(self.spark):
             return self.whole.filter(is_within(ranges))
         return _classified(self.spark, self.settings, self.pipeline, ranges)
@@ -225,7 +225,7 @@ def messages_of(
             F.when(F.col("outcome") == REJECTED, F.col("reasons")).alias("reasons"),
             "kafka_timestamp_ms",
             "redrives",
-            F.when(F.col("outcome") == REJECTED, hash_of(["key", "value"])).alias("letter_hash"),
+            F.col("_letter_hash").alias("letter_hash"),
             *(message.alias(name) for name, message in forwarded.items()),
         )
         .transform(with_batch_ids, batches)
@@ -240,8 +240,11 @@ def messages_of(
 def _classified(
     spark: SparkSession, settings: Settings, pipeline: Pipeline, ranges: Ranges
 ) -> DataFrame:
+    """Classified messages, with the hash of the bytes of rejected ones instead of the bytes."""
     messages = read_messages(spark, settings, pipeline.topic(settings), ranges)
-    return messages.transform(pipeline.classify, settings)
+    letter = F.when(F.col("outcome") == REJECTED, hash_of(["key", "value"]))
+    classified = messages.transform(pipeline.classify, settings)
+    return classified.withColumn("_letter_hash", letter).drop("key", "value")
 
 
 def with_duplicates(records: DataFrame) -> DataFrame:

@@ -67,7 +67,7 @@ def planned_once(rows: DataFrame) -> DataFrame:
 
 @contextmanager
 def kept(rows: DataFrame) -> Iterator[DataFrame]:
-    """Rows that are read several times, until the end."""
+    """Rows that are read several times: until the end, or few until nothing refers to them."""
     if _reads_at_most(rows.sparkSession, ROWS_OF_A_PART):
         yield _without_plan(rows)
         return

@@ -199,6 +199,19 @@ def test_verify_names_rows_with_times_that_spark_cannot_read(make_world: MakeWor
     assert any(f"{place}: `NEAR` is there" in fault for fault in account_of(world).faults)
 
 
+def test_column_that_a_user_has_added_to_a_table_is_not_read(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send((b"k", payload(ticket())), partition=0)
+    world.process()
+    table = f"{world.keyspace}.tickets"
+    world.session.execute(f"ALTER TABLE {table} ADD seen timestamp")
+    [row] = select_rows(world.session, world.keyspace, "tickets")
+    seen = f"UPDATE {table} SET seen = %s WHERE ticket_id = %s"
+    world.session.execute(seen, [FAR_MS, row["ticket_id"]])
+
+    assert account_of(world).faults == []
+
+
 def raised_at(text: bytes) -> Callable[[DataFrame, Any], DataFrame]:
     """The tickets' own classification, which one value stops."""
 
