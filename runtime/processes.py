@@ -34,8 +34,8 @@ def kill(process: psutil.Process) -> None:
 def executors_of(driver: psutil.Process) -> list[psutil.Process]:
     """Executors of Spark that a driver has started (`local-cluster`), none if it has ended."""
     found = []
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.Error):
         for child in driver.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 found += [child] if EXECUTOR in child.cmdline() else []
     return found

@@ -1,7 +1,7 @@
 """Values of every type of `schemas.types`, read strictly from marked texts.
 
-`sent` is a marked text (`spark_jobs.transforms.marked`). Each function returns the value to store,
-or null if `sent` is null, has another type, or breaks a rule of its field.
+`sent` is a marked text (`spark_jobs.transforms.marked`). The steps of a field lead from it to the
+value to store, or to null if `sent` is null, has another type, or breaks a rule of its field.
 
     integer    a number without fraction (`1.0` and `1e3` too, as JSON Schema has it), in 64 bits
     number     a number in the range of doubles, rounded to the nearest
