@@ -37,7 +37,7 @@ from spark_jobs.start_checks.declaration_shape import record_shape, shape_of
 from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
-from spark_jobs.start_checks.sink_ownership import claimed
+from spark_jobs.start_checks.sink_ownership import allowed, claimed
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger
 
@@ -196,7 +196,7 @@ def check_pipelines(
     with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        for pipeline in claimed(pipelines, settings, database):
+        for pipeline in allowed(pipelines, settings, database):
             ledger = Ledger(database, pipeline.name)
             try:
                 diagnosis = _check_pipeline(pipeline, settings, ledger, options)

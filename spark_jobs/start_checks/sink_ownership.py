@@ -7,7 +7,8 @@ every record twice, or records that the other job's ledger does not have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from pymongo.database import Database
@@ -33,22 +34,42 @@ def claimed(
     Sinks that are written whatever `SINKS` says belong to the first job that claims them.
 
     Raises:
+        JobError: another job of the pipeline writes to one of its sinks; none was claimed.
+        SinkError: MongoDB did not answer.
+    """
+    allowed(pipelines, settings, database)
+    with _explained():
+        for pipeline in (each for each in pipelines if each.separable):
+            for sink in (*_own(pipeline, settings), TOPICS_MODULE):
+                claim = {"_id": _key(pipeline, sink), "pipeline": pipeline.name}
+                with suppress(DuplicateKeyError):
+                    database[COLLECTION].insert_one(claim)
+    # Another job may have claimed one at the same time.
+    return allowed(pipelines, settings, database)
+
+
+def allowed(
+    pipelines: Sequence[Pipeline], settings: Settings, database: Database[Document]
+) -> list[Pipeline]:
+    """The pipelines with the sinks they may write to, without claiming any.
+
+    Raises:
         JobError: another job of the pipeline writes to one of its sinks.
         SinkError: MongoDB did not answer.
     """
-    try:
-        return [_claimed(pipeline, settings, database) for pipeline in pipelines]
-    except PyMongoError as error:
-        raise sink_error("MongoDB", f"note in `{COLLECTION}` a sink's job", error) from error
+    with _explained():
+        for pipeline in pipelines:
+            feeders = {s: _feeder(pipeline, s, database) for s in _own(pipeline, settings)}
+            if taken := {s: feeder for s, feeder in feeders.items() if feeder != pipeline.name}:
+                raise JobError(_refusal(pipeline, settings, taken))
+        return [as_claimed(pipeline, database) for pipeline in pipelines]
 
 
 def as_claimed(pipeline: Pipeline, database: Database[Document]) -> Pipeline:
     """The pipeline, without its topics if another job has claimed them; claims none itself."""
-    if not pipeline.separable:
+    if not pipeline.separable or _feeder(pipeline, TOPICS_MODULE, database) == pipeline.name:
         return pipeline
-    known = database[COLLECTION].find_one({"_id": _key(pipeline, TOPICS_MODULE)})
-    is_own = known is None or known["pipeline"] == pipeline.name
-    return pipeline if is_own else replace(pipeline, topics=())
+    return replace(pipeline, topics=())
 
 
 def forget_feeds(database: Database[Document], pipeline: str) -> None:
@@ -56,26 +77,27 @@ def forget_feeds(database: Database[Document], pipeline: str) -> None:
     database[COLLECTION].delete_many({"pipeline": pipeline})
 
 
-def _claimed(pipeline: Pipeline, settings: Settings, database: Database[Document]) -> Pipeline:
-    if not pipeline.separable:
-        return pipeline
-    own = [name for name in pipeline.separable if name in settings.sinks]
-    others = {name: _feeder(pipeline, name, database) for name in own}
-    if taken := {name: feeder for name, feeder in others.items() if feeder != pipeline.name}:
-        owned = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
-        raise JobError(
-            finding(
-                settings,
-                pipeline.name,
-                f"{owned}: two jobs would write every record twice.",
-                *(
-                    f"start that job instead: `{_start(each)}`"
-                    for each in sorted({*taken.values()})
-                ),
-            )
-        )
-    is_free = _feeder(pipeline, TOPICS_MODULE, database) == pipeline.name
-    return pipeline if is_free else replace(pipeline, topics=())
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except PyMongoError as error:
+        raise sink_error("MongoDB", f"note in `{COLLECTION}` a sink's job", error) from error
+
+
+def _own(pipeline: Pipeline, settings: Settings) -> list[str]:
+    """The sinks that this job would feed, and another job of the pipeline could."""
+    return [name for name in pipeline.separable if name in settings.sinks]
+
+
+def _refusal(pipeline: Pipeline, settings: Settings, taken: Mapping[str, str]) -> str:
+    owned = ", ".join(f"{name} is fed by `{feeder}`" for name, feeder in taken.items())
+    return finding(
+        settings,
+        pipeline.name,
+        f"{owned}: two jobs would write every record twice.",
+        *(f"start that job instead: `{_start(each)}`" for each in sorted({*taken.values()})),
+    )
 
 
 def _start(feeder: str) -> str:
@@ -86,14 +108,9 @@ def _start(feeder: str) -> str:
 
 
 def _feeder(pipeline: Pipeline, sink: str, database: Database[Document]) -> str:
-    """The job that feeds a sink; claims the sink for this pipeline if it is free."""
-    key = _key(pipeline, sink)
-    try:
-        database[COLLECTION].insert_one({"_id": key, "pipeline": pipeline.name})
-    except DuplicateKeyError:
-        known = database[COLLECTION].find_one({"_id": key})
-        return str(known["pipeline"]) if known else pipeline.name
-    return pipeline.name
+    """The job that feeds a sink: this one if the sink is free."""
+    known = database[COLLECTION].find_one({"_id": _key(pipeline, sink)})
+    return str(known["pipeline"]) if known else pipeline.name
 
 
 def _key(pipeline: Pipeline, sink: str) -> str:

@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from errors import JobError
+from errors import JobError, SinkUnavailable
 from operations.pipelines import read_topic
 from operations.verify.accounts import take_accounts
 from settings import OUTPUT_FORMATS
 from spark_jobs.customers import CUSTOMERS
+from spark_jobs.run.job import check_pipelines
 from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.state.ledger import Counts
+from tests.conftest import free_ports
 from tests.integration.test_fault_points import crash
 from tests.support.builders import customer
 from tests.support.pipelines import MakeWorld
@@ -208,3 +211,24 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
         "PostgreSQL customers_alerts: the number of rows is 0, the ledger says 1 (-1)"
     )
     assert "is missing" in of_postgres.faults[1]
+
+
+def test_job_that_is_refused_or_whose_store_is_away_claims_nothing(make_world: MakeWorld) -> None:
+    world = make_world(CUSTOMERS)
+    world.send(sent())
+    (port,) = free_ports(1)
+    away = SecretStr(f"postgresql://x@127.0.0.1:{port}/x")
+    to_postgres, to_files = CUSTOMERS.feeding(("postgres",)), CUSTOMERS.feeding(("files",))
+    refused = world.settings.model_copy(update={"sinks": ("postgres",), "postgres_dsn": away})
+    with pytest.raises(SinkUnavailable, match="make up"):
+        check_pipelines([to_postgres], refused)
+
+    # The topics are free.
+    replace(world, pipeline=to_files).process(sinks=("files",))
+    with pytest.raises(JobError, match="files is fed by `customers-files`"):
+        world.process(sinks=("files", "postgres"))
+    # And so is PostgreSQL.
+    replace(world, pipeline=to_postgres).process(sinks=("postgres",))
+
+    assert len(on_topic(world, world.settings.customers_usa_topic)) == 1
+    assert world.sql("SELECT count(*) FROM customers_usa") == [(1,)]
