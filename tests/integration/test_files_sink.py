@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from errors import SinkRejected
+from errors import SinkRejected, SinkUnavailable
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.sinks.files.rows import snapshot_rows
@@ -102,6 +102,27 @@ def test_batch_that_comes_again_with_other_parts_leaves_none_of_the_former(
     written = files_sink(settings)
     written.write_batch(batch(ticket(ticket_id="A", created_at="2026-11-20T00:00:00Z")), 0)
     written.write_batch(batch(ticket(ticket_id="A", created_at="2026-11-21T00:00:00Z")), 0)
+
+    assert [p for p in visible(settings) if "day=" in p] == [
+        "high_priority_tickets/day=2026-11-21/5f1d7c2e-0000000000-000.parquet",
+        "tickets_with_assignment/day=2026-11-21/5f1d7c2e-0000000000-000.parquet",
+    ]
+
+
+def test_batch_that_breaks_off_twice_leaves_none_of_the_first_try(
+    settings: Settings, batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    written = files_sink(settings)
+    for broken in ("fault_point", "stage"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"spark_jobs.sinks.files.sink.{broken}", fail)
+            with pytest.raises(SinkUnavailable):
+                written.write_batch(batch(ticket(created_at="2026-11-20T00:00:00Z")), 0)
+    assert [p for p in visible(settings) if "day=" in p]
+    written.write_batch(batch(ticket(created_at="2026-11-21T00:00:00Z")), 0)
 
     assert [p for p in visible(settings) if "day=" in p] == [
         "high_priority_tickets/day=2026-11-21/5f1d7c2e-0000000000-000.parquet",

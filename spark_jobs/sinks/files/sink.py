@@ -153,10 +153,11 @@ class FilesSink(Sink):
         former = set(json.loads(system.read(f"{staging}/{TARGETS}") or b"[]"))
         if manifest.last and manifest.last[:2] == (batch.query_id, batch_id):
             former |= {*manifest.last[2]}
-        system.delete(staging)
         records = sum(batch.summary.outcomes.values()) or ROWS_PER_FILE
         moves: list[tuple[str, str]] = []
         for file_set in self.pipeline.file_sets:
+            # Not what is noted next to it, which another attempt may need.
+            system.delete(f"{staging}/{file_set.name}")
             for form in self.settings.output_format:
                 folder = f"{staging}/{file_set.name}/{form}"
                 stage(file_set, batch.records, records, form, system.url(folder))
