@@ -43,7 +43,10 @@ VALUES (%s, %s, %s, 0, now()) ON CONFLICT DO NOTHING
 """
 LAST = "SELECT max(batch_id) FROM millrace_batches WHERE query_id = %s"
 CLOSE = "UPDATE millrace_batches SET rows = %s WHERE query_id = %s AND batch_id = %s"
-INCOMING = "CREATE TEMPORARY TABLE {incoming} (LIKE {table}) ON COMMIT DROP"
+# Not LIKE: it takes over that a user's own column may not be null, and not that column's default.
+INCOMING = """
+CREATE TEMPORARY TABLE {incoming} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA
+"""
 # In key order, two writers cannot deadlock. Ids that differ only in U+0000 are the same id here:
 # the first arrival stays, as with every duplicate.
 UPSERT = """

@@ -109,6 +109,17 @@ def test_failure_after_the_first_table_undoes_it(
     assert names(settings) == {"1": "Ann"}
 
 
+def test_column_that_a_user_has_added_gets_its_default(
+    job_spark: SparkSession, settings: Settings
+) -> None:
+    alter(settings, "ALTER TABLE customers_usa ADD loaded_at timestamptz NOT NULL DEFAULT now()")
+    alter(settings, "ALTER TABLE customers_usa ADD row_number bigint GENERATED ALWAYS AS IDENTITY")
+
+    sink(settings).write_batch(batch(usa(job_spark, ("1", "Ann"))), 0)
+
+    assert names(settings) == {"1": "Ann"}
+
+
 def test_connection_lost_before_the_commit_is_an_outage_and_repeated(
     job_spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
