@@ -17,12 +17,13 @@ from spark_jobs.aggregates import Aggregate, Measure
 from spark_jobs.changes import EXACT
 from spark_jobs.columns import OF_MESSAGES, spark_type
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.targets import FileSet
+from spark_jobs.targets import FileSet, Snapshot
 
 # A name of a folder that every file system and reader of partitioned files takes.
 SET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
-NUMBERS: Final = ("int", "bigint", "smallint", "tinyint", "float", "double", "decimal")
-# The day's folder adds a column of this name to a file set.
+WHOLE_NUMBERS: Final = ("int", "bigint", "smallint", "tinyint")
+NUMBERS: Final = (*WHOLE_NUMBERS, "float", "double", "decimal")
+# A file set's folders have the name of this column, whether or not they are one for each day.
 DAY_COLUMN: Final = "day"
 
 
@@ -45,8 +46,10 @@ def declaration_faults(folder: Folder) -> Iterator[Fault]:
         yield from _unknown(place, columns, folder, types)
     for aggregate in declared.aggregates:
         yield from _aggregate(_at("aggregates", aggregate.name), aggregate, types)
-    for each in declared.file_sets:
+    for each in (folder.pipeline() or declared).file_sets:
         yield from _file_set(_at("file_sets", each.name), each, types)
+    for snapshot in declared.snapshots:
+        yield from _snapshot(_at("snapshots", snapshot.name), snapshot, types)
 
 
 def _fault(where: str, text: str) -> Fault:
@@ -234,8 +237,22 @@ def _file_set(place: str, file_set: FileSet, types: Mapping[str, str]) -> Iterat
             f"{place}.day",
             f"`day` needs a timestamp or a date, and `{file_set.day}` is of type {kind}",
         )
-    if file_set.day and DAY_COLUMN in file_set.columns:
-        yield _fault(f"{place}.columns", "the day's folder adds a column `day`; leave yours out")
+    if DAY_COLUMN in {*file_set.columns, *file_set.schema.names}:
+        yield _fault(
+            f"{place}.columns",
+            "`day` is the name of the day's folder: list `columns` without it, or rename it",
+        )
     for name, times in Counter(file_set.columns).items():
         if times > 1:
             yield _fault(f"{place}.columns", f"`{name}` is listed {times} times")
+
+
+def _snapshot(place: str, snapshot: Snapshot, types: Mapping[str, str]) -> Iterator[Fault]:
+    by = [each for each in snapshot.aggregate.dimensions if each.field == snapshot.by]
+    if snapshot.by and not by:
+        yield _fault(f"{place}.by", f"its aggregate is not grouped by `{snapshot.by}`")
+    for dimension in by:
+        kind = types.get(dimension.column, "")
+        if dimension.unit == "value" and kind in ("boolean", *WHOLE_NUMBERS):
+            text = f"its groups are texts, and `{dimension.column}` is of type {kind}"
+            yield _fault(f"{place}.by", text)

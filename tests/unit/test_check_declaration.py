@@ -22,6 +22,7 @@ from tests.support.pipeline_folders import (
     Edit,
     Expected,
     assert_expected,
+    cql,
     declaration,
     faults,
     orders,
@@ -307,3 +308,47 @@ def test_a_file_in_another_encoding_is_one_fault(tmp_path: Path) -> None:
     (folder / SQL).write_text((folder / SQL).read_text(), encoding="utf-16")
 
     assert_expected(faults(folder), [(SQL, "", "it is not text in UTF-8; save it again in UTF-8")])
+
+
+@pytest.mark.parametrize(
+    ("file_set", "expected"),
+    [
+        ('FileSet("orders", day="created_at")', 1),
+        ('FileSet("orders")', 1),
+        ('FileSet("orders", columns=("order_id", "day"))', 1),
+        ('FileSet("orders", day="created_at", columns=("order_id",))', 0),
+    ],
+)
+def test_column_named_as_the_days_folder_is_refused_in_every_file_set(
+    file_set: str, expected: int, tmp_path: Path
+) -> None:
+    derived = declaration(DERIVED, 'derived={"created_day": "to_date(created_at)", "day": "1"}')
+    shown = declaration('FileSet("orders", day="created_at")', file_set)
+    column = cql("hash_key_id     text,", "day int,\n  hash_key_id     text,")
+
+    found = faults(orders(tmp_path, derived, shown, column))
+
+    place = (DECLARATION, 'file_sets["orders"].columns', "`day` is the name of the day's folder")
+    assert_expected(found, [place] * expected)
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("express", "its groups are texts, and `express` is of type boolean"),
+        ("status", "its aggregate is not grouped by `status`"),
+        ("country", None),
+    ],
+)
+def test_snapshot_is_grouped_by_a_text_of_its_aggregate(
+    by: str, words: str | None, tmp_path: Path
+) -> None:
+    imported = declaration("Pipeline,", "Pipeline, Snapshot,")
+    both = 'Aggregate("both", by=("country", "express"), measures={"count": count()})'
+    snapshot = f'Snapshot("both", BOTH, ("{by}", "count"), "{by}")'
+    named = declaration("PIPELINE = Pipeline(", f"BOTH = {both}\nPIPELINE = Pipeline(")
+    added = declaration("    topics=", f"    snapshots=({snapshot},),\n    topics=")
+
+    found = faults(orders(tmp_path, imported, named, added))
+
+    assert_expected(found, [(DECLARATION, 'snapshots["both"].by', words)] if words else [])
