@@ -25,13 +25,15 @@ def first_table_faults(folder: Folder) -> Iterator[Fault]:
     for place, columns in (
         *named_columns(declared),
         *_columns_of_conditions(declared, known),
-        *_columns_of_tables(folder, declared),
+        *_columns_of_tables(folder, declared, known),
     ):
         if place != "clear":
             for column in columns:
-                needed.setdefault(column, place)
-    # The lineage is every table's, and id and outcome are computed again.
-    there = {*folder.cql[first].columns, *LINEAGE, "record_id", "outcome"}
+                # A topic's messages are compared with the messages that they were made of.
+                if column != "record_id" or not place.startswith("topics"):
+                    needed.setdefault(column, place)
+    # The lineage is every table's, and the outcome is computed again.
+    there = {*folder.cql[first].columns, *LINEAGE, "outcome"}
     for column, place in needed.items():
         if column in known and column not in there:
             yield Fault(
@@ -51,11 +53,17 @@ def _columns_of_conditions(
             yield place, columns_in(sql, known)
 
 
-def _columns_of_tables(folder: Folder, declared: Pipeline) -> Iterator[tuple[str, Iterable[str]]]:
+def _columns_of_tables(
+    folder: Folder, declared: Pipeline, known: Mapping[str, str]
+) -> Iterator[tuple[str, Iterable[str]]]:
+    first = folder.cql[declared.tables[0].place].columns
     for table in declared.tables[1:]:
-        # Derived ones are derived again.
         if shape := folder.cql.get(table.place):
             yield table.place, [name for name in shape.columns if name in folder.fields]
+            # Derived ones that the first table lacks are derived again, all at once.
+            derived = {**folder.derived, **table.derived}
+            for name in (each for each in shape.columns if each in derived and each not in first):
+                yield f"{name} of {table.place}", columns_in(derived[name], known)
     for sql_table in declared.sql_tables:
         if sql_shape := folder.sql.get(sql_table.name):
             yield f"SQL table {sql_table.name}", sql_shape.columns

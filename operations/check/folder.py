@@ -54,6 +54,17 @@ class Folder:
         fields = self.contract.fields if self.contract else ()
         return {each.column: each for each in fields if each.column}
 
+    def why_null(self, column: str) -> str:
+        """Why the column of a field can be null in a stored record; empty if it cannot."""
+        each = self.fields[column]
+        if column in self.doubtful:
+            return ""
+        if not each.required and each.default is None:
+            return "may be absent"
+        if each.sensitivity == "hashed" and each.normalise == "phone":
+            return "has no digest if no digit is in it"
+        return ""
+
     @property
     def id_columns(self) -> list[str]:
         """The columns of the record's id."""

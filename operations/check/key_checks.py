@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from cql.declared import CassandraShape
@@ -112,33 +113,35 @@ def _spread(folder: Folder, table: Table, shape: CassandraShape) -> Iterator[Fau
 def _nullable_key(
     folder: Folder, file: str, place: str, key: Sequence[str], stand_ins: Mapping[str, str]
 ) -> Iterator[Fault]:
-    optional = {
-        name
-        for name, each in folder.fields.items()
-        if not each.required and each.default is None and name not in folder.doubtful
-    }
     for name in key:
-        if name in stand_ins:
-            continue
-        if name in optional:
-            yield Fault(file, place, _may_be_absent(folder, name, name, file, place))
-        elif name in folder.derived and not handles_nulls(folder.derived[name]):
-            sources = columns_in(folder.derived[name], folder.fields)
-            for source in sources:
-                if source in optional:
-                    yield Fault(file, place, _may_be_absent(folder, name, source, file, place))
+        if name not in stand_ins:
+            for source in _null_sources(folder, name):
+                yield Fault(file, place, _may_be_null(folder, name, source, file, place))
 
 
-def _may_be_absent(folder: Folder, column: str, source: str, file: str, place: str) -> str:
+def _null_sources(folder: Folder, name: str) -> list[str]:
+    """The columns of fields of which one is null where this column is null."""
+    if name in folder.fields:
+        return [name] if folder.why_null(name) else []
+    if handles_nulls(sql := folder.derived.get(name, "")):
+        return []
+    earlier = dict(takewhile(lambda pair: pair[0] != name, folder.derived.items()))
+    sources = columns_in(sql, {**folder.fields, **earlier})
+    return list(dict.fromkeys(s for each in sources for s in _null_sources(folder, each)))
+
+
+def _may_be_null(folder: Folder, column: str, source: str, file: str, place: str) -> str:
     if file == CQL and folder.cql[place].columns.get(column) == "text":
         other = f'`Table("{place}", stand_ins={{"{column}": "unknown"}})`'
     elif column in folder.derived:
         other = "`coalesce` in its SQL"
     else:
         other = "take it out of the key"
+    is_required = folder.fields[source].required
+    remedy = "" if is_required else "make the field required, give it a `default`, or "
     return (
-        f"`{column}` is in the key, but the field `{folder.fields[source].name}` may be absent, and"
-        f" a key holds no null; make the field required, give it a `default`, or {other}"
+        f"`{column}` is in the key, but the field `{folder.fields[source].name}`"
+        f" {folder.why_null(source)}, and a key holds no null; {remedy}{other}"
     )
 
 

@@ -136,10 +136,11 @@ def _column(table: str, column: str, rules: str, folder: Folder) -> Iterator[Fau
     if found := RULE.search(rules):
         yield Fault(SQL, table, f"`{column}`: {found[1].upper()} {_REFUSES}")
     field = folder.fields.get(column)
-    if NOT_NULL.search(rules) and field and not field.required and field.default is None:
+    if NOT_NULL.search(rules) and field and (why := folder.why_null(column)):
         yield Fault(
             SQL,
             table,
-            f"`{column}` is NOT NULL, but the field `{field.name}` may be absent, and the job would"
-            " stop at the first such record; leave NOT NULL out, or make the field required",
+            f"`{column}` is NOT NULL, but the field `{field.name}` {why}, and the job would stop at"
+            " the first such record; leave NOT NULL out"
+            + ("" if field.required else ", or make the field required"),
         )

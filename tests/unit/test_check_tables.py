@@ -8,8 +8,10 @@ import pytest
 
 from tests.support.pipeline_folders import (
     BY_STATUS,
+    CONTRACT,
     CQL,
     DECLARATION,
+    DERIVED,
     ORDERS,
     ORDERS_BY_STATUS,
     SQL,
@@ -17,6 +19,7 @@ from tests.support.pipeline_folders import (
     Expected,
     assert_expected,
     cql,
+    declaration,
     faults,
     orders,
     sql,
@@ -205,6 +208,80 @@ def test_fault_of_a_table_is_found_at_its_place(
     edit: Edit, expected: list[Expected], tmp_path: Path
 ) -> None:
     assert_expected(faults(orders(tmp_path, edit)), expected)
+
+
+def derived(**more: str) -> Edit:
+    return declaration(DERIVED, f"derived={ {'created_day': 'to_date(created_at)', **more}!r}")
+
+
+def in_second_table(column: str) -> Edit:
+    return cql("created_day     date,", f"created_day date, {column},")
+
+
+BY_PHONE = (
+    (CONTRACT, '"format": "email", "x-trim": true,', '"x-trim": true,'),
+    (CONTRACT, '"x-normalise": "email"', '"x-normalise": "phone"'),
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        (
+            (
+                derived(created_month="date_trunc('MONTH', created_day)"),
+                in_second_table("created_month timestamp"),
+            ),
+            (
+                CQL,
+                ORDERS,
+                "lacks the column `created_day`, which `created_month of orders.orders_by_",
+            ),
+        ),
+        (
+            (derived(bucket="crc32(record_id)"), in_second_table("bucket bigint")),
+            (
+                CQL,
+                ORDERS,
+                "lacks the column `record_id`, which `bucket of orders.orders_by_status`",
+            ),
+        ),
+        (
+            (declaration("status IN ('paid', 'shipped')", "crc32(record_id) % 10 = 0"),),
+            (CQL, ORDERS, 'lacks the column `record_id`, which `aggregates["orders_by_currency"]'),
+        ),
+        (
+            (
+                derived(area="lower(country)", zone="upper(area)"),
+                cql("  items ", "  area text,\n  items "),
+                in_second_table("zone text"),
+                cql(BY_STATUS, "((zone, created_day), created_at, order_id)"),
+            ),
+            (
+                CQL,
+                ORDERS_BY_STATUS,
+                "`zone` is in the key, but the field `customer.country` may be",
+            ),
+        ),
+        (
+            (*BY_PHONE, cql(BY_STATUS, "((customer_email, created_day), created_at, order_id)")),
+            (
+                CQL,
+                ORDERS_BY_STATUS,
+                "has no digest if no digit is in it, and a key holds no null; `Table(",
+            ),
+        ),
+        (
+            (*BY_PHONE, sql("customer_email  text", "customer_email text NOT NULL")),
+            (SQL, "orders", "has no digest if no digit is in it, and the job would stop at"),
+        ),
+    ],
+    ids=["of a derived one", "of the id", "in a condition", "null twice", "no digit", "NOT NULL"],
+)
+def test_column_that_verify_or_a_key_cannot_have_is_found_through_what_it_is_made_of(
+    edits: tuple[Edit, ...], expected: Expected, tmp_path: Path
+) -> None:
+    assert_expected(faults(orders(tmp_path, *edits)), [expected])
 
 
 def test_table_without_a_compaction_is_a_note(tmp_path: Path) -> None:
