@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from threading import Thread
 
@@ -36,7 +37,7 @@ from spark_jobs.start_checks.declaration_check import check_declaration
 from spark_jobs.start_checks.declaration_shape import record_shape, shape_of
 from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
-from spark_jobs.start_checks.guard import Diagnosis, check_code, check_start
+from spark_jobs.start_checks.guard import Diagnosis, check_code, check_places, check_start
 from spark_jobs.start_checks.sink_ownership import allowed, claimed
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger
@@ -221,4 +222,5 @@ def _check_pipeline(
     for sink in sinks_of(pipeline, settings, ledger.database):
         sink.check()
     ledger.prepare()
-    return check_start(pipeline, settings, ledger, options.accepted)
+    found = check_start(pipeline, settings, ledger, options.accepted)
+    return replace(found, findings=[*found.findings, *check_places(pipeline, settings, ledger)])

@@ -247,6 +247,24 @@ def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
     }
 
 
+def check_places(pipeline: Pipeline, settings: Settings, ledger: Ledger) -> list[str]:
+    """Compare where earlier batches went with where the settings say."""
+    entry, stored = ledger.last(), ledger.totals().stored
+    if entry is None or not stored:
+        return []
+    return [
+        finding(
+            settings,
+            pipeline.name,
+            f"{sink.store}: {missing}. New records would lie apart from the {stored} stored ones.",
+            f"`{remedies.replay(pipeline.topic(settings), sink.name, settings)}` writes all stored"
+            " records to the present place too",
+        )
+        for sink in sinks_of(pipeline, settings, ledger.database)
+        if sink.name in entry.sinks and (missing := sink.elsewhere())
+    ]
+
+
 def check_code(
     pipeline: Pipeline, settings: Settings, ledger: Ledger, present: Fingerprint, accepted: Accepted
 ) -> list[str]:
@@ -286,7 +304,8 @@ def check_code(
             f"finish it with the former version (`{remedies.job(pipeline.family, settings)}`), then"
             " use this one again",
             f"`{remedies.again(ACCEPT_CODE, settings)}` repeats it with this version: its rows are"
-            " overwritten, but aggregates that include the batch keep their values until"
+            " overwritten, but what takes each batch once, and has this one, keeps what the former"
+            " code made of it: tables in PostgreSQL, snapshots in files, and aggregates until"
             f" `{remedies.rebuild(settings)}`; then run `make verify`",
         )
     ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.sql import functions as F
 
 from errors import JobError
+from operations.verify.accounts import take_accounts
 from spark_jobs.aggregates import hour
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
@@ -18,6 +20,7 @@ from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Counts
 from spark_jobs.tickets import TICKETS
+from tests.integration.test_own_repair import replayed
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
 from tests.support.starts import age_out, crash, entries, run, tickets
@@ -189,6 +192,31 @@ def test_fingerprint_depends_on_the_code_alone(make_world: MakeWorld, pipeline: 
     )
     other = fingerprint(changed, settings, world.spark)
     assert (other.state, other.rows == present.rows) == (present.state, False)
+
+
+def test_another_place_for_files_is_refused_until_it_has_all_records(
+    make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets("A", "B"), partition=0)
+    former: dict[str, Any] = {"sinks": ("cassandra", "files", "mongodb")}
+    world.process(**former)
+    world.send(ticket("C"), partition=0)
+    other = former | {"output_path": str(tmp_path / "another")}
+
+    with pytest.raises(JobError) as refused:
+        world.process(**other)
+
+    text = " ".join(str(refused.value).split())
+    assert f"OUTPUT_PATH is `{tmp_path / 'another'}`, where" in text
+    assert "New records would lie apart from the 2 stored ones" in text
+    assert f"replay --topic {world.topic} --sink files" in text
+    filled = dataclasses.replace(world, settings=world.settings.model_copy(update=other))
+    replayed(filled, "files")
+    filled.process()
+    (account,) = take_accounts(filled.settings, world.database, world.spark, [world.pipeline])
+    assert account.faults == []
+    assert account.counts.stored == 3
 
 
 def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> None:

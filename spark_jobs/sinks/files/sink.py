@@ -268,8 +268,9 @@ class FilesSink(Sink):
         return placement_faults(self.settings, self.pipeline, confirmed, latest)
 
     def elsewhere(self) -> str | None:
-        """That OUTPUT_PATH has no manifest."""
-        if has_manifest(self.settings, self.pipeline):
+        """That OUTPUT_PATH has no manifest, if it can be reached now."""
+        is_reached = can_be_reached(output_files(self.settings))
+        if not is_reached or has_manifest(self.settings, self.pipeline):
             return None
         return (
             f"OUTPUT_PATH is `{self.settings.output_path}`, where `{manifest_path(self.family)}` is"
