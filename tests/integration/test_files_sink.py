@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from errors import SinkRejected, SinkUnavailable
+from errors import SinkRejected
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.sinks.files.reading import read_set
 from spark_jobs.sinks.files.rows import snapshot_rows
@@ -119,7 +119,7 @@ def test_batch_that_breaks_off_twice_leaves_none_of_the_first_try(
     for broken in ("fault_point", "stage"):
         with monkeypatch.context() as patched:
             patched.setattr(f"spark_jobs.sinks.files.sink.{broken}", fail)
-            with pytest.raises(SinkUnavailable):
+            with pytest.raises(SinkRejected):
                 written.write_batch(batch(ticket(created_at="2026-11-20T00:00:00Z")), 0)
     assert [p for p in visible(settings) if "day=" in p]
     written.write_batch(batch(ticket(created_at="2026-11-21T00:00:00Z")), 0)
