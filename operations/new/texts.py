@@ -16,7 +16,8 @@ from operations.new.words import OPEN_SETS, TEXTS, has_any
 from schemas.contract import WHITE_SPACE
 from schemas.types import FORMATS, Kind
 
-INTEGER: Final = r"-?(?:0|[1-9][0-9]{0,17})"
+# Whole numbers of more digits are beyond doubles, and text as well.
+INTEGER: Final = r"-?(?:0|[1-9][0-9]{0,308})"
 DECIMAL_COMMA: Final = r"-?[0-9]{1,3}(?:[.\u00a0 ]?[0-9]{3})*,[0-9]{1,4}"
 
 

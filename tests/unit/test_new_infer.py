@@ -130,6 +130,29 @@ def test_texts_of_a_csv_stand_for_what_they_spell(
     assert keywords(name, *values, from_text=True) == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["123456789012345678"], {"type": "integer", "x-coerce": True}),  # 18 digits
+        (["1", "1234567890123456789"], {"type": "integer", "x-coerce": True}),
+        (["9223372036854775807", "-9223372036854775808"], {"type": "integer", "x-coerce": True}),
+        # Beyond 64 bits, however many digits.
+        (["1", "9223372036854775808"], {"type": "string", "maxLength": 64, "x-trim": True}),
+        (["-9223372036854775809"], {"type": "string", "maxLength": 64, "x-trim": True}),
+        (["9" * 101], {"type": "string", "maxLength": 255, "x-trim": True}),
+        (["9" * 309], {"type": "string", "maxLength": 1_000, "x-trim": True}),
+        (["1", "9" * 5_000], {"type": "string", "maxLength": 10_000, "x-trim": True}),
+        # With a decimal among them they are measured, as in JSON.
+        (["1234567890123456789", "2.5"], {"type": "number", "x-coerce": True}),
+        (["9" * 310, "2.5"], {"type": "string", "maxLength": 1_000, "x-trim": True}),
+    ],
+)
+def test_whole_numbers_of_a_csv_are_integers_of_64_bits_or_text(
+    values: list[str], expected: dict[str, Any]
+) -> None:
+    assert keywords("n", *values, from_text=True) == expected
+
+
 def test_few_texts_that_repeat_are_an_enumeration() -> None:
     found = keywords("status", *["open", "Open", "paid", "open", " paid ", "open"])
 
