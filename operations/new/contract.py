@@ -119,7 +119,9 @@ def _column(path: Path, taken: set[str]) -> str:
 
 
 def _as_text(guess: Guess, observed: Observed) -> Guess:
-    """A field as text, as only a text has a digest."""
+    """A field as text, as only a text has a digest; an array, which is never sent, as it is."""
+    if guess.is_array:
+        return guess
     keywords = {k: v for k, v in guess.keywords.items() if k in ("type", "format", "x-trim")}
     keywords |= {k: v for k, v in guess.keywords.items() if k == "maxLength"}
     if guess.kind in TEXT_KINDS and "enum" not in guess.keywords:

@@ -58,10 +58,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What cannot be a field of a contract, and why."""
+    """What cannot be a field of a contract as it is, and why.
+
+    Attributes:
+        name: The dotted path.
+        why: The reason.
+        observed: Its values, unless no contract can have its name.
+    """
 
     name: str
     why: str
+    observed: Observed | None = None
 
 
 def observe(records: Sequence[dict[str, Any]]) -> tuple[list[Observed], list[LeftOut]]:
@@ -73,7 +80,7 @@ def observe(records: Sequence[dict[str, Any]]) -> tuple[list[Observed], list[Lef
     if len(fields) > MOST_FIELDS:
         kept = sorted(fields, key=lambda field: -len(field.filled))[:MOST_FIELDS]
         rest = [field for field in fields if field not in kept]
-        left += [LeftOut(f.name, f"more than {MOST_FIELDS} fields") for f in rest]
+        left += [LeftOut(f.name, f"more than {MOST_FIELDS} fields", f) for f in rest]
         fields = [field for field in fields if field in kept]
     return fields, left
 
@@ -85,32 +92,35 @@ def _fields(
     present = [each for each in objects if isinstance(each, dict)]
     around = (*outside, len(present))
     names = list(dict.fromkeys(name for each in present for name in each))
+    whole = Observed(path, objects, outside, is_loose)
     if path and _is_map(names, present):
-        yield LeftOut(".".join(path), f"an object of {len(names)} different names: a map")
+        yield LeftOut(whole.name, f"an object of {len(names)} different names: a map", whole)
         return
     if not names:
-        yield LeftOut(".".join(path), "an object without any field")
+        yield LeftOut(whole.name, "an object without any field", whole if path else None)
     for name in names:
         own = (*path, name)
         sent = [each.get(name) if isinstance(each, dict) else None for each in objects]
         values = [None if _is_blank(value) else value for value in sent]
         filled = [value for value in values if value is not None]
         are_objects = {isinstance(value, dict) for value in filled}
-        if not filled:
-            yield LeftOut(".".join(own), "absent, null or blank in every record")
-        elif "\\" in name:
-            yield LeftOut(".".join(own), "its name has a backslash")
+        field = Observed(own, values, around, is_loose)
+        if "\\" in name:
+            yield LeftOut(field.name, "its name has a backslash")
         elif not name:
-            yield LeftOut(".".join(own), "its name is empty")
+            yield LeftOut(field.name, "its name is empty")
+        elif not filled:
+            yield LeftOut(field.name, "absent, null or blank in every record", field)
         elif are_objects == {True} and len(own) == DEEPEST:
-            yield LeftOut(".".join(own), f"an object inside {DEEPEST - 1} others")
+            yield LeftOut(field.name, f"an object inside {DEEPEST - 1} others", field)
         elif are_objects == {True}:
             loose = is_loose or any(map(_is_blank, sent))
             yield from _fields(own, values, around, loose)
         elif True in are_objects:
-            yield LeftOut(".".join(own), "an object in some records and something else in others")
+            why = "an object in some records and something else in others"
+            yield LeftOut(field.name, why, field)
         else:
-            yield Observed(own, values, around, is_loose)
+            yield field
 
 
 def _is_map(names: list[str], present: list[dict[str, Any]]) -> bool:

@@ -162,6 +162,36 @@ def personal(observed: Observed, pipeline: str = "") -> Personal | None:
     return _by_name(observed.path, pipeline, texts) or _by_values(texts)
 
 
+def secret_in(observed: Observed) -> Personal | None:
+    """Return why what no field can be must never be sent; None if nothing says so.
+
+    Its own name counts, and those of objects inside its values.
+    """
+    named, rest = {observed.path[-1]: observed.filled}, [*observed.filled]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            rest += value.values()
+            for name, inner in value.items():
+                named.setdefault(name, []).append(inner)
+        elif isinstance(value, list):
+            rest += value
+    for name, values in named.items():
+        found = [each for each in _scalars(values) if each is not None]
+        are_flags = found and all(isinstance(each, bool) for each in found)
+        if not are_flags and _is_secret(words_of(name), [*map(str, found)]):
+            whose = "its name" if name == observed.path[-1] else "a name inside it"
+            return Personal("never", "text", f"{whose} means a secret")
+    return None
+
+
+def _is_secret(words: Sequence[str], texts: Sequence[str]) -> bool:
+    if not words or words[-1] in ABOUT - {"hash", "key"}:
+        return False
+    is_named = SECRETS.named_by(words) or SECRETS.named_by([*map(_singular, words)])
+    return is_named and not (texts and _share(texts, DATE.fullmatch) >= LEAST_SHARE)
+
+
 def _scalars(values: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for value in values:
@@ -176,7 +206,7 @@ def _by_name(path: Sequence[str], pipeline: str, texts: Sequence[str]) -> Person
     are_numbers = _share(texts, NUMBER.fullmatch) >= LEAST_SHARE
     if not words:
         return None
-    if words[-1] not in ABOUT - {"hash", "key"} and SECRETS.named_by(words) and not are_times:
+    if _is_secret(words, texts):
         return Personal("never", "text", "its name means a secret")
     # A `tax_id` is not about the data, but the data.
     is_whole = any("".join(words).endswith(topic.parts) for topic in TOPICS)

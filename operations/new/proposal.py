@@ -11,9 +11,10 @@ from typing import Any
 from operations.new.contract import NamedField, document, named
 from operations.new.declaration import declaration
 from operations.new.example import test_source
+from operations.new.guess import Guess
 from operations.new.infer import infer
 from operations.new.observed import LeftOut, observe
-from operations.new.personal import personal
+from operations.new.personal import personal, secret_in
 from operations.new.plan import Plan
 from operations.new.propose import propose
 from operations.new.roles import Field, repeated, with_asked_id, with_event_time, with_likely_id
@@ -71,19 +72,7 @@ def proposal(
     Raises:
         PipelineError: Nothing identifies a record, or `ids` cannot.
     """
-    observed, left = observe(sample.records)
-    fields: list[Field] = []
-    for each in observed:
-        guess = infer(each, from_text=sample.kind == "csv", exact=sample.kind != "parquet")
-        if isinstance(guess, str):
-            left.append(LeftOut(each.name, guess))
-            continue
-        is_personal = personal(each, name)
-        if is_personal and guess.is_array:
-            why = f"an array of personal data ({is_personal.why}), which has no digest"
-            left.append(LeftOut(each.name, why))
-            continue
-        fields.append(Field(each, guess, is_personal))
+    fields, left = _fields(sample, name)
     fields = with_event_time(fields, now)
     fields = with_asked_id(fields, ids) if ids else with_likely_id(fields, sample.records, name)
     in_contract = named(fields, {name for record in sample.records for name in record})
@@ -91,3 +80,36 @@ def proposal(
     read = contract_from(name, contract, place="contract.schema.json", stands_alone=True)
     plan = propose(name, in_contract, read, topic)
     return Proposal(sample, in_contract, left, contract, plan, repeated(fields, sample.records))
+
+
+def _fields(sample: Sample, name: str) -> tuple[list[Field], list[LeftOut]]:
+    """The fields of a sample, and what is left out; no secret is, as `send` must know it."""
+    observed, unable = observe(sample.records)
+    fields: list[Field] = []
+    for each in observed:
+        guess = infer(each, from_text=sample.kind == "csv", exact=sample.kind != "parquet")
+        is_personal = personal(each, name)
+        if isinstance(guess, str):
+            unable.append(LeftOut(each.name, guess, each))
+        elif is_personal and guess.is_array and is_personal.sensitivity != "never":
+            why = f"an array of personal data ({is_personal.why}), which has no digest"
+            unable.append(LeftOut(each.name, why))
+        else:
+            fields.append(Field(each, guess, is_personal))
+    left: list[LeftOut] = []
+    for out in unable:
+        secret = out.observed and secret_in(out.observed)
+        if out.observed and secret:
+            fields.append(Field(out.observed, _of_any_type(out), secret))
+        else:
+            left.append(out)
+    return fields, left
+
+
+def _of_any_type(out: LeftOut) -> Guess:
+    """A type that a contract can have, for what is never sent and so never judged."""
+    values = out.observed.filled if out.observed else []
+    if values and all(isinstance(value, list) for value in values):
+        keywords = {"type": "array", "items": {"type": "string"}}
+        return Guess("string", keywords, out.why, is_array=True)
+    return Guess("string", {"type": "string"}, out.why)

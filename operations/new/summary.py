@@ -33,6 +33,9 @@ def notes_of(made: Proposal) -> list[str]:
         notes.append(
             f"{made.repeats} record(s) repeat the id of an earlier one; only the first is stored"
         )
+    never = [f"`{each.field.name}`" for each in made.fields if each.sensitivity == "never"]
+    if never:
+        notes.append(f"secrets, which `send` removes before Kafka: {_listed(never)}")
     left = [f"`{each.name}`: {each.why}" for each in made.left]
     notes += [f"not in the contract: {each}" for each in left[:MOST_LEFT]]
     if len(left) > MOST_LEFT:

@@ -94,6 +94,20 @@ def test_what_was_found_is_said(
     ]
 
 
+def test_secrets_are_said_by_name_only(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [{**record, "api_keys": ["sk-1"], "users": [{"pin": "x"}]} for record in RECORDS]
+
+    new(settings, "things", "--from", sample(tmp_path / "x.jsonl", *records))
+
+    said = capsys.readouterr().out.splitlines()
+    assert "  personal     api_keys, users" in said
+    assert said[-6] == (
+        "  check        secrets, which `send` removes before Kafka: `api_keys`, `users`"
+    )
+
+
 @pytest.mark.parametrize("topic", ["", "web clicks", "a/b"])
 def test_what_cannot_be_a_topic_is_refused_without_asking_the_broker(
     topic: str, settings: Settings

@@ -148,6 +148,71 @@ def test_personal_data_of_any_type_is_a_digest_of_its_text() -> None:
     assert "hash_key_id" in [column.name for column in made.plan.columns]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("api_keys", ["sk-1111", "sk-2222"], "array"),
+        ("passwords", ["p1111"], "array"),
+        ("secret key", ["p1111"], "array"),
+        ("pins", [1111], "array"),
+        ("cvv", [[1111]], "array"),
+        ("apiKeys", [{"value": "sk-1111"}], "array"),
+        ("users", [{"name": "a", "login": {"password": "p1111"}}], "array"),
+        ("secrets", ["s1111", None, True], "array"),
+        ("secret", [], "array"),
+        ("password", None, "string"),
+        ("password", {}, "string"),
+    ],
+)
+def test_a_secret_of_any_form_is_known_to_send_and_removed(
+    name: str, value: Any, kind: str
+) -> None:
+    record = {"order_id": "A-1", "deep": {name: value, "size": 1}, "status": "new"}
+
+    made = proposed([record])
+
+    contract = contract_from("orders", made.contract, stands_alone=True)
+    assert [(f.types, f.column) for f in contract.fields if f.sensitivity == "never"] == [
+        ((kind,), None)
+    ]
+    assert NeverSent(contract).removed(json.dumps(record).encode()) == (
+        b'{"order_id":"A-1","deep":{"size":1},"status":"new"}'
+    )
+    assert made.left == []
+    assert not any("1111" in text for text in made.files("").values())
+
+
+def test_a_map_of_secrets_is_removed_as_a_whole() -> None:
+    made = proposed([{"id": n, "passwords": {f"user{n}": "x"}} for n in range(60)])
+
+    contract = contract_from("orders", made.contract, stands_alone=True)
+    assert NeverSent(contract).removed(b'{"id":1,"passwords":{"user99":"x"}}') == b'{"id":1}'
+
+
+def test_a_secret_beyond_the_most_fields_is_not_left_out() -> None:
+    wide = {f"f{n}": n for n in range(400)}
+
+    made = proposed([{"id": 1, **wide}, {"id": 2, **wide, "password": "x"}])
+
+    assert [each.path for each in made.fields if each.sensitivity == "never"] == [("password",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("items", [{"sku": "a"}]),
+        ("logins", [{"has_password": True, "password_changed": "2026-01-02"}]),
+        ("emails", ["a@example.com"]),
+        ("password_count", None),
+    ],
+)
+def test_what_is_no_secret_is_left_out_as_it_was(name: str, value: Any) -> None:
+    made = proposed([{"id": 1, name: value}])
+
+    assert [each.name for each in made.left] == [name]
+    assert [each.path for each in made.fields] == [("id",)]
+
+
 def second(made: Proposal) -> TablePlan:
     return made.plan.tables[1]
 
