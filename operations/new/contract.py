@@ -13,9 +13,11 @@ from operations.new.roles import Field
 from operations.new.words import KEYWORDS, snake_case, unique
 from schemas.contract import FIELD_NAME, RESERVED_COLUMNS
 from schemas.rules import TEXT_KINDS
+from spark_jobs.aggregates import RESERVED
 
-# Names that a file set or an aggregate has for itself.
-TAKEN_COLUMNS: Final = RESERVED_COLUMNS | KEYWORDS | {"day", "hour", "shard", "event_day"}
+# Names that a table, a file set or an aggregate has for itself.
+OWN_COLUMNS: Final = frozenset(("day", "hour", "shard", "event_day", "event_hour", "count"))
+TAKEN_COLUMNS: Final = RESERVED_COLUMNS | KEYWORDS | RESERVED | OWN_COLUMNS
 LONGEST_COLUMN: Final = 48
 LONGEST_NAME: Final = 128
 

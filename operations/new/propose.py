@@ -12,6 +12,7 @@ from operations.new.plan import AggregatePlan, Column, Plan, TablePlan
 from operations.new.roles import TIME_KINDS, instants
 from operations.new.words import IDS, LIKELY_DIMENSIONS, has_any, unique, words_of
 from schemas.fields import Contract
+from spark_jobs.aggregates import average, distinct, part_fields, total
 
 SHARDS: Final = 16
 UNKNOWN: Final = "unknown"
@@ -21,6 +22,7 @@ LONGEST_TABLE: Final = 48
 MANY_ROWS: Final = 100_000
 LEAST_SAMPLE: Final = 1_000
 SECONDS_PER_DAY: Final = 86_400
+MEASURES: Final = {"average": average, "distinct": distinct, "total": total}
 LINEAGE: Final = (
     ("kafka_partition", "int", "int", "where the message was: partition,"),
     ("kafka_offset", "bigint", "bigint", "offset,"),
@@ -233,12 +235,13 @@ def _aggregates(
     days: tuple[str, ...] = ()
     if time:
         days = (f'"{time.column}"',) if time.kind == "date" else (f'day("{time.column}")',)
-    measures = _measures(fields)
-    taken = {*measures, "count"}
+    # Names of fields in documents, each of which has one meaning.
+    taken = {time.column} if time else set()
+    measures = _measures(fields, taken)
     found = [
         AggregatePlan(f"{name}_by_{each.column}", (*days, f'"{each.column}"'), _short(measures))
         for each in dimensions
-        if each.column not in taken and not (time and each.column == time.column)
+        if each.column not in taken
     ]
     return (AggregatePlan(f"{name}_metrics", days, measures), *found)
 
@@ -248,16 +251,21 @@ def _short(measures: dict[str, str]) -> dict[str, str]:
     return {n: m for n, m in measures.items() if not m.startswith("distinct")}
 
 
-def _measures(fields: Sequence[NamedField]) -> dict[str, str]:
+def _measures(fields: Sequence[NamedField], taken: set[str]) -> dict[str, str]:
+    """Measures as Python source; adds their names, and those of their parts, to those taken."""
     measured = [e for e in fields if e.guess.adds_up and e.sensitivity == "public"]
     measured = [e for e in measured if not e.guess.is_array and not e.field.is_id]
     measured.sort(key=lambda each: each.guess.kind != "decimal")
     found = {"count": "count()"}
-    for each in measured[:MOST_MEASURED]:
-        how = str(each.guess.adds_up)
-        found[f"{how}_{each.column}"] = f'{how}("{each.column}")'
+    wanted = [(str(each.guess.adds_up), each.column) for each in measured[:MOST_MEASURED]]
     others = [e for e in fields if e.field.words[-1:] in (["id"], ["uuid"], ["guid"])]
     others = [e for e in others if not e.field.is_id and not e.guess.is_array]
-    for each in [e for e in others if e.sensitivity != "personal"][:MOST_DISTINCT]:
-        found[f"distinct_{each.column}"] = f'distinct("{each.column}")'
+    others = [e for e in others if e.sensitivity != "personal"]
+    wanted += [("distinct", each.column) for each in others[:MOST_DISTINCT]]
+    for how, column in wanted:
+        name = f"{how}_{column}"
+        own = {name, *part_fields(name, MEASURES[how](str(column)))}
+        if own.isdisjoint(taken):
+            taken |= own
+            found[name] = f'{how}("{column}")'
     return found

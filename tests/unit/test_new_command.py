@@ -94,6 +94,28 @@ def test_what_was_found_is_said(
     ]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"applied": ["yes", "no"]},
+        {"updated_at": ["a", "b"]},
+        {"count": ["2026-01-02", "2026-01-03"]},
+        {"amount": [1.5, 2.5], "total_amount": ["2026-01-02", "2026-01-03"]},
+        # An average is kept as a sum and a count.
+        {"temp": [1.5, 2.5], "average_temp_count": ["a", "b"]},
+    ],
+)
+def test_names_that_documents_have_for_themselves_give_no_faults(
+    more: dict[str, list[Any]], settings: Settings, tmp_path: Path
+) -> None:
+    records = [{"id": n, **{k: v[n % 2] for k, v in more.items()}} for n in range(6)]
+
+    new(settings, "things", "--from", sample(tmp_path / "x.jsonl", *records))
+
+    aggregates = load_pipeline(settings.pipelines_path / "things").aggregates
+    assert [fault for each in aggregates for fault in each.faults()] == []
+
+
 def test_secrets_are_said_by_name_only(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

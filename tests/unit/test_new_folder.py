@@ -73,6 +73,18 @@ def test_every_field_has_a_name_and_a_column_that_all_stores_take() -> None:
     }
 
 
+def test_no_column_has_a_name_that_documents_or_tables_have_for_themselves() -> None:
+    record = {"id": 1, "applied": "x", "updated_at": "x", "count": 2, "event_hour": "x"}
+
+    assert [*by_column(proposed([record]))] == [
+        "id",
+        "applied_value",
+        "updated_at_value",
+        "count_value",
+        "event_hour_value",
+    ]
+
+
 def test_a_name_with_a_dot_is_found_wherever_messages_are_read() -> None:
     record = {
         "record.id": "r1",
@@ -238,6 +250,23 @@ def test_a_dimension_and_a_day_are_the_key_of_the_second_table() -> None:
         "count": "count()",
         "total_amount": 'total("amount")',
     }
+
+
+@pytest.mark.parametrize(
+    ("more", "days", "measures"),
+    [
+        ({"count": "2026-01-02"}, ('"count_value"',), ["count", "total_amount"]),
+        # The day's own field has this name.
+        ({"total_amount": "2026-01-02"}, ('"total_amount"',), ["count"]),
+    ],
+)
+def test_a_name_in_a_document_has_one_meaning(
+    more: dict[str, Any], days: tuple[str, ...], measures: list[str]
+) -> None:
+    metrics = proposed([{**record, **more} for record in records()]).plan.aggregates[0]
+
+    assert metrics.by == days
+    assert [*metrics.measures] == measures
 
 
 def test_records_are_not_grouped_by_persons() -> None:
