@@ -17,6 +17,7 @@ from schemas.keywords import (
     in_file,
     read_items,
 )
+from schemas.patterns import java_faults
 from schemas.types import FORMATS, GREATEST_INTEGER, LEAST_INTEGER, LONGEST_ID, MOST_DIGITS, Kind
 
 TEXT_KINDS: Final = ("string", "uuid", "email")
@@ -121,8 +122,8 @@ def value_faults(field: Keywords, kind: Kind) -> Iterator[str]:
 def _pattern_faults(pattern: str | None) -> Iterator[str]:
     if pattern is None:
         return
-    if not (pattern.startswith("^") and pattern.endswith("$")):
-        yield "`pattern` must begin with `^` and end with `$`"
+    if not (pattern.startswith("^") and re.search(r"(?<!\\)(?:\\\\)*\$\Z", pattern)):
+        yield "`pattern` must begin with `^` and end with `$` (`\\$` is a dollar sign)"
     try:
         with warnings.catch_warnings():
             # Python warns of what other dialects read in another way: `[[`, `&&`.
@@ -130,8 +131,7 @@ def _pattern_faults(pattern: str | None) -> Iterator[str]:
             re.compile(pattern)
     except (re.error, FutureWarning, RecursionError, OverflowError) as error:
         yield f"`pattern` is not a regular expression: {error}"
-    if re.search(r"\(\?P|\\Z|\(\?\(", pattern):
-        yield "`pattern` has `(?P`, `(?(` or `\\Z`, which only Python knows"
+    yield from (f"`pattern` has {fault}" for fault in java_faults(pattern))
 
 
 def _bound_faults(field: Keywords, kind: Kind) -> Iterator[str]:
