@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from decimal import Decimal
@@ -17,8 +18,18 @@ from schemas.keywords import (
     in_file,
     read_items,
 )
+from schemas.moments import exists
 from schemas.patterns import java_faults
-from schemas.types import FORMATS, GREATEST_INTEGER, LEAST_INTEGER, LONGEST_ID, MOST_DIGITS, Kind
+from schemas.types import (
+    EPOCH_END,
+    EPOCH_UNITS,
+    FORMATS,
+    GREATEST_INTEGER,
+    LEAST_INTEGER,
+    LONGEST_ID,
+    MOST_DIGITS,
+    Kind,
+)
 
 TEXT_KINDS: Final = ("string", "uuid", "email")
 
@@ -185,7 +196,7 @@ def default_fault(field: Keywords, value: Any) -> str | None:
     fault = _type_fault(field, kind, value)
     if fault:
         return fault
-    if kind in ("integer", "number", "decimal"):
+    if kind in ("integer", "number", "decimal") or field.x_epoch:
         number, (low, high) = Decimal(str(value)), field.bounds
         if low is not None and number < low:
             return "is less than `minimum`"
@@ -193,7 +204,7 @@ def default_fault(field: Keywords, value: Any) -> str | None:
             return "is greater than `maximum`"
     if field.enum is not None and value not in field.enum:
         return "is not in `enum`"
-    if isinstance(value, str) and kind in TEXT_KINDS:
+    if isinstance(value, str) and kind != "decimal":
         if field.pattern and not _matches(field.pattern, value):
             return "does not match `pattern`"
         if not (field.min_length or 0) <= len(value) <= (field.max_length or len(value)):
@@ -203,7 +214,7 @@ def default_fault(field: Keywords, value: Any) -> str | None:
 
 def _matches(pattern: str, value: str) -> bool:
     try:
-        return bool(re.search(pattern, value))
+        return bool(re.fullmatch(pattern, value))
     except re.error:  # a fault of its own
         return True
 
@@ -214,13 +225,17 @@ def _type_fault(field: Keywords, kind: Kind, value: Any) -> str | None:
     if kind == "boolean":
         return None if isinstance(value, bool) else "is not a boolean"
     if kind == "integer" or field.x_epoch:
-        fits = is_number and isinstance(value, int) and LEAST_INTEGER <= value <= GREATEST_INTEGER
-        return None if fits else "is not an integer of 64 bits"
+        return _integer_fault(field, value if is_number else None)
     if kind == "number":
-        return None if is_number else "is not a number"
+        if not is_number:
+            return "is not a number"
+        fits = abs(value) <= sys.float_info.max
+        return None if fits else "is not a number in the range of doubles"
     if kind == "decimal":
         if not is_number and not (isinstance(value, str) and re.fullmatch(FORMATS[kind], value)):
             return "is not a decimal"
+        if not is_number and "string" not in field.types and not field.x_coerce:
+            return "is a text, and the field takes only numbers; leave its quotes out"
         whole, fraction = decimal_digits(value)
         precision, scale = field.x_precision or MOST_DIGITS, field.x_scale or 0
         fits = fraction <= scale and whole <= precision - scale
@@ -229,6 +244,16 @@ def _type_fault(field: Keywords, kind: Kind, value: Any) -> str | None:
         return "is not a text, or is blank"
     if kind in FORMATS and not re.fullmatch(FORMATS[kind], value):
         return f"does not have the format `{kind}`"
+    if not exists(kind, value):
+        return f"is no {kind} that exists in the years 1900 to 9999"
+    return None
+
+
+def _integer_fault(field: Keywords, value: Any) -> str | None:
+    if not isinstance(value, int) or not LEAST_INTEGER <= value <= GREATEST_INTEGER:
+        return "is not an integer of 64 bits"
+    if field.x_epoch and not 0 <= value < EPOCH_END * EPOCH_UNITS[field.x_epoch]:
+        return "is not an instant from 1970 to 9999"
     return None
 
 

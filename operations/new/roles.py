@@ -13,7 +13,6 @@ from errors import PipelineError
 from operations.new.guess import Guess
 from operations.new.observed import Observed
 from operations.new.personal import Personal
-from operations.new.texts import instant
 from operations.new.words import (
     ENTITIES,
     FIRST_TIMES,
@@ -25,6 +24,7 @@ from operations.new.words import (
     words_of,
 )
 from runtime.remedies import nearest
+from schemas.moments import instant
 from schemas.types import EPOCH_UNITS, LONGEST_ID, Kind
 
 ID_KINDS: Final[frozenset[Kind]] = frozenset(("string", "integer", "timestamp", "date", "uuid"))

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from operations.new.guess import REPEATS_OF_ENUM, Guess, few, room
 from operations.new.numbers import money, of_numbers
 from operations.new.words import OPEN_SETS, TEXTS, has_any
 from schemas.contract import WHITE_SPACE
+from schemas.moments import exists
 from schemas.types import FORMATS, Kind
 
 # Whole numbers of more digits are beyond doubles, and text as well.
@@ -77,7 +77,7 @@ def _spelled(texts: Sequence[str], words: Sequence[str], where: str) -> Guess | 
 def _of_format(texts: Sequence[str], where: str) -> Guess | None:
     kinds: tuple[Kind, ...] = ("timestamp", "date", "uuid", "email")
     for kind in kinds:
-        if _all(texts, FORMATS[kind]) and all(_exists(kind, text) for text in texts):
+        if _all(texts, FORMATS[kind]) and all(exists(kind, text) for text in texts):
             return Guess(kind, {"type": "string", "format": kind}, f"{kind} {where}")
     return None
 
@@ -113,20 +113,3 @@ def _spellings(texts: Sequence[str]) -> list[str]:
 def _all(texts: Sequence[str], pattern: str) -> bool:
     compiled = re.compile(pattern)
     return all(compiled.fullmatch(text) for text in texts)
-
-
-def _exists(kind: Kind, text: str) -> bool:
-    """Whether an instant or day in the right form exists, in the years that a contract takes."""
-    try:
-        if kind == "timestamp":
-            return 1900 <= instant(text).year <= 9999
-        if kind == "date":
-            date.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return False
-    return True
-
-
-def instant(text: str) -> datetime:
-    """The instant of a text in the contract's form, in UTC."""
-    return datetime.fromisoformat(text.strip().upper()).astimezone(UTC)
