@@ -208,6 +208,9 @@ def _by_name(path: Sequence[str], pipeline: str, texts: Sequence[str]) -> Person
         return None
     if _is_secret(words, texts):
         return Personal("never", "text", "its name means a secret")
+    # What is in an object of secrets, such as `api_keys.live`.
+    if words[-1] not in ABOUT and any(_is_secret(words_of(each), texts) for each in path[:-1]):
+        return Personal("never", "text", "it is in an object whose name means a secret")
     # A `tax_id` is not about the data, but the data.
     is_whole = any("".join(words).endswith(topic.parts) for topic in TOPICS)
     if words[-1] in ABOUT and not is_whole:

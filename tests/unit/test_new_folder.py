@@ -194,6 +194,18 @@ def test_a_secret_of_any_form_is_known_to_send_and_removed(
     assert not any("1111" in text for text in made.files("").values())
 
 
+def test_what_an_object_of_secrets_has_is_a_secret_too() -> None:
+    keys = {"live": "sk-1111", "test": {"first": "sk-2222"}, "count": 2, "made": "2026-01-02"}
+
+    made = proposed([{"id": 1, "api_keys": keys, "size": 3}])
+
+    contract = contract_from("orders", made.contract, stands_alone=True)
+    assert [f.name for f in contract.fields if f.sensitivity == "never"] == [
+        "api_keys.live",
+        "api_keys.test.first",
+    ]
+
+
 def test_a_map_of_secrets_is_removed_as_a_whole() -> None:
     made = proposed([{"id": n, "passwords": {f"user{n}": "x"}} for n in range(60)])
 
