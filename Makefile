@@ -18,6 +18,8 @@ VALUES := TICKETS PROFILES CUSTOMERS SEED PIPELINE COUNT FILE TOPICS YES SERVICE
 unexport $(VALUES)
 # Shells may export the width of the terminal under this name: a command gets both.
 $(foreach name,$(VALUES) COLUMNS,$(eval export ARG_$(name) := $$(value $(name))))
+# All names given as NAME=…, so that a command can refuse one that is misspelt.
+export GIVEN_NAMES := $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(name)))
 
 .PHONY: help
 help: ## list the commands
@@ -50,6 +52,8 @@ down: setup ## stop the services; data stays (YES=1 ends jobs and producers firs
 secrets: setup ## make the files with keys and passwords for containers (STACK=docker)
 	@$(MILLRACE) secrets
 reset: setup ## delete checkpoints and stored data (PIPELINE= TOPICS=1 YES=1)
+	@case "$(origin PIPELINE):$$ARG_PIPELINE" in 'command line:'|environment:) \
+	  echo 'reset: PIPELINE= is empty: name one, or leave it out for all. Nothing was changed.' >&2; exit 2;; esac
 	@for each in "TOPICS=$$ARG_TOPICS" "YES=$$ARG_YES"; do case "$$each" in *=|*=1) ;; *) \
 	  echo "reset: $$each: only 1 means yes. Nothing was changed." >&2; exit 2;; esac; done
 	@$(MILLRACE) reset $${ARG_PIPELINE:+--pipeline "$$ARG_PIPELINE"} \

@@ -93,12 +93,14 @@ def _announced(name: str) -> Iterator[None]:
 def _run(options: Namespace) -> int:
     from errors import MillraceError
     from operations.activity import showing
+    from operations.make_names import refuse_misspelt
     from operations.needs import require_services
     from runtime.presence import seen_at_work
     from settings import Settings, load_settings
 
     settings: Settings | None = None
     try:
+        refuse_misspelt(os.environ, Settings.model_fields)
         settings = load_settings()
         logging.basicConfig(
             level=max(logging.WARNING, logging.getLevelName(settings.log_level)),
