@@ -167,6 +167,8 @@ def is_current(root: str, lock: str) -> bool:
         return False
     installed = stamp.get("lock")
     covers = installed in LOCKS[LOCKS.index(lock) :]
+    # The Python that it was made with may have been removed.
+    covers = covers and os.access(os.path.join(root, ".venv", "bin", "python"), os.X_OK)
     return covers and stamp.get("hash") == fingerprint(root, installed)
 
 

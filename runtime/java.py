@@ -187,6 +187,8 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
         capture_output=True,
         text=True,
         timeout=PIP_TIMEOUT_SECONDS,
+        # A personal configuration may request --user, which virtual environments do not allow.
+        env=os.environ | {"PIP_USER": "0"},
         # Other users may share an environment; a folder is below MILLRACE_HOME.
         umask=SAME_UMASK if target else users_umask(),
         check=False,

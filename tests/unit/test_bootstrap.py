@@ -154,6 +154,18 @@ def test_second_call_does_nothing(checkout: Path, commands: list[list[str]]) -> 
     assert len(commands) == first
 
 
+def test_environment_whose_python_has_gone_is_made_again(
+    checkout: Path, commands: list[list[str]]
+) -> None:
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
+    first = len(commands)
+    shutil.rmtree(checkout / ".venv" / "bin")
+
+    bootstrap.ensure_environment(bootstrap.LOCK, root=str(checkout))
+
+    assert len(commands) == 2 * first
+
+
 def test_packages_alone_leave_out_the_project_and_write_no_stamp(
     checkout: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

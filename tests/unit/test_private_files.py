@@ -86,7 +86,11 @@ def test_programs_of_an_environment_are_installed_with_the_users_umask(
 ) -> None:
     given: list[int] = []
 
-    def pip(command: list[str], umask: int, **_: object) -> subprocess.CompletedProcess[str]:
+    def pip(
+        command: list[str], umask: int, env: dict[str, str], **_: object
+    ) -> subprocess.CompletedProcess[str]:
+        # A user's own configuration may ask for `--user`.
+        assert env["PIP_USER"] == "0"
         given.append(umask)
         return subprocess.CompletedProcess(command, 0, "", "")
 
