@@ -15,6 +15,7 @@ from dashboard.aggregates import read_chart
 from dashboard.ledger_history import read_history
 from dashboard.source import Chart, Declared, LedgerHistory
 from errors import PipelineError
+from operations.masking import hidden_aggregates
 from operations.overview.collect import Observer
 from operations.overview.model import Overview
 from operations.overview.records import (
@@ -78,9 +79,10 @@ class LiveSource:
         self.declared = {
             each.name: Declared(
                 each.name,
-                each.aggregates,
+                tuple(a for a in each.aggregates if a.name not in hidden_aggregates(each)),
                 each.id_columns,
                 tuple(part.name for part in each.parts() if part.name != each.name),
+                tuple(sorted(hidden_aggregates(each))),
             )
             for each in self._pipelines
         }

@@ -65,6 +65,7 @@ class Pages:
             section="",
             parts=[self._pipeline_part(declared, name)[1], self._history_part(name)[1], ledger],
             aggregates=charts,
+            hidden=declared.hidden,
             family=declared.name,
             tables=[table for table in source.tables.values() if table.pipeline == declared.name],
             others=[each for each in source.declared if each != declared.name],

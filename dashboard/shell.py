@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 from starlette.requests import Request
@@ -70,7 +70,7 @@ class Shell:
 
     def page(self, request: Request, template: str, status: int = 200, /, **values: Any) -> Html:
         """A whole page."""
-        path = _address(request)
+        path = address_of(request)
         data = "/api/overview" if path == "/" else f"/api{path}"
         return Html(self.render(template, {"traced": "", "data_path": data, **values}), status)
 
@@ -81,7 +81,7 @@ class Shell:
 
     def later(self, request: Request, text: str) -> Markup:
         """A piece that is asked for once the page is there, as a store may take its time."""
-        path = _address(request)
+        path = address_of(request)
         body = self.render("parts/looking.html", {"text": text, "data_path": f"/api{path}"})
         asked = f"{path}{'&' if '?' in path else '?'}part=found"
         return self.follows("found", asked, body, is_live=False)
@@ -134,7 +134,8 @@ def changed(request: Request, part: tuple[str, Markup]) -> Response:
     return Html(body)
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     """Path and query of a page, without what only its pieces have."""
     given = [each for each in request.query_params.multi_items() if each[0] not in OF_PIECES]
-    return request.url.path + (f"?{urlencode(given)}" if given else "")
+    # Escaped again: an id may look like an escape.
+    return quote(request.scope["path"]) + (f"?{urlencode(given)}" if given else "")

@@ -19,14 +19,17 @@ class Declared:
     """What a pipeline declares, of what the pages show.
 
     Attributes:
+        aggregates: Those that may be shown.
         ids: The columns of a record's id.
         parts: Names of the parts that jobs may run alone.
+        hidden: Names of aggregates with values that may be personal.
     """
 
     name: str
     aggregates: tuple[Aggregate, ...] = ()
     ids: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     def aggregate(self, name: str) -> Aggregate | None:
         """The aggregate of this name."""

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from dashboard import figures
+from operations.masking import read, written
 from operations.overview.as_json import as_json
 
 FOLDER: Final = Path(__file__).resolve().parent
@@ -64,7 +65,7 @@ def cell(value: Any) -> str:
 def _record(value: str) -> str:
     """A JSON object in lines; any other text as it is."""
     try:
-        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+        return written(read(value), indent=2)
     except ValueError:
         return value
 

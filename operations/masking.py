@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from codecs import BOM_UTF8 as BOM
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from spark_jobs.pipeline import Pipeline
 from spark_jobs.targets import Table
 
 MASK = "•••"
+LITERAL = re.compile(r'"\\u0000([-+.0-9eE]+)\\u0000"')
 SHOWN_BOM = "<byte order mark>"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
 
@@ -30,7 +32,7 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
     mark, text = (SHOWN_BOM, value.removeprefix(BOM)) if value.startswith(BOM) else ("", value)
     try:
         # Of bytes, `loads` would take a mark or UTF-16 silently, for which messages are rejected.
-        record = json.loads(text.decode("utf-8", "surrogatepass"))
+        record = read(text.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):  # deeper nesting than the parser follows
         record = None
     if not isinstance(record, dict):
@@ -42,7 +44,17 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
         if field.sensitivity == "public"
         for name in (field.name, *field.other_names)
     }
-    return mark + json.dumps(_masked(record, (), public), ensure_ascii=False)
+    return mark + written(_masked(record, (), public))
+
+
+def read(text: str) -> Any:
+    """JSON with its numbers as they stand there, for `written`; not as the nearest double."""
+    return json.loads(text, parse_float=lambda number: f"\0{number}\0")
+
+
+def written(value: Any, indent: int | None = None) -> str:
+    """The JSON of what `read` has read."""
+    return LITERAL.sub(r"\1", json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def writable_value(value: bytes | None, contract: Contract) -> str:
@@ -77,6 +89,17 @@ def masked_columns(pipeline: Pipeline, columns: Iterable[str]) -> set[str]:
         hidden |= {*columns} - known
         hidden |= {name for name, text in sql.items() if columns_in(text, dict.fromkeys(hidden))}
     return hidden - {*pipeline.clear}
+
+
+def hidden_aggregates(pipeline: Pipeline) -> set[str]:
+    """Aggregates with values of columns that must not be shown: what groups, lowest, highest."""
+    columns = {
+        each.name: {d.column for d in each.dimensions if d.unit == "value"}
+        | {str(m.column) for m in each.measures.values() if m.kind in ("minimum", "maximum")}
+        for each in pipeline.aggregates
+    }
+    masked = masked_columns(pipeline, set().union(*columns.values()))
+    return {name for name, own in columns.items() if not own.isdisjoint(masked)}
 
 
 def personal_sources(

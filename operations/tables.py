@@ -243,6 +243,8 @@ def _print_title(title: str) -> None:
 def _cell_of_csv(value: Any, excel_safe: bool) -> str | None:
     if excel_safe and isinstance(value, str) and value.startswith(FORMULA_SIGNS):
         return f"'{value}"
+    if isinstance(value, float):
+        return repr(value)
     return None if value is None else _whole(value)
 
 

@@ -13,7 +13,7 @@ from pymongo.errors import PyMongoError
 from dashboard.aggregates import ADDED, read_chart
 from dashboard.source import Chart
 from errors import MillraceError
-from operations.masking import masked_columns
+from operations.masking import hidden_aggregates
 from operations.overview.model import Overview, PipelineView
 from operations.overview.records import LetterPage, LetterView, dead_letter_page
 from operations.overview.stores import OpenStores
@@ -116,26 +116,15 @@ def _reasons(view: PipelineView, stores: OpenStores, samples: int) -> Iterator[R
 def _charts(pipeline: Pipeline, stores: OpenStores) -> tuple[list[Chart], list[str]]:
     """A chart of each aggregate, and the names of those that are not shown."""
     charts: list[Chart] = []
-    columns = {d.column for a in pipeline.aggregates for d in a.dimensions if d.unit == "value"}
-    masked = masked_columns(pipeline, columns)
-    hidden = [a.name for a in pipeline.aggregates if _is_hidden(a, masked)]
-    shown = [a for a in pipeline.aggregates if a.name not in hidden]
+    masked = hidden_aggregates(pipeline)
+    hidden = [a.name for a in pipeline.aggregates if a.name in masked]
+    shown = [a for a in pipeline.aggregates if a.name not in masked]
     for aggregate in shown[:MOST_CHARTS]:
         try:
             charts.append(read_chart(stores.database, aggregate, measure_of(aggregate)))
         except PyMongoError as error:
             raise explained_mongodb(error, stores.settings) from error
     return charts, hidden + [a.name for a in shown[MOST_CHARTS:]]
-
-
-def _is_hidden(aggregate: Aggregate, masked: set[str]) -> bool:
-    """Whether its values are those of a column that must not be shown."""
-    grouped = {d.column for d in aggregate.dimensions if d.unit == "value"}
-    # The lowest and the highest are values of records.
-    grouped |= {
-        str(m.column) for m in aggregate.measures.values() if m.kind in ("minimum", "maximum")
-    }
-    return not grouped.isdisjoint(masked)
 
 
 def measure_of(aggregate: Aggregate) -> str:

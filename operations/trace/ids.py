@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -122,7 +122,7 @@ def value_of(field: FieldContract, sent: Any, *, is_typed: bool = False) -> Any:
         text = str(sent)
         text.encode()  # half a surrogate pair is in no row
         return _value(field, text, is_typed=is_typed, is_bool=isinstance(sent, bool))
-    except (ValueError, InvalidOperation, OverflowError):
+    except (ValueError, ArithmeticError):  # a number may be too large for any type
         return None
 
 

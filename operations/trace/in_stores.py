@@ -38,7 +38,7 @@ class InStores:
         self._settings = stores.settings
         self._topic = pipeline.topic(stores.settings)
         self._rows: dict[str, StoredRow] = {}
-        self._files_asked: set[tuple[str, str, int]] = set()
+        self._files_asked: set[tuple[str, str, int, tuple[Any, ...]]] = set()
         self._holding: set[tuple[str, int]] = set()
         # Whether a table that holds every stored record was asked for the id.
         self.is_certain = False
@@ -145,10 +145,14 @@ class InStores:
             self._notes.attempt(LEDGER, work)
 
     def find_in_files(self, read_by: ReadBy, known: Mapping[str, Any]) -> None:
-        """Look into the files of a batch, once for each set."""
+        """Look into the files of a batch, once for each row that a set may have."""
         entry = read_by.entry
         for file_set in self._pipeline.file_sets if FilesSink in self.kinds else ():
-            if (mark := (file_set.name, entry.query_id, entry.batch_id)) in self._files_asked:
+            # A set that has each message's place has a row for each arrival.
+            names = {*PLACE} & {*file_set.schema.names}
+            of_message = tuple(known.get(name) for name in PLACE if name in names)
+            mark = (file_set.name, entry.query_id, entry.batch_id, of_message)
+            if mark in self._files_asked:
                 continue
             self._files_asked.add(mark)
             place = f"{FilesSink.store} {file_set.name}"

@@ -7,9 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote
 
+import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from dashboard.app import build_app
+from dashboard.shell import address_of
 from tests.support.dashboard_source import ADDRESS, HandMade, text_of
 from tests.support.screenshots import PAGES
 
@@ -53,6 +56,20 @@ def test_a_typed_id_leads_to_its_trace_whatever_it_holds(client: TestClient) -> 
         assert found.status_code == 200
         assert unquote(path.removeprefix("/trace/")) in found.text
     assert client.get("/trace", follow_redirects=False).headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("decoded", "escaped"),
+    [("a%62", "a%2562"), ("http://x/a%20b", "http%3A//x/a%2520b"), ('é&"', "%C3%A9%26%22")],
+)
+def test_piece_of_a_trace_asks_for_the_same_id_as_its_page(decoded: str, escaped: str) -> None:
+    # A server decodes the path once; the test client would do it twice.
+    scope = {"type": "http", "method": "GET", "path": f"/trace/{decoded}", "query_string": b""}
+    scope |= {"headers": [(b"host", b"127.0.0.1")], "server": ("127.0.0.1", 80), "scheme": "http"}
+
+    asked = address_of(Request(scope))
+
+    assert asked == f"/trace/{escaped}"
 
 
 def test_markup_in_names_and_values_is_text(client: TestClient) -> None:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from operations.masking import MASK, UNREADABLE, masked_value
+from operations.masking import (
+    MASK,
+    UNREADABLE,
+    hidden_aggregates,
+    masked_value,
+    read,
+    written,
+)
 from schemas.contract import contract_from, load_contract
+from spark_jobs.aggregates import Aggregate, count, maximum, total
+from spark_jobs.customers import CUSTOMERS
 
 
 def test_shown_ticket_hides_its_text_and_unknown_fields() -> None:
@@ -48,6 +58,42 @@ def test_shown_profile_hides_everything_personal_at_any_depth() -> None:
     for hidden in ("a@b.c", "Ann", "Paris", '"x"', "5", '"p"'):
         assert hidden not in shown
     assert json.loads(shown)["nat"] == "FR"
+
+
+@pytest.mark.parametrize(
+    "number", ["0.10000000000000000001", "1e400", "-1.50", "12345678901234567890", "1E+2"]
+)
+def test_public_numbers_are_shown_as_they_were_sent(number: str) -> None:
+    document = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": {"type": "string", "x-id": True, "x-sensitivity": "public", "x-column": "id"},
+            "amounts": {
+                "type": "array",
+                "items": {"type": "number"},
+                "x-sensitivity": "public",
+                "x-column": "amounts",
+            },
+        },
+    }
+    contract = contract_from("orders", document)
+
+    shown = masked_value(f'{{"id":"A","amounts":[{number}]}}'.encode(), contract)
+
+    assert shown == f'{{"id": "A", "amounts": [{number}]}}'
+    assert written(read(shown), indent=0) == f'{{\n"id": "A",\n"amounts": [\n{number}\n]\n}}'
+
+
+def test_aggregates_that_show_personal_values_are_hidden() -> None:
+    by_city = Aggregate("by_city", ("city",), {"count": count()})
+    oldest = Aggregate("oldest", ("country",), {"count": count(), "last": maximum("last_name")})
+    by_country = Aggregate("by_country", ("country",), {"spent": total("amount")})
+
+    assert hidden_aggregates(replace(CUSTOMERS, aggregates=(by_city, oldest, by_country))) == {
+        "by_city",
+        "oldest",
+    }
 
 
 @pytest.mark.parametrize("value", [b"\xff secret", b"[1]", b'"secret"', b"", None])

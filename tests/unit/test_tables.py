@@ -152,3 +152,12 @@ def test_without_a_terminal_a_table_keeps_its_full_width(
     print_records([wide], "table")
 
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_numbers_in_csv_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    print_records([{"lat": 48.856613, "small": 0.004, "big": 1e22, "n": 7, "no": None}], "csv")
+
+    assert capsys.readouterr().out.splitlines() == [
+        "lat,small,big,n,no",
+        "48.856613,0.004,1e+22,7,",
+    ]

@@ -13,12 +13,17 @@ import pytest
 
 from errors import MillraceError
 from operations.masking import MASK
+from operations.overview.stores import OpenStores
 from operations.trace import files
+from operations.trace.batches import ReadBy
 from operations.trace.files import find_in_files
+from operations.trace.in_stores import InStores
 from operations.trace.model import StoredRow
+from operations.trace.notes import Notes
 from settings import Settings
 from spark_jobs.registry import built_in
 from spark_jobs.sinks.files.formats import arrow_schema
+from spark_jobs.sinks.files.sink import FilesSink
 from spark_jobs.state.ledger import Counts, Entry
 
 TICKETS, _, CUSTOMERS = built_in()
@@ -100,6 +105,22 @@ def test_alert_is_found_by_its_message_and_names_it(settings: Settings) -> None:
     assert row.values["email"] == MASK
     with pytest.raises(MillraceError, match=r"^the record's id is not known$"):
         find_in_files(settings, CUSTOMERS, USA, entry, known)
+
+
+def test_each_arrival_of_a_batch_is_looked_up_where_rows_name_their_message(
+    settings: Settings,
+) -> None:
+    alert = {"customer_id": "7", "kafka_topic": "customers-raw", "kafka_partition": 0}
+    rows = ({**alert, "kafka_offset": 4}, {**alert, "kafka_offset": 5})
+    write(settings, "0123abcd-0000000042-000.parquet", ALERTS, *rows)
+    asked = InStores(Notes(settings), OpenStores(settings, 1), CUSTOMERS)
+    asked.kinds = {FilesSink: []}
+    read_by = ReadBy(replace(ENTRY, topic="customers-raw"), None)
+
+    for offset in (4, 5, 5):
+        asked.find_in_files(read_by, KNOWN | {"kafka_offset": offset, "kafka_topic": "x"})
+
+    assert [row.values["kafka_offset"] for row in asked.rows] == [4, 5]
 
 
 @pytest.mark.parametrize(
