@@ -70,8 +70,16 @@ def read_leniently(model: type[S], given: Mapping[str, Any], env_file: Path | No
 
 
 def _sources(env_file: Path | None) -> dict[str, Any]:
-    chosen = env_file or os.environ.get(ENV_FILE_VARIABLE) or PROJECT_ROOT / ".env"
-    return {"_env_file": chosen, "_secrets_dir": _secrets_folder()}
+    return {"_env_file": _chosen(env_file), "_secrets_dir": _secrets_folder()}
+
+
+def _chosen(env_file: Path | None) -> Path:
+    if env_file or not (named := os.environ.get(ENV_FILE_VARIABLE)):
+        return env_file or PROJECT_ROOT / ".env"
+    path = Path(os.path.expanduser(named)).absolute()
+    # Producers and jobs inherit it, and start in another folder.
+    os.environ[ENV_FILE_VARIABLE] = str(path)
+    return path
 
 
 def _secrets_folder() -> Path | None:
