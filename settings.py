@@ -77,7 +77,7 @@ class Settings(BuiltInPipelines):
     kafka_sasl_password: SecretStr | None = Field(
         None, description="password (secret); for `SASL_…` protocols"
     )
-    kafka_ssl_ca_location: Path | None = Field(
+    kafka_ssl_ca_location: kinds.FromProject | None = Field(
         None, description="PEM file of the certificate authority, if the system does not know it"
     )
     kafka_connect_timeout_seconds: float = Field(
@@ -101,7 +101,7 @@ class Settings(BuiltInPipelines):
     cassandra_username: str | None = Field(None, description="user name, if required")
     cassandra_password: SecretStr | None = Field(None, description="password (secret), if required")
     cassandra_ssl: bool = Field(False, description="`true` if Cassandra requires TLS")
-    cassandra_ssl_ca_location: Path | None = Field(
+    cassandra_ssl_ca_location: kinds.FromProject | None = Field(
         None, description="PEM file of the authority that signed its certificates; for TLS"
     )
     cassandra_replication_factor: kinds.Copies = Field(
@@ -186,7 +186,7 @@ class Settings(BuiltInPipelines):
         8020, description="port of the embedded NameNode (`SERVICES=+hdfs`)"
     )
     hdfs_datanode_port: kinds.Port = Field(9866, description="port of the embedded DataNode")
-    hadoop_conf_dir: Path | None = Field(
+    hadoop_conf_dir: kinds.FromProject | None = Field(
         None, description="folder of `core-site.xml` and `hdfs-site.xml`, for `hdfs://`"
     )
     hadoop_user_name: str | None = Field(None, description="user who writes to `hdfs://`")

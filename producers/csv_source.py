@@ -67,7 +67,7 @@ def _changed(name: str) -> SourceError:
 
 class _FileSource:
     def __init__(self, path: Path) -> None:
-        self._path = path.expanduser().resolve()
+        self._path = path.resolve()
         self.name = str(self._path)
         with self._explained():
             if not self._path.is_file():

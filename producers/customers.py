@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,6 +94,11 @@ def _generate(path: Path, options: argparse.Namespace) -> str:
     return f"generated {count} rows, seed {seed}, in `{path}`"
 
 
+def _as_typed(place: str) -> str:
+    """A file of the folder in which the command is given, unlike one of a setting."""
+    return place if "://" in place else os.path.abspath(os.path.expanduser(place))
+
+
 def parser_for(defaults: Settings) -> argparse.ArgumentParser:
     """The options, with their defaults in the help."""
     parser = argparse.ArgumentParser(
@@ -102,7 +108,7 @@ def parser_for(defaults: Settings) -> argparse.ArgumentParser:
         " only if all sent messages were delivered.",
     )
     parser.add_argument(
-        "--source", metavar="PLACE",
+        "--source", type=_as_typed, metavar="PLACE",
         help="a file or s3://bucket/key (default:"
         f" {defaults.customers_source or 'a file generated in MILLRACE_HOME'})",
     )  # fmt: skip

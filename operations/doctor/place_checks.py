@@ -74,7 +74,7 @@ def source_files(settings: Settings) -> dict[str, str]:
 def _look_at_file(settings: Settings, name: str, place: str) -> list[Line]:
     if place.startswith("s3:"):
         return [line_of("source", list(s3_faults(settings, place)), place)]
-    path = Path(place).expanduser().resolve()
+    path = Path(place)
     try:
         with path.open("rb") as file:
             file.read(1)

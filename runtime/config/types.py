@@ -31,12 +31,20 @@ COLON: Final = (":", "contains a colon, at which Java splits it")
 VARIABLE: Final = ("${", "contains `${`, which Hadoop takes for a variable")
 
 
+def from_project(path: Path) -> Path:
+    """An absolute path; a relative one counts from the project's folder.
+
+    Links stay: those of mounted secrets change while a job runs.
+    """
+    return PROJECT_ROOT / path.expanduser()
+
+
 def in_project(path: Path) -> Path:
-    """An absolute path; a relative one is resolved in the project's folder."""
-    return (PROJECT_ROOT / path.expanduser()).resolve()
+    """Like `from_project`, without links."""
+    return from_project(path).resolve()
 
 
-def _output_folder(value: str) -> str:
+def _local_in_project(value: str) -> str:
     return value if "://" in value else str(in_project(Path(value)))
 
 
@@ -134,9 +142,10 @@ CheckpointPlace = Annotated[
     str, Field(min_length=1), _without(VARIABLE), AfterValidator(hadoop_place)
 ]
 OutputPlace = Annotated[
-    str, _without(VARIABLE), AfterValidator(_output_folder), AfterValidator(hadoop_place)
+    str, _without(VARIABLE), AfterValidator(_local_in_project), AfterValidator(hadoop_place)
 ]
-FileOrObject = Annotated[str, AfterValidator(file_or_object)]
+FileOrObject = Annotated[str, AfterValidator(file_or_object), AfterValidator(_local_in_project)]
+FromProject = Annotated[Path, AfterValidator(from_project)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Sinks = Annotated[Names, AfterValidator(_sinks)]
 PipelineNames = Names

@@ -10,6 +10,7 @@ from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import ProgressFile
 from producers.customer_rows import CustomerFile
+from producers.customers import parser_for
 from producers.messages import Message
 from settings import Settings
 
@@ -158,3 +159,13 @@ def test_a_made_up_file_has_every_kind_of_fault_and_the_same_bytes_again(tmp_pat
     assert {"U.S.A.", "usa", "France"} <= {r.get("Country") for r in records}
     assert any(r.get("Email") == "a@b@example.com" for r in records)
     assert any(r.get("Created_At") == "2024-02-30" for r in records)
+
+
+def test_file_of_the_option_lies_where_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parse = parser_for(Settings()).parse_args
+
+    assert parse(["--source", "c.csv"]).source == f"{tmp_path}/c.csv"
+    assert parse(["--source", "s3://bucket/c.csv"]).source == "s3://bucket/c.csv"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from operations.doctor.check import Fault
-from operations.doctor.place_checks import hdfs_faults, name_nodes
-from settings import Settings
+from operations.doctor.place_checks import hdfs_faults, look_at_source, name_nodes
+from settings import PROJECT_ROOT, Settings
 from spark_jobs.session.hadoop_conf import site_options
 
 NO_FILE = Path("no.env")
@@ -41,3 +43,14 @@ def test_broken_configuration_of_hdfs_is_a_fault(tmp_path: Path) -> None:
     (fault,) = hdfs_faults(settings)
 
     assert f"`{tmp_path}/hdfs-site.xml` cannot be read (ParseError): correct it" in fault.text
+
+
+def test_customers_are_looked_for_where_the_producer_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "absent.csv").write_text("Customer_ID\n")
+    monkeypatch.chdir(tmp_path)
+
+    (line,) = look_at_source(Settings(_env_file=None, customers_source="absent.csv"))
+
+    assert f"cannot read `{PROJECT_ROOT}/absent.csv` (No such file or directory)" in line.text

@@ -241,6 +241,29 @@ def test_relative_home_lies_in_the_project_wherever_one_stands(
     assert load_settings(env_file=NO_FILE).millrace_home == PROJECT_ROOT / ".millrace"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["kafka_ssl_ca_location", "cassandra_ssl_ca_location", "hadoop_conf_dir", "customers_source"],
+)
+def test_other_relative_paths_lie_there_too(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").touch()
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings({name: "mine"}, NO_FILE)
+
+    assert str(getattr(settings, name)) == f"{PROJECT_ROOT}/mine"
+
+
+def test_link_to_an_authority_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").symlink_to("2024.pem")
+
+    settings = load_settings({"kafka_ssl_ca_location": tmp_path / "ca.pem"}, NO_FILE)
+
+    assert settings.kafka_ssl_ca_location == tmp_path / "ca.pem"
+
+
 def test_embedded_stack_makes_one_key_and_keeps_it(tmp_path: Path) -> None:
     settings = Settings(millrace_home=tmp_path)
 
