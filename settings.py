@@ -18,14 +18,10 @@ from pydantic import Field, SecretStr, create_model
 import runtime.config.types as kinds
 from runtime.config.addresses import mongo_address, mongo_nodes, postgres_address, postgres_port
 from runtime.config.conflicts import shared_ports, shared_topics, unreadable_authority
+from runtime.config.env_file import ENV_FILE_VARIABLE
 from runtime.config.pipeline_folders import pipeline_folders
 from runtime.config.pipeline_settings import BuiltInPipelines, PipelinesPlace
-from runtime.config.reader import (
-    ENV_FILE_VARIABLE,
-    SECRETS_VARIABLE,
-    read_leniently,
-    read_settings,
-)
+from runtime.config.reader import SECRETS_VARIABLE, read_leniently, read_settings
 from runtime.config.sink_modules import has_files
 from runtime.config.types import EXTRA_SERVICES, OUTPUT_FORMATS, PROJECT_ROOT
 

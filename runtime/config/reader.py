@@ -15,10 +15,9 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSource
 
 from errors import SettingsError
-from runtime.config.types import PROJECT_ROOT, in_project
+from runtime.config.env_file import chosen_env_file
+from runtime.config.types import in_project
 
-# Names a file to read instead of `.env`, which tests that start processes need.
-ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
 # Names a folder of files, each with the value of the setting whose name it has, as Docker and
 # Kubernetes provide secrets.
 SECRETS_VARIABLE: Final = "MILLRACE_SECRETS_DIR"
@@ -70,16 +69,7 @@ def read_leniently(model: type[S], given: Mapping[str, Any], env_file: Path | No
 
 
 def _sources(env_file: Path | None) -> dict[str, Any]:
-    return {"_env_file": _chosen(env_file), "_secrets_dir": _secrets_folder()}
-
-
-def _chosen(env_file: Path | None) -> Path:
-    if env_file or not (named := os.environ.get(ENV_FILE_VARIABLE)):
-        return env_file or PROJECT_ROOT / ".env"
-    path = Path(os.path.expanduser(named)).absolute()
-    # Producers and jobs inherit it, and start in another folder.
-    os.environ[ENV_FILE_VARIABLE] = str(path)
-    return path
+    return {"_env_file": chosen_env_file(env_file), "_secrets_dir": _secrets_folder()}
 
 
 def _secrets_folder() -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from errors import SettingsError
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, load_settings
 
 
@@ -26,3 +27,35 @@ def test_children_in_another_folder_read_the_same_relative_env_file(
         cwd=PROJECT_ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert child.stdout == "broker:1\n"
+
+
+@pytest.mark.parametrize("name", ["tpyo.env", "~nosuchuser/my.env"])
+def test_named_file_that_does_not_exist_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENV_FILE_VARIABLE, name)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+
+    assert str(caught.value) == (
+        f"MILLRACE_ENV_FILE: there is no file `{tmp_path}/{name}`. Correct the path, or unset the"
+        " variable to use `.env`."
+    )
+
+
+def test_env_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENV_FILE_VARIABLE, str(tmp_path))
+
+    with pytest.raises(SettingsError, match=rf"`{tmp_path}` cannot be read \(Is a directory\)"):
+        load_settings()
+
+
+def test_default_env_file_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(ENV_FILE_VARIABLE, raising=False)
+    monkeypatch.setattr("runtime.config.env_file.PROJECT_ROOT", tmp_path)
+
+    assert load_settings().stack == "embedded"

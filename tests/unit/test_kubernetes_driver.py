@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 import zipfile
@@ -53,7 +54,7 @@ def started(
         monkeypatch.delenv(name, raising=False)
     for name, value in VALUES.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("MILLRACE_ENV_FILE", os.devnull)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("JARS_PATH", str(tmp_path / "jars"))
     monkeypatch.setenv("PII_HASH_KEY", "hush")
@@ -153,7 +154,7 @@ def test_every_property_of_the_driver_is_one_of_spark(started: list[str]) -> Non
 def test_pods_get_no_path_of_the_machine_that_submits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("MILLRACE_ENV_FILE", os.devnull)
     monkeypatch.setenv("PIPELINES_PATH", str(PROJECT_ROOT / "examples"))
     monkeypatch.setenv("JARS_PATH", str(tmp_path / "jars"))
     given = ["--master", "k8s://https://host.example:6443", "--dry-run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import threading
@@ -151,7 +152,7 @@ def test_broken_configuration_of_yarn_is_named(tmp_path: Path) -> None:
 def test_submit_to_an_absent_master_ends_with_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("MILLRACE_ENV_FILE", os.devnull)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
     (port,) = free_ports(1)
 

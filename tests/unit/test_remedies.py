@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import re
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -32,8 +32,8 @@ OTHERWISE = {
 
 
 @pytest.fixture(autouse=True)
-def _no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+def _no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_ENV_FILE", os.devnull)
 
 
 def without_settings(command: str) -> str:

@@ -39,7 +39,7 @@ SECRETS = {
 def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SPARK_HOME", "YARN_CONF_DIR", "PYSPARK_GATEWAY_PORT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MILLRACE_ENV_FILE", str(tmp_path / "none.env"))
+    monkeypatch.setenv("MILLRACE_ENV_FILE", os.devnull)
     monkeypatch.setenv("MILLRACE_HOME", str(tmp_path / "home"))
 
 

@@ -47,7 +47,7 @@ def test_soft_limit_of_open_files_is_raised_as_far_as_it_may(
 
 def test_hard_limit_that_is_too_low_is_named_before_anything_starts(tmp_path: Path) -> None:
     program = "ulimit -n 256; exec {} -m operations.cli {}"
-    own = {"MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_ENV_FILE": str(tmp_path / "no.env")}
+    own = {"MILLRACE_HOME": str(tmp_path / "home"), "MILLRACE_ENV_FILE": os.devnull}
 
     done = subprocess.run(
         ["sh", "-c", program.format(sys.executable, "up")],

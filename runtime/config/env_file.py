@@ -1,0 +1,40 @@
+"""The file of settings: which one is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from errors import SettingsError
+from runtime.config.types import PROJECT_ROOT
+
+# Names a file to read instead of `.env`, which tests that start processes need.
+ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
+
+
+def chosen_env_file(given: Path | None) -> Path:
+    """The file that was given, or that the variable names, or `.env`.
+
+    Raises:
+        SettingsError: it cannot be read, or the variable names one that does not exist.
+    """
+    named = None if given else os.environ.get(ENV_FILE_VARIABLE)
+    path = Path(os.path.expanduser(named)).absolute() if named else given or PROJECT_ROOT / ".env"
+    if named:
+        # Producers and jobs inherit it, and start in another folder.
+        os.environ[ENV_FILE_VARIABLE] = str(path)
+    try:
+        path.read_bytes()
+    except FileNotFoundError:
+        if named:
+            raise SettingsError(
+                f"{ENV_FILE_VARIABLE}: there is no file `{path}`. Correct the path, or unset the"
+                " variable to use `.env`."
+            ) from None
+    except OSError as error:
+        raise SettingsError(
+            f"The file of settings `{path}` cannot be read ({error.strerror}). Correct its access"
+            f" rights, or let {ENV_FILE_VARIABLE} name another file."
+        ) from None
+    return path
