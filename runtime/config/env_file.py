@@ -1,16 +1,22 @@
-"""The file of settings: which one is read."""
+"""The file of settings: which one is read, and which of its lines are none of settings."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Final
+
+from dotenv.parser import parse_stream
 
 from errors import SettingsError
 from runtime.config.types import PROJECT_ROOT
 
 # Names a file to read instead of `.env`, which tests that start processes need.
 ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
+
+# Its warnings about lines would come before the error that names them.
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)
 
 
 def chosen_env_file(given: Path | None) -> Path:
@@ -38,3 +44,21 @@ def chosen_env_file(given: Path | None) -> Path:
             f" rights, or let {ENV_FILE_VARIABLE} name another file."
         ) from None
     return path
+
+
+def line_faults(path: Path) -> list[str]:
+    """A fault for each line that sets nothing; none quotes a line, as it may hold a secret."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        bindings = [*parse_stream(file)]
+    faults = []
+    for each in bindings:
+        if not each.error and (each.key is None or each.value is not None):
+            continue
+        text = each.original.string
+        # Empty lines before a statement belong to it.
+        number = each.original.line + text[: -len(text.lstrip())].count("\n")
+        quotes = ", with a quote on both sides or on none" if {*text} & {*"'\""} else ""
+        faults.append(f"{path}, line {number}: expected NAME=value{quotes}")
+    return faults

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSource
 
 from errors import SettingsError
-from runtime.config.env_file import chosen_env_file
+from runtime.config.env_file import chosen_env_file, line_faults
 from runtime.config.types import in_project
 
 # Names a folder of files, each with the value of the setting whose name it has, as Docker and
@@ -43,10 +43,11 @@ def read_settings(
         SettingsError: lists every fault: the variable, what is wrong, what to do.
     """
     sources = _sources(env_file)
+    found = line_faults(sources["_env_file"])
     try:
         settings = model(**sources, **given)
     except ValidationError as error:
-        found = [_fault(each) for each in error.errors()]
+        found += [_fault(each) for each in error.errors()]
         found += _other_conflicts(model, conflicts, error, {**sources, **given})
     except UnreadableSource as error:
         raise SettingsError(
@@ -54,7 +55,8 @@ def read_settings(
             " only plain files that this user may read."
         ) from None
     else:
-        if not (found := conflicts(settings)):
+        found += conflicts(settings)
+        if not found:
             return settings
     raise SettingsError(_all_faults(found))
 

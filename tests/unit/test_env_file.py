@@ -59,3 +59,34 @@ def test_default_env_file_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr("runtime.config.env_file.PROJECT_ROOT", tmp_path)
 
     assert load_settings().stack == "embedded"
+
+
+def test_lines_that_set_nothing_are_listed_with_all_other_faults(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(
+        "# a comment\n\nSINKS: cassandra\nexport TICKETS_RATE=1\nSTACK\nCASSANDRA_PORT=70000\n"
+        'LOG_LEVEL=\n\n\n  PII_HASH_KEY="hush\n'
+    )
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=path)
+
+    assert str(caught.value).splitlines()[:5] == [
+        "4 setting(s) cannot be used:",
+        f"  - {path}, line 3: expected NAME=value",
+        f"  - {path}, line 5: expected NAME=value",
+        f"  - {path}, line 10: expected NAME=value, with a quote on both sides or on none",
+        "  - CASSANDRA_PORT: input should be less than or equal to 65535",
+    ]
+    assert "hush" not in str(caught.value)
+
+
+def test_line_without_a_setting_is_a_fault_by_itself_and_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text("SINKS: cassandra\r\n")
+
+    with pytest.raises(SettingsError, match=r"1 setting.*\n.*\.env, line 1: expected NAME=value\n"):
+        load_settings(env_file=path)
+    assert caplog.text == ""
