@@ -31,7 +31,7 @@ def chosen_env_file(given: Path | None) -> Path:
         # Producers and jobs inherit it, and start in another folder.
         os.environ[ENV_FILE_VARIABLE] = str(path)
     try:
-        path.read_bytes()
+        path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if named:
             raise SettingsError(
@@ -42,6 +42,11 @@ def chosen_env_file(given: Path | None) -> Path:
         raise SettingsError(
             f"The file of settings `{path}` cannot be read ({error.strerror}). Correct its access"
             f" rights, or let {ENV_FILE_VARIABLE} name another file."
+        ) from None
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"The file of settings `{path}` is not UTF-8 in line {number}. Save it as UTF-8."
         ) from None
     return path
 

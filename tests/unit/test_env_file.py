@@ -90,3 +90,22 @@ def test_line_without_a_setting_is_a_fault_by_itself_and_named_once(
     with pytest.raises(SettingsError, match=r"1 setting.*\n.*\.env, line 1: expected NAME=value\n"):
         load_settings(env_file=path)
     assert caplog.text == ""
+
+
+def test_env_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"STACK=embedded\nCASSANDRA_PASSWORD=hush\xe9\n")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=path)
+
+    assert str(caught.value) == (
+        f"The file of settings `{path}` is not UTF-8 in line 2. Save it as UTF-8."
+    )
+
+
+def test_env_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"\xef\xbb\xbfCASSANDRA_PORT=1\n")
+
+    assert load_settings(env_file=path).cassandra_port == 1
