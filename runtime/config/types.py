@@ -18,7 +18,8 @@ PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 OUTPUT_FORMATS: Final = ("parquet", "json", "csv")
 # Services of the embedded stack that `up` starts only on request.
 EXTRA_SERVICES: Final = ("postgres", "hdfs")
-HOST_PORT: Final = re.compile(r"[^\s:,/]+:\d{1,5}")
+HOST_PORT: Final = re.compile(r"[^\s:,/]+:([0-9]{1,5})")
+LAST_PORT: Final = 65535
 MEMORY: Final = re.compile(r"[1-9]\d*[kmgKMG]")
 DATABASE: Final = re.compile(r"""[^/\\. "$*<>:|?]+""")
 WEB: Final = re.compile(r"https?://.*", re.DOTALL)
@@ -77,8 +78,11 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
 
 def _host_port_list(value: str) -> str:
     servers = [server.strip() for server in value.split(",")]
-    if not all(HOST_PORT.fullmatch(server) for server in servers):
-        raise ValueError("expected `host:port`, several separated by commas")
+    found = [HOST_PORT.fullmatch(server) for server in servers]
+    if not all(each and 1 <= int(each[1]) <= LAST_PORT for each in found):
+        raise ValueError(
+            f"expected `host:port`, several separated by commas, each port from 1 to {LAST_PORT}"
+        )
     return ",".join(servers)
 
 
@@ -115,7 +119,7 @@ def _services(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=LAST_PORT)]
 Copies = Annotated[int, Field(ge=1, le=100)]
 # Readers ask each shard of a key.
 MOST_SHARDS: Final = 1_024

@@ -94,6 +94,12 @@ def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.Monk
             {"CASSANDRA_STORAGE_PORT": "9092", "MONGO_URI": "mongodb://127.0.0.1:9092"},
             "CASSANDRA_STORAGE_PORT, KAFKA_BOOTSTRAP_SERVERS, MONGO_URI: port 9092 for all",
         ),
+        (
+            {"KAFKA_BOOTSTRAP_SERVERS": "a:9092,127.0.0.1:99999"},
+            "KAFKA_BOOTSTRAP_SERVERS: expected `host:port`, several separated by commas, each port"
+            " from 1 to 65535",
+        ),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:0"}, "each port from 1 to 65535"),
         ({"CHECKPOINT_PATH": "s3://bucket/x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
         ({"CHECKPOINT_PATH": "hdfs:///x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
     ],
@@ -110,6 +116,13 @@ def test_setting_that_cannot_work_is_refused_before_anything_starts(
 
     assert fault in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_first_and_last_port_of_a_broker_are_accepted(port: int) -> None:
+    servers = {"kafka_bootstrap_servers": f"a:{port}"}
+
+    assert load_settings(servers, NO_FILE).kafka_bootstrap_servers == f"a:{port}"
 
 
 @pytest.mark.parametrize(
