@@ -261,7 +261,7 @@ class Settings(BuiltInPipelines):
         """The folder or address that contains each pipeline's checkpoint."""
         if "://" in self.checkpoint_path:
             return self.checkpoint_path
-        return str(self.millrace_home / Path(self.checkpoint_path).expanduser())
+        return str(self.millrace_home / self.checkpoint_path)
 
     @property
     def jars(self) -> Path:

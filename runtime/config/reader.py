@@ -78,7 +78,10 @@ def _secrets_folder() -> Path | None:
     named = os.environ.get(SECRETS_VARIABLE)
     if not named:
         return None
-    folder = in_project(Path(named))
+    try:
+        folder = in_project(Path(named))
+    except ValueError as error:
+        raise SettingsError(f"{SECRETS_VARIABLE}: {error}.") from None
     if not folder.is_dir():
         raise SettingsError(
             f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one with a file per setting,"

@@ -32,12 +32,26 @@ COLON: Final = (":", "contains a colon, at which Java splits it")
 VARIABLE: Final = ("${", "contains `${`, which Hadoop takes for a variable")
 
 
+def expanded(path: Path) -> Path:
+    """The path with a user's folder in place of `~` or `~user`.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(
+            f"`{path.parts[0]}` is the home folder of no user here; expected a path without it"
+        ) from None
+
+
 def from_project(path: Path) -> Path:
     """An absolute path; a relative one counts from the project's folder.
 
     Links stay: those of mounted secrets change while a job runs.
     """
-    return PROJECT_ROOT / path.expanduser()
+    return PROJECT_ROOT / expanded(path)
 
 
 def in_project(path: Path) -> Path:
@@ -47,6 +61,10 @@ def in_project(path: Path) -> Path:
 
 def _local_in_project(value: str) -> str:
     return value if "://" in value else str(in_project(Path(value)))
+
+
+def _local_expanded(value: str) -> str:
+    return value if "://" in value else str(expanded(Path(value)))
 
 
 def _without(*signs: tuple[str, str]) -> AfterValidator:
@@ -143,7 +161,11 @@ Consistency = Annotated[
 HomeFolder = Annotated[Path, AfterValidator(in_project), _without(COMMA, COLON, VARIABLE)]
 JarsFolder = Annotated[Path, AfterValidator(in_project), _without(COLON)]
 CheckpointPlace = Annotated[
-    str, Field(min_length=1), _without(VARIABLE), AfterValidator(hadoop_place)
+    str,
+    Field(min_length=1),
+    _without(VARIABLE),
+    AfterValidator(_local_expanded),
+    AfterValidator(hadoop_place),
 ]
 OutputPlace = Annotated[
     str, _without(VARIABLE), AfterValidator(_local_in_project), AfterValidator(hadoop_place)

@@ -118,6 +118,25 @@ def test_setting_that_cannot_work_is_refused_before_anything_starts(
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MILLRACE_HOME", "JARS_PATH", "PIPELINES_PATH", "OUTPUT_PATH", "CHECKPOINT_PATH"),
+        *("CUSTOMERS_SOURCE", "KAFKA_SSL_CA_LOCATION", "HADOOP_CONF_DIR", SECRETS_VARIABLE),
+    ],
+)
+def test_home_folder_of_an_unknown_user_is_a_fault_of_its_setting(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "~nosuchuser/x")
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env_file=NO_FILE)
+
+    fault = "`~nosuchuser` is the home folder of no user here; expected a path without it"
+    assert f"{name}: {fault}" in str(caught.value)
+
+
 @pytest.mark.parametrize("port", [1, 65535])
 def test_first_and_last_port_of_a_broker_are_accepted(port: int) -> None:
     servers = {"kafka_bootstrap_servers": f"a:{port}"}
@@ -130,6 +149,7 @@ def test_first_and_last_port_of_a_broker_are_accepted(port: int) -> None:
     [
         (None, f"{PROJECT_ROOT}/.millrace/checkpoints"),
         ("/shared/checkpoints", "/shared/checkpoints"),
+        ("~/checkpoints", f"{Path.home()}/checkpoints"),
         ("s3a://bucket/checkpoints/", "s3a://bucket/checkpoints"),
     ],
 )
