@@ -27,7 +27,7 @@ from local_stack.node import ALONE, Node
 from local_stack.orphans import lost_its_folder, mark, servers_on
 from local_stack.ports import ensure_free, free_port_near, holder, is_free
 from runtime.files import write_whole
-from runtime.processes import kill
+from runtime.processes import birth_of, is_born, kill
 from runtime.surroundings import service_environment
 from settings import Settings
 
@@ -166,8 +166,8 @@ class Service(ABC):
                 # In a separate session, which neither Ctrl-C nor the end of the terminal reaches.
                 start_new_session=True,
             )
-        created = psutil.Process(process.pid).create_time()
-        record = {"pid": process.pid, "created": created, "ports": ports, "version": self.version}
+        record = {"pid": process.pid, "ports": ports, "version": self.version}
+        record |= birth_of(psutil.Process(process.pid))
         write_whole(self.record_path, json.dumps(record) + "\n")
         # Collects the exit status if this process outlives the service, as in tests.
         threading.Thread(target=process.wait, daemon=True).start()
@@ -224,7 +224,7 @@ class Service(ABC):
         record = self.record()
         try:
             process = psutil.Process(record["pid"])
-            same = abs(process.create_time() - record["created"]) < 1
+            same = is_born(process, record)
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except (KeyError, psutil.NoSuchProcess):
             return None

@@ -13,6 +13,7 @@ import pytest
 
 from errors import StackError
 from runtime.files import write_whole
+from runtime.processes import birth_of, is_born
 from settings import Settings
 from tests.support.stand_ins import Sleeper, wait_for_line
 
@@ -160,6 +161,36 @@ def test_reused_process_id_is_never_stopped(sleeper: Sleeper) -> None:
 
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_running_service_is_known_after_the_clock_was_set(
+    sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeper.start()
+    process = sleeper.process()
+    assert process is not None
+    before = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: before + 3600)
+    assert psutil.Process(process.pid).create_time() - process.create_time() > 3000
+
+    assert sleeper.process() == psutil.Process(process.pid)
+    assert sleeper.abandoned() is None
+    assert sleeper.hindrances() == []
+
+
+@pytest.mark.parametrize("with_tick", [True, False], ids=["of today", "of an earlier version"])
+def test_record_tells_a_process_from_an_older_one_of_its_number(with_tick: bool) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as started:
+        process = psutil.Process(started.pid)
+        birth = birth_of(process)
+        boot, tick = birth["tick"].split("/")
+        older = {"created": birth["created"] - 5, "tick": f"{boot}/{int(tick) - 500}"}
+        records = [birth, older, birth | {"tick": f"another/{tick}"}]
+        if not with_tick:
+            records = [{"created": each["created"]} for each in records[:2]]
+
+        assert [is_born(process, each) for each in records] == [True, *[False] * len(records[1:])]
+        started.kill()
 
 
 def test_broken_record_counts_as_none(sleeper: Sleeper) -> None:
