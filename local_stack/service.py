@@ -224,7 +224,7 @@ class Service(ABC):
         record = self.record()
         try:
             process = psutil.Process(record["pid"])
-            same = is_born(process, record)
+            same = is_born(process, record) or ("tick" not in record and self._marked() == process)
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except (KeyError, psutil.NoSuchProcess):
             return None
@@ -234,8 +234,12 @@ class Service(ABC):
         """A running server of this service whose record or data was deleted."""
         process = self.process()
         if process is None:
-            return servers_on(self.data_path.parent).get(self.data_path)
+            return self._marked()
         return process if lost_its_folder(process, self.data_path) else None
+
+    def _marked(self) -> psutil.Process | None:
+        """The running server that its environment marks as this folder's, whatever is recorded."""
+        return servers_on(self.data_path.parent).get(self.data_path)
 
     def set_ports(self) -> dict[str, int]:
         """Setting -> its port, for settings that have a value."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from errors import StackError
+from local_stack.orphans import mark
 from runtime.files import write_whole
 from runtime.processes import birth_of, is_born
 from settings import Settings
@@ -176,6 +178,45 @@ def test_running_service_is_known_after_the_clock_was_set(
     assert sleeper.process() == psutil.Process(process.pid)
     assert sleeper.abandoned() is None
     assert sleeper.hindrances() == []
+
+
+def test_server_recorded_without_its_tick_is_known_by_its_mark_after_the_clock_was_set(
+    sleeper: Sleeper,
+) -> None:
+    sleeper.start()
+    record = sleeper.record()
+    del record["tick"]
+    write_whole(sleeper.record_path, json.dumps(record | {"created": record["created"] - 3600}))
+
+    process = sleeper.process()
+
+    assert process is not None
+    assert process.pid == record["pid"]
+    assert sleeper.hindrances() == []
+
+
+def test_server_of_another_data_folder_is_never_known_by_its_mark(
+    sleeper: Sleeper, tmp_path: Path
+) -> None:
+    environment = os.environ | mark(tmp_path)
+    with subprocess.Popen(["sleep", "600"], cwd=tmp_path, env=environment) as stranger:
+        created = psutil.Process(stranger.pid).create_time() - 3600
+        write_whole(sleeper.record_path, json.dumps({"pid": stranger.pid, "created": created}))
+
+        assert sleeper.process() is None
+        stranger.kill()
+
+
+def test_process_whose_name_holds_blanks_and_brackets_is_recognised(tmp_path: Path) -> None:
+    program = tmp_path / "a) (b 1"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "600"]) as started:
+        process = psutil.Process(started.pid)
+        seconds = process.create_time() - psutil.boot_time()
+        ticks = round(seconds * os.sysconf("SC_CLK_TCK"))
+
+        assert birth_of(process)["tick"].endswith(f"/{ticks}")
+        started.kill()
 
 
 @pytest.mark.parametrize("with_tick", [True, False], ids=["of today", "of an earlier version"])
