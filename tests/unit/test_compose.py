@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_missing_docker_is_reported_with_the_choices_and_exit_code_2(
     path = "" if working is None else str(fake_docker(tmp_path / "bin", *working))
     monkeypatch.setenv("PATH", path)
     monkeypatch.setenv("STACK", "docker")
-    monkeypatch.setenv(ENV_FILE_VARIABLE, str(tmp_path / "no.env"))
+    monkeypatch.setenv(ENV_FILE_VARIABLE, os.devnull)
 
     code = cli.main([command])
 

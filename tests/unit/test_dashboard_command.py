@@ -20,7 +20,7 @@ from tests.conftest import free_ports
 def start(folder: Path) -> subprocess.Popen[str]:
     kafka, cassandra, mongodb, port = free_ports(4)
     environment = os.environ | {
-        ENV_FILE_VARIABLE: str(folder / "no.env"),
+        ENV_FILE_VARIABLE: os.devnull,
         "MILLRACE_HOME": str(folder / "home"),
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka}",
         "CASSANDRA_PORT": str(cassandra),

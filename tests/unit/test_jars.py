@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_prepared_jars_of_another_version_that_cannot_be_replaced_are_named(
     (tmp_path / "file").touch()
     monkeypatch.setenv("JARS_PATH", str(tmp_path / "file" / "jars"))
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, "17", "").home))
-    monkeypatch.setenv(ENV_FILE_VARIABLE, str(tmp_path / "no.env"))
+    monkeypatch.setenv(ENV_FILE_VARIABLE, os.devnull)
 
     code = jars.main(["spark"])
 
