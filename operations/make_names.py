@@ -1,4 +1,4 @@
-"""Names given to `make` that are like those of its values, but none: `make run TICKET=10`."""
+"""Names given to `make` that are like those of its values, but none: `make reset PIPELIN=x`."""
 
 from __future__ import annotations
 
