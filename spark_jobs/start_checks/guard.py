@@ -249,8 +249,15 @@ def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
 
 def check_places(pipeline: Pipeline, settings: Settings, ledger: Ledger) -> list[str]:
     """Compare where earlier batches went with where the settings say."""
-    entry, stored = ledger.last(), ledger.totals().stored
-    if entry is None or not stored:
+    if (entry := ledger.last()) is None:
+        return []
+    elsewhere = [
+        (sink, missing)
+        for sink in sinks_of(pipeline, settings, ledger.database)
+        if sink.name in entry.sinks and (missing := sink.elsewhere())
+    ]
+    # Summing up a long ledger takes a while, and nearly always nothing is missing.
+    if not elsewhere or not (stored := ledger.totals().stored):
         return []
     return [
         finding(
@@ -260,8 +267,7 @@ def check_places(pipeline: Pipeline, settings: Settings, ledger: Ledger) -> list
             f"`{remedies.replay(pipeline.topic(settings), sink.name, settings)}` writes all stored"
             " records to the present place too",
         )
-        for sink in sinks_of(pipeline, settings, ledger.database)
-        if sink.name in entry.sinks and (missing := sink.elsewhere())
+        for sink, missing in elsewhere
     ]
 
 
