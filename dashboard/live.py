@@ -79,12 +79,13 @@ class LiveSource:
         self.declared = {
             each.name: Declared(
                 each.name,
-                tuple(a for a in each.aggregates if a.name not in hidden_aggregates(each)),
+                tuple(a for a in each.aggregates if a.name not in hidden),
                 each.id_columns,
                 tuple(part.name for part in each.parts() if part.name != each.name),
-                tuple(sorted(hidden_aggregates(each))),
+                tuple(sorted(hidden)),
             )
             for each in self._pipelines
+            for hidden in [hidden_aggregates(each)]
         }
         self.tables = record_tables(self._settings)
         self._folders, self._trouble = folders, ""
