@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from typing import Final
 
@@ -93,5 +92,5 @@ def _password_in(headers: Headers) -> bytes | None:
         return None
     try:
         return base64.b64decode(encoded, validate=True).partition(b":")[2]
-    except binascii.Error:
+    except ValueError:  # No base64, or no ASCII.
         return b""

@@ -49,8 +49,8 @@ def reset(
     Empties all sinks in `SINKS` or in the ledger, except those in `leave`.
 
     Raises:
-        MillraceError: a job is running, a store is unavailable, or the stack is external and
-            the request too broad.
+        MillraceError: a job is running, a store is unavailable, no one answers the question, or
+            the stack is external and the request too broad.
     """
     if settings.stack == "external" and (pipeline_name is None or topics):
         raise MillraceError(EXTERNAL_RULE)
@@ -152,7 +152,11 @@ def _confirmed(settings: Settings, pipelines: Sequence[Pipeline], *, topics: boo
     lines = [f"  {line}\n" for line in _what_goes(settings, pipelines, topics=topics)]
     sys.stdout.write(f"This deletes for {names}:\n{''.join(lines)}Go on? [y/N] ")
     sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stdout.write("\n")
+        raise MillraceError("Nothing was changed: no one answered. `YES=1` deletes without asking.")
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def _what_goes(settings: Settings, pipelines: Sequence[Pipeline], *, topics: bool) -> Iterator[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from subprocess import TimeoutExpired
+
 from cassandra import AuthenticationFailed, DriverException, RequestValidationException
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from confluent_kafka import KafkaError, KafkaException
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from errors import MillraceError, SinkError, SinkRejected, SinkUnavailable
+from errors import MillraceError, SinkError, SinkRejected, SinkUnavailable, StackError
 from settings import Settings
 from spark_jobs.session.file_errors import file_error
 from spark_jobs.state.store_errors import public_name
@@ -26,6 +29,8 @@ def explained(error: BaseException, settings: Settings | None) -> MillraceError 
     """
     if isinstance(error, OSError):
         return file_error(error)
+    if isinstance(error, TimeoutExpired):
+        return _explained_timeout(error)
     if settings is None:
         return None
     if isinstance(error, PyMongoError):
@@ -39,6 +44,15 @@ def explained(error: BaseException, settings: Settings | None) -> MillraceError 
             " `make logs SERVICE=kafka` why not; then run the command again."
         )
     return None
+
+
+def _explained_timeout(error: TimeoutExpired) -> StackError:
+    words = [str(word) for word in error.cmd]
+    program = " ".join([Path(words[0]).name, *words[1:4]])
+    return StackError(
+        f"`{program}` took longer than {error.timeout:.0f} s and was ended. See whether this"
+        " machine's disk and network are slow or busy (`make doctor`); then run the command again."
+    )
 
 
 def _explained_cassandra(error: BaseException, settings: Settings) -> SinkError:

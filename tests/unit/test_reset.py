@@ -44,6 +44,17 @@ def test_reset_names_all_that_it_would_delete_before_it_asks(
     )
 
 
+def test_reset_that_no_one_answers_fails_and_names_the_way_without_a_question(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr(resets, "_with_former_sinks", lambda settings, *_: settings)
+    settings = Settings(_env_file=None, millrace_home=tmp_path / "home", sinks="cassandra")
+
+    with pytest.raises(MillraceError, match=r"Nothing was changed: no one answered\. `YES=1`"):
+        reset(settings, "tickets", topics=False, yes=False)
+
+
 def test_mistyped_pipeline_is_answered_by_the_one_that_was_meant() -> None:
     with pytest.raises(MillraceError, match=r"no pipeline `ticket`\. Did you mean `tickets`\?"):
         pipeline_named("ticket", Settings(_env_file=None))
