@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
 from runtime.config.addresses import POSTGRES_PORT, postgres_port
 from runtime.files import write_whole
 from settings import PROJECT_ROOT, Settings
@@ -33,10 +35,8 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     folder = secrets_folder(settings.millrace_home)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
-    given = settings.pii_hash_key
-    _keep(folder / "pii_hash_key", given.get_secret_value() if given else _random(), report)
-    page = settings.dashboard_password
-    _keep(folder / "dashboard_password", page.get_secret_value() if page else _random(), report)
+    for name in ("pii_hash_key", "dashboard_password"):
+        _keep(folder / name, _given(settings, name), report)
     password = _keep(folder / "postgres_password", _random(), report)
     login = f"postgresql://millrace:{password}"
     port = postgres_port(settings.postgres_dsn)
@@ -44,7 +44,8 @@ def make_secret_files(settings: Settings, report: Callable[[str], object]) -> No
     # Without TLS, as the two containers share a private network on this machine.
     inner = f"{login}@postgres:{POSTGRES_PORT}/millrace?sslmode=disable"
     _keep(folder / FOR_CONTAINERS / "postgres_dsn", inner, report)
-    _keep(folder / FOR_CONTAINERS / "aws_secret_access_key", _random(), report)
+    key = "aws_secret_access_key"
+    _keep(folder / FOR_CONTAINERS / key, _given(settings, key), report)
 
 
 def let_containers_read(folder: Path = MOUNTED) -> None:
@@ -65,6 +66,12 @@ def _keep(path: Path, value: str, report: Callable[[str], object]) -> str:
     path.chmod(FILE_MODE)
     report(f"{path}: created")
     return value
+
+
+def _given(settings: Settings, name: str) -> str:
+    """A setting's value, a random one if it is not set."""
+    given: SecretStr | None = getattr(settings, name)
+    return given.get_secret_value() if given else _random()
 
 
 def _random() -> str:

@@ -139,7 +139,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     shares = {"--invalid-ratio": "break the contract", "--duplicate-ratio": "repeat an earlier id"}
     for name, text in shares.items():
         parser.add_argument(name, type=_number(1.0), help=f"share of records that {text}, 0 to 1")
-    parser.add_argument("--rate", type=_number(), help="records per second (default: unlimited)")
+    parser.add_argument("--rate", type=_number(), default=0.0,
+                        help="records per second (default: unlimited)")  # fmt: skip
     _add_from_record(parser)
 
 
@@ -177,7 +178,7 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", default="", help="without it, all names")
-    parser.add_argument("--team", help="rows of this team, with --hour")
+    parser.add_argument("--team", help="rows of this team")
     parser.add_argument("--hour", help="such as 2026-11-22T10:00:00Z")
     parser.add_argument("--client", help="rows of this client")
     parser.add_argument("--nationality", help="rows of this nationality")

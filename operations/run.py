@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from textwrap import wrap
 from threading import Thread
 
@@ -44,6 +45,8 @@ from spark_jobs.state.checkpoint import checkpoint_of
 INVALID_RATIO, DUPLICATE_RATIO = 0.03, 0.02
 NOTHING_SENT = "The services are up; nothing was sent."
 SENT = "The services are up; the messages that were sent wait on the topics."
+# Of a record in a file, to tell a small file from a large one.
+USUAL_BYTES = 200
 Say = Callable[[str], None]
 
 
@@ -52,7 +55,8 @@ class Amounts:
     """How many records `make run` sends, and from which seed.
 
     Attributes:
-        counts: Pipeline -> number of records; the usual number of those that are missing.
+        counts: Pipeline -> number of records; of those that are missing the usual number, or the
+            whole file that a setting names.
         seed: Of the generated records.
         file: Records to send instead, for the only pipeline.
     """
@@ -61,9 +65,19 @@ class Amounts:
     seed: int
     file: str | None = None
 
-    def of(self, pipeline: Pipeline) -> int:
-        """How many records a pipeline gets."""
-        return self.counts.get(pipeline.name, pipeline.input.usual_count)
+    def of(self, pipeline: Pipeline, settings: Settings) -> int | None:
+        """How many records a pipeline gets; None for all of a file."""
+        named = pipeline.input.file_setting
+        usual = None if named and getattr(settings, named) else pipeline.input.usual_count
+        return self.counts.get(pipeline.name, usual)
+
+    def are_few(self, pipelines: Sequence[Pipeline], settings: Settings) -> bool:
+        """Whether starting takes longer than processing."""
+        if self.file:
+            return Path(self.file).stat().st_size <= BRIEF_RECORDS * USUAL_BYTES
+        counts = [self.of(each, settings) for each in pipelines]
+        known = [count for count in counts if count is not None]
+        return len(known) == len(counts) and sum(known) <= BRIEF_RECORDS
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:
@@ -79,7 +93,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
             _, watchers = _begin(settings, pipelines, held)
         jobs = JobActivity(settings, seen, counts=True)
         if amounts.file is None:
-            say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same records)")
+            say(f"seed {amounts.seed} (SEED={amounts.seed} sends the same ids)")
         pool = held.enter_context(ThreadPoolExecutor(1))
         # In parallel with the search for Java and jars, so that it costs hardly any time.
         checks = pool.submit(summary_of_checks, settings)
@@ -93,8 +107,7 @@ def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> i
         produced = pool.submit(
             _prepare_and_produce, settings, pipelines, amounts, options, session, stop, seen, say
         )
-        # Whether starting takes longer than processing.
-        small = sum(map(amounts.of, pipelines)) <= BRIEF_RECORDS
+        small = amounts.are_few(pipelines, settings)
         try:
             spark = _start_spark(settings, "run", seen, say, is_brief=small, may_archive=True)
         except BaseException as error:
@@ -161,9 +174,8 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
 
         def produce() -> None:
             held.enter_context(stop.catching_signals())
-            # One rate for all: some producers have none of their own.
-            rate = ["--rate", str(settings.stream_rate)]
             for pipeline in pipelines:
+                rate = ["--rate", str(stream_rate(pipeline, settings))]
                 options = ["--count", "0", *rate, *_faults(pipeline)]
                 producers.append(Producer(settings, pipeline, options))
                 say(f"{pipeline.name}: producer running, log {producers[-1].log_path}")
@@ -191,6 +203,14 @@ def stream(settings: Settings, accepted: Accepted = NOTHING) -> int:
                 stop_spark(spark)
     say("producers and jobs have ended; the services are still up (`make down` stops them)")
     return stop.exit_code or int(any(codes))
+
+
+def stream_rate(pipeline: Pipeline, settings: Settings) -> float:
+    """Records per second that `make stream` sends to a pipeline."""
+    own = pipeline.input.rate_setting
+    # A rate of 0 would send all at once.
+    rate: float = (own and getattr(settings, own)) or settings.stream_rate
+    return rate
 
 
 def _begin(
@@ -229,11 +249,11 @@ def _prepare_and_produce(
         check_pipelines(pipelines, settings, options, codes)
     seeded = ["--rate", "0", "--seed", str(amounts.seed)]
     producers = [
-        Producer(settings, each, ["--count", str(amounts.of(each)), *seeded, *_faults(each)])
+        Producer(settings, each, ["--count", str(count or 0), *seeded, *_faults(each)])
         if amounts.file is None
         else Producer(settings, each, ["--rate", "0"], amounts.file)
         for each in pipelines
-        if (amounts.of(each) or amounts.file) and not stop
+        if ((count := amounts.of(each, settings)) != 0 or amounts.file) and not stop
     ]
     try:
         with seen.doing(f"producers: send {', '.join(each.name for each in producers)}"):

@@ -120,9 +120,9 @@ def rest_of_file(module: str, source: str, count: int, topic: str, settings: Set
 
 def _present_command() -> list[str]:
     program, *words = sys.argv
-    if Path(program).name == "millrace":
-        return [MILLRACE, *words]
     module = ".".join(Path(program).with_suffix("").parts[-2:])
+    if Path(program).name == "millrace" or module == "operations.cli":
+        return [MILLRACE, *words]
     is_ours = module.startswith(("producers.", "spark_jobs."))
     if is_ours and "-m" in sys.orig_argv[1:]:
         return [PYTHON, "-m", module, *words]

@@ -37,7 +37,14 @@ CUSTOMERS = Pipeline(
     contract=load_contract("customer"),
     id_columns=("customer_id",),
     # A generated file has faults of every kind.
-    made_by=Input("producers.customers", (), 500, False, True, "customers_source"),
+    made_by=Input(
+        "producers.customers",
+        usual_count=500,
+        makes_faults=False,
+        ends=True,
+        file_setting="customers_source",
+        rate_setting="customers_rate",
+    ),
     classify_by=_classify,
     sql_tables=(SqlTable("customers_usa", VALID), SqlTable("customers_alerts", ALERT)),
     file_sets=(

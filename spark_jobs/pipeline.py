@@ -55,6 +55,7 @@ class Input:
         makes_faults: Whether it takes `--invalid-ratio` and `--duplicate-ratio`.
         ends: Whether it ends by itself, with its file.
         file_setting: The setting that names its file; None for none.
+        rate_setting: The setting with its records per second; None for none.
         offline: Settings, by name, with which it uses no service on the Internet.
     """
 
@@ -64,6 +65,7 @@ class Input:
     makes_faults: bool = True
     ends: bool = False
     file_setting: str | None = None
+    rate_setting: str | None = None
     offline: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def faults(self, invalid_ratio: float, duplicate_ratio: float) -> list[str]:

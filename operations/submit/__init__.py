@@ -1,4 +1,4 @@
 """`millrace submit`: runs a pipeline's job on a Spark cluster.
 
-`submit` is the entry. Imports `operations.chaos` for nothing but supervision.
+`submit` is the entry. Imports no other command.
 """

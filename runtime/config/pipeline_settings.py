@@ -95,11 +95,15 @@ class BuiltInPipelines(PipelinesPlace):
         "auto", description="`api`, `offline`, or `auto`: the API, else offline"
     )
     customers_source: kinds.FileOrObject | None = Field(
-        None, description="CSV of customers: a file or `s3://bucket/key`; a made-up one when absent"
+        None,
+        description="CSV of customers: a file or `s3://bucket/key`, which `make run` sends whole"
+        " unless `CUSTOMERS=` says how many rows; a made-up one when absent",
     )
-    customers_rate: kinds.Rate = Field(0, description="customers per second; 0 = unlimited")
+    customers_rate: kinds.Rate = Field(
+        0, description="customers per second; 0 = unlimited, in `make stream` as `TICKETS_RATE`"
+    )
 
     @property
     def stream_rate(self) -> float:
-        """Records per second of each producer of `make stream`: one rate for all of them."""
+        """Records per second of the producers of `make stream` that have no rate of their own."""
         return self.tickets_rate

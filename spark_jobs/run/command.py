@@ -167,7 +167,7 @@ def _say(text: str) -> None:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"spark_jobs.{name}",
+        prog=f"python -m spark_jobs.{name}",
         description=f"Process the topic of {name}. Settings come from the environment and `.env`;"
         " options take precedence.",
     )

@@ -1,4 +1,4 @@
 """Pure functions from DataFrame to DataFrame: parse, validate, classify, summarise.
 
-Imports schemas only.
+Imports `schemas` and `spark_jobs.aggregates` only.
 """

@@ -188,6 +188,11 @@ def test_defaults_are_not_repeated_before_a_command(monkeypatch: pytest.MonkeyPa
             ".venv/bin/millrace run --tickets 5 --accept-loss",
         ),
         (
+            ["/a/operations/cli.py", "run", "--tickets", "5"],
+            ["python3", "-m", "operations.cli", "run", "--tickets", "5"],
+            ".venv/bin/millrace run --tickets 5 --accept-loss",
+        ),
+        (
             ["/a/spark_jobs/tickets.py", "--available-now"],
             ["python3", "-m", "spark_jobs.tickets", "--available-now"],
             ".venv/bin/python -m spark_jobs.tickets --available-now --accept-loss",
@@ -195,7 +200,7 @@ def test_defaults_are_not_repeated_before_a_command(monkeypatch: pytest.MonkeyPa
         (["/a/spark_jobs/tickets.py"], ["python3", "/a/spark_jobs/tickets.py"], "--accept-loss"),
         (["/a/.venv/bin/pytest"], ["python3", "-m", "pytest"], "--accept-loss"),
     ],
-    ids=["millrace", "a job", "under spark-submit", "something else"],
+    ids=["millrace", "make", "a job", "under spark-submit", "something else"],
 )
 def test_current_command_is_repeated_with_one_more_option(
     argv: list[str], orig_argv: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
