@@ -174,6 +174,9 @@ class Settings(BuiltInPipelines):
     aws_secret_access_key: SecretStr | None = Field(
         None, description="secret key (secret); without both, AWS's usual sources are used"
     )
+    aws_session_token: SecretStr | None = Field(
+        None, description="session token of temporary keys (secret)"
+    )
     aws_region: str | None = Field(None, description="region of the buckets, such as `eu-west-3`")
     s3_endpoint_url: kinds.WebAddress | None = Field(
         None, description="address of an S3-compatible store other than AWS"
@@ -362,6 +365,8 @@ def _conflicts(settings: Settings) -> list[str]:
         faults += unreadable_authority("CASSANDRA_SSL_CA_LOCATION", path)
     if (settings.aws_access_key_id is None) != (settings.aws_secret_access_key is None):
         faults.append("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: one is set without the other")
+    if settings.aws_session_token and settings.aws_access_key_id is None:
+        faults.append("AWS_SESSION_TOKEN: set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY with it")
     if settings.stack != "external":
         faults += shared_ports(settings.ports_here().items())
     topics = ((n.upper(), value) for n, value in settings if n.endswith("_topic") and value)

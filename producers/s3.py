@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from runtime.s3_access import s3_access
 from settings import Settings
+
+# Key, secret, session token and region, as boto3 calls them.
+NAMES: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "region_name")
 
 
 def s3_client(settings: Settings, **limits: Any) -> Any:
@@ -25,5 +28,5 @@ def s3_client(settings: Settings, **limits: Any) -> Any:
         "s3",
         endpoint_url=settings.s3_endpoint_url,
         config=Config(s3={"addressing_style": style}, **limits),
-        **s3_access(settings, "aws_access_key_id", "aws_secret_access_key", "region_name"),
+        **s3_access(settings, *NAMES),
     )

@@ -176,8 +176,14 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
     """Install one pinned requirement quietly with pip, into `python`'s environment or `target`.
 
     Raises:
-        StackError: pip failed; its last lines say why.
+        StackError: pip failed; its last lines say why. Or there is no pip.
     """
+    if importlib.util.find_spec("pip") is None:
+        raise StackError(
+            f"`{requirement}` cannot be installed: this Python has no pip, as in the image of"
+            " Millrace. Give the command on a machine with the project's folder, or use the shell"
+            " in the store's own container."
+        )
     command = [str(python or sys.executable), "-m", "pip", "install", "--quiet", requirement]
     command += ["--disable-pip-version-check", "--no-input"]
     if target:

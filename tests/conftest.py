@@ -143,6 +143,7 @@ WITHOUT_EFFECT = {
     "pii_hash_key": "a key for tests only",
     "aws_access_key_id": "unused",
     "aws_secret_access_key": "unused",
+    "aws_session_token": "unused",
     "aws_region": "us-east-1",
     "s3_endpoint_url": "http://127.0.0.1:1",
     "hadoop_conf_dir": "unused",

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from operations.submit.submission import Submission, resources, shown_settings
+from operations.submit.submission import Submission, packages, resources, shown_settings
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.session.defaults import DEFAULTS_FILE
@@ -44,6 +44,7 @@ def kubernetes_submission(
         *("--name", f"millrace-{pipeline.name}"),
         *("--properties-file", str(DEFAULTS_FILE)),
         *resources(settings),
+        *packages(settings),
         *(word for pair in (*own, *conf) for word in ("--conf", pair)),
         f"local://{CODE}/{pipeline.job_module[0].replace('.', '/')}.py",
         *pipeline.job_module[1:],

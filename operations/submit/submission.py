@@ -93,7 +93,7 @@ def submission(
         *("--properties-file", str(DEFAULTS_FILE)),
         *resources(settings),
         *("--driver-java-options", java_options),
-        *(_jars(settings) or _packages(settings)),
+        *(_jars(settings) or packages(settings)),
         *("--py-files", as_word(archive_path(settings.millrace_home))),
         *(word for pair in conf for word in ("--conf", pair)),
         as_word(job_file(pipeline)),
@@ -135,7 +135,7 @@ def _jars(settings: Settings) -> list[str]:
     return ["--jars", jars, "--conf", "spark.jars.packages="] if jars else []
 
 
-def _packages(settings: Settings) -> list[str]:
+def packages(settings: Settings) -> list[str]:
     """Packages in addition to those of the properties file."""
     if not writes_to_s3(settings):
         return []

@@ -35,6 +35,10 @@ CHECKPOINT_MANAGERS: Final = {
     "s3a": "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager",
     "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
 }
+# Without keys: those places in which all clients of AWS look, of which Hadoop's own list lacks the
+# user's profile and the role of a pod.
+CREDENTIALS: Final = "fs.s3a.aws.credentials.provider"
+USUAL_CREDENTIALS: Final = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
 # Hadoop gives files their permissions itself, whatever the process's umask.
 PRIVATE_FILES: Final = {"spark.hadoop.fs.permissions.umask-mode": "077"}
 
@@ -67,8 +71,11 @@ def _files_on_s3(settings: Settings) -> bool:
 
 
 def _access_to_s3(settings: Settings) -> dict[str, str]:
-    names = ("access.key", "secret.key", "endpoint.region")
+    names = ("access.key", "secret.key", "session.token", "endpoint.region")
     conf = s3_access(settings, *(f"spark.hadoop.fs.s3a.{name}" for name in names))
+    site = site_options(settings.hadoop_conf_dir, "core-site.xml")
+    if not settings.aws_access_key_id and CREDENTIALS not in site:
+        conf[f"spark.hadoop.{CREDENTIALS}"] = USUAL_CREDENTIALS
     if settings.s3_endpoint_url:
         conf["spark.hadoop.fs.s3a.endpoint"] = settings.s3_endpoint_url
         conf["spark.hadoop.fs.s3a.path.style.access"] = "true"

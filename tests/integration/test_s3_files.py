@@ -220,6 +220,23 @@ def test_job_whose_checkpoint_is_on_s3_goes_on_from_there_after_its_death(
     assert SECRET not in output_of(world)
 
 
+def test_job_without_keys_takes_those_of_the_users_profile(
+    endpoint: str, make_world: MakeWorld, tmp_path: Path
+) -> None:
+    world = make_world(TICKETS)
+    profile = tmp_path / "credentials"
+    keys = f"aws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\n"
+    profile.write_text(f"[default]\n{keys}")
+    there = {"S3_ENDPOINT_URL": endpoint, "AWS_REGION": REGION}
+    there |= {"AWS_SHARED_CREDENTIALS_FILE": str(profile), "OUTPUT_PATH": f"s3a://{PLACE}"}
+    world.send(message("A"))
+
+    finish(world, **there)
+
+    assert world.totals() == Counts(read=1, stored=1)
+    assert [key for key in visible(endpoint) if key.startswith(SET)] != []
+
+
 def test_set_up_creates_the_bucket_except_on_aws(s3_endpoint: str, tmp_path: Path) -> None:
     usual = {"sinks": "files", "output_path": "s3a://made-by-up/out", "aws_access_key_id": KEY}
     usual |= {"aws_secret_access_key": SECRET, "aws_region": REGION}

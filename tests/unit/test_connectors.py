@@ -104,3 +104,22 @@ def test_files_and_checkpoints_are_written_as_their_place_makes_it_safe(
     assert chosen == (f"{manager}CheckpointFileManager" if manager else "")
     on_s3 = output.startswith("s3a:") or checkpoints.startswith("s3a:")
     assert conf.get("spark.hadoop.fs.s3a.access.key") == ("a-key" if on_s3 else None)
+
+
+def test_temporary_keys_come_with_their_token_and_without_keys_all_usual_places_count(
+    tmp_path: Path,
+) -> None:
+    place = "spark.hadoop.fs.s3a"
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": SecretStr("hush")}
+    temporary = Settings(output_path="s3a://b/x", aws_session_token=SecretStr("hush-2"), **keys)
+    none = Settings(output_path="s3a://b/x", hadoop_conf_dir=tmp_path)
+
+    conf = store_conf(temporary)
+    assert (conf[f"{place}.secret.key"], conf[f"{place}.session.token"]) == ("hush", "hush-2")
+    assert f"{place}.aws.credentials.provider" not in conf
+    assert store_conf(none)[f"{place}.aws.credentials.provider"].endswith("ProviderChain")
+    site = "<name>fs.s3a.aws.credentials.provider</name><value>own</value>"
+    (tmp_path / "core-site.xml").write_text(
+        f"<configuration><property>{site}</property></configuration>"
+    )
+    assert f"{place}.aws.credentials.provider" not in store_conf(none)

@@ -91,7 +91,7 @@ def test_executor_starts_as_its_driver_describes_it(tmp_path: Path) -> None:
     environment = POD | options | {"JAVA_HOME": str(tmp_path), "SPARK_HOME": "/opt/spark"}
 
     said = subprocess.run(
-        [str(SCRIPTS / "spark-executor"), "executor"],
+        [str(SCRIPTS / "executor"), "executor"],
         env=environment | {"PATH": os.environ["PATH"]},
         capture_output=True, text=True, timeout=30, check=True,
     ).stdout.splitlines()  # fmt: skip
@@ -106,16 +106,44 @@ def test_executor_starts_as_its_driver_describes_it(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_driver_of_cluster_mode_runs_what_spark_asks_for_in_its_own_pod(tmp_path: Path) -> None:
+    submit = tmp_path / "spark-submit"
+    submit.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    submit.chmod(0o755)
+    asked = ["--properties-file", "/opt/spark/conf/spark.properties", "local:///a/job.py", "a b"]
+
+    said = subprocess.run(
+        [str(SCRIPTS / "driver"), *asked],
+        env={"SPARK_DRIVER_BIND_ADDRESS": "10.1.2.3", "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, timeout=30, check=True,
+    ).stdout.splitlines()  # fmt: skip
+
+    own = ["--deploy-mode", "client", "--conf", "spark.driver.bindAddress=10.1.2.3"]
+    assert said == [*own, *asked]
+
+
+def test_programs_of_the_image_have_the_names_that_spark_starts_pods_with() -> None:
+    # A text in a class file: its tag, its length in two bytes, its bytes.
+    for name, step in (("driver", "DriverCommand"), ("executor", "BasicExecutor")):
+        assert b"\1\0" + bytes([len(name)]) + name.encode() in _words_of_spark(f"{step}FeatureStep")
+        assert os.access(SCRIPTS / name, os.X_OK)
+
+
 def test_executor_is_described_in_words_of_the_spark_that_is_installed() -> None:
-    (jar,) = (Path(pyspark.__file__).parent / "jars").glob("spark-kubernetes_*.jar")
-    with zipfile.ZipFile(jar) as classes:
-        known = b"".join(classes.read(name) for name in classes.namelist())
-    script = (SCRIPTS / "spark-executor").read_text()
+    known = _words_of_spark()
+    script = (SCRIPTS / "executor").read_text()
 
     words = [*POD, "SPARK_JAVA_OPT_", "SPARK_CLASSPATH"]
     words += ["--driver-url", "--executor-id", "--cores", "--app-id", "--hostname"]
     words += ["--resourceProfileId", "--podName"]
     assert [word for word in words if word not in script or word.encode() not in known] == []
+
+
+def _words_of_spark(part: str = "") -> bytes:
+    """All that the classes of Spark's part for Kubernetes say, or those with `part` in the name."""
+    (jar,) = (Path(pyspark.__file__).parent / "jars").glob("spark-kubernetes_*.jar")
+    with zipfile.ZipFile(jar) as classes:
+        return b"".join(classes.read(name) for name in classes.namelist() if part in name)
 
 
 def test_library_of_aws_keeps_the_services_that_files_on_s3_need(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from errors import StackError
 from runtime import java
 from settings import Settings
 from tests.support.stand_ins import fake_java
@@ -37,3 +38,12 @@ def test_wrong_java_is_reported_and_passed_over(
     assert found.executable == right.executable
     assert len(lines) == 1
     assert "is Java 8; Millrace needs 17" in lines[0]
+
+
+def test_where_there_is_no_pip_the_message_names_another_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.java.importlib.util.find_spec", lambda name: None)
+
+    with pytest.raises(StackError, match=r"`cqlsh==6` cannot be installed: this Python has no pip"):
+        java.install_wheel("cqlsh==6")

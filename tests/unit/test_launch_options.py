@@ -15,7 +15,7 @@ from spark_jobs.session.launch_options import LaunchOptions
 def test_every_setting_that_may_hold_a_secret_is_kept_from_the_jvm() -> None:
     assert {
         *("PII_HASH_KEY", "KAFKA_SASL_PASSWORD", "CASSANDRA_PASSWORD", "MONGO_URI"),
-        *("POSTGRES_DSN", "AWS_SECRET_ACCESS_KEY", "DASHBOARD_PASSWORD"),
+        *("POSTGRES_DSN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DASHBOARD_PASSWORD"),
     } == SECRET_VARIABLES
     secret = {
         name.upper()

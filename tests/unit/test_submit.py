@@ -171,6 +171,10 @@ def test_kubernetes_gets_secrets_by_name_and_is_only_shown(
     assert conf[f"{secret}.MONGO_URI"] == "millrace:MONGO_URI"
     assert following(words, "--deploy-mode") == ["cluster"]
     assert "local:///opt/millrace/spark_jobs/tickets.py" in words
+    assert "--packages" not in words
+    monkeypatch.setenv("OUTPUT_PATH", "s3a://bucket/output")
+    on_s3 = dry_run(capsys, "tickets", *master)
+    assert "org.apache.hadoop:hadoop-aws" in following(on_s3, "--packages")[0]
     assert cli.main(["submit", "tickets", *master]) == 1
     said = capsys.readouterr().err
     assert "does not start jobs on Kubernetes from outside" in said

@@ -75,7 +75,7 @@ def arrow_files(settings: Settings) -> ArrowFiles | None:
 
 
 def _s3(settings: Settings) -> pyarrow.fs.FileSystem:
-    options = s3_access(settings, "access_key", "secret_key", "region")
+    options = s3_access(settings, "access_key", "secret_key", "session_token", "region")
     if settings.s3_endpoint_url:
         scheme, _, place = settings.s3_endpoint_url.rstrip("/").partition("://")
         options |= {"scheme": scheme, "endpoint_override": place}
