@@ -35,8 +35,8 @@ def require_services(settings: Settings, options: Namespace) -> None:
         raise MillraceError("Not up, so nothing was done:\n" + "\n".join(f"  - {a}" for a in away))
 
 
-def _all(settings: Settings, options: Namespace) -> Iterable[str]:
-    return (*FEEDS, *settings.sinks)
+def _emptied(settings: Settings, options: Namespace) -> Iterable[str]:
+    return (*FEEDS, *(name for name in settings.sinks if name not in options.leave))
 
 
 def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
@@ -60,7 +60,7 @@ def _shown(settings: Settings, options: Namespace) -> Iterable[str]:
 NEEDS: Final[dict[str, Needs]] = {
     # A sink that is down is one of its findings.
     "verify": lambda settings, options: FEEDS,
-    "reset": _all,
+    "reset": _emptied,
     "show": _shown,
     "dead_letters": lambda settings, options: ("kafka",),
     "replay": lambda settings, options: (*FEEDS, options.sink),

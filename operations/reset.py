@@ -85,7 +85,9 @@ def reset(
         with showing("reset: deletes topics"):
             delete_topics(settings, names)
         sys.stdout.write(f"deleted: topics {', '.join(names)}\n")
-    prepare_stores(settings, lambda text: sys.stdout.write(f"{text}\n"))
+    rest = tuple(name for name in settings.sinks if name not in leave)
+    without_left = settings.model_copy(update={"sinks": rest})
+    prepare_stores(without_left, lambda text: sys.stdout.write(f"{text}\n"))
     return 0
 
 

@@ -88,6 +88,21 @@ def test_sink_that_is_left_is_named_with_the_command_that_empties_it(
     assert "make reset PIPELINE=tickets`" in line
 
 
+def test_enabled_sink_that_is_away_and_left_keeps_nothing_else_from_being_deleted_and_prepared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (port,) = free_ports(1)
+    dsn = SecretStr(f"postgresql://me@127.0.0.1:{port}/x")
+    settings = world.settings.model_copy(update={"sinks": EVERYWHERE, "postgres_dsn": dsn})
+    prepared: list[tuple[str, ...]] = []
+    monkeypatch.setattr(reset, "prepare_stores", lambda of, _: prepared.append(of.sinks))
+
+    assert reset.reset(settings, "tickets", topics=False, yes=True, leave=["postgres"]) == 0
+
+    assert prepared == [("mongodb", "files")]
+    assert rows_and_files(world) == (2, False)
+
+
 def test_reset_that_was_interrupted_knows_its_sinks_the_next_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
