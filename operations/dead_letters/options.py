@@ -16,7 +16,7 @@ from runtime import remedies
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
-from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP
+from spark_jobs.transforms.records import reason_codes
 
 Value = TypeVar("Value")
 
@@ -118,13 +118,7 @@ def _pipelines(settings: Settings, topic: str | None, faults: list[str]) -> list
 def _reasons(
     wanted: Iterable[str], pipelines: Iterable[Pipeline], faults: list[str]
 ) -> frozenset[str]:
-    known = {"unparseable", INVALID_TIMESTAMP} | {
-        f"{kind}_{field.reason_suffix}"
-        for pipeline in pipelines
-        for field in pipeline.contract.fields
-        if field.required
-        for kind in ("missing", "invalid")
-    }
+    known = set[str]().union(*(reason_codes(pipeline.contract) for pipeline in pipelines))
     faults += [
         f"--reason: there is no `{reason}`.{remedies.nearest(reason, sorted(known))}"
         f" Valid: {', '.join(sorted(known))}"

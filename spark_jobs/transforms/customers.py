@@ -160,7 +160,7 @@ def _reasons(fields: tuple[FieldContract, ...]) -> Column:
     ]
     return (
         F.when(outcomes.has_invalid_timestamp(), F.array(F.lit(outcomes.INVALID_TIMESTAMP)))
-        .when(F.col("record").isNull(), F.array(F.lit("unparseable")))
+        .when(F.col("record").isNull(), F.array(F.lit(outcomes.UNPARSEABLE)))
         .when(reduce(or_, (r.isNotNull() for r in given)), F.array_compact(F.array(*given)))
         .otherwise(outcomes.no_reasons())
     )

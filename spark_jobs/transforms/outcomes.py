@@ -13,7 +13,8 @@ FILTERED: Final = "filtered"
 # A record that needs attention, such as an incomplete one: stored separately.
 ALERT: Final = "alert"
 STORED: Final = (VALID, ALERT)
-# The only reason of such a message, whatever its content.
+# Each is the only reason of such a message: it is not a JSON object; whatever its content.
+UNPARSEABLE: Final = "unparseable"
 INVALID_TIMESTAMP: Final = "invalid_kafka_timestamp"
 
 

@@ -104,9 +104,32 @@ def record_id(fields: tuple[FieldContract, ...]) -> Column:
     return F.expr(id_sql({_value(field): field.stored_as.spark for field in fields}))
 
 
+def reason_codes(contract: Contract) -> set[str]:
+    """Return every reason for which a message may be rejected; see the module's docstring."""
+    fields = _fields(contract)
+    invalid = [*(f.reason_suffix for f in fields), *map(_suffix, contract.objects)]
+    missing = [f.reason_suffix for f in fields if _may_be_missing(f)]
+    missing += [_suffix(each) for each in contract.objects if _is_reported(each, fields)]
+    codes = {f"invalid_{suffix}" for suffix in invalid} | {f"missing_{s}" for s in missing}
+    return codes | {outcomes.UNPARSEABLE, outcomes.INVALID_TIMESTAMP}
+
+
 def _is_read(field: FieldContract) -> bool:
-    must = field.required or field.required_within is not None
-    return field.sensitivity != "never" and (field.column is not None or must)
+    return field.sensitivity != "never" and (field.column is not None or _may_be_missing(field))
+
+
+def _may_be_missing(field: FieldContract) -> bool:
+    return field.required or field.required_within is not None
+
+
+def _is_reported(each: ObjectContract, fields: list[FieldContract]) -> bool:
+    """Return whether an object's absence is a reason of its own."""
+    inside = (field for field in fields if field.name.startswith(f"{each.name}."))
+    return each.required and not any(field.required for field in inside)
+
+
+def _suffix(each: ObjectContract) -> str:
+    return each.name.replace(".", "_")
 
 
 def _sent(field: FieldContract) -> str:
@@ -168,7 +191,7 @@ def _reasons(contract: Contract, fields: list[FieldContract], members: Members) 
     found = F.array_compact(F.array(*reasons))
     return (
         F.when(outcomes.has_invalid_timestamp(), F.array(F.lit(outcomes.INVALID_TIMESTAMP)))
-        .when(F.col("record").isNull(), F.array(F.lit("unparseable")))
+        .when(F.col("record").isNull(), F.array(F.lit(outcomes.UNPARSEABLE)))
         .when(reduce(or_, (reason.isNotNull() for reason in reasons)), found)
         .otherwise(outcomes.no_reasons())
     )
@@ -187,9 +210,8 @@ def _of_field(field: FieldContract, members: Members) -> Column:
 
 
 def _of_object(each: ObjectContract, fields: list[FieldContract], members: Members) -> Column:
-    sent, suffix = members.sent(each.name.split(".")), each.name.replace(".", "_")
+    sent, suffix = members.sent(each.name.split(".")), _suffix(each)
     reason = F.when(~sent.startswith("{"), F.lit(f"invalid_{suffix}"))
-    reported = any(field.required and field.name.startswith(f"{each.name}.") for field in fields)
-    if each.required and not reported:
+    if _is_reported(each, fields):
         return reason.when(sent.isNull(), F.lit(f"missing_{suffix}"))
     return reason

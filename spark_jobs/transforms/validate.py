@@ -15,7 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas.contract import WHITE_SPACE, FieldContract
-from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP, has_invalid_timestamp
+from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP, UNPARSEABLE, has_invalid_timestamp
 
 # The most that a character takes in UTF-8.
 MAX_CHARACTER_BYTES: Final = 4
@@ -95,7 +95,7 @@ def all_reasons(record: Column, values: Sequence[Column], reasons: Sequence[Colu
     any_missing = reduce(or_, (value.isNull() for value in values))
     return (
         F.when(has_invalid_timestamp(), F.array(F.lit(INVALID_TIMESTAMP)))
-        .when(record.isNull(), F.array(F.lit("unparseable")))
+        .when(record.isNull(), F.array(F.lit(UNPARSEABLE)))
         .when(any_missing, F.array_compact(F.array(*reasons)))
         .otherwise(F.array().cast("array<string>"))
     )

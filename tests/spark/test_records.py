@@ -6,6 +6,7 @@ import copy
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,15 @@ import pytest
 from pyspark.sql import DataFrame
 
 from producers.generate import TicketGenerator
+from runtime.config.pipeline_folders import BUILT_IN
 from schemas.contract import SCHEMA_FOLDER, Contract, contract_from
+from settings import Settings
+from spark_jobs.registry import pipeline_named
 from spark_jobs.transforms.pseudonymise import Digests
-from spark_jobs.transforms.records import classify_records
+from spark_jobs.transforms.records import classify_records, reason_codes
 from spark_jobs.transforms.tickets import classify_tickets
 from tests.support.builders import NOON
+from tests.support.pipeline_folders import EXAMPLES
 
 Frame = Callable[..., DataFrame]
 PUBLIC = {"x-sensitivity": "public"}
@@ -197,6 +202,36 @@ def test_tickets_are_judged_as_by_their_own_module(frame: Frame) -> None:
     theirs = classify_tickets(frame(records)).select(*ours.columns)
 
     assert ours.orderBy("kafka_offset").collect() == theirs.orderBy("kafka_offset").collect()
+
+
+def codes_in(judged: DataFrame) -> set[str]:
+    """Every reason code that stands in the plan of classified messages."""
+    plan = judged.select("reasons")._jdf.queryExecution().analyzed().toString()  # noqa: SLF001
+    return set(re.findall(r"\b(?:unparseable|(?:missing|invalid)_\w+)", plan))
+
+
+def test_known_reasons_are_all_that_a_record_can_have(frame: Frame) -> None:
+    expected = {"unparseable", "invalid_kafka_timestamp"}
+    expected |= {f"missing_{name}" for name in ("shop", "number", "customer_name", "note")}
+    expected |= {"missing_customer_address_city", "invalid_customer_address_city"}
+    expected |= {f"invalid_{name}" for name in ("shop", "number", "at", "note", "note_text")}
+    expected |= {"invalid_customer", "invalid_customer_name"}
+    expected |= {"invalid_customer_address", "invalid_customer_address_zip"}
+
+    assert reason_codes(orders()) == expected
+    assert codes_in(classify_records(frame([]), orders())) == expected
+
+
+@pytest.mark.parametrize("name", ["orders", "sensors", *BUILT_IN])
+def test_known_reasons_of_a_pipeline_are_those_of_its_job(name: str, frame: Frame) -> None:
+    pipeline = pipeline_named(name, Settings(_env_file=None, pipelines_path=EXAMPLES))
+
+    in_plan = codes_in(pipeline.judge(frame([]), Digests.sha256()))
+
+    known = reason_codes(pipeline.contract)
+    # A job with code of its own leaves some of the contract's rules out.
+    assert in_plan == (known if pipeline.classify_by is None else known & in_plan)
+    assert len(in_plan) > 2
 
 
 def test_hashed_fields_leave_only_as_digests(frame: Frame) -> None:

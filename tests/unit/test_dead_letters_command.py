@@ -81,7 +81,7 @@ def test_all_faults_of_the_options_are_listed_together() -> None:
     assert lines[0] == "8 option(s) cannot be used:"
     for expected in (
         "--topic: no pipeline reads `nowhere`. Valid: client_tickets, users_profiles",
-        "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_client_id,",
+        "--reason: there is no `unparsable`. Did you mean `unparseable`? Valid: invalid_address,",
         "--since: `yesterday` is not an ISO 8601 time",
         "--partition: `-1` is not a whole number from 0",
         "--state: `lost` is not one of waiting, redriven, parked",
@@ -91,6 +91,11 @@ def test_all_faults_of_the_options_are_listed_together() -> None:
         "Nothing was read or sent.",
     ):
         assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("reason", ["invalid_nat", "missing_login_uuid", "invalid_client_id"])
+def test_every_reason_that_a_job_gives_is_accepted(reason: str) -> None:
+    assert request_of("list", "--reason", reason).selection.reasons == {reason}
 
 
 def test_time_of_a_message_beyond_the_calendar_is_shown_as_its_number() -> None:
