@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 
 from errors import MillraceError
+from runtime.config.pipeline_folders import BUILT_IN
 from settings import Settings
 from spark_jobs.state.acceptance import accepted
 
@@ -30,9 +31,10 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         raise MillraceError("FILE= (--file) needs the pipeline that reads it: PIPELINE=NAME.")
     if file and not file.is_file():
         raise MillraceError(f"There is no file `{file}`; nothing was started.")
-    names = (pipeline.name for pipeline in pipelines_of(settings))
-    given = {name: getattr(options, name, None) for name in names}
-    counts = {n: options.count if own is None else own for n, own in given.items()}
+    # A user's pipeline may have the name of another option, such as `seed`.
+    own = {name: getattr(options, name) for name in BUILT_IN}
+    given = {each.name: own.get(each.name) for each in pipelines_of(settings)}
+    counts = {name: options.count if count is None else count for name, count in given.items()}
     known = {name: count for name, count in counts.items() if count is not None}
     return run(settings, Amounts(known, seed, str(file) if file else None), accepted(options))
 

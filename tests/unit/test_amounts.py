@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from operations import commands
+from operations import run as runs
+from operations.options import build_parser
 from operations.run import Amounts, stream_rate
 from settings import Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.profiles import PROFILES
+from tests.support.pipeline_folders import orders
 
 
 def _settings(**values: Any) -> Settings:
@@ -34,6 +39,21 @@ def test_a_file_of_ones_own_is_sent_whole_unless_an_amount_is_given(
 
     assert Amounts(counts, 1).of(CUSTOMERS, settings) == count
     assert Amounts(counts, 1).are_few([CUSTOMERS], settings) is are_few
+
+
+@pytest.mark.parametrize("name", ["command", "seed"])
+def test_pipeline_with_the_name_of_another_option_gets_the_count_of_all(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders(tmp_path, name=name)
+    counts = list[Mapping[str, int]]()
+    monkeypatch.setattr(runs, "run", lambda _, amounts, *__: counts.append(amounts.counts))
+    settings = _settings(pipelines_path=tmp_path, pipelines=f"{name},tickets,profiles")
+
+    for words in (["--seed", "7"], ["--seed", "7", "--count", "5", "--tickets", "0"]):
+        commands.run(settings, build_parser().parse_args(["run", *words]))
+
+    assert counts == [{}, {name: 5, "tickets": 0, "profiles": 5}]
 
 
 @pytest.mark.parametrize(("size", "are_few"), [(4_000_000, True), (4_000_001, False)])
