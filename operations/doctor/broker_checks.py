@@ -36,6 +36,7 @@ NO_LEADER: Final = -1
 # librdkafka's public names of its own codes begin with an underscore.
 LOGIN_CODES: Final = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001
 TLS_CODE: Final = KafkaError._SSL  # noqa: SLF001
+TIMED_OUT: Final = KafkaError._TIMED_OUT  # noqa: SLF001
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,11 @@ def _topic_line(admin: AdminClient, metadata: Any, settings: Settings) -> Line:
     wanted = wanted_topics(settings)
     try:
         found = _found(admin, metadata, [topic.name for topic in wanted])
-    except KafkaException as error:
-        text = f"Kafka does not describe them ({error.args[0].name()}): check this user's rights"
+    except (KafkaException, TimeoutError) as error:
+        reason = error.args[0] if isinstance(error, KafkaException) else KafkaError(TIMED_OUT)
+        text = f"Kafka does not describe them ({reason.name()}): check this user's rights"
+        if reason.code() == TIMED_OUT:
+            text = f"Kafka did not describe them within {ASK_SECONDS:g} s: check its load"
         return line_of("topics", [Fault(text)], "")
     return line_of("topics", list(topic_faults(wanted, found, settings)), _counted(found))
 
@@ -162,6 +166,7 @@ def _found(admin: AdminClient, metadata: Any, names: list[str]) -> dict[str, Fou
 
     Raises:
         KafkaException: the broker does not let this user describe them.
+        TimeoutError: it did not answer in time.
     """
     present = [name for name in names if name in metadata.topics]
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from errors import MillraceError
 from settings import Settings
+from spark_jobs.sinks.driver_errors import explained
 
 # The longest that a check may take; each check has shorter limits of its own.
 CHECK_SECONDS: Final = 10.0
@@ -116,11 +117,11 @@ def _lines_of(check: Check, settings: Settings) -> Sequence[Line]:
     first, *others = check.names
     try:
         return check.look(settings)
-    except MillraceError as error:
-        text = " ".join(str(error).split())
     except Exception as error:
-        # The error's text may hold anything, so only its type is shown.
-        text = f"this check itself failed ({type(error).__name__}): please report it"
+        known = error if isinstance(error, MillraceError) else explained(error, settings)
+        # Of other errors the text may hold anything, so only the type is shown.
+        failed = f"this check itself failed ({type(error).__name__}): please report it"
+        text = " ".join(str(known or failed).split())
     return [Line(first, Status.FIX, text), *not_yet(*others, because=f"see {first}")]
 
 

@@ -44,8 +44,15 @@ def look_at_state(settings: Settings) -> list[Line]:
 
 
 def existing(path: Path) -> Path:
-    """The path, or its nearest parent that exists."""
-    return next(each for each in (path, *path.parents) if each.exists())
+    """The path, or its nearest parent that exists, as far as this user can see."""
+    return next(each for each in (path, *path.parents) if _is_seen(each))
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # below a folder that this user cannot enter
+        return False
 
 
 def free_bytes(path: Path) -> int:

@@ -32,11 +32,10 @@ S3_REMEDIES: Final = {
 def look_at_output(settings: Settings) -> list[Line]:
     """Whether OUTPUT_PATH looks writable; nothing is written."""
     place = settings.output_path
-    if "://" in place:
-        faults = list(place_faults(settings)) or list(format_faults(settings))
-        return [line_of("output", faults, place)]
-    faults = [*folder_faults(Path(place), "OUTPUT_PATH"), *format_faults(settings)]
-    return [line_of("output", faults, place)]
+    is_local = "://" not in place
+    of_place = folder_faults(Path(place), "OUTPUT_PATH") if is_local else place_faults(settings)
+    # Only files that can be reached can be looked at.
+    return [line_of("output", list(of_place) or list(format_faults(settings)), place)]
 
 
 def place_faults(settings: Settings) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -140,7 +141,8 @@ def _refused_by_cassandra(error: SinkUnavailable, settings: Settings) -> Fault:
 
 def node_faults(version: str, centres: list[str], settings: Settings) -> Iterator[Fault]:
     """Faults of a cluster with this version and these data centres."""
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_CASSANDRA:
+    # Such as `5.0-rc1`.
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < OLDEST_CASSANDRA:
         yield Fault(f"it is Cassandra {version}: the tables need 5.0 or later")
     if settings.cassandra_local_datacenter not in centres:
         yield Fault(

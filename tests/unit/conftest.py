@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.dashboard_source import HandMade
 
-__all__ = ["client", "listener", "loaded", "send", "settings", "sleeper", "source"]
+__all__ = ["client", "listener", "loaded", "locked_folder", "send", "settings", "sleeper", "source"]
 
 
 @pytest.fixture
@@ -45,6 +48,23 @@ def listener() -> Iterator[socket.socket]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield server
+
+
+@pytest.fixture
+def locked_folder() -> Iterator[Path]:
+    """A folder that the test cannot enter: for that time, root becomes someone else."""
+    with TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        folder = Path(made, "locked")
+        folder.mkdir(0)
+        is_root = os.geteuid() == 0
+        if is_root:
+            other = pwd.getpwnam("nobody").pw_uid
+            os.setresuid(other, other, 0)
+        yield folder
+        if is_root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o700)
 
 
 # Of a dashboard over hand-made data; other tests need not load it.

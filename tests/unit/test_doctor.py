@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from pymongo.errors import OperationFailure
 
 from errors import SinkUnavailable
 from operations.doctor.check import Check, Fault, Line, Look, Status, line_of, run_checks
@@ -19,7 +20,7 @@ from operations.doctor.machine_checks import (
     key_faults,
     look_at_key,
 )
-from operations.doctor.place_checks import format_faults
+from operations.doctor.place_checks import format_faults, look_at_output
 from operations.doctor.version_checks import (
     SparkJars,
     look_at_python,
@@ -91,6 +92,16 @@ def test_failing_check_is_a_line_without_the_text_of_its_error() -> None:
         "this check itself failed (KeyError): please report it",
         "Cannot reach it. Start it.",
     ]
+
+
+def test_ordinary_refusal_of_a_store_is_explained_without_its_text() -> None:
+    def forbidden(settings: Settings) -> list[Line]:
+        raise OperationFailure("not authorized: jane@example.com", 13)
+
+    (line,) = run_checks([Check(("a",), forbidden)], Settings(_env_file=None))
+
+    assert line.text.startswith("MongoDB at `mongodb://127.0.0.1:27017` needs a login")
+    assert "jane" not in line.text
 
 
 def test_no_line_shows_a_secret_in_any_spelling() -> None:
@@ -314,6 +325,19 @@ def test_folder_of_files_need_not_be_there_but_must_not_be_a_file(tmp_path: Path
     assert list(folder_faults(tmp_path / "a" / "b", "OUTPUT_PATH")) == []
     (fault,) = folder_faults(file / "b", "OUTPUT_PATH")
     assert fault.text == f"`{file}` is a file, not a folder: move it, or correct OUTPUT_PATH"
+
+
+def test_folder_below_one_that_the_user_cannot_enter_cannot_be_written_to(
+    locked_folder: Path,
+) -> None:
+    (fault,) = folder_faults(locked_folder / "a" / "b", "MILLRACE_HOME")
+
+    assert fault.text == (
+        f"`{locked_folder}` cannot be written to: `chmod` or `chown` it, or set MILLRACE_HOME"
+    )
+    output = str(locked_folder / "out")
+    (line,) = look_at_output(load_settings({"output_path": output}, NO_FILE))
+    assert line.text.startswith(f"`{locked_folder}` cannot be written to")
 
 
 def test_files_in_another_format_than_the_setting_are_reported(tmp_path: Path) -> None:

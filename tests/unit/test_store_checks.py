@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from cql.declared import CassandraShape, declared
 from cql.tables import Difference, differences
+from operations.doctor import broker_checks
 from operations.doctor.broker_checks import FoundTopic, WantedTopic, topic_faults, wanted_topics
 from operations.doctor.store_checks import (
     collection_faults,
@@ -113,6 +117,24 @@ def test_topic_that_differs_is_reported(
     assert fault.by_itself is by_itself
 
 
+@pytest.mark.parametrize("says_so", [False, True])
+def test_broker_too_slow_to_describe_its_topics_is_named(
+    says_so: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_checks, "ASK_SECONDS", 0.01)
+    answer = Future[Any]()
+    if says_so:
+        answer.set_exception(KafkaException(KafkaError(broker_checks.TIMED_OUT)))
+    slow: Any = SimpleNamespace(describe_configs=lambda asked, **_: dict.fromkeys(asked, answer))
+
+    line = broker_checks._topic_line(  # noqa: SLF001
+        slow, SimpleNamespace(topics={"client_tickets": None}), settings()
+    )
+
+    assert line.status == "fix"
+    assert line.text == "Kafka did not describe them within 0.01 s: check its load"
+
+
 def test_tables_are_read_from_the_files_with_types_key_and_order() -> None:
     tables = declared()
 
@@ -208,6 +230,11 @@ def test_cluster_of_an_older_version_or_without_the_data_centre_is_reported() ->
         "it is Cassandra 4.1.3: the tables need 5.0 or later",
         "it has no data centre `datacenter1`: set CASSANDRA_LOCAL_DATACENTER=eu-west",
     ]
+
+
+@pytest.mark.parametrize("version", ["5.0-rc1", "5.1-SNAPSHOT", "6"])
+def test_cluster_of_a_preliminary_version_is_new_enough(version: str) -> None:
+    assert list(node_faults(version, ["datacenter1"], settings())) == []
 
 
 def test_wrong_number_of_copies_or_more_than_nodes_is_reported() -> None:
