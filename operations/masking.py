@@ -17,6 +17,7 @@ from spark_jobs.targets import Table
 
 MASK = "•••"
 LITERAL = re.compile(r'"\\u0000([-+.0-9eE]+)\\u0000"')
+NAME = re.compile(r"[A-Za-z_][\w.-]*")
 SHOWN_BOM = "<byte order mark>"
 UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
 
@@ -24,8 +25,9 @@ UNREADABLE = "<{} bytes that are not a JSON object: not shown>"
 def masked_value(value: bytes | None, contract: Contract) -> str:
     """A message's value with every sensitive field masked.
 
-    Fields that the contract does not know are masked too, as they may hold anything. A byte order
-    mark, which makes a message unreadable, is named.
+    Fields that the contract does not know are masked too, as they may hold anything, and so are
+    their names, unless they look like names: a key may be an address. A byte order mark, which
+    makes a message unreadable, is named.
     """
     if value is None:
         return "<no value>"
@@ -44,7 +46,9 @@ def masked_value(value: bytes | None, contract: Contract) -> str:
         if field.sensitivity == "public"
         for name in (field.name, *field.other_names)
     }
-    return mark + written(_masked(record, (), public))
+    named = [(f.name, *f.other_names) for f in contract.fields]
+    known = {part for names in named for name in names for part in path_of(name)}
+    return mark + written(_masked(record, (), public, known))
 
 
 def read(text: str) -> Any:
@@ -62,7 +66,9 @@ def writable_value(value: bytes | None, contract: Contract) -> str:
     return masked_value(value, contract).encode(errors="backslashreplace").decode()
 
 
-def _masked(value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], bool]) -> Any:
+def _masked(
+    value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], bool], known: set[str]
+) -> Any:
     if isinstance(value, list) and public.get(path):
         return [MASK if isinstance(each, dict | list) else each for each in value]
     if not isinstance(value, dict):
@@ -70,7 +76,12 @@ def _masked(value: Any, path: tuple[str, ...], public: Mapping[tuple[str, ...], 
     # An object with no public field is masked as a whole.
     if not any(field[: len(path)] == path for field in public):
         return MASK
-    return {name: _masked(child, (*path, name), public) for name, child in value.items()}
+    return {
+        name if name in known or NAME.fullmatch(name) else MASK: _masked(
+            child, (*path, name), public, known
+        )
+        for name, child in value.items()
+    }
 
 
 def masked_columns(pipeline: Pipeline, columns: Iterable[str]) -> set[str]:

@@ -42,6 +42,35 @@ def test_shown_ticket_hides_its_text_and_unknown_fields() -> None:
     }
 
 
+def test_unknown_name_is_shown_only_if_it_looks_like_one() -> None:
+    value = json.dumps(
+        {
+            "anna@example.com": "x",
+            "+33 1 23": "x",
+            "due_date": "x",
+            "client_id": {"bob@example.com": 1, "x-id.v2": 2},
+        }
+    ).encode()
+
+    shown = json.loads(masked_value(value, load_contract("ticket")))
+
+    assert shown == {MASK: MASK, "due_date": MASK, "client_id": {MASK: MASK, "x-id.v2": MASK}}
+
+
+def test_name_of_the_contract_is_shown_whatever_it_looks_like() -> None:
+    field = {"type": "string", "x-id": True, "x-column": "id", "x-sensitivity": "public"}
+    document = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": field | {"x-other-names": ["N° de client"]}},
+    }
+    contract = contract_from("orders", document, stands_alone=True)
+
+    shown = json.loads(masked_value('{"N° de client": "A1"}'.encode(), contract))
+
+    assert shown == {"N° de client": "A1"}
+
+
 def test_shown_profile_hides_everything_personal_at_any_depth() -> None:
     value = json.dumps(
         {
