@@ -164,11 +164,11 @@ CheckpointPlace = Annotated[
     str,
     Field(min_length=1),
     _without(VARIABLE),
-    AfterValidator(_local_expanded),
     AfterValidator(hadoop_place),
+    AfterValidator(_local_expanded),
 ]
 OutputPlace = Annotated[
-    str, _without(VARIABLE), AfterValidator(_local_in_project), AfterValidator(hadoop_place)
+    str, _without(VARIABLE), AfterValidator(hadoop_place), AfterValidator(_local_in_project)
 ]
 FileOrObject = Annotated[str, AfterValidator(file_or_object), AfterValidator(_local_in_project)]
 FromProject = Annotated[Path, AfterValidator(from_project)]

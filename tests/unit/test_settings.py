@@ -102,6 +102,9 @@ def test_sasl_without_login_names_each_missing_variable(monkeypatch: pytest.Monk
         ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:0"}, "each port from 1 to 65535"),
         ({"CHECKPOINT_PATH": "s3://bucket/x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
         ({"CHECKPOINT_PATH": "hdfs:///x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
+        ({"CHECKPOINT_PATH": "s3a:/b/x"}, "CHECKPOINT_PATH: expected a folder, `s3a://"),
+        ({"OUTPUT_PATH": "S3A:/b/x"}, "OUTPUT_PATH: expected a folder, `s3a://"),
+        ({"CUSTOMERS_SOURCE": "s3:/b/x"}, "CUSTOMERS_SOURCE: expected a file or `s3://bucket/key`"),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, dict) else "",
 )
