@@ -189,6 +189,7 @@ class _Usual(Settings):
 
     @classmethod
     def settings_customise_sources(
-        cls, *_: Any, **sources: Any
+        cls, *args: Any, **sources: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return sources["init_settings"], sources["dotenv_settings"]
+        given, _, env_file, _ = super().settings_customise_sources(*args, **sources)
+        return given, env_file

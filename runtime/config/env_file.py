@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
+from pydantic_settings import DotEnvSettingsSource
 
 from errors import SettingsError
 from runtime.config.types import PROJECT_ROOT
@@ -15,7 +18,7 @@ from runtime.config.types import PROJECT_ROOT
 # Names a file to read instead of `.env`, which tests that start processes need.
 ENV_FILE_VARIABLE: Final = "MILLRACE_ENV_FILE"
 
-# Its warnings about lines would come before the error that names them.
+# Pydantic reads it too: warnings about lines would come before the error that names them.
 logging.getLogger("dotenv.main").setLevel(logging.ERROR)
 
 
@@ -49,6 +52,32 @@ def chosen_env_file(given: Path | None) -> Path:
             f"The file of settings `{path}` is not UTF-8 in line {number}. Save it as UTF-8."
         ) from None
     return path
+
+
+def values_in(path: Path) -> dict[str, str | None]:
+    """Name -> value, None where a line has none.
+
+    As in a shell, `${NAME}` stands for a variable, except in single quotes.
+    """
+    values: dict[str, str | None] = {}
+    with path.open(encoding="utf-8") as file:
+        for each in parse_stream(file):
+            if each.key is None:
+                continue
+            is_literal = each.original.string.partition("=")[2].lstrip().startswith("'")
+            value = each.value
+            if value and not is_literal:
+                known = {**os.environ, **values}
+                value = "".join(part.resolve(known) for part in parse_variables(value))
+            values[each.key] = value
+    return values
+
+
+class EnvFile(DotEnvSettingsSource):
+    """The file of settings as `values_in` reads it; an empty value counts as absent."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return {name.lower(): text for name, text in values_in(file_path).items() if text != ""}
 
 
 def line_faults(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 import runtime.config.types as kinds
+from runtime.config.env_file import EnvFile
 
 
 class SecretFiles(SecretsSettingsSource):
@@ -43,8 +44,9 @@ class PipelinesPlace(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The usual ones, in their order."""
+        env_file = EnvFile(settings_cls, getattr(dotenv_settings, "env_file", None))
         files = SecretFiles(settings_cls, getattr(file_secret_settings, "secrets_dir", None))
-        return init_settings, env_settings, dotenv_settings, files
+        return init_settings, env_settings, env_file, files
 
     pipelines_path: kinds.PipelinesFolder = Field(
         Path("pipelines"), description="folder of your own pipelines, each a folder of its name"

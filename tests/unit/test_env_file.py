@@ -92,6 +92,32 @@ def test_line_without_a_setting_is_a_fault_by_itself_and_named_once(
     assert caplog.text == ""
 
 
+def test_variable_is_replaced_except_in_single_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOMEWHERE", "/data")
+    path = tmp_path / ".env"
+    path.write_text(
+        "OUTPUT_PATH=${SOMEWHERE}/out\n"
+        'CHECKPOINT_PATH="${OUTPUT_PATH}/${NOT_THERE:-checkpoints}"\n'
+        "KAFKA_SASL_PASSWORD = 'pa${ss}wo$rd' # a comment\n"
+        "\n"
+        "export PII_HASH_KEY='it\\'s ${SOMEWHERE}'\n"
+        "HADOOP_USER_NAME='${OUTPUT_PATH}'\n"
+    )
+
+    settings = load_settings(env_file=path)
+
+    assert settings.output_path == "/data/out"
+    assert settings.checkpoints == "/data/out/checkpoints"
+    secrets = (settings.kafka_sasl_password, settings.pii_hash_key)
+    assert [each and each.get_secret_value() for each in secrets] == [
+        "pa${ss}wo$rd",
+        "it's ${SOMEWHERE}",
+    ]
+    assert settings.hadoop_user_name == "${OUTPUT_PATH}"
+
+
 def test_env_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"STACK=embedded\nCASSANDRA_PASSWORD=hush\xe9\n")
