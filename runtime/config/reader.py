@@ -82,7 +82,14 @@ def _secrets_folder() -> Path | None:
         folder = in_project(Path(named))
     except ValueError as error:
         raise SettingsError(f"{SECRETS_VARIABLE}: {error}.") from None
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except PermissionError:
+        raise SettingsError(
+            f"{SECRETS_VARIABLE}: this user cannot enter a folder above `{folder}`. Give it that"
+            " right, or name another folder."
+        ) from None
+    if not is_there:
         raise SettingsError(
             f"{SECRETS_VARIABLE}: there is no folder `{folder}`. Name one with a file per setting,"
             " such as `pii_hash_key`, or remove the variable."

@@ -230,6 +230,22 @@ def test_missing_folder_of_secrets_is_named(
         load_settings(env_file=NO_FILE)
 
 
+@pytest.mark.parametrize(
+    ("below", "reason"),
+    [
+        ("", "must hold only plain files that this user may read"),
+        ("secrets", "this user cannot enter a folder above `/.*/locked/secrets`"),
+    ],
+)
+def test_folder_of_secrets_that_the_user_cannot_enter_is_named(
+    below: str, reason: str, locked_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRETS_VARIABLE, str(locked_folder / below))
+
+    with pytest.raises(SettingsError, match=f"^MILLRACE_SECRETS_DIR: .*{reason}"):
+        load_settings(env_file=NO_FILE)
+
+
 def test_secret_that_is_no_file_of_the_folder_is_an_error_that_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
