@@ -8,6 +8,7 @@ import shutil
 from errors import SettingsError
 from local_stack import stack
 from local_stack.ports import free_port_near
+from runtime.config.env_file import setting_line
 from settings import ENV_FILE_VARIABLE, Settings, load_settings
 from spark_jobs.registry import pipelines_of
 
@@ -59,6 +60,7 @@ def own_settings(settings: Settings, command: str, why: str, **others: str) -> S
     for name in Settings.model_fields:
         os.environ.pop(name.upper(), None)
     env_file = home / f"{command}.env"
-    env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    lines = (setting_line(name, value) for name, value in values.items())
+    env_file.write_text("".join(lines), encoding="utf-8")
     os.environ[ENV_FILE_VARIABLE] = str(env_file)
     return load_settings()

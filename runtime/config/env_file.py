@@ -1,4 +1,4 @@
-"""The file of settings: which one is read, and which of its lines are none of settings."""
+"""The file of settings: which one is read, its lines, and which of them set nothing."""
 
 from __future__ import annotations
 
@@ -78,6 +78,12 @@ class EnvFile(DotEnvSettingsSource):
 
     def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
         return {name.lower(): text for name, text in values_in(file_path).items() if text != ""}
+
+
+def setting_line(name: str, value: str) -> str:
+    """A line of the file that sets this value as it stands."""
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{name}='{text}'\n"
 
 
 def line_faults(path: Path) -> list[str]:

@@ -18,6 +18,7 @@ from local_stack.shells import run_cqlsh, run_mongosh
 from operations.doctor.broker_checks import look_at_kafka
 from operations.doctor.store_checks import look_at_cassandra, look_at_mongodb
 from producers.delivery import Delivery
+from runtime.config.env_file import setting_line
 from settings import ENV_FILE_VARIABLE, PROJECT_ROOT, Settings
 from spark_jobs.run.locks import running_job
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
@@ -66,11 +67,7 @@ def environment(servers: Secured, **changes: str) -> dict[str, str]:
         **changes,
     }
     file = home / "user.env"
-    # In single quotes dotenv takes all but a quote and a backslash as it stands.
-    quoted = {
-        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in lines.items()
-    }
-    file.write_text("".join(f"{name}='{value}'\n" for name, value in quoted.items()))
+    file.write_text("".join(setting_line(name, value) for name, value in lines.items()))
     inherited = {n: v for n, v in os.environ.items() if n.lower() not in Settings.model_fields}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return inherited | {ENV_FILE_VARIABLE: str(file), "PATH": programs}

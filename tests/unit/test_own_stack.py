@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,19 @@ def test_no_producer_of_a_stack_of_its_own_calls_the_internet(
     assert (settings.profiles_source, made.profiles_source) == ("auto", "offline")
     assert made.millrace_home == settings.millrace_home / "bench"
     assert made.sinks == ("files",)
+
+
+@pytest.mark.parametrize("folder", ["C #1", "it's \\ 'here'", ' "x" '])
+def test_folder_with_any_character_is_the_same_for_the_stack(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    changes = {"millrace_home": tmp_path / folder, "pipelines_path": tmp_path / folder / "own"}
+
+    made = own(settings.model_copy(update=changes), monkeypatch)
+
+    assert made.millrace_home == tmp_path / folder / "bench"
+    assert made.output_path == str(tmp_path / folder / "bench" / "output")
+    assert made.pipelines_path == tmp_path / folder / "own"
 
 
 def test_each_pipeline_says_how_its_producer_stays_offline(
