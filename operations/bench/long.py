@@ -13,6 +13,7 @@ from pymongo.database import Database
 from local_stack import stack
 from operations.bench.bench import report
 from operations.bench.jobs import Job, Probes, job_on, megabytes, steady_load
+from operations.bench.pipelines import BenchError
 from operations.bench.results import BenchRow, Results
 from operations.bench.workload import MAIN, valid
 from operations.own_stack import own_settings
@@ -32,8 +33,13 @@ WARM_BATCHES, COMPARED_BATCHES = 300, 300
 
 
 def bench_long(settings: Settings, records: int) -> int:
-    """Measure, print, compare with the committed results, write files; returns the exit code."""
+    """Measure, print, compare with the committed results, write files; returns the exit code.
+
+    Raises:
+        BenchError: there are too few records to measure; nothing was started.
+    """
     own = own_settings(settings, "bench", "measures", SINKS="cassandra,mongodb")
+    _refuse_too_few(records, own.max_records_per_batch)
     ensure_jars(own, ["spark"], say, find_java(own, say))
     try:
         stack.up(own, say)
@@ -44,6 +50,15 @@ def bench_long(settings: Settings, records: int) -> int:
     sizes = {MAIN.name: records, "small_batches": SMALL_BATCHES}
     report(Results("Millrace: make bench-long", sizes, tuple(rows)), "bench-long")
     return 0
+
+
+def _refuse_too_few(records: int, per_batch: int) -> None:
+    if records < 2 * per_batch:
+        raise BenchError(
+            f"A long run of {records} records is too short: rates are measured from the end of the"
+            f" first batch, which holds {per_batch}. Nothing was started. Give"
+            f" TICKETS={2 * per_batch} or more (`--tickets`)."
+        )
 
 
 def _backlog(own: Settings, records: int) -> list[BenchRow]:

@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from operations.bench import jobs
+from operations.bench import jobs, long
 from operations.bench.bench import in_turn, judge, series_limit
+from operations.bench.pipelines import BenchError
 from operations.bench.results import BenchRow, Results, bar_chart, worse_than
 from operations.bench.sizes import Sizes
 from operations.bench.workload import ID_PLACE, MAIN, SECOND, STORED, mixed, valid
@@ -181,6 +182,25 @@ def test_a_measured_job_reads_a_topic_of_its_own(
     assert (module, options) == ("spark_jobs.tickets", ["--available-now"])
     assert environment["TICKETS_TOPIC"] == topic
     assert not job.runs()
+
+
+def test_long_run_of_less_than_two_batches_is_refused_before_anything_starts(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(long, "own_settings", lambda own, *_, **__: own)
+    monkeypatch.setattr(long, "ensure_jars", lambda *_: started.append("jars"))
+    monkeypatch.setattr(long, "find_java", lambda *_: None)
+
+    with pytest.raises(BenchError) as caught:
+        long.bench_long(settings, 399_999)
+
+    assert started == []
+    assert str(caught.value) == (
+        "A long run of 399999 records is too short: rates are measured from the end of the first"
+        " batch, which holds 200000. Nothing was started. Give TICKETS=400000 or more"
+        " (`--tickets`)."
+    )
 
 
 def test_processes_share_a_count_evenly() -> None:
