@@ -43,7 +43,11 @@ class ConfirmedBatches:
         return max(until, first)
 
     def rate(self, now: datetime) -> float:
-        """Messages read per second over the batches of the last half minute."""
+        """Messages read per second over the batches of the last half minute.
+
+        The job's clock gives the batches' times; if it is ahead, `now` is its newest batch's.
+        """
+        now = max([now, *(batch.confirmed_at for batch in self.history)])
         since = now - timedelta(seconds=RATE_SECONDS)
         recent = [batch for batch in self.history if batch.confirmed_at >= since]
         if not recent:
