@@ -77,7 +77,8 @@ def _of_pipelines(overview: Overview) -> Iterator[Metric]:
         for reason, count in view.dead_letters.items():
             letters.add_metric([name, reason], count)
         for partition in view.partitions:
-            lag.add_metric([name, str(partition.partition)], partition.lag)
+            if partition.lag is not None:
+                lag.add_metric([name, str(partition.partition)], partition.lag)
         running.add_metric([name], float(view.job == "running"))
         if last:
             success.add_metric([name], in_utc(last.confirmed_at).timestamp())

@@ -6,7 +6,7 @@ What does not answer is a trouble, in words; everything else is shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -35,6 +35,7 @@ HISTORY: Final = 60
 PATIENCE_SECONDS: Final = 3.0
 # Asking each service, and looking for the locks of jobs, costs more than everything else.
 SERVICES_EVERY_SECONDS: Final = 5.0
+MOST_NAMED: Final = 3
 BROKER, LEDGER = "kafka", "mongodb"
 UNKNOWN: Final = {
     BROKER: "offsets and lag are unknown",
@@ -107,11 +108,12 @@ class Observer:
                     self._away.add(service.name)
                     self._troubles.append(f"{service.name} is {service.condition}: {lacks}.")
             topics = [pipeline.topic(self._settings) for pipeline in self.pipelines]
-            read = partial(offsets_of, self._admin, self._settings, topics)
-            offsets: dict[str, dict[int, tuple[int, int]]] = self._ask(BROKER, read, {})
             pids = self._running()
             parts = [part for each in self.pipelines for part in self._parts(each, pids)]
             self._proof = self._ask(LEDGER, partial(last_proof, self._database), self._proof)
+            # After the ledger: no topic that was read ends before what was confirmed by then.
+            read = partial(offsets_of, self._admin, self._settings, topics)
+            offsets: dict[str, dict[int, tuple[int, int]]] = self._ask(BROKER, read, {})
             return Overview(
                 taken_at=datetime.now(UTC),
                 services=self._services,
@@ -179,6 +181,7 @@ class Observer:
             PartitionView(topic, number, first, end, batches.confirmed(number, first))
             for number, (first, end) in sorted(on_broker.items())
         )
+        self._troubles += _shortened(part.name, partitions)
         return PipelineView(
             name=part.name,
             family=part.family,
@@ -191,6 +194,18 @@ class Observer:
             job_pid=pids.get(lock),
             rate=batches.rate(datetime.now(UTC)),
             is_known=batches.is_known,
+        )
+
+
+def _shortened(pipeline: str, partitions: Sequence[PartitionView]) -> Iterator[str]:
+    """A trouble if partitions end before what is confirmed."""
+    named = [f"{p.partition} at {p.end}" for p in partitions if p.lag is None]
+    if named:
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        yield (
+            f"Pipeline {pipeline}: the topic `{partitions[0].topic}` ends before what the ledger"
+            f" has confirmed (partition {', '.join(named[:MOST_NAMED])}{more}), so it was made"
+            " again or emptied, and the lag is unknown. A job of the pipeline says what to do."
         )
 
 

@@ -32,9 +32,12 @@ class PartitionView:
     confirmed: int
 
     @property
-    def lag(self) -> int:
-        """Messages that are not confirmed."""
-        return self.end - self.confirmed
+    def lag(self) -> int | None:
+        """Messages that are not confirmed.
+
+        None if the partition ends before what is confirmed: it is not the one that was read.
+        """
+        return self.end - self.confirmed if self.end >= self.confirmed else None
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,14 @@ class PipelineView:
     def unknown(self) -> frozenset[str]:
         """Names of what is not known, though it has a value: for programs it is null."""
         of_ledger = () if self.is_known else ("counts", "dead_letters", "rate")
-        of_broker = () if self.partitions else ("lag",)
+        is_lag_known = self.partitions and all(p.lag is not None for p in self.partitions)
+        of_broker = () if is_lag_known else ("lag",)
         return frozenset((*of_ledger, *of_broker))
 
     @property
     def lag(self) -> int:
-        """Messages that are not confirmed."""
-        return sum(each.lag for each in self.partitions)
+        """Messages that are not confirmed, of the partitions where that is known."""
+        return sum(each.lag or 0 for each in self.partitions)
 
     @property
     def last_batch(self) -> BatchView | None:

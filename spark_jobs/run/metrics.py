@@ -151,7 +151,9 @@ class _Lag(Collector):
         for pipeline, (topic, ends) in known.items():
             for partition, (first, end) in offsets.get(topic, {}).items():
                 waiting = end - max(ends.get(partition, 0), first)
-                lag.add_metric([pipeline, str(partition)], waiting)
+                # Of a topic that was made again it is unknown.
+                if waiting >= 0:
+                    lag.add_metric([pipeline, str(partition)], waiting)
         yield lag
 
 

@@ -140,6 +140,22 @@ def test_lag_is_absent_rather_than_wrong_while_the_broker_is_away(
     assert "millrace_messages_total" in names
 
 
+def test_lag_of_a_topic_that_was_made_again_is_absent_and_never_negative(
+    metrics: JobMetrics, port: int, broker: dict[str, Any]
+) -> None:
+    metrics.started("orders", "orders-in", FIRST)
+    # 10 offsets of partition 0 are confirmed, and 5 of partition 1.
+    broker["orders-in"] = {0: (0, 4), 1: (0, 9)}
+
+    found = scraped(port)
+
+    assert value(found, "lag_messages", partition="1") == 4
+    assert (
+        "millrace_lag_messages",
+        frozenset({("pipeline", "orders"), ("partition", "0")}),
+    ) not in found
+
+
 def test_health_names_the_stores_that_the_job_waits_for(metrics: JobMetrics, port: int) -> None:
     away = ["MongoDB", "Cassandra"]
     code, answer = get(port, "/healthz")
