@@ -168,6 +168,13 @@ class Sink(ABC):
         """Whether it has a row from a message in offset ranges. Undefined: assumed to have none."""
         return False
 
+    def has_taken(self, query_id: str, batch_id: int) -> bool:
+        """Whether it keeps what it has of a batch that is repeated with fewer messages.
+
+        Asked only of the batch after the last confirmed one. Undefined: assumed not to.
+        """
+        return False
+
     def rows(self) -> Iterable[StoredTable]:
         """The tables that `make verify` compares with the records, and `make show` shows.
 

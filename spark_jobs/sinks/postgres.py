@@ -134,6 +134,11 @@ class PostgresSink(Sink):
             [last] = work.execute(LAST, [query_id]).fetchone() or [None]
         return None if last is None else (LEDGER, last)
 
+    def has_taken(self, query_id: str, batch_id: int) -> bool:
+        """Whether the batch is in its ledger."""
+        noted = self.remembers(query_id)
+        return noted is not None and noted[1] >= batch_id
+
     def describe(self) -> str:
         """Where the rows are."""
         return f"rows: PostgreSQL {self.settings.postgres_address}"

@@ -141,8 +141,10 @@ class BrokerCheck:
         if noted and noted["sinks"]:
             return f"{', '.join(noted['sinks'])} confirmed it"
         sinks = sinks_of(self.pipeline, self.settings, database)
-        holding = (sink.store for sink in sinks if sink.holds_any_of(of_batch))
-        return next((f"{store} holds rows from them" for store in holding), None)
+        if store := next((s.store for s in sinks if s.holds_any_of(of_batch)), None):
+            return f"{store} holds rows from them"
+        taken = (s.store for s in sinks if s.has_taken(str(query_id), batch_id))
+        return next((f"{store} keeps what it has of that batch" for store in taken), None)
 
     def _added_partitions(self, accepted: Accepted) -> list[str]:
         known = self.checkpoint.next_offsets()

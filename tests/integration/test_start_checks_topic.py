@@ -16,7 +16,7 @@ from spark_jobs.sources.broker import kafka_admin
 from spark_jobs.sources.kafka import stream_messages
 from spark_jobs.sources.topics import delete_topics, ensure_topics
 from spark_jobs.state.acceptance import Accepted
-from spark_jobs.state.ledger import Counts, Entry, Ledger
+from spark_jobs.state.ledger import Confirmations, Counts, Entry, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
@@ -174,6 +174,26 @@ def test_half_written_messages_that_aged_out_cannot_be_called_lost(
 
     with pytest.raises(JobError, match=f"half written, and {trace}"):
         run(world, loss=True, changes={"sinks": sinks})
+
+    assert entries(world) == []
+
+
+@pytest.mark.parametrize(
+    ("sink", "store"), [("postgres", "PostgreSQL"), ("files", "files")], ids=["postgres", "files"]
+)
+def test_loss_is_refused_if_a_store_has_the_batch_though_that_is_not_confirmed(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, sink: str, store: str
+) -> None:
+    world = make_world(TICKETS)
+    world.send(*tickets(*"ABCD"), partition=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Confirmations, "add", crash)
+        with pytest.raises(JobError, match="on purpose"):
+            run(world, changes={"sinks": (sink,)})
+    age_out(world, 3)
+
+    with pytest.raises(JobError, match=f"half written, and {store} keeps what it has of that"):
+        run(world, loss=True, changes={"sinks": (sink,)})
 
     assert entries(world) == []
 

@@ -208,6 +208,15 @@ class FilesSink(Sink):
             return None
         return f"`{self.settings.output_path}` holds files of {self.family}"
 
+    def has_taken(self, query_id: str, batch_id: int) -> bool:
+        """Whether the snapshots hold the batch, or files of it may be in place."""
+        system = output_files(self.settings)
+        if not can_be_reached(system):
+            return False
+        manifest = load_manifest(system, self.family)
+        is_counted = manifest is not None and manifest.has(query_id, batch_id)
+        return is_counted or bool(system.read(f"{self._staging(query_id, batch_id)}/{TARGETS}"))
+
     def rows(self) -> Iterator[StoredTable]:
         """Every set in each format that is there."""
         found = as_written(self.settings, self.pipeline)
