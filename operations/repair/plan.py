@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from pymongo.database import Database
 
@@ -14,7 +15,7 @@ from runtime.config.sink_modules import LEDGER_SINK
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.sinks.base import Sink
-from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.sinks.registry import changed_sinks, sink_names, sinks_of
 from spark_jobs.state.checkpoint import checkpoint_of
 from spark_jobs.state.ledger import Document, Entry, Ledger
 from spark_jobs.state.offset_ranges import overlap, width
@@ -186,7 +187,8 @@ def _check_like_before(
     """Refuse settings that would write different rows; the replayed sink of records may be new."""
     pipeline, new = request.pipeline, set() if request.of_ledger else {request.sink}
     for entry in entries[-1:]:
-        if entry.topic != pipeline.topic(settings) or {*entry.sinks} - new != {*sinks} - new:
+        other_sinks = {*chain(*changed_sinks(entry.sinks, sinks))} - new
+        if entry.topic != pipeline.topic(settings) or other_sinks:
             raise JobError(
                 f"Pipeline {pipeline.name}: the stored data came from `{entry.topic}` and went to"
                 f" `{','.join(entry.sinks)}`; now the topic is `{pipeline.topic(settings)}` and"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 
 from pymongo import MongoClient
@@ -32,6 +32,15 @@ def sink_names(
 ) -> tuple[str, ...]:
     """Names of the enabled sinks to which a pipeline writes."""
     return tuple(sink.name for sink in sinks_of(pipeline, settings, database))
+
+
+def changed_sinks(before: Sequence[str], present: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The sinks that lack what was stored before, and those that get nothing any more.
+
+    Topics that are new lack nothing: they get what is stored from now on.
+    """
+    added = [name for name in present if name not in before and name in SINK_MODULES]
+    return added, [name for name in before if name not in present]
 
 
 def kinds_of(pipelines: Iterable[Pipeline], settings: Settings) -> dict[type[Sink], list[Sink]]:

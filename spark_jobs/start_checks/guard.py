@@ -16,7 +16,7 @@ from runtime import remedies
 from runtime.config.sink_modules import LEDGER_SINK, SINK_MODULES
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
-from spark_jobs.sinks.registry import sink_names, sinks_of
+from spark_jobs.sinks.registry import changed_sinks, sink_names, sinks_of
 from spark_jobs.sources.topics import TopicState, topic_state
 from spark_jobs.start_checks.findings import finding
 from spark_jobs.start_checks.fingerprint import Fingerprint, recorded
@@ -124,7 +124,7 @@ class StartCheck:
         if self.entry is None:
             return
         present = sink_names(self.pipeline, self.settings, self.ledger.database)
-        if set(self.entry.sinks) != set(present):
+        if any(changed_sinks(self.entry.sinks, present)):
             yield self._other_sinks(self.entry.sinks, present)
         key_id = self.pipeline.hash_key_id(self.settings)
         if key_id != self.entry.hash_key_id:
@@ -137,8 +137,7 @@ class StartCheck:
 
     def _other_sinks(self, before: Sequence[str], present: Sequence[str]) -> str:
         """The finding that sinks were added or dropped since the last batch."""
-        added = [name for name in present if name not in before]
-        dropped = [name for name in before if name not in present]
+        added, dropped = changed_sinks(before, present)
         problem = (
             f"earlier batches went to `{','.join(before)}`, new ones go to `{','.join(present)}`."
         )

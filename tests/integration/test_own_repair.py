@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.support.own_checks import (
     assert_stored,
     documents,
     faults_of,
+    forwarded,
     own_world,
     stored_ids,
 )
@@ -91,6 +93,22 @@ def test_store_that_lost_everything_is_filled_again(make_world: MakeWorld, own: 
     assert {t: sorted(world.rows(t), key=str) for t in tables} == tables
     assert_stored(world, own)
     assert faults_of(world) == []
+
+
+def test_first_topic_gets_what_is_stored_from_now_on(make_world: MakeWorld) -> None:
+    world = own_world(make_world, ORDERS)
+    before = World(**vars(world) | {"pipeline": replace(world.pipeline, topics=())})
+    # Alerts, which the topic takes.
+    before.send(order("OLD", amount="20000"), partition=0)
+    before.process()
+
+    assert replayed(world, "postgres").batches == 1
+    assert faults_of(world) == []
+    world.send(order("NEW", amount="20000"), partition=0)
+    world.process()
+
+    assert world.totals() == Counts(read=2, stored=2, alerts=2)
+    assert forwarded(world) == {1}
 
 
 @both
