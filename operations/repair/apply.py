@@ -102,7 +102,8 @@ class _Replay:
             records = self.classified(self.plan.replayed).join(places, [*PLACE], "left_semi")
             sink.check()
             # The sink uses the batch number only in errors.
-            batch = Batch(records, BatchSummary(Counter(), Counter()), self.plan.query_id)
+            nothing = BatchSummary(Counter(), Counter())
+            batch = Batch(records, nothing, self.plan.query_id, is_replay=True)
             sink.write_batch(batch, self.plan.replayed[-1].batch_id)
             return {"rows in each table": places.count()}
 
@@ -115,7 +116,7 @@ class _Replay:
                 summary = self._summary(rows)
                 records = rows.filter(F.col("outcome").isin(*STORED))
                 if summary.stored:
-                    given = Batch(records, summary, self.plan.query_id)
+                    given = Batch(records, summary, self.plan.query_id, is_replay=True)
                     sink.write_batch(given, batch.batch_id)
             written["batches, written or already there"] += 1
             self.say(f"batch {batch.batch_id}: {width(batch.read)} messages")

@@ -30,12 +30,15 @@ class Batch:
         summary: The batch's counts and its changes to the aggregates.
         query_id: The batch's query; query and batch number identify the batch permanently.
         is_small: Whether its records are the same DataFrame in every small batch (`planned.py`).
+        is_replay: Whether rows may have gone from the store since it noted the batch: a sink that
+            notes batches writes this one all the same.
     """
 
     records: DataFrame
     summary: BatchSummary
     query_id: str
     is_small: bool = False
+    is_replay: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ What: the stored records of a micro-batch, into each table that the pipeline nam
 Key: the table's primary key, all of it taken from the record.
 Replay: the transaction begins by entering the batch into `millrace_batches`; if it is there
     already, so are all its rows, and nothing is done. A second writer of the same batch waits for
-    the first to end. So each batch takes effect exactly once.
+    the first to end. So each batch takes effect exactly once. `millrace replay` writes a batch that
+    is there again: its rows may have been deleted, or a table was added since.
 Nulls: written as NULL. U+0000, which PostgreSQL's text cannot hold, becomes U+FFFD.
 Options: rows go to a temporary table by COPY and from there into the table, where they replace
     rows with the same key. It is all one transaction, so a pooler in transaction mode will do.
@@ -96,10 +97,11 @@ class PostgresSink(Sink):
             )
 
     def write_batch(self, batch: Batch, batch_id: int) -> None:
-        """Upsert the batch's records into every table, once."""
+        """Upsert the batch's records into every table, once unless it is replayed."""
         name = (batch.query_id, batch_id)
         with transaction(self.settings, f"take batch {batch_id}") as work:
-            if not work.execute(CLAIM, [*name, self.pipeline.name]).rowcount:
+            is_new = bool(work.execute(CLAIM, [*name, self.pipeline.name]).rowcount)
+            if not (is_new or batch.is_replay):
                 return
             rows = sum(_write(work, table, batch.records) for table in self.tables)
             fault_point("in-postgres-transaction")

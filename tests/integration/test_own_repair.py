@@ -33,6 +33,7 @@ from tests.support.own_checks import (
     own_world,
     stored_ids,
 )
+from tests.support.own_pipelines import create_own_tables
 from tests.support.own_records import AT, order, reading
 from tests.support.pipelines import MakeWorld
 from tests.support.world import World
@@ -70,7 +71,6 @@ def lose(world: World, sink: str) -> None:
         with transaction(world.settings, "take what the test says") as work:
             for each in world.pipeline.sql_tables:
                 work.execute(f"TRUNCATE {each.name}".encode())
-            work.execute("DELETE FROM millrace_batches")
     elif sink == "files":
         shutil.rmtree(Path(world.settings.output_path))
     else:
@@ -92,6 +92,21 @@ def test_store_that_lost_everything_is_filled_again(make_world: MakeWorld, own: 
 
     assert {t: sorted(world.rows(t), key=str) for t in tables} == tables
     assert_stored(world, own)
+    assert faults_of(world) == []
+
+
+def test_table_that_was_dropped_and_made_again_is_filled_by_a_replay(make_world: MakeWorld) -> None:
+    world = in_two_batches(make_world, ORDERS)
+    before = world.sql("SELECT * FROM orders ORDER BY order_id")
+    notes = world.sql("SELECT batch_id, rows FROM millrace_batches ORDER BY 1")
+    with transaction(world.settings, "do what the sink's check advises") as work:
+        work.execute("DROP TABLE orders")
+    create_own_tables(world.pipeline, world.settings, world.database)
+
+    assert replayed(world, "postgres").batches == 2
+
+    assert world.sql("SELECT * FROM orders ORDER BY order_id") == before != []
+    assert world.sql("SELECT batch_id, rows FROM millrace_batches ORDER BY 1") == notes
     assert faults_of(world) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,6 +93,19 @@ def test_batch_that_was_committed_is_left_alone(
 
     sink(settings).write_batch(batch(usa(job_spark, ("1", "Bob"), ("2", "Cid"))), 1)
     assert names(settings) == {"1": "Bob", "2": "Cid"}
+
+
+def test_batch_that_is_replayed_is_written_again(
+    job_spark: SparkSession, settings: Settings
+) -> None:
+    ann = batch(usa(job_spark, ("1", "Ann"), ("2", "Cid")))
+    sink(settings).write_batch(ann, 0)
+    alter(settings, "DELETE FROM customers_usa WHERE customer_id = '2'")
+
+    sink(settings).write_batch(replace(ann, is_replay=True), 0)
+
+    assert names(settings) == {"1": "Ann", "2": "Cid"}
+    assert rows(settings, "SELECT batch_id, rows FROM millrace_batches") == [(0, 2)]
 
 
 def test_failure_after_the_first_table_undoes_it(
