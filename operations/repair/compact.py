@@ -114,6 +114,8 @@ def _compact(
         with publishing(system, pipeline.family):
             finish(system, pipeline.family, intent)
         _say(f"{intent.folder}: completed an interrupted compaction")
+    # What is staged without an intent was never put in place, or is by now.
+    system.delete(_staging(pipeline.family))
     confirmed = {
         (entry.query_id[:8], entry.batch_id): entry.query_id
         for part in pipeline.parts()
@@ -177,7 +179,7 @@ def merge(
     Raises:
         JobError: rows would be lost.
     """
-    staging = f"{STAGING}/{pipeline}/compact/{uuid.uuid4().hex[:12]}"
+    staging = f"{_staging(pipeline)}/{uuid.uuid4().hex[:12]}"
     schema = day.file_set.schema
     before = reader(spark.read, day.form, schema).load(
         [system.url(f"{day.folder}/{name}") for name in day.names]
@@ -214,6 +216,10 @@ def merge(
         f"{day.folder}: {len(day.names)} files, {day.size:,} bytes -> {len(new)} files,"
         f" {after:,} bytes; {rows_before:,} rows before and after"
     )
+
+
+def _staging(pipeline: str) -> str:
+    return f"{STAGING}/{pipeline}/compact"
 
 
 def _say(text: str) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from errors import SettingsError
+from errors import JobError, SettingsError
 from settings import PROJECT_ROOT, Settings, load_settings
+from spark_jobs.session.file_system import LocalFiles
+from spark_jobs.sinks.files import exchange
+from spark_jobs.sinks.files.exchange import Intent, finish, read_intent
 from spark_jobs.sinks.files.formats import small_file
 from spark_jobs.sinks.files.manifest import with_batch, within
 
@@ -80,3 +86,81 @@ def test_place_on_this_machine_is_below_the_project() -> None:
     assert settings(output_path="out").output_path == str(PROJECT_ROOT / "out")
     assert settings(output_path="hdfs://h:1/x/").output_path == "hdfs://h:1/x"
     assert settings(output_format="CSV, parquet,csv").output_format == ("csv", "parquet")
+
+
+OLD, NEW = ["a.csv", "b.csv", "open.csv"], ["compacted-1-000.csv", "open.csv"]
+
+
+class Died(BaseException):
+    """Stands for `kill -9`: nothing catches it."""
+
+
+class Killer:
+    """Ends the work instead of its n-th file operation from now on."""
+
+    left: int | None = None
+
+    def __call__(self, event: str, _: object) -> None:
+        if self.left is None or not event.startswith(("open", "os.", "shutil.")):
+            return
+        self.left -= 1
+        if self.left < 0:
+            self.left = None
+            raise Died
+
+
+def interrupted(tmp_path: Path) -> Iterator[tuple[LocalFiles, list[str]]]:
+    """A merge of two files of three, killed before each of its file operations.
+
+    Yields where each was killed, and the names that readers then find in the day.
+    """
+    killer = Killer()
+    sys.addaudithook(killer)
+    for point in count():
+        system = LocalFiles(tmp_path / str(point))
+        for path in (*(f"set/day/{name}" for name in OLD), "staged/1/rows/part.csv"):
+            system.write(path, b"")
+        intent = Intent.of("set/day", "staged/1", ["a.csv", "b.csv"], ["part.csv"])
+        intent.save(system, "tickets")
+        killer.left = point
+        try:
+            finish(system, "tickets", intent)
+        except JobError:
+            break
+        except Died:
+            yield system, visible(system)
+        else:
+            break
+    killer.left = None
+    assert point > 10
+
+
+def visible(system: LocalFiles) -> list[str]:
+    return sorted(name for name in system.names("set/day") if not name.startswith("."))
+
+
+def test_merge_is_completed_wherever_it_was_killed(tmp_path: Path) -> None:
+    found = []
+    for system, names in interrupted(tmp_path):
+        found.append(names)
+        if intent := read_intent(system, "tickets"):
+            finish(system, "tickets", intent)
+        assert visible(system) == NEW
+        assert read_intent(system, "tickets") is None
+
+    assert [names for n, names in enumerate(found) if names not in found[:n]] == [OLD, NEW]
+
+
+def test_merge_that_this_system_cannot_do_changes_nothing_wherever_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise JobError("cannot exchange two folders")
+
+    monkeypatch.setattr(exchange, "_swap", refuse)
+    for system, _ in interrupted(tmp_path):
+        if intent := read_intent(system, "tickets"):
+            with pytest.raises(JobError, match="cannot exchange"):
+                finish(system, "tickets", intent)
+        assert visible(system) == OLD
+        assert read_intent(system, "tickets") is None

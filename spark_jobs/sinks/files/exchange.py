@@ -1,7 +1,7 @@
 """Replaces small files by merged ones, and completes the replacement after a crash.
 
 On this machine a day's folder is exchanged with a new one in one step. The exchange must not be
-done twice, so a hidden mark in the new folder shows which of the two is in place.
+done twice: the merged files' names, which only the new folder has, show which is in place.
 """
 
 from __future__ import annotations
@@ -51,11 +51,6 @@ class Intent:
         """Names of the new files in the day's folder."""
         return [name for _, name in self.moves]
 
-    @property
-    def mark(self) -> str:
-        """Hidden file that only the new folder has."""
-        return f".{self.staging.rpartition('/')[2]}"
-
     def save(self, system: FileSystem, pipeline: str) -> None:
         """Store it, so that it is completed even after a crash."""
         system.write(intent_path(pipeline), json.dumps(asdict(self)).encode())
@@ -99,19 +94,19 @@ def finish(system: FileSystem, pipeline: str, intent: Intent) -> None:
 
 
 def _forget(system: FileSystem, pipeline: str, intent: Intent) -> None:
-    system.delete(intent.staging)
+    # In this order: without its staged files an intent could not be completed.
     system.delete(intent_path(pipeline))
+    system.delete(intent.staging)
 
 
 def _exchange(system: LocalFiles, intent: Intent) -> None:
     old = system.root / intent.folder
     new = system.root / intent.staging / "folder"
-    if not (old / intent.mark).exists():
+    if not {*intent.new_names} <= {path.name for path in old.iterdir()}:
         _prepare(system, intent, old, new)
         fault_point("before-compaction-exchange")
         _swap(new, old)
     fault_point("after-compaction-exchange")
-    (old / intent.mark).unlink(missing_ok=True)
 
 
 def _prepare(system: LocalFiles, intent: Intent, old: Path, new: Path) -> None:
@@ -125,7 +120,6 @@ def _prepare(system: LocalFiles, intent: Intent, old: Path, new: Path) -> None:
     for path in old.iterdir():
         if path.name not in intent.names:
             os.link(path, new / path.name)
-    (new / intent.mark).touch()
     sync(new)
 
 

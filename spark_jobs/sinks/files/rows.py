@@ -88,7 +88,7 @@ def count_set(settings: Settings, file_set: FileSet, form: str) -> int | None:
 
 
 def _visible(files: list[StoredFile], form: str) -> list[str]:
-    """Paths of a set's files in a format; a merge may leave its mark in a day's folder."""
+    """Paths of a set's files in a format."""
     return [file.path for file in files if file.path.endswith(f".{form}")]
 
 
