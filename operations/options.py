@@ -24,6 +24,8 @@ Command = Callable[[Settings, argparse.Namespace], int]
 # Options that have another name in `make`.
 NAMES_IN_MAKE = {"execute": ("CQL", "CODE")}
 GIVEN_BY_MAKE = "ARG_"
+# Stores take 32 bits, and are asked for one row more.
+MOST_ROWS = 2**31 - 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -190,7 +192,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN=VALUE",
         help="rows with this value in a column; may be repeated",
     )
-    parser.add_argument("--limit", type=_at_least_one, default=20, help="default: %(default)s")
+    parser.add_argument("--limit", type=_limit, default=20, help="default: %(default)s")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--columns", default="", help="names with commas, or `all`")
     parser.add_argument(
@@ -279,6 +281,13 @@ def _at_least_one(text: str) -> int:
     number = _amount(text)
     if not number:
         raise argparse.ArgumentTypeError(f"expected 1 or more, not `{text}`")
+    return number
+
+
+def _limit(text: str) -> int:
+    number = _at_least_one(text)
+    if number > MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_ROWS}, not `{text}`")
     return number
 
 

@@ -336,9 +336,16 @@ def _documents_of(collection: str, what: str, aggregate: Aggregate | None = None
 def _as_stored(text: str) -> list[Any]:
     """The values that a text may stand for in a document: itself, a number, a boolean."""
     try:
-        return [text, json.loads(text)]
+        return [text, json.loads(text, parse_int=_integer)]
     except ValueError:
         return [text]
+
+
+def _integer(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("no document holds it")
+    return number
 
 
 def _tables(pipeline: Pipeline) -> dict[str, Place]:

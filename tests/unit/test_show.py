@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 
+import bson
 import pytest
 
 from errors import MillraceError
 from operations.masking import MASK, UNREADABLE, masked_value
-from operations.show import RowFilter, show
+from operations.options import build_parser
+from operations.show import RowFilter, _as_stored, show
 from operations.tables import print_records, print_table
 from schemas.contract import load_contract
 from settings import PROJECT_ROOT, Settings
@@ -142,3 +144,34 @@ def test_title_longer_than_its_table_stays_in_one_line(capsys: pytest.CaptureFix
         "│ 1 │",
         "└───┘",
     ]
+
+
+def test_limit_beyond_what_stores_take_is_refused_with_the_most(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["show", "files.customers_usa", "--limit"]
+    assert build_parser().parse_args([*asked, "2147483646"]).limit == 2147483646
+
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([*asked, "2147483647"])
+    assert "--limit: expected at most 2147483646, not `2147483647`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("9223372036854775807", ["9223372036854775807", 2**63 - 1]),
+        ("9223372036854775808", ["9223372036854775808"]),
+        ("-9223372036854775808", ["-9223372036854775808", -(2**63)]),
+        ("99999999999999999999", ["99999999999999999999"]),
+        ("[99999999999999999999]", ["[99999999999999999999]"]),
+        ("true", ["true", True]),
+    ],
+)
+def test_integer_that_no_document_holds_is_looked_for_as_text_alone(
+    text: str, values: list[object]
+) -> None:
+    found = _as_stored(text)
+
+    assert found == values
+    bson.encode({"values": found})
