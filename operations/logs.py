@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from errors import MillraceError
 from runtime import remedies
@@ -34,15 +36,33 @@ def follow(settings: Settings, service: str | None) -> int:
         return 0
     path = log_path(settings, service)
     sys.stdout.write(f"==> {path} (Ctrl-C ends)\n")
-    with path.open(errors="replace") as log:
-        sys.stdout.writelines(log.readlines()[-LINES_BEFORE:])
-        while path.exists():
-            sys.stdout.flush()
-            if line := log.read():
-                sys.stdout.write(line)
-            else:
-                time.sleep(POLL_SECONDS)
+    newest = LINES_BEFORE
+    while path.exists():
+        with path.open(errors="replace") as log:
+            sys.stdout.writelines(log.readlines()[-newest:])
+            while _is_same(path, log):
+                sys.stdout.flush()
+                if text := log.read():
+                    sys.stdout.write(text)
+                else:
+                    time.sleep(POLL_SECONDS)
+            # What was written last before another file got the name.
+            sys.stdout.write(log.read())
+        newest = sys.maxsize
+        # While a log is rotated, its name is gone for a moment.
+        time.sleep(POLL_SECONDS)
     return 0
+
+
+def _is_same(path: Path, log: IO[str]) -> bool:
+    """Whether a path still names the open file, and nothing emptied it."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return False
+    # Not `log.tell()`, which is no number of bytes after half a character.
+    read = os.lseek(log.fileno(), 0, os.SEEK_CUR)
+    return os.path.samestat(now, os.fstat(log.fileno())) and now.st_size >= read
 
 
 def log_path(settings: Settings, service: str | None) -> Path:

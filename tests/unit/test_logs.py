@@ -73,3 +73,41 @@ def test_mistyped_log_is_answered_by_the_one_that_was_meant(
 
     with pytest.raises(MillraceError, match=f"Did you mean `{meant}`"):
         follow(Settings(millrace_home=tmp_path), name)
+
+
+def test_log_is_followed_through_rotation_and_a_new_beginning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "logs" / "jobs.log"
+    log.parent.mkdir()
+    log.write_text("".join(f"{n}\n" for n in range(60)))
+
+    def rotate() -> None:
+        with log.open("ab") as file:
+            file.write("before rotation\n half a é".encode()[:-1])
+        log.rename(log.with_name("jobs.log.1"))
+
+    def append() -> None:
+        with log.open("a") as file:
+            file.write("appended\n")
+
+    # What happens while the follower waits; without its name the log is gone for a moment.
+    events = iter(
+        [
+            rotate,
+            lambda: log.write_text("after rotation\n" + "x\n" * 60),
+            append,
+            lambda: log.write_text("begun again\n"),
+            append,
+            log.unlink,
+            lambda: None,
+        ]
+    )
+    monkeypatch.setattr("operations.logs.time.sleep", lambda _: next(events)())
+
+    assert follow(Settings(millrace_home=tmp_path), "jobs") == 0
+
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert lines[:50] == [str(n) for n in range(10, 60)]
+    assert lines[50:53] == ["before rotation", " half a \ufffdafter rotation", "x"]
+    assert lines[112:] == ["appended", "begun again", "appended"]
