@@ -200,15 +200,15 @@ def merge(
             " changed; run `make verify`."
         )
     intent = Intent.of(day.folder, staging, day.names, new)
-    notes = CompactionNotes.load(system, pipeline)
-    for name in day.names:
-        match = BATCH_FILE.match(name)
-        if match:
-            key = (match[1], int(match[2]))
-            notes.add(confirmed[key], key[1])
-    # Before anything is replaced: from here on these batches must not be rewritten.
-    notes.save(system)
     with publishing(system, pipeline):
+        notes = CompactionNotes.load(system, pipeline)
+        for name in day.names:
+            match = BATCH_FILE.match(name)
+            if match:
+                key = (match[1], int(match[2]))
+                notes.add(confirmed[key], key[1])
+        # Before anything is replaced: from here on these batches must not be rewritten.
+        notes.save(system)
         intent.save(system, pipeline)
         finish(system, pipeline, intent)
     after = sum(f.size for f in system.files(day.folder) if f.path in {*intent.new_names})

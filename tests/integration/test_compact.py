@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from operations.repair.compact import compact_pipeline
 from settings import Settings
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.files import exchange as file_exchange
+from spark_jobs.sinks.files import sink as file_sink
 from spark_jobs.sinks.files.exchange import Intent, read_intent
 from spark_jobs.sinks.files.reading import delete_sets, read_set
+from spark_jobs.sinks.files.sink import stage
 from spark_jobs.state.ledger import Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_tickets_pipeline import ticket as sent_ticket
@@ -85,6 +88,29 @@ def test_compaction_keeps_every_row_whatever_interrupts_it(
     assert [path for path in staged.rglob("*") if path.is_file()] == []
 
 
+def written_again(world: World, settings: Settings) -> None:
+    """Batch 0 of `filled`, as a replay writes it."""
+    query_id = Ledger(world.database, "tickets").entries()[0].query_id
+    again = batch_of(world.spark, *(ticket(ticket_id=f"T{i:02d}") for i in range(10)))
+    files_sink(settings).write_batch(replace(again, query_id=query_id), 0)
+
+
+def test_batch_that_is_merged_while_it_is_written_again_is_there_once(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, settings, expected = filled(make_world)
+
+    def staged_then_merged(*given: Any) -> None:
+        stage(*given)
+        compact_pipeline(world.spark, settings, world.database, world.pipeline)
+
+    monkeypatch.setattr(file_sink, "stage", staged_then_merged)
+    written_again(world, settings)
+
+    assert stored(world, settings) == expected
+    assert len(day_files(settings)) == 2
+
+
 def test_files_that_are_deleted_take_an_interrupted_compaction_with_them(
     settings: Settings, job_spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -131,7 +157,5 @@ def test_reader_meets_all_rows_once_while_files_are_merged_and_none_is_written_a
     assert {*seen} <= {(41, 41), "a file is gone, and it says so"}
     assert (41, 41) in seen
 
-    query_id = Ledger(world.database, "tickets").entries()[0].query_id
-    again = batch_of(world.spark, *(ticket(ticket_id=f"T{i:02d}") for i in range(10)))
-    files_sink(settings).write_batch(type(again)(again.records, again.summary, query_id), 0)
+    written_again(world, settings)
     assert stored(world, settings) == expected

@@ -168,6 +168,9 @@ class FilesSink(Sink):
         # Files that an earlier attempt put in place and this one will not: noted before any move.
         system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
         with publishing(system, self.family):
+            # Compaction may have merged the batch's files since.
+            if CompactionNotes.load(system, self.family).covers(batch.query_id, batch_id):
+                return ()
             for source, target in moves:
                 system.move(source, target)
                 fault_point("in-files-publish")
