@@ -206,7 +206,7 @@ def merge(
             match = BATCH_FILE.match(name)
             if match:
                 key = (match[1], int(match[2]))
-                notes.add(confirmed[key], key[1])
+                notes.add(day.file_set.name, confirmed[key], key[1])
         # Before anything is replaced: from here on these batches must not be rewritten.
         notes.save(system)
         intent.save(system, pipeline)

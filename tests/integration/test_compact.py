@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from settings import Settings
 from spark_jobs.session.file_system import output_files
 from spark_jobs.sinks.files import exchange as file_exchange
 from spark_jobs.sinks.files import sink as file_sink
+from spark_jobs.sinks.files.compaction import CompactionNotes
 from spark_jobs.sinks.files.exchange import Intent, read_intent
 from spark_jobs.sinks.files.reading import delete_sets, read_set
 from spark_jobs.sinks.files.sink import stage
@@ -109,6 +111,27 @@ def test_batch_that_is_merged_while_it_is_written_again_is_there_once(
 
     assert stored(world, settings) == expected
     assert len(day_files(settings)) == 2
+
+
+def test_set_that_is_new_is_filled_with_batches_that_are_compacted_in_the_others(
+    make_world: MakeWorld,
+) -> None:
+    world, settings, expected = filled(make_world)
+    compact_pipeline(world.spark, settings, world.database, world.pipeline)
+    before = day_files(settings)
+    new_set = Path(settings.output_path) / "high_priority_tickets"
+    shutil.rmtree(new_set)
+    notes = CompactionNotes.load(output_files(settings), "tickets")
+    # As of a set that was declared after the compaction.
+    del notes.sets["high_priority_tickets"]
+    notes.save(output_files(settings))
+
+    written_again(world, settings)
+
+    (file,) = new_set.rglob("*.parquet")
+    assert file.name.endswith("-0000000000-000.parquet")
+    assert day_files(settings) == before
+    assert stored(world, settings) == expected
 
 
 def test_files_that_are_deleted_take_an_interrupted_compaction_with_them(

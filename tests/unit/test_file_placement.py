@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from settings import Settings
 from spark_jobs.session.file_system import LocalFiles
-from spark_jobs.sinks.files.compaction import CompactionNotes
+from spark_jobs.sinks.files.compaction import CompactionNotes, notes_path
 from spark_jobs.sinks.files.manifest import Manifest
 from spark_jobs.sinks.files.placement import placement_faults
 from spark_jobs.state.ledger import Counts, Entry
@@ -99,12 +100,31 @@ def test_file_of_a_batch_that_no_job_can_have_begun_is_named(system: LocalFiles)
 
 def test_merged_files_are_in_order_once_something_was_compacted(system: LocalFiles) -> None:
     notes = CompactionNotes("tickets")
-    notes.add(QUERY, 3)
+    notes.add(SET, QUERY, 3)
     notes.save(system)
     system.delete(LAST)
     system.write(f"{DAY}/compacted-a1b2c3d4e5f6-000.parquet", b"rows")
 
     assert faults(system) == []
+
+
+def test_batch_is_compacted_in_the_sets_that_its_note_names_or_in_all_if_it_names_none(
+    system: LocalFiles,
+) -> None:
+    notes = CompactionNotes("tickets")
+    for batch_id in (3, 1, 2):
+        notes.add(SET, QUERY, batch_id)
+    notes.save(system)
+
+    notes = CompactionNotes.load(system, "tickets")
+    assert [notes.covers(path, QUERY, 2) for path in (SET, LAST, "another")] == [True, True, False]
+    assert not notes.covers(SET, QUERY, 4)
+    assert notes.last(QUERY) == 3
+    system.write(notes_path("tickets"), json.dumps({"batches": {QUERY: [[1, 3]]}}).encode())
+
+    notes = CompactionNotes.load(system, "tickets")
+    assert [notes.covers("another", QUERY, n) for n in (0, 1, 3, 4)] == [False, True, True, False]
+    assert notes.last("other") is None
 
 
 def test_files_that_are_missing_or_empty_are_named(system: LocalFiles) -> None:

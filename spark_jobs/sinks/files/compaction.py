@@ -1,7 +1,6 @@
 """What jobs and `millrace compact` need to know about each other.
 
-`_millrace/<pipeline>-compacted.json` says which batches were merged into larger files, and what an
-interrupted compaction still has to do.
+`_millrace/<pipeline>-compacted.json` says which batches of each set were merged into larger files.
 """
 
 from __future__ import annotations
@@ -15,24 +14,34 @@ from runtime.files import exclusive
 from spark_jobs.session.file_system import STATE, FileSystem, LocalFiles
 from spark_jobs.sinks.files.manifest import Ranges, with_batch, within
 
+# Of notes that name no set, and so hold for all.
+EVERY_SET = ""
+
 
 @dataclass
 class CompactionNotes:
-    """Which batches were compacted, as inclusive ranges for each query.
+    """Which batches were compacted, as inclusive ranges for each set and query.
 
     Only `millrace replay` repeats a confirmed batch; its compacted rows are already in place.
     """
 
     pipeline: str
-    batches: dict[str, Ranges] = field(default_factory=dict)
+    sets: dict[str, dict[str, Ranges]] = field(default_factory=dict)
 
-    def covers(self, query_id: str, batch_id: int) -> bool:
-        """Whether a batch's files were compacted."""
-        return within(self.batches.get(query_id, []), batch_id)
+    def covers(self, path: str, query_id: str, batch_id: int) -> bool:
+        """Whether a batch's files were compacted in a set, which may be given by a path in it."""
+        names = (path.partition("/")[0], EVERY_SET)
+        return any(within(self.sets.get(n, {}).get(query_id, []), batch_id) for n in names)
 
-    def add(self, query_id: str, batch_id: int) -> None:
+    def add(self, set_name: str, query_id: str, batch_id: int) -> None:
         """Note one batch."""
-        self.batches[query_id] = with_batch(self.batches.get(query_id, []), batch_id)
+        batches = self.sets.setdefault(set_name, {})
+        batches[query_id] = with_batch(batches.get(query_id, []), batch_id)
+
+    def last(self, query_id: str) -> int | None:
+        """The last batch that was compacted in any set."""
+        ends = [each[query_id][-1][1] for each in self.sets.values() if query_id in each]
+        return max(ends, default=None)
 
     @classmethod
     def load(cls, system: FileSystem, pipeline: str) -> CompactionNotes:
@@ -40,12 +49,19 @@ class CompactionNotes:
         content = system.read(notes_path(pipeline))
         if content is None:
             return cls(pipeline)
-        known = json.loads(content)["batches"]
-        return cls(pipeline, {q: [(a, b) for a, b in ranges] for q, ranges in known.items()})
+        known = json.loads(content)
+        sets = known["sets"] if "sets" in known else {EVERY_SET: known["batches"]}
+        return cls(
+            pipeline,
+            {
+                name: {q: [(a, b) for a, b in ranges] for q, ranges in batches.items()}
+                for name, batches in sets.items()
+            },
+        )
 
     def save(self, system: FileSystem) -> None:
         """Replace the stored notes by these."""
-        system.write(notes_path(self.pipeline), json.dumps({"batches": self.batches}).encode())
+        system.write(notes_path(self.pipeline), json.dumps({"sets": self.sets}).encode())
 
 
 def notes_path(pipeline: str) -> str:

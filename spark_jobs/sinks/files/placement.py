@@ -49,7 +49,7 @@ def placement_faults(
     listed = {n: _visible(system.files(n)) for n in (*sets, *(s.name for s in pipeline.snapshots))}
     notes = CompactionNotes.load(system, family)
     last = latest()
-    known = _Known(written.output_format, last, has_compacted=bool(notes.batches))
+    known = _Known(written.output_format, last, has_compacted=bool(notes.sets))
     for each in pipeline.file_sets:
         for file in listed[each.name]:
             path = f"{each.name}/{file.path}"
@@ -74,10 +74,12 @@ def placement_faults(
                 yield f"`{path}`: no job of {family} put this file there: move it elsewhere"
     if manifest is None:
         return
-    if manifest.last and not notes.covers(*manifest.last[:2]):
+    if manifest.last:
+        query_id, batch_id, files = manifest.last
         paths = {f"{name}/{file.path}" for name in sets for file in listed[name]}
-        for path in sorted({*manifest.last[2]} - paths):
-            yield f"`{path}` is missing; batch {manifest.last[1]} put it there: restore it"
+        for path in sorted({*files} - paths):
+            if not notes.covers(path, query_id, batch_id):
+                yield f"`{path}` is missing; batch {batch_id} put it there: restore it"
     yield from _manifest_faults(settings, manifest, pipeline, confirmed, last)
 
 

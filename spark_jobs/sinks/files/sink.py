@@ -4,7 +4,7 @@ What: the records of each set of the pipeline, by UTC day where the set has one
     (`<set>/day=2026-11-22/…`), and the pipeline's snapshots, each one file.
 Key: a file's name: query, batch and part (`1a2b3c4d-0000000042-000.parquet`).
 Replay: the batch's own files are replaced, and those that it no longer has are deleted; the
-    manifest knows which batches the snapshots hold. Compacted batches are left unchanged.
+    manifest knows which batches the snapshots hold. What of a batch was compacted stays as it is.
 Nulls: kept; formats.py says how each format shows them.
 Options: with several formats, each has its own folder (`<set>/parquet`). A file is written under
     `_staging`, which readers skip, and is renamed when it is complete.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -136,8 +136,9 @@ class FilesSink(Sink):
             manifest = load_manifest(system, self.family) or Manifest(
                 self.family, self.settings.output_format
             )
-            if not CompactionNotes.load(system, self.family).covers(batch.query_id, batch_id):
-                written = self._write_records(system, manifest, batch, batch_id)
+            sets = [each.name for each in self.pipeline.file_sets]
+            if unmerged := self._unmerged(system, batch, batch_id, sets):
+                written = self._write_records(system, manifest, batch, batch_id, unmerged)
                 manifest.last = (batch.query_id, batch_id, written)
             fault_point("between-files-and-snapshots")
             manifest.apply(batch.query_id, batch_id, self.pipeline.snapshots, batch.summary.changes)
@@ -145,17 +146,29 @@ class FilesSink(Sink):
             self._write_snapshots(system, manifest)
             system.delete(self._staging(batch.query_id, batch_id))
 
+    def _unmerged(
+        self, system: FileSystem, batch: Batch, batch_id: int, paths: Iterable[str]
+    ) -> list[str]:
+        """Those of the sets, or paths in sets, whose files of a batch were not compacted."""
+        notes = CompactionNotes.load(system, self.family)
+        return [path for path in paths if not notes.covers(path, batch.query_id, batch_id)]
+
     def _write_records(
-        self, system: FileSystem, manifest: Manifest, batch: Batch, batch_id: int
+        self,
+        system: FileSystem,
+        manifest: Manifest,
+        batch: Batch,
+        batch_id: int,
+        sets: Sequence[str],
     ) -> tuple[str, ...]:
-        """Stage all files of a batch, then rename each; gives their paths."""
+        """Stage all files of a batch in these sets, then rename each; gives their paths."""
         staging = self._staging(batch.query_id, batch_id)
         former = set(json.loads(system.read(f"{staging}/{TARGETS}") or b"[]"))
         if manifest.last and manifest.last[:2] == (batch.query_id, batch_id):
             former |= {*manifest.last[2]}
         records = sum(batch.summary.outcomes.values()) or ROWS_PER_FILE
         moves: list[tuple[str, str]] = []
-        for file_set in self.pipeline.file_sets:
+        for file_set in (each for each in self.pipeline.file_sets if each.name in sets):
             # Not what is noted next to it, which another attempt may need.
             system.delete(f"{staging}/{file_set.name}")
             for form in self.settings.output_format:
@@ -164,19 +177,20 @@ class FilesSink(Sink):
                 target = set_folder(self.settings, file_set.name, form)
                 stem = file_stem(batch.query_id, batch_id)
                 moves += placed(system, folder, target, stem)
-        targets = [target for _, target in moves]
+        targets = {target: source for source, target in moves}
         # Files that an earlier attempt put in place and this one will not: noted before any move.
-        system.write(f"{staging}/{TARGETS}", json.dumps(sorted({*former, *targets})).encode())
+        noted = sorted({*former, *targets})
+        system.write(f"{staging}/{TARGETS}", json.dumps(noted).encode())
         with publishing(system, self.family):
-            # Compaction may have merged the batch's files since.
-            if CompactionNotes.load(system, self.family).covers(batch.query_id, batch_id):
-                return ()
-            for source, target in moves:
-                system.move(source, target)
-                fault_point("in-files-publish")
-            for path in sorted(former - {*targets}):
-                system.delete(path)
-        return tuple(targets)
+            # Compaction may have merged some of them since.
+            own = self._unmerged(system, batch, batch_id, noted)
+            for path in own:
+                if path in targets:
+                    system.move(targets[path], path)
+                    fault_point("in-files-publish")
+                else:
+                    system.delete(path)
+        return tuple(path for path in own if path in targets)
 
     def _write_snapshots(self, system: FileSystem, manifest: Manifest) -> None:
         for snapshot in self.pipeline.snapshots:
@@ -257,9 +271,8 @@ class FilesSink(Sink):
 
     def remembers(self, query_id: str) -> tuple[str, int] | None:
         """The last batch that was compacted."""
-        compacted = CompactionNotes.load(output_files(self.settings), self.family)
-        ranges = compacted.batches.get(query_id)
-        return (notes_path(self.family), ranges[-1][1]) if ranges else None
+        last = CompactionNotes.load(output_files(self.settings), self.family).last(query_id)
+        return None if last is None else (notes_path(self.family), last)
 
     def notes(self) -> Iterator[str]:
         """Notes on formats that differ from the setting, and on an interrupted merge."""
