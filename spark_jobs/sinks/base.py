@@ -215,6 +215,13 @@ class Sink(ABC):
         """Explains that the settings name a place without the pipeline's data; None: no finding."""
         return None
 
+    def lacks(self, query_id: str, batch_id: int) -> str | None:
+        """Explains that the place in the settings is without a batch that the sink confirmed.
+
+        None: it has it. Undefined: not known, as it does not remember batches.
+        """
+        return None
+
     def describe(self) -> str | None:
         """What a reset deletes, and where. Undefined: nothing, as it has no `delete`."""
         return None

@@ -42,6 +42,7 @@ CLAIM = """
 INSERT INTO millrace_batches (query_id, batch_id, pipeline, rows, written_at)
 VALUES (%s, %s, %s, 0, now()) ON CONFLICT DO NOTHING
 """
+HAS = "SELECT 1 FROM millrace_batches WHERE query_id = %s AND batch_id = %s"
 LAST = "SELECT max(batch_id) FROM millrace_batches WHERE query_id = %s"
 CLOSE = "UPDATE millrace_batches SET rows = %s WHERE query_id = %s AND batch_id = %s"
 # Not LIKE: it takes over that a user's own column may not be null, and not that column's default.
@@ -138,8 +139,18 @@ class PostgresSink(Sink):
 
     def has_taken(self, query_id: str, batch_id: int) -> bool:
         """Whether the batch is in its ledger."""
-        noted = self.remembers(query_id)
-        return noted is not None and noted[1] >= batch_id
+        return self.lacks(query_id, batch_id) is None
+
+    def lacks(self, query_id: str, batch_id: int) -> str | None:
+        """That the database's ledger has no such batch."""
+        with transaction(self.settings, f"read {LEDGER}") as work:
+            if work.execute(HAS, [query_id, batch_id]).fetchone():
+                return None
+        return (
+            f"POSTGRES_DSN leads to `{self.settings.postgres_address}`, where `{LEDGER}` lacks"
+            f" batch {batch_id} of the ledger: the job wrote to another database, this one was set"
+            " back, or a replay to it was not completed. Set POSTGRES_DSN to where the rows are"
+        )
 
     def describe(self) -> str:
         """Where the rows are."""

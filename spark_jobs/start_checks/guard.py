@@ -247,17 +247,19 @@ def _read_beyond(entry: Entry, until: dict[int, int]) -> Ranges:
 
 
 def check_places(pipeline: Pipeline, settings: Settings, ledger: Ledger) -> list[str]:
-    """Compare where earlier batches went with where the settings say."""
-    if (entry := ledger.last()) is None:
+    """Compare where earlier batches went with where the settings say.
+
+    The last stored batch is looked for alone: a replay writes it last.
+    """
+    if (entry := ledger.last_stored()) is None:
         return []
-    elsewhere = [
+    lacking = [
         (sink, missing)
         for sink in sinks_of(pipeline, settings, ledger.database)
-        if sink.name in entry.sinks and (missing := sink.elsewhere())
+        if sink.name in entry.sinks and (missing := sink.lacks(entry.query_id, entry.batch_id))
     ]
     # Summing up a long ledger takes a while, and nearly always nothing is missing.
-    if not elsewhere or not (stored := ledger.totals().stored):
-        return []
+    stored = ledger.totals().stored if lacking else 0
     return [
         finding(
             settings,
@@ -266,7 +268,7 @@ def check_places(pipeline: Pipeline, settings: Settings, ledger: Ledger) -> list
             f"`{remedies.replay(pipeline.topic(settings), sink.name, settings)}` writes all stored"
             " records to the present place too",
         )
-        for sink, missing in elsewhere
+        for sink, missing in lacking
     ]
 
 

@@ -240,8 +240,15 @@ class Ledger:
 
     def last(self) -> Entry | None:
         """The last confirmed batch, None for an empty ledger."""
+        return self._last({})
+
+    def last_stored(self) -> Entry | None:
+        """The last confirmed batch with stored records, None if there is none."""
+        return self._last({"stored": {"$gt": 0}})
+
+    def _last(self, chosen: Document) -> Entry | None:
         document = self.database[COLLECTION].find_one(
-            {"pipeline": self.pipeline}, sort=[("batch_id", pymongo.DESCENDING)]
+            {"pipeline": self.pipeline} | chosen, sort=[("batch_id", pymongo.DESCENDING)]
         )
         return Entry.of(document) if document else None
 

@@ -10,19 +10,24 @@ from typing import Any
 import pytest
 from pyspark.sql import functions as F
 
-from errors import JobError
+from errors import JobError, SinkRejected
 from operations.verify.accounts import take_accounts
 from spark_jobs.aggregates import hour
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.profiles import PROFILES
 from spark_jobs.run.job import check_pipelines
+from spark_jobs.sinks.base import Batch, Sink
+from spark_jobs.sinks.files.sink import FilesSink
+from spark_jobs.sinks.postgres import PostgresSink
 from spark_jobs.start_checks.fingerprint import FILE_NAME, fingerprint
+from spark_jobs.start_checks.guard import check_places
 from spark_jobs.state.checkpoint import checkpoint_of
-from spark_jobs.state.ledger import Counts
+from spark_jobs.state.ledger import Counts, Ledger
 from spark_jobs.tickets import TICKETS
 from tests.integration.test_own_repair import replayed
 from tests.integration.test_tickets_pipeline import ticket
 from tests.support.pipelines import MakeWorld
+from tests.support.postgres import MakeDatabase
 from tests.support.starts import age_out, crash, entries, run, tickets
 from tests.support.world import World
 
@@ -217,6 +222,76 @@ def test_another_place_for_files_is_refused_until_it_has_all_records(
     (account,) = take_accounts(filled.settings, world.database, world.spark, [world.pipeline])
     assert account.faults == []
     assert account.counts.stored == 3
+
+
+def test_place_without_the_last_batch_is_refused_until_it_is_filled(
+    make_world: MakeWorld,
+    make_database: MakeDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A replay that ended after its first batch, a former place, and an empty database."""
+    world = make_world(TICKETS)
+    sinks = ("cassandra", "files", "postgres", "mongodb")
+    first = world.settings.model_copy(update={"sinks": sinks})
+    world = dataclasses.replace(world, settings=first)
+    world.send(*tickets("A", "B"), partition=0)
+    world.process()
+    world.send(ticket("C"), partition=0)
+    world.process()
+    # Nothing of it is stored, so no sink has a third batch.
+    world.send(ticket("C"), partition=0)
+    world.process()
+    places = {
+        "files": {"output_path": str(tmp_path / "second")},
+        "postgres": {"postgres_dsn": make_database()},
+    }
+    for sink, place in places.items():
+        other = dataclasses.replace(world, settings=first.model_copy(update=place))
+        with monkeypatch.context() as patched:
+            dies_in_batch(last_stored(world), sink, patched)
+            with pytest.raises(SinkRejected, match="died"):
+                replayed(other, sink)
+        (text,) = refusals(other)
+        assert f"lacks batch {last_stored(world)} of the ledger" in text
+        assert "New records would lie apart from the 3 stored ones" in text
+        assert f"replay --topic {world.topic} --sink {sink}" in text
+        replayed(other, sink)
+        assert refusals(other) == []
+
+    world.send(ticket("D"), partition=0)
+    second = first.model_copy(update=places["files"] | places["postgres"])
+    world = dataclasses.replace(world, settings=second)
+    world.process()
+    (account,) = take_accounts(second, world.database, world.spark, [world.pipeline])
+    assert account.faults == []
+
+    texts = refusals(dataclasses.replace(world, settings=first))
+    assert {text.split(": ")[1] for text in texts} == {"files", "PostgreSQL"}
+    assert all(f"lacks batch {last_stored(world)} of the ledger" in text for text in texts)
+
+
+def last_stored(world: World) -> int:
+    ledger = Ledger(world.database, world.pipeline.name)
+    return [entry.batch_id for entry in ledger.entries() if entry.counts.stored][-1]
+
+
+def dies_in_batch(number: int, sink: str, patched: pytest.MonkeyPatch) -> None:
+    kinds: dict[str, type[Sink]] = {"files": FilesSink, "postgres": PostgresSink}
+    write = kinds[sink].write_batch
+
+    def write_or_die(self: Any, batch: Batch, batch_id: int) -> None:
+        if batch_id == number:
+            raise SinkRejected("died")
+        write(self, batch, batch_id)
+
+    patched.setattr(kinds[sink], "write_batch", write_or_die)
+
+
+def refusals(world: World) -> list[str]:
+    ledger = Ledger(world.database, world.pipeline.name)
+    found = check_places(world.pipeline, world.settings, ledger)
+    return [" ".join(text.split()) for text in found]
 
 
 def test_checkpoint_that_lost_its_commits_is_refused(make_world: MakeWorld) -> None:

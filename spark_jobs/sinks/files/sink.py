@@ -303,6 +303,21 @@ class FilesSink(Sink):
             " the files are, or bring the file back"
         )
 
+    def lacks(self, query_id: str, batch_id: int) -> str | None:
+        """That OUTPUT_PATH has no such batch, if it can be reached now."""
+        system = output_files(self.settings)
+        if not can_be_reached(system):
+            return None
+        if (manifest := load_manifest(system, self.family)) is None:
+            return self.elsewhere()
+        if manifest.has(query_id, batch_id):
+            return None
+        return (
+            f"OUTPUT_PATH is `{self.settings.output_path}`, where `{manifest_path(self.family)}`"
+            f" lacks batch {batch_id} of the ledger: the job wrote to another place, or a replay to"
+            " this one was not completed. Set OUTPUT_PATH to where the files are"
+        )
+
     def describe(self) -> str:
         """Where the files are."""
         return f"files: {self.settings.output_path}"
