@@ -1,12 +1,17 @@
 r"""What a pattern must not have: Spark runs it in Java, which refuses it or reads it otherwise.
 
 The common forms mean the same in both languages: `{2,5}`, `\{`, `}`, `\[` and `]` in a class.
+
+Java calls itself once more for each repetition of a group, and a text too long for its stack ends
+the whole process, which meets the same message at its next start. What never goes back, such as
+`(?:a|b)*+`, or repeats one sign or class, such as `[a-z]*`, is a loop.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Final
 
 # One sign outside classes, or a whole class; then one sign of a class.
@@ -41,6 +46,10 @@ _INSIDE: Final = _ANYWHERE | {
         "an octal number in a class, which Java refuses; write it as `\\x01`, in hexadecimal"
     ),
 }
+# A group's greatest number of repetitions: without end, or a count; none if it never goes back.
+_REPEATS: Final = r"(?:([*+]|\{[0-9]+,\})|\{(?:[0-9]+,)?([0-9]+)\})(?!\+)"
+# Groups entered within each other: Java's default stack, 1 MiB, holds more than 1,100.
+MOST_ENTERED: Final = 500
 
 
 def java_faults(pattern: str) -> Iterator[str]:
@@ -58,3 +67,24 @@ def _at(text: str, place: int, rules: Mapping[str, str]) -> Iterator[str]:
     for rule, fault in rules.items():
         if re.compile(rule, re.DOTALL).match(text, place):
             yield fault
+
+
+def safe_length(pattern: str, max_length: int | None) -> int | None:
+    """Return the `maxLength` that Java's stack needs with a pattern; None if it needs no other."""
+    blanks = r"\s*" if re.search(r"\(\?[a-z]*x", pattern) else ""
+    repeats = re.compile(blanks + _REPEATS)
+    # Of each open group: levels of groups in it, and how many are entered within each other.
+    around = [(0, 0.0)]
+    for sign in _SIGN.finditer(pattern):
+        if sign[0] == "(":
+            around.append((0, 0.0))
+        elif sign[0] == ")" and len(around) > 1:
+            levels, entered = around.pop()
+            found = repeats.match(pattern, sign.end())
+            times = float(found[2] or inf) if found else 1
+            outer_levels, outer_entered = around[-1]
+            around[-1] = max(outer_levels, levels + 1), outer_entered + times * (entered + 1)
+    levels, entered = around[0]
+    if entered <= MOST_ENTERED or (max_length or inf) * levels <= MOST_ENTERED:
+        return None
+    return MOST_ENTERED // levels

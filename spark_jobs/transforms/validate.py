@@ -48,12 +48,16 @@ def text_to_rule(field: FieldContract, sent: Column) -> Column:
 
 
 def ruled_text(field: FieldContract, text: Column) -> Column:
-    """Return `text_to_rule`, best as a column of an earlier layer, or null if it breaks a rule."""
+    """Return `text_to_rule`, best as a column of an earlier layer, or null if it breaks a rule.
+
+    A text that is too long never meets the pattern, for which Java's stack might not suffice; of an
+    `AND`, Spark may compute both sides.
+    """
     filled = (text if field.trim else trimmed_field(text)) != ""
-    rules = [text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled]
+    ruled = F.when(text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled, text)
     if field.min_length is not None or field.max_length is not None:
-        rules.append(_has_length(text, field.min_length or 0, field.max_length))
-    return F.when(reduce(and_, rules), text)
+        return F.when(_has_length(text, field.min_length or 0, field.max_length), ruled)
+    return ruled
 
 
 def _has_length(text: Column, least: int, most: int | None) -> Column:

@@ -266,6 +266,28 @@ def test_texts_of_any_length_and_number_of_escapes_are_read(frame: Frame) -> Non
     assert [(row.c_a == long, row.c_n) for row in rows] == [(True, 5)]
 
 
+@pytest.mark.parametrize("evaluation", ["interpreted", "compiled"])
+def test_a_text_of_any_length_meets_a_pattern_that_repeats_a_group(
+    frame: Frame, request: pytest.FixtureRequest, evaluation: str
+) -> None:
+    if evaluation == "compiled":
+        request.getfixturevalue("compiled")
+    code = {"type": "string", "pattern": "^(?:[A-Z0-9]|-)+$", "maxLength": 40}
+    slug = {"type": "string", "pattern": "^[a-z0-9]+(?:-[a-z0-9]+)*$", "maxLength": 500}
+    deep = {"type": "string", "pattern": "^((((a|b)|c)|d)|e)+$", "maxLength": 100}
+    texts = contract(code=code, slug=slug, deep=deep, codes={"type": "array", "items": code})
+    fitting = {"code": "A" * 40, "slug": "a-" * 249 + "a", "deep": "a" * 100, "codes": ["A" * 40]}
+    long = {"code": "A" * 50_000, "slug": "a-" * 20_000 + "a", "deep": "a" * 9_000}
+
+    records = [{"id": "x"} | fitting, {"id": "y", "codes": [long["code"]]} | long]
+    rows = classify_records(frame(records), texts).orderBy("kafka_offset").collect()
+
+    assert [row.reasons for row in rows] == [
+        [],
+        ["invalid_code", "invalid_slug", "invalid_deep", "invalid_codes"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("keywords", "default", "expected"),
     [
