@@ -12,11 +12,14 @@ from operations.verify.on_spark import FEW_PLANS
 from runtime.java import find_java, java_environment
 from schemas.spark import MESSAGE_SCHEMA
 from settings import Settings
+from spark_jobs.session.defaults import spark_defaults
 from spark_jobs.session.jvm_classes import remember_lookups
 from spark_jobs.session.session import INTERPRETED
 from spark_jobs.sources.local_rows import local_rows
 from tests.support.builders import messages
 from tests.support.summaries import records_of
+
+TIME_PARSER = "spark.sql.legacy.timeParserPolicy"
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +42,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         .config("spark.sql.datetime.java8API.enabled", "true")
+        .config(TIME_PARSER, spark_defaults().get(TIME_PARSER, "EXCEPTION"))
         .config("spark.sql.ansi.enabled", "false")
         .config("spark.sql.debug.maxToStringFields", "1000")
         # The event log is what a history server shows: the secrecy test reads it.

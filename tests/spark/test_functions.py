@@ -37,6 +37,19 @@ def answers(
     return [tuple(row) for row in rows.select("*", function(*map(F.col, names))).collect()]
 
 
+def test_a_text_that_does_not_fit_the_format_of_a_declared_date_is_null(
+    spark: SparkSession,
+) -> None:
+    table = [
+        ("22.11.2026", date(2026, 11, 22)),
+        ("22.11.26", None),
+        ("22.11.2026 10:00", None),
+        ("32.11.2026", None),
+    ]
+
+    assert answers(spark, lambda text: F.to_date(text, "dd.MM.yyyy"), table) == table
+
+
 def test_timestamps_are_read_in_the_contracts_form_only(spark: SparkSession) -> None:
     table = [
         (None, None),
