@@ -67,8 +67,25 @@ def hour(column: str) -> Dimension:
 
 
 def band(column: str, bands: Bands) -> Dimension:
-    """The band that a number lies in, as field `<column>_band`."""
-    return Dimension(column, f"{column}_band", "band", bands)
+    """The band that a number lies in, as field `<column>_band`; `unknown` below all of them.
+
+    `bands` has each one's name and lowest number, in any order: `(("young", 0), ("old", 50))`.
+
+    Raises:
+        ValueError: `bands` is something else, or two bands have the same name.
+    """
+    try:
+        lowest = {name: low + 0 for name, low in bands if isinstance(name, str)}
+    except (TypeError, ValueError):
+        lowest = {}
+    if not lowest or len(lowest) < len(bands) or UNKNOWN in lowest:
+        raise ValueError(
+            f"the bands of `{column}` are not a name and a lowest number each, such as"
+            f' `band("{column}", (("young", 0), ("old", 50)))`; a name stands once and is not'
+            f" `{UNKNOWN}`"
+        )
+    highest_first = tuple(sorted(bands, key=lambda each: each[1], reverse=True))
+    return Dimension(column, f"{column}_band", "band", highest_first)
 
 
 @dataclass(frozen=True)

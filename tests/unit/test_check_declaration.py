@@ -207,6 +207,13 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
         declaration('"orders_by_country"', '"batches"'),
         [(DECLARATION, "aggregates", "the platform's own")],
     ),
+    "bands without their lowest numbers": (
+        declaration(
+            "PIPELINE =",
+            'from millrace import band\n\nBY = band("amount", ("small", "large"))\nPIPELINE =',
+        ),
+        [(DECLARATION, "line 20", 'such as `band("amount", (("young", 0), ("old", 50)))`')],
+    ),
     "day of a file set that is a text": (
         declaration('FileSet("orders", day="created_at")', 'FileSet("orders", day="status")'),
         [(DECLARATION, 'file_sets["orders"].day', "`status` is of type string")],
