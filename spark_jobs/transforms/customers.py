@@ -31,9 +31,9 @@ from schemas.contract import Contract, FieldContract, load_contract
 from spark_jobs.transforms import outcomes, timestamps
 from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
 from spark_jobs.transforms.parse import (
-    NEITHER_TEXT_NOR_NUMBER,
     is_text_member,
     last_member,
+    member_text_or_number,
     with_members,
 )
 from spark_jobs.transforms.validate import (
@@ -125,9 +125,7 @@ def _sent(field: FieldContract) -> Column:
 
 def _readable(field: FieldContract) -> Column:
     """Return a string's or number's text as sent, null for anything else."""
-    sent = _sent(field)
-    suspicious = sent.rlike(NEITHER_TEXT_NOR_NUMBER)
-    return F.when(~suspicious | is_text_member(field.name, sent), sent)
+    return member_text_or_number(field.name, _sent(field))
 
 
 def _whole(field: FieldContract) -> Column:

@@ -20,9 +20,14 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from spark_jobs.transforms.layers import Layer
-from spark_jobs.transforms.parse import JSON_OPTIONS
+from spark_jobs.transforms.layers import Layer, once
 
+JSON_OPTIONS: Final = {
+    "mode": "PERMISSIVE",
+    "columnNameOfCorruptRecord": "_corrupt",
+    "allowSingleQuotes": "false",
+    "allowNonNumericNumbers": "false",
+}
 # Possessive, so that Java neither goes back nor deeper with the length of a text.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 STRINGS: Final = r'(?s)"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
@@ -31,18 +36,61 @@ NUMBERS: Final = rf'(?s)\G([^"0-9-]*+(?:{_STRING}[^"0-9-]*+)*+)(-?[0-9][0-9.eE+-
 TEXT: Final = "_marked"
 # More characters than a text can have.
 LONGEST: Final = 2**31 - 1
+# Of more digits than this, a number keeps its exponent.
+MOST_PLACES: Final = 1_000
+NUMBER_PARTS: Final = r"\An(-?)([0-9]++)[.]?([0-9]*+)[eE]?(.*)\z"
 
 
 def marked_text() -> Column:
     """Return the marked text, to be `_marked`; null without a `record`."""
+    return F.when(F.col("record").isNotNull(), marks())
+
+
+def marks() -> Column:
+    """Return the marked text of `text`, which must be one JSON object."""
     strings = F.regexp_replace("text", STRINGS, '"s$1"')
-    marked = F.regexp_replace(strings, NUMBERS, '$1"n$2"')
-    return F.when(F.col("record").isNotNull(), marked)
+    return F.regexp_replace(strings, NUMBERS, '$1"n$2"')
 
 
 def body(sent: Column) -> Column:
     """Return a marked value without its mark."""
     return sent.substr(2, LONGEST)
+
+
+def marked_at(path: Sequence[str]) -> Column:
+    """Return the marked value at that path of a message's objects; null if it is null or absent."""
+    value = marks()
+    for name in path:
+        key = f"s{name}"
+        value = F.from_json(value, T.StructType().add(key, "string"), JSON_OPTIONS)[key]
+    return value
+
+
+def plain_number(sent: Column) -> Column:
+    """Return a marked number's text, written out if it has an exponent of up to `MOST_PLACES`."""
+    parts = F.array(*(F.regexp_extract(sent, NUMBER_PARTS, n) for n in range(1, 5)))
+    return F.coalesce(once(parts, _written_out), body(sent))
+
+
+def _written_out(parts: Column) -> Column:
+    """Return sign, digits before and after the point, and exponent as one text.
+
+    Null without an exponent, or with too great a one.
+    """
+    power = parts[3].cast("int")
+    exponent = F.when(power.between(-MOST_PLACES, MOST_PLACES), power)
+    whole, fraction = parts[1], parts[2]
+
+    def shifted(point: Column) -> Column:
+        # Zeros on both sides, so that the point lies within the digits or at their end.
+        before = F.call_function("repeat", F.lit("0"), 1 - point)
+        behind = F.call_function("repeat", F.lit("0"), point - F.length(F.concat(whole, fraction)))
+        digits = F.concat(before, whole, fraction, behind)
+        pointed = F.overlay(digits, F.lit("."), F.greatest(point, F.lit(1)) + 1, F.lit(0))
+        # Neither zeros in front nor a point at the end.
+        return F.concat(parts[0], F.regexp_replace(pointed, r"\A0+(?=[0-9])|[.]\z", ""))
+
+    return once(F.length(whole) + exponent, shifted)
 
 
 def elements(sent: Column) -> Column:

@@ -12,8 +12,8 @@ makes the array corrupt; one that closes the array, opens another or adds elemen
 seal.
 
 `from_json` also turns numbers, objects, arrays and booleans into text if the schema says text.
-Whether a value was a JSON string is therefore checked again, but only if its text could have been
-something else.
+So whether a value was a JSON string, and the digits of a number that is no integer, are read again
+from the marked text, but only if the text could have been something else.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from spark_jobs.transforms.layers import Layer, built_once, once, with_layers
+from spark_jobs.transforms.marked import (
+    JSON_OPTIONS,
+    marked_at,
+    marks,
+    plain_number,
+)
 
-JSON_OPTIONS: Final = {
-    "mode": "PERMISSIVE",
-    "columnNameOfCorruptRecord": "_corrupt",
-    "allowSingleQuotes": "false",
-    "allowNonNumericNumbers": "false",
-}
 # Texts that `from_json` may have made from something other than a JSON string. Jackson writes a
 # number beyond the range of doubles as "Infinity", with quotes.
 NOT_TEXT: Final = r"""(?s)\A(?:[{\[].*|-?[0-9][0-9.eE+-]*+|true|false|"-?Infinity")\z"""
-NEITHER_TEXT_NOR_NUMBER: Final = r"(?s)\A(?:[{\[].*|true|false)\z"
+# The same without integers, whose digits are as sent; other numbers have become doubles.
+NOT_AS_SENT: Final = (
+    r"""(?s)\A(?:[{\[].*|-?[0-9]++[.][0-9]++(?:E-?[0-9]++)?|true|false|"-?Infinity")\z"""
+)
 # Both patterns begin with one of these; few texts do.
 FIRST_OF_NO_TEXT: Final = '{["-0123456789tf'
 # The only member of the two seals.
@@ -86,57 +89,53 @@ def last_member(name: str) -> Column:
 
 
 def is_text_member(name: str, sent: Column) -> Column:
-    """Return whether the last member with that name in any case was a JSON string; not for null.
+    """Return whether the last member with that name in any case was a JSON string; not for null."""
+    return _was_text(sent, _marked_member(name))
 
-    Like `is_json_string`, including its limit, and only if the text could be something else.
+
+def member_text_or_number(name: str, sent: Column) -> Column:
+    """Return the text of the last member with that name in any case, like `text_or_number`."""
+    return _text_or_number(sent, _marked_member(name))
+
+
+def is_json_string(path: Sequence[str], sent: Column) -> Column:
+    """Return whether the field at `path`, whose text is `sent`, was a JSON string; not for null."""
+    return _was_text(sent, marked_at(path))
+
+
+def text_or_number(path: Sequence[str], sent: Column) -> Column:
+    """Return the text of an optional field, null if it was neither string nor number.
+
+    A number has the digits that were sent, without an exponent.
     """
-    path = F.concat(F.lit("$[*]['"), last_member(name)["key"], F.lit("']"))
-    array = F.concat(F.lit("["), F.col("text"), F.lit("]"))
-    last = F.regexp_extract(_compact_text(()), rf'(?is)\A.*[{{,]"{name}":(.)', 1)
-    found = F.when(F.size(_members(name)) > 1, last).otherwise(
-        F.call_function("get_json_object", array, path)
-    )
-    return _was_text(sent, found)
+    return _text_or_number(sent, marked_at(path))
+
+
+def _was_text(sent: Column, marked: Column) -> Column:
+    is_string = F.when(_is_like(sent, NOT_TEXT), marked.startswith("s"))
+    return F.coalesce(is_string.otherwise(sent.isNotNull()), F.lit(False))
+
+
+def _text_or_number(sent: Column, marked: Column) -> Column:
+    def of_marked(found: Column) -> Column:
+        number = F.when(found.startswith("n"), plain_number(found))
+        return F.when(found.startswith("s"), sent).otherwise(number)
+
+    return F.when(_is_like(sent, NOT_AS_SENT), once(marked, of_marked)).otherwise(sent)
+
+
+def _is_like(sent: Column, pattern: str) -> Column:
+    return F.lit(FIRST_OF_NO_TEXT).contains(sent.substr(1, 1)) & sent.rlike(pattern)
 
 
 def _members(name: str) -> Column:
     return F.filter(F.map_entries("record"), lambda member: F.lower(member["key"]) == name)
 
 
-def is_json_string(path: Sequence[str], sent: Column) -> Column:
-    """Return whether the field at `path`, whose text is `sent`, was a JSON string; not for null.
-
-    `get_json_object` over an array quotes strings, but takes the first of repeated keys. Those are
-    rare enough to be searched: in text without blanks, `,"key":` or `{"key":` is always a key. (A
-    repeated key is confused with the same key inside a later unknown object.)
-    """
-    *parents, key = path
-
-    def found(parent: Column) -> Column:
-        array = F.concat(F.lit("["), parent, F.lit("]"))
-        same = F.filter(F.json_object_keys(parent), lambda name: name == key)
-        last = F.regexp_extract(parent, rf'(?s)\A.*[{{,]"{key}":(.)', 1)
-        return F.when(F.size(same) > 1, last).otherwise(F.get_json_object(array, f"$[*].{key}"))
-
-    return _was_text(sent, once(_compact_text(parents), found))
-
-
-def _was_text(sent: Column, found: Column) -> Column:
-    """Return whether a value was a JSON string, by what of it was `found`, or begins it."""
-    is_string = once(found, lambda text: text.startswith('"') & (text != sent))
-    return F.coalesce(
-        F.when(_is_like(sent, NOT_TEXT), is_string).otherwise(sent.isNotNull()), F.lit(False)
-    )
-
-
-def text_or_number(path: Sequence[str], sent: Column) -> Column:
-    """Return the text of an optional field, null if it was neither string nor number."""
-    suspicious = _is_like(sent, NEITHER_TEXT_NOR_NUMBER)
-    return F.when(~suspicious | is_json_string(path, sent), sent)
-
-
-def _is_like(sent: Column, pattern: str) -> Column:
-    return F.lit(FIRST_OF_NO_TEXT).contains(sent.substr(1, 1)) & sent.rlike(pattern)
+def _marked_member(name: str) -> Column:
+    members = F.from_json(marks(), "map<string,string>", JSON_OPTIONS)
+    same = F.filter(F.map_entries(members), lambda each: F.lower(each["key"]) == f"s{name}")
+    return F.try_element_at(same, F.lit(-1))["value"]
 
 
 def has_key(name: str) -> Column:
@@ -162,15 +161,6 @@ def _seal() -> Column:
 
 def _sealed() -> Column:
     return F.concat(F.lit(f'{{"{SEAL}":"'), _seal(), F.lit('"}'))
-
-
-def _compact_text(parents: Sequence[str]) -> Column:
-    """Return the text of the object at that path as Jackson writes it, without blanks."""
-    wrapped = F.concat(F.lit('{"o":'), F.col("text"), F.lit("}"))
-    compact = F.from_json(wrapped, _texts("o"), JSON_OPTIONS)["o"]
-    for name in parents:
-        compact = F.from_json(compact, _texts(name), JSON_OPTIONS)[name]
-    return compact
 
 
 def _is_one_object(parsed: str) -> Column:

@@ -72,8 +72,7 @@ def _judging(contract: Contract) -> list[Layer]:
     values = [F.col(_name(f)) for f in required]
     for field in fields:
         if not field.required and field.max_length is not None:
-            sent = text_or_number(field.path, _sent(field))
-            reasons.append(reason_if_given(field, sent, F.col(_name(field))))
+            reasons.append(reason_if_given(field, F.col(_readable(field)), F.col(_name(field))))
             values.append(F.when(reasons[-1].isNull(), F.lit(True)))
     kafka_date = utc_date(F.col("kafka_timestamp"))
     outcome = (
@@ -82,9 +81,10 @@ def _judging(contract: Contract) -> list[Layer]:
         .otherwise(F.lit(outcomes.VALID))
     )
     return [
+        {_readable(f): text_or_number(f.path, _sent(f)) for f in fields if not f.required},
         {
             "_born": instant(_sent(born), born.pattern or ""),
-            **{_text(f): text_to_rule(f, _sent(f)) for f in fields if f is not born},
+            **{_text(f): text_to_rule(f, _given(f)) for f in fields if f is not born},
         },
         {_text(f): ruled_text(f, F.col(_text(f))) for f in fields if f is not born},
         {_name(field): _ruled(field) for field in fields},
@@ -129,6 +129,14 @@ def _text(field: FieldContract) -> str:
     return f"_text_{field.reason_suffix}"
 
 
+def _readable(field: FieldContract) -> str:
+    return f"_readable_{field.reason_suffix}"
+
+
+def _given(field: FieldContract) -> Column:
+    return _sent(field) if field.required else F.col(_readable(field))
+
+
 def _sent(field: FieldContract) -> Column:
     sent = F.col("record")
     for part in field.path:
@@ -139,7 +147,7 @@ def _sent(field: FieldContract) -> Column:
 def _ruled(field: FieldContract) -> Column:
     """Return the field's value, null if it is absent or breaks its rule."""
     if not field.required:
-        return text_or_number(field.path, F.col(_text(field)))
+        return F.col(_text(field))
     if field.format == "timestamp":
         born, kafka_date = utc_date(F.col("_born")), utc_date(F.col("kafka_timestamp"))
         is_past = F.coalesce(born <= kafka_date, F.lit(True))

@@ -156,6 +156,28 @@ def test_strings_that_look_like_other_types_are_strings(frame: Frame) -> None:
     ]
 
 
+def test_numbers_become_the_digits_that_were_sent(frame: Frame) -> None:
+    plain = json.dumps(customer(phone="PHONE", postal_code="CODE"))
+
+    def numbers(phone: str, code: str) -> str:
+        return plain.replace('"PHONE"', phone).replace('"CODE"', code)
+
+    sent = [
+        numbers("12345678.0", "1e5"),
+        numbers("1e400", "1.50"),
+        numbers("5.0", '"a", "Postal_Code": 2.50, "z": {"postal_code": "b"}'),
+        numbers("5", '2.5, "POSTAL_CODE": "2.50"'),
+    ]
+    got = judged(frame, sent)
+
+    assert [(row.phone, row.postal_code, row.outcome) for row in got] == [
+        ("12345678.0", "100000", "valid"),
+        ("1" + "0" * 400, "1.50", "valid"),
+        ("5.0", "2.50", "valid"),
+        ("5", "2.50", "valid"),
+    ]
+
+
 def test_emails_have_one_at_sign_between_texts_without_white_space(frame: Frame) -> None:
     good = ["a@b", " ada@example.com\n", "é@ü"]
     bad = ["a", "@b", "a@", "a@b@c", "a b@c", "a@b\u00a0c"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -156,6 +157,22 @@ def test_numbers_become_text_and_parts_of_an_address_may_be_absent(frame: Frame)
         keyed("12 rue de la paix, france, 75002"),
     ]
     assert (rows[3].phone, rows[3].nationality) == (keyed("14268"), "7")
+
+
+def test_the_digits_of_a_number_are_those_that_were_sent(frame: Frame) -> None:
+    plain = json.dumps(profile(phone="PHONE", nat="NAT"))
+    sent = [
+        plain.replace('"PHONE"', phone).replace('"NAT"', nat)
+        for phone, nat in (("33612345678.0", "1.50"), ("1e10", "0." + "1" * 254))
+    ]
+
+    rows = classified(frame, sent)
+
+    assert [row.phone for row in rows] == [keyed("336123456780"), None]
+    assert [(row.nationality, row.reasons) for row in rows] == [
+        ("1.50", []),
+        (None, ["invalid_nat"]),
+    ]
 
 
 def test_every_required_field_is_reported_in_the_contracts_order(frame: Frame) -> None:
