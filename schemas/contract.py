@@ -22,7 +22,8 @@ ignored), `pattern` (for the whole text), `minLength`, `maxLength`, `minimum`, `
     x-epoch         the integer is an instant in `seconds`, `milliseconds` or `microseconds`
     x-precision     digits of a decimal in all
     x-scale         digits of a decimal after its point
-    x-id            the field is the record's id, or part of it; a text has 255 characters at most
+    x-id            the field is the record's id, or part of it; a text has 255 characters at most,
+                    and instants are compared by the millisecond
     x-event-time    when the record happened; at most a day after the message's Kafka timestamp
 
 No Spark here: producers import this module.

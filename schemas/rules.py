@@ -84,6 +84,11 @@ def _role_faults(field: Keywords, kind: Kind, required: bool, is_array: bool) ->
         yield "a field that is never sent can be neither required nor stored"
     if field.x_id and (is_array or kind in ("number", "boolean", "decimal")):
         yield "`x-id` needs a string, an integer, a timestamp, a date or a uuid"
+    if field.x_id and field.x_epoch == "microseconds":
+        yield (
+            "`x-id` cannot be an instant in microseconds, as instants are compared by the"
+            " millisecond; leave `x-epoch` out, so that the id is an integer"
+        )
     if field.x_id and field.x_sensitivity == "hashed":
         yield "`x-id` cannot be `hashed`: ids are stored in the ledger as they are"
     if field.x_id and (field.max_length or 0) > LONGEST_ID:

@@ -130,6 +130,8 @@ def _fault(name: str, fields: dict[str, Field]) -> str | None:
     if not field.observed.is_always_there:
         missing = len(field.observed.values) - len(field.observed.filled)
         return f"`{name}`: absent, null or blank in {missing} record(s)"
+    if field.guess.keywords.get("x-epoch") == "microseconds":
+        return f"`{name}`: an instant in microseconds, and instants are stored by the millisecond"
     if any(len(str(value)) > LONGEST_ID for value in field.observed.filled):
         return f"`{name}`: a text of more than {LONGEST_ID} characters, which no store takes as key"
     if field.personal and field.personal.sensitivity == "never":
@@ -181,6 +183,7 @@ def _without_copies(records: Sequence[dict[str, Any]]) -> list[int]:
 def _can_identify(field: Field) -> bool:
     return (
         field.guess.kind in ID_KINDS
+        and field.guess.keywords.get("x-epoch") != "microseconds"
         and not field.guess.is_array
         and field.personal is None
         and field.observed.is_always_there

@@ -13,6 +13,7 @@ from errors import PipelineError
 from operations.new.proposal import Proposal, proposal
 from operations.new.sample import Sample
 
+MICROS = 1_767_323_045_678_901
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -126,13 +127,12 @@ def test_asked_ids_become_types_that_an_id_can_have() -> None:
 
 
 def test_all_faults_of_asked_ids_are_said_at_once() -> None:
-    records: list[dict[str, Any]] = [
-        {"amount": 1, "ok": True, "tags": [1], "text": "x" * 256, "pin": "1", "note": "a"},
-        {"amount": 1, "ok": True, "tags": [1], "text": "x" * 256, "pin": "1"},
-    ]
+    record: dict[str, Any] = {"amount": 1, "ok": True, "tags": [1], "text": "x" * 256, "pin": "1"}
+    record["created"] = MICROS
+    records: list[dict[str, Any]] = [record | {"note": "a"}, record]
 
     with pytest.raises(PipelineError) as caught:
-        ids(records, "amuont", "ok", "tags", "note", "text", "pin")
+        ids(records, "amuont", "ok", "tags", "note", "text", "pin", "created")
 
     assert str(caught.value).splitlines()[1:] == [
         "  - `amuont`: the sample has no such field. Did you mean `amount`?",
@@ -141,7 +141,15 @@ def test_all_faults_of_asked_ids_are_said_at_once() -> None:
         "  - `note`: absent, null or blank in 1 record(s)",
         "  - `text`: a text of more than 255 characters, which no store takes as key",
         "  - `pin`: its name means a secret, and an id is stored as it is",
+        "  - `created`: an instant in microseconds, and instants are stored by the millisecond",
     ]
+
+
+def test_an_instant_in_microseconds_is_never_proposed_as_part_of_an_id() -> None:
+    records = [{"device": "a", "created": MICROS + n * 1_000} for n in range(5)]
+
+    with pytest.raises(PipelineError, match="The sample has no id"):
+        ids(records)
 
 
 EARLY, LATE = "2026-01-02T03:04:05Z", "2026-11-22T12:00:01Z"
