@@ -28,10 +28,12 @@ def _day_of(year: int, month: int, day: int) -> str:
     return f"make_date({', '.join(numbers)})"
 
 
+# Spark takes a time alone for one of the day on which it reads it.
+_WITH_A_DAY: Final = "IF({0} RLIKE '^[0-9]{{4}}-', cast({0} AS timestamp), NULL)"
 # Forms of times that no contract has -> their kind, and Spark SQL that reads them or gives null.
 MOMENTS: Final[Mapping[str, tuple[Kind, str]]] = {
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
-    r"(?: ?(?:Z|UTC|[+-][0-9]{2}:[0-9]{2}))?": ("timestamp", "cast({0} AS timestamp)"),
+    r"(?: ?(?:Z|UTC|[+-][0-9]{2}:[0-9]{2}))?": ("timestamp", _WITH_A_DAY),
     r"[0-9]{4}/[0-9]{2}/[0-9]{2}": ("date", _day_of(1, 6, 9)),
     r"[0-9]{2}\.[0-9]{2}\.[0-9]{4}": ("date", _day_of(7, 4, 1)),
 }

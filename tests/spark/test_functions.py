@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from operations.new.texts import of_texts
 from schemas.contract import load_contract
 from spark_jobs.transforms import timestamps
 from spark_jobs.transforms.age import age_years
@@ -48,6 +49,24 @@ def test_a_text_that_does_not_fit_the_format_of_a_declared_date_is_null(
     ]
 
     assert answers(spark, lambda text: F.to_date(text, "dd.MM.yyyy"), table) == table
+
+
+def test_a_proposed_time_never_depends_on_the_day_on_which_it_is_read(spark: SparkSession) -> None:
+    proposed = of_texts(["2026-01-02 03:04"], ["at"], "in the only record").moment
+    assert proposed is not None
+    sql = f"cast({proposed[1].format('_1')} AS string)"
+    table = [
+        ("2026-01-02 03:04", "2026-01-02 03:04:00"),
+        ("2026-01-02 03:04:05+01:00", "2026-01-02 02:04:05"),
+        ("10:11", None),
+        ("T10:11:12", None),
+        ("soon", None),
+        (None, None),
+    ]
+
+    rows = spark.createDataFrame([row[:1] for row in table], "_1 string")
+
+    assert [tuple(row) for row in rows.select("_1", F.expr(sql)).collect()] == table
 
 
 def test_timestamps_are_read_in_the_contracts_form_only(spark: SparkSession) -> None:

@@ -211,7 +211,11 @@ def test_a_reason_says_in_how_many_records() -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "sql"),
     [
-        ("2026-01-02 03:04:05.5", "timestamp", "cast({0} AS timestamp)"),
+        (
+            "2026-01-02 03:04:05.5",
+            "timestamp",
+            "IF({0} RLIKE '^[0-9]{{4}}-', cast({0} AS timestamp), NULL)",
+        ),
         (
             "02.01.2026",
             "date",
