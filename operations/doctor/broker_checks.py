@@ -24,10 +24,10 @@ from runtime.reachable import unreached
 from settings import Settings
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.topics import (
-    DEAD_LETTER_ROOM_BYTES,
     KEEP_FOREVER,
     LIMIT,
     redriven_topic,
+    roomier_limit,
 )
 from spark_jobs.state.acceptance import ACCEPT_PARTITIONS
 
@@ -229,7 +229,7 @@ def _config_faults(
     source = found.get(topic.source or "", FoundTopic(0))
     # A broker that does not report a limit has none per topic.
     limit, of_source = there.config.get(LIMIT), source.config.get(LIMIT)
-    needed = int(of_source or 0) + DEAD_LETTER_ROOM_BYTES
+    needed = roomier_limit(int(of_source or 0))
     if limit and of_source and int(limit) < needed:
         yield Fault(
             f"{topic.name} takes messages of up to {limit} bytes, but those of {topic.source} need"

@@ -37,6 +37,8 @@ from spark_jobs.sources.broker import (
 REDRIVEN_SUFFIX = "-redriven"
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 LIMIT = "max.message.bytes"
+# Kafka's limits are integers of 32 bits.
+HIGHEST_LIMIT = 2**31 - 1
 LISTING_SECONDS = 30
 RETRY_SECONDS = 0.2
 # The answer of a broker without topic ids: sixteen zero bytes in base64.
@@ -151,7 +153,7 @@ def ensure_roomier_topic(
     """
     admin = kafka_admin(settings)
     known = existing_topics(settings, admin)
-    limit = _limit(admin, topic) + DEAD_LETTER_ROOM_BYTES
+    limit = roomier_limit(_limit(admin, topic))
     if name not in known:
         return _create(settings, admin, [name], {LIMIT: str(limit), **options}, known[topic])
     if _limit(admin, name) < limit:
@@ -159,6 +161,11 @@ def ensure_roomier_topic(
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
         _wait(admin.incremental_alter_configs([resource]), "change the limit of")
     return []
+
+
+def roomier_limit(of_source: int) -> int:
+    """The limit in bytes of a topic for another one's messages with more headers."""
+    return min(of_source + DEAD_LETTER_ROOM_BYTES, HIGHEST_LIMIT)
 
 
 def redriven_topic(topic: str) -> str:

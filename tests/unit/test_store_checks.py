@@ -23,6 +23,7 @@ from operations.doctor.store_checks import (
     sql_faults,
 )
 from settings import Settings, load_settings
+from spark_jobs.sources.topics import roomier_limit
 
 NO_FILE = Path("no.env")
 DAY = {"retention.ms": "604800000", "cleanup.policy": "delete"}
@@ -64,6 +65,15 @@ LETTERS = FoundTopic(3, config={"max.message.bytes": "66536", **KEPT})
 
 def test_topics_as_they_are_made_have_no_fault() -> None:
     assert list(topic_faults(TOPICS, {"t": SOURCE, "t-dead-letter": LETTERS}, settings())) == []
+
+
+@pytest.mark.parametrize("of_source", [2**31 - 1, 2**31 - 1000])
+def test_topic_at_kafkas_own_limit_wants_no_more_for_its_dead_letters(of_source: int) -> None:
+    source = replace(SOURCE, config={**DAY, "max.message.bytes": str(of_source)})
+    letters = replace(LETTERS, config={**KEPT, "max.message.bytes": str(2**31 - 1)})
+
+    assert list(topic_faults(TOPICS, {"t": source, "t-dead-letter": letters}, settings())) == []
+    assert roomier_limit(of_source) == 2**31 - 1
 
 
 def test_absent_topics_are_left_to_make_up() -> None:
