@@ -29,7 +29,7 @@ from pyspark.sql import types as T
 from schemas.fields import Contract, FieldContract, ObjectContract, path_of
 from spark_jobs.transforms import outcomes, timestamps
 from spark_jobs.transforms.layers import Layer, built_once, select_layer, with_layers
-from spark_jobs.transforms.marked import TEXT, Members, marked, marked_text
+from spark_jobs.transforms.marked import TEXT, Members, body, marked, marked_text
 from spark_jobs.transforms.parse import with_record
 from spark_jobs.transforms.pseudonymise import Digests
 from spark_jobs.transforms.record_ids import id_sql
@@ -175,6 +175,9 @@ def _steps(field: FieldContract) -> list[Step]:
 
 def _digest(field: FieldContract, digests: Digests) -> Column:
     value = F.col(_value(field))
+    if digests.key is None:
+        # As received, so neither trimmed nor in another case.
+        value = F.when(value.isNotNull(), body(F.col(_sent(field))))
     ways = {"email": digests.email, "phone": digests.phone, "address": digests.address}
     return ways.get(field.normalise or "text", digests.text)(value)
 

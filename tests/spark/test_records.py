@@ -263,6 +263,30 @@ def test_hashed_fields_leave_only_as_digests(frame: Frame) -> None:
         classify_records(records, people)
 
 
+def test_without_a_key_hashed_fields_are_digested_as_received(frame: Frame) -> None:
+    hashed = {"x-sensitivity": "hashed", "x-trim": True}
+    fields: dict[str, dict[str, Any]] = {
+        "mail": {"type": "string", "format": "email", "x-normalise": "email"},
+        "code": {"type": ["string", "number"]},
+        "token": {"type": "string", "format": "uuid"},
+        "short": {"type": "string", "maxLength": 3},
+    }
+    properties = {name: hashed | each | {"x-column": name} for name, each in fields.items()}
+    properties["id"] = PUBLIC | {"type": "string", "x-id": True, "x-column": "id"}
+    document = {"type": "object", "required": ["id"], "properties": properties}
+    people = contract_from("people", document, stands_alone=True)
+    token = "A7155000-95F4-4B29-9D80-0AA0C2EE9F40"
+    sent = f'{{"id":"x","mail":" A@B.c ","code":1.50,"token":"{token}","short":" abc "}}'
+
+    row = classify_records(frame([sent]), people, Digests.sha256()).first()
+
+    assert row is not None
+    expected = {"mail": " A@B.c ", "code": "1.50", "token": token, "short": " abc "}
+    assert {name: row[name] for name in expected} == {
+        name: hashlib.sha256(text.encode()).hexdigest() for name, text in expected.items()
+    }
+
+
 def test_each_column_has_the_type_of_the_table(frame: Frame) -> None:
     judged = classify_records(frame([]), orders())
 
