@@ -103,7 +103,7 @@ def profiles_from(
         yield from islice(offline, count or None)
         return
     client = RandomUserClient(
-        seed=f"millrace{seed}", base_url=api_url, sleep=stop.sleep, stopped=lambda: bool(stop)
+        seed=api_seed(seed), base_url=api_url, sleep=stop.sleep, stopped=lambda: bool(stop)
     )
     given = 0
     try:
@@ -127,6 +127,11 @@ def profiles_from(
         yield from islice(offline, count - given if count else None)
     finally:
         client.close()
+
+
+def api_seed(seed: int) -> str:
+    """The seed of the API for a seed of the command: of one length, as the API requires."""
+    return f"millrace{seed % 2**64:016x}"
 
 
 def profile_messages(

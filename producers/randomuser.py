@@ -7,8 +7,10 @@ A client must know how the service behaves (github.com/RandomAPI/Randomuser.me-N
 - an error can be a bare `{"error": …}` with any status, even 200;
 - numbers may have any size and texts lone surrogates: values that JSON with 64-bit numbers and
   UTF-8 cannot represent are refused, never changed;
-- a seed repeats only with the same `results`, and pages of a seed differ. So one seed per run and
-  ascending pages never repeat a user.
+- the last two of exactly 18 characters of a seed are a nationality, and most such seeds an error;
+- a page above 10,000 silently becomes page 1, and the digits of a page are appended to the seed;
+- a seed repeats only with the same `results`, and pages of a seed differ. So ascending pages of one
+  seed, and of the next seed after page 10,000, never repeat a user.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from runtime import remedies
 
 BASE_URL: Final = "https://randomuser.me/api/1.4/"
 LARGEST_PAGE: Final = 5000
+LAST_PAGE: Final = 10_000
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 READ_TIMEOUT_SECONDS: Final = 30.0
 # For a whole answer, even if it arrives in small pieces.
@@ -88,7 +91,8 @@ class RandomUserClient:
         """Prepare; no request is sent yet.
 
         Args:
-            seed: Seed of the whole run.
+            seed: Seed of the whole run, of the same length for every run, and not of 14 to 18
+                characters.
             base_url: Address of the API.
             sleep: Waits; may return early when a stop was requested.
             stopped: Whether a stop was requested.
@@ -166,9 +170,9 @@ class RandomUserClient:
             self.sleep(self._spent[0][0] + BUDGET_SECONDS - now)
 
     def _ask(self, number: int, results: int) -> list[Profile]:
-        parameters: dict[str, str | int] = {
-            "results": results, "seed": self._seed, "page": number,
-        }  # fmt: skip
+        earlier, page = divmod(number - 1, LAST_PAGE)
+        seed = f"{self._seed}-{earlier}-" if earlier else self._seed
+        parameters: dict[str, str | int] = {"results": results, "seed": seed, "page": page + 1}
         try:
             with self._session.get(
                 self._url, params=parameters, timeout=self._timeouts, stream=True

@@ -1,8 +1,9 @@
 """A stand-in for randomuser.me 1.4 on a loopback port, with the habits of the real service.
 
 `results` of 0, above 5,000 or not a whole number is answered with one user; a seed, `results` and
-`page` decide the users; over the budget of users comes HTTP 429 with a bare `error`. Faults can be
-queued: each answers one request.
+`page` decide the users; a `page` above 10,000 is page 1; a seed of 18 characters ends with the
+number of a nationality, in hexadecimal; over the budget of users comes HTTP 429 with a bare
+`error`. Faults can be queued: each answers one request.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
+
+NATIONALITIES = 21
 
 
 @dataclass
@@ -61,9 +64,13 @@ class _Handler(BaseHTTPRequestHandler):
         if results > self.server.budget_users:
             self._answer(429, b'{"error": "You have been rate limited."}', {})
             return
-        self.server.budget_users -= results
         seed, page = query.get("seed", "random"), int(query.get("page", "1"))
-        users = [user(f"{seed}-{page}", index) for index in range(results)]
+        if len(seed) == 18 and not _is_nationality(seed[-2:]):
+            self._answer(500, Fault().body, {})
+            return
+        self.server.budget_users -= results
+        page = page if 0 < page <= 10_000 else 1
+        users = [user(f"{seed}{page if page > 1 else ''}", index) for index in range(results)]
         info = {"seed": seed, "results": results, "page": page, "version": "1.4"}
         self._answer(200, json.dumps({"results": users, "info": info}).encode(), {})
 
@@ -84,6 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         return
+
+
+def _is_nationality(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{2}", text) is not None and int(text, 16) < NATIONALITIES
 
 
 def answer_of(*users: object) -> bytes:

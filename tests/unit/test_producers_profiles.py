@@ -240,8 +240,16 @@ def test_source_api_gives_the_users_of_the_api(capsys: pytest.CaptureFixture[str
 
     assert [p["email"] for p in profiles] == ["jennie.nichols@example.com"] * 7
     assert [request["page"] for request in server.requests] == ["1", "2", "3"]
-    assert {request["seed"] for request in server.requests} == {"millrace5"}
+    assert {request["seed"] for request in server.requests} == {"millrace0000000000000005"}
     assert capsys.readouterr().out == f"profile source: api ({server.url})\n"
+
+
+@pytest.mark.parametrize("seed", [1_234_567_899, 4_294_967_295, 0, -1, 2**80])
+def test_source_api_takes_any_seed(seed: int) -> None:
+    with randomuser_server() as server:
+        profiles = list(profiles_from(settings("api", 3), seed, ProducerStop(), server.url))
+
+    assert len(profiles) == 3
 
 
 def test_source_auto_prefers_the_api(capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,14 @@ def test_pages_of_one_seed_give_the_count_asked_without_repeats(
     assert fake.slept == [2, 2]
 
 
+def test_pages_after_the_last_of_a_seed_repeat_no_user(client: RandomUserClient) -> None:
+    numbers = [1, 2, 11, 12, 9_999, 10_000, 10_001, 10_002, 20_001, 110_001, 110_002]
+
+    ids = [profile["login"]["uuid"] for n in numbers for profile in client.page(n, 2)]
+
+    assert len(set(ids)) == 2 * len(numbers)
+
+
 def test_page_size_is_clamped_to_what_the_service_gives(
     client: RandomUserClient, server: RandomUserServer
 ) -> None:
