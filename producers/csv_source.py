@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -101,8 +100,9 @@ class _S3Source:
     name: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.name)
-        self._object = {"Bucket": parts.netloc, "Key": parts.path.removeprefix("/")}
+        # Not as a URL: in a key, `#` and `?` are characters like others.
+        bucket, _, key = self.name.removeprefix("s3://").partition("/")
+        self._object = {"Bucket": bucket, "Key": key}
         with self._explained():
             self._client: Any = s3_client(
                 self.settings, connect_timeout=10, read_timeout=60, retries={"mode": "standard"}

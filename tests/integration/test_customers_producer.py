@@ -161,6 +161,16 @@ def test_a_packed_object_is_unpacked_over_its_pages(
     assert b"".join(source.pages(1000)) == text.encode()[1000:]
 
 
+def test_characters_of_web_addresses_are_part_of_a_key(s3: str) -> None:
+    settings = Settings(**{name.lower(): value for name, value in s3_settings(s3).items()})  # type: ignore[arg-type]
+    for key in ("day #1?/a b%20.csv", "day "):
+        put(s3, key, key.encode())
+
+        pages = open_source(settings, f"s3://imports/{key}").pages(0)
+
+        assert b"".join(pages) == key.encode()
+
+
 def test_an_object_that_is_not_there_is_named(s3: str) -> None:
     put(s3, "other.csv", b"")
     settings = Settings(**{name.lower(): value for name, value in s3_settings(s3).items()})  # type: ignore[arg-type]
