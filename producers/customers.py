@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from errors import MillraceError
-from producers.command import chosen_seed, complain, deliver, ratio, say, settings_or_exit
+from producers.command import (
+    chosen_seed,
+    complain,
+    deliver,
+    ratio,
+    say,
+    settings_or_exit,
+    whole_number,
+)
 from producers.csv_text import open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import LARGEST_QUEUE, ProgressFile
@@ -113,7 +121,7 @@ def parser_for(defaults: Settings) -> argparse.ArgumentParser:
         f" {defaults.customers_source or 'a file generated in MILLRACE_HOME'})",
     )  # fmt: skip
     parser.add_argument(
-        "--count", type=int, default=0, metavar="N",
+        "--count", type=whole_number, default=0, metavar="N",
         help="rows to send at most, 0 = all; for a generated file, its number of rows,"
         f" 0 = {GENERATED_ROWS} (default: 0)",
     )  # fmt: skip

@@ -161,6 +161,16 @@ def test_a_made_up_file_has_every_kind_of_fault_and_the_same_bytes_again(tmp_pat
     assert any(r.get("Created_At") == "2024-02-30" for r in records)
 
 
+@pytest.mark.parametrize("count", ["-5", "1.5", "all"])
+def test_count_that_is_no_number_of_rows_is_explained(
+    capsys: pytest.CaptureFixture[str], count: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser_for(Settings()).parse_args(["--count", count])
+
+    assert "--count: expected a whole number, 0 or more" in capsys.readouterr().err
+
+
 def test_file_of_the_option_lies_where_the_command_is_typed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
