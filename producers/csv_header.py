@@ -65,7 +65,7 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
     def first_row(delimiter: str) -> CsvRow | None:
         reader = RowReader(
             lines([first_page[start:]], line),
-            position=start, line=line, delimiter=delimiter, tell=_discard,
+            position=start, line=line, delimiter=delimiter, tell=discard,
         )  # fmt: skip
         return next((row for row in reader if row.fields is None or not is_blank(row.fields)), None)
 
@@ -84,8 +84,8 @@ def read_header(source: CsvSource, tell: Tell) -> Header:
     return Header(names, delimiter, row.next_position, row.next_line)
 
 
-def _discard(line: int, what: str) -> None:
-    """Report nothing: the header is read once per separator and reported later."""
+def discard(line: int, what: str) -> None:
+    """Report nothing, where the same rows are reported at another time."""
 
 
 def _known() -> list[str]:

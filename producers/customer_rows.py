@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 import orjson
 
-from producers.csv_header import Header, is_blank, read_header
+from producers.csv_header import Header, discard, is_blank, read_header
 from producers.csv_rows import DELIMITERS, CsvRow, RowReader, lines
 from producers.csv_source import CsvSource
 from producers.customer_progress import Place, ProgressFile, Watermark
@@ -30,10 +30,16 @@ ALL_ROWS_HINT: Final = (
 
 
 class Report:
-    """Irregularities with line numbers: all of them in a file, a count of each kind to print."""
+    """Irregularities with line numbers: all of them in a file, a count of each kind to print.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The report.
+        continues: Whether it already has the lines of an earlier start.
+    """
+
+    def __init__(self, path: Path, *, continues: bool) -> None:
         self.path = path
+        self._mode: Literal["a", "w"] = "a" if continues else "w"
         self.kinds: Counter[str] = Counter()
         self._file: TextIO | None = None
 
@@ -45,7 +51,8 @@ class Report:
             return  # a spreadsheet may write a million of them
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
+            # Each line at once, as the next start does not read this row again.
+            self._file = self.path.open(self._mode, encoding="utf-8", buffering=1)
         self._file.write(f"line {line}: {what}\n")
 
     @property
@@ -75,7 +82,8 @@ class CustomerFile:
 
     def __init__(self, source: CsvSource, progress: ProgressFile, place: Place) -> None:
         self._source = source
-        self.report = Report(progress.path.with_suffix(".report.txt"))
+        path = progress.path.with_suffix(".report.txt")
+        self.report = Report(path, continues=place.position > 0)
         self._watermark = Watermark(progress, place)
         self._start = place
         self._at_end = False
@@ -83,8 +91,8 @@ class CustomerFile:
 
     def messages(self, count: int) -> Iterator[Message]:
         """The remaining rows; at most `count` messages, all if it is 0."""
-        header = read_header(self._source, self.report.tell)
         fresh = not self._start.position
+        header = read_header(self._source, self.report.tell if fresh else discard)
         position, line = (
             (header.position, header.line) if fresh else (self._start.position, self._start.line)
         )

@@ -115,6 +115,32 @@ def test_count_limits_the_rows_and_the_next_start_continues(path: Path, tmp_path
     assert [message.key for message in first + rest] == [b"1", b"2", b"", b"6"]
 
 
+def test_report_keeps_the_rows_that_earlier_starts_skipped(path: Path, tmp_path: Path) -> None:
+    whole = opened(path, tmp_path / "whole")
+    list(whole.messages(0))
+    whole.close()
+
+    for count in (2, 1, 0):
+        part = opened(path, tmp_path / "parts")
+        for number, _ in enumerate(part.messages(count), 1):
+            part.confirmed(number)
+        part.close()
+
+    assert part.report.path.read_text() == whole.report.path.read_text()
+
+
+def test_report_has_each_line_before_the_next_row_is_sent(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+    messages = file.messages(0)
+
+    for _ in range(4):
+        next(messages)
+
+    last = file.report.path.read_text().splitlines()[-1]
+    assert last == "line 9: skipped, a quote not closed or not doubled"
+    file.close()
+
+
 def test_a_file_that_was_changed_is_noticed(path: Path, tmp_path: Path) -> None:
     file = opened(path, tmp_path)
     next(iter(file.messages(1)))
