@@ -21,18 +21,20 @@ MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _BLANK: Final = rb"(?:\xef\xbb\xbf|\s)*"
+# Names of columns may begin with letters that mark a kind of binary files.
+_BINARY: Final = rb"(?=.*[\0-\x08])"
 # Kinds of files given instead of a CSV, by their first bytes; the first match counts.
 KINDS: Final = tuple(
-    (re.compile(begin, re.DOTALL | re.IGNORECASE), name)
+    (re.compile(begin, re.DOTALL), name)
     for begin, name in (
         (rb"PK\x03\x04.*xl/(?:workbook|worksheets)", "an Excel workbook (.xlsx)"),
         (rb"PK\x03\x04.*opendocument\.spreadsheet", "an OpenDocument spreadsheet (.ods)"),
         (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a ZIP archive"),
         (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (.xls) or Office document"),
-        (rb"PAR1", "a Parquet file"),
-        (rb"ORC", "an ORC file"),
+        (rb"PAR1(?![,;\t|\r\n])", "a Parquet file"),
+        (rb"ORC" + _BINARY, "an ORC file"),
         (rb"Obj\x01", "an Avro file"),
-        (rb"ARROW1|FEA1", "an Arrow or Feather file"),
+        (rb"(?:ARROW1|FEA1)" + _BINARY, "an Arrow or Feather file"),
         (rb"SQLite format 3\0", "an SQLite database"),
         (rb"\x1f\x8b", "a gzip file inside another"),
         (rb"BZh[1-9]1AY", "a bzip2 file"),
@@ -49,8 +51,8 @@ KINDS: Final = tuple(
         (rb"version https://git-lfs", "a Git LFS pointer, not the file itself"),
         (rb"(?:[^\0]\0\0\0){2}|(?:\0\0\0[^\0]){2}", "UTF-32 text without a byte order mark"),
         (rb"(?:[^\0]\0){4}|(?:\0[^\0]){4}", "UTF-16 text without a byte order mark"),
-        (_BLANK + rb"(?:<!--.*)?<(?:!doctype html|html|head|body|table)", "an HTML page"),
-        (_BLANK + rb"<(?:\?xml|[a-z])", "an XML document"),
+        (_BLANK + rb"(?i:(?:<!--.*)?<(?:!doctype html|html|head|body|table))", "an HTML page"),
+        (_BLANK + rb"(?i:<(?:\?xml|[a-z]))", "an XML document"),
         (_BLANK + rb"(?:\{\s*[\"}]|\[\s*[\[{\]])", "JSON"),
     )
 )  # fmt: skip

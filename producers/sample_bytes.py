@@ -21,12 +21,12 @@ PAGE_BYTES: Final = 1024 * 1024
 HEAD_BYTES: Final = 64 * 1024
 # A record is one Kafka message, so 1 MiB is already more than a broker takes by default.
 LONGEST_RECORD_BYTES: Final = 16 * 1024 * 1024
-PARQUET: Final = b"PAR1"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 JSON_BEGIN: Final = re.compile(rb"\s*(?:\{(?!\\)|\[\s*(?:[\[{\]\"]|-?[0-9]|\Z))")
 JSON_ENDINGS: Final = frozenset((".json", ".jsonl", ".ndjson"))
-# Kinds of `csv_text` that this module reads.
-READ_HERE: Final = frozenset(("a Parquet file", "JSON"))
+# Kinds of `csv_text` that are read.
+PARQUET: Final = "a Parquet file"
+READ_HERE: Final = frozenset((PARQUET, "JSON"))
 
 
 class SampleError(DeliveryError):
@@ -94,7 +94,8 @@ def kind_of(name: str, head: bytes) -> str:
     Raises:
         SampleError: The file is of another kind, or its encoding is not UTF-8.
     """
-    if head.startswith(PARQUET):
+    kind = next((each for begin, each in KINDS if begin.match(head)), None)
+    if kind == PARQUET:
         return "parquet"
     if encoding := next((each for mark, each in MARKS if head.startswith(mark)), None):
         raise not_utf8(name, f"begins with the mark of {encoding.upper()}", encoding.upper())
@@ -103,7 +104,6 @@ def kind_of(name: str, head: bytes) -> str:
         return "empty"
     if JSON_BEGIN.match(text):
         return "json"
-    kind = next((each for begin, each in KINDS if begin.match(head)), None)
     if kind and kind not in READ_HERE:
         raise SampleError(
             f"`{name}` is {kind}. Expected JSON Lines, a JSON array, CSV or Parquet: convert it,"

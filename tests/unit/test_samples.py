@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
 
@@ -113,6 +114,11 @@ def test_gzip_is_unpacked_whatever_the_name(tmp_path: Path) -> None:
             ],
         ),
         ("a,b\n", []),
+        ("orcid,b\n1,x\n", [("line 2", {"orcid": "1", "b": "x"})]),
+        ("ORC,PAR1\n1,x\n", [("line 2", {"ORC": "1", "PAR1": "x"})]),
+        ("PAR1;ORC\n1;x\n", [("line 2", {"PAR1": "1", "ORC": "x"})]),
+        ("fea1,FEA2\n1,x\n", [("line 2", {"fea1": "1", "FEA2": "x"})]),
+        ("FEA1,FEA2\n1,x\n", [("line 2", {"FEA1": "1", "FEA2": "x"})]),
     ],
 )
 def test_a_row_of_a_csv_is_an_object_of_texts(
@@ -121,6 +127,12 @@ def test_a_row_of_a_csv_is_an_object_of_texts(
     found = read(tmp_path, content)
 
     assert [(place, json.loads(value)) for place, value in found] == expected
+
+
+def orc() -> bytes:
+    file = io.BytesIO()
+    pyarrow.orc.write_table(pa.table({"a": ["1"]}), file)
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,9 @@ def test_a_row_of_a_csv_is_an_object_of_texts(
         ('{"a":1}'.encode("utf-16"), "begins with the mark of UTF-16"),
         (b"PK\x03\x04 xl/workbook", "is an Excel workbook"),
         (b"<html><body>", "is an HTML page"),
+        (b"<HTML><Body>", "is an HTML page"),
+        (b"<?XML version='1.0'?>", "is an XML document"),
+        (orc(), "is an ORC file"),
         (b"PAR1 and nothing more", "Cannot read `/sample` after row 0"),
     ],
 )
