@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 from errors import DeliveryError
 from producers.csv_rows import DELIMITERS
@@ -50,37 +51,62 @@ def explained(name: str) -> Iterator[None]:
         ) from error
 
 
+def path_of(place: Path | str) -> Path:
+    """The path, `~` in it replaced where that is known."""
+    return Path(os.path.expanduser(place))
+
+
+def is_waited_for(place: Path | str) -> bool:
+    """Whether records come when another program writes them: standard input, or a named pipe.
+
+    Raises:
+        SampleError: The file may not be looked at, or its name is too long.
+    """
+    with explained(name_of(place)):
+        return str(place) == STANDARD_INPUT or path_of(place).is_fifo()
+
+
 @contextmanager
 def opened(
-    place: Path | str, standard_input: io.RawIOBase | None = None
-) -> Iterator[tuple[BinaryIO, bytes]]:
-    """Open a file, or standard input for `-`; gives its unpacked bytes and a look at the first.
+    place: Path | str, raw: io.RawIOBase | None = None
+) -> Iterator[tuple[io.BufferedReader, bytes, int]]:
+    """Open a file, or standard input for `-`, and skip white space before its content.
+
+    Gives the unpacked bytes, a look at the first, and the number of the line that they begin.
+
+    Args:
+        place: The file.
+        raw: Its bytes, if it is open already; it stays open.
 
     Raises:
         SampleError: It is absent, not a file, may not be read, or is damaged.
     """
-    name = name_of(place)
-    with explained(name), ExitStack() as closing:
-        if str(place) == STANDARD_INPUT:
+    with explained(name_of(place)), ExitStack() as closing:
+        if raw is None and str(place) == STANDARD_INPUT:
             # What is there at once, so that a pipe may go on for long.
-            usual = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-            raw = standard_input or cast("io.RawIOBase", usual)
-        else:
-            path = Path(place).expanduser()
+            raw = cast("io.RawIOBase", getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+        elif raw is None:
+            path = path_of(place)
             if not path.is_file() and not path.is_fifo():
                 raise FileNotFoundError(2, "not a file, or it does not exist")
             raw = closing.enter_context(path.open("rb", buffering=0))
-        stream = io.BufferedReader(raw, HEAD_BYTES)
+        stream: io.BufferedReader = io.BufferedReader(raw, HEAD_BYTES)
         # Standard input stays open when its reader goes.
         closing.callback(stream.detach)
-        head = stream.peek(HEAD_BYTES)
-        if head.startswith(GZIP):
+        if stream.peek(HEAD_BYTES).startswith(GZIP):
             unpacked = closing.enter_context(gzip.GzipFile(fileobj=stream))
             stream = closing.enter_context(
                 io.BufferedReader(cast("io.RawIOBase", unpacked), HEAD_BYTES)
             )
-            head = stream.peek(HEAD_BYTES)
-        yield cast("BinaryIO", stream), head
+        line = 1
+        while _is_white(head := stream.peek(HEAD_BYTES)):
+            line += stream.read(len(head)).count(b"\n")
+        yield stream, head, line
+
+
+def _is_white(head: bytes) -> bool:
+    """Whether it is white space, of which the end of a file has none."""
+    return bool(head) and not head.removeprefix(BYTE_ORDER_MARK).strip()
 
 
 def name_of(place: Path | str) -> str:
@@ -91,6 +117,10 @@ def name_of(place: Path | str) -> str:
 def kind_of(name: str, head: bytes) -> str:
     """Return `parquet`, `json`, `csv` or `empty`, by the content and, if that is unclear, the name.
 
+    Args:
+        name: The file's name, as in messages.
+        head: Its first bytes, with some that are not white space unless it is empty.
+
     Raises:
         SampleError: The file is of another kind, or its encoding is not UTF-8.
     """
@@ -100,7 +130,7 @@ def kind_of(name: str, head: bytes) -> str:
     if encoding := next((each for mark, each in MARKS if head.startswith(mark)), None):
         raise not_utf8(name, f"begins with the mark of {encoding.upper()}", encoding.upper())
     text = head.removeprefix(BYTE_ORDER_MARK)
-    if not text.strip():
+    if not text:
         return "empty"
     if JSON_BEGIN.match(text):
         return "json"

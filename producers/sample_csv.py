@@ -6,18 +6,19 @@ An empty cell is an absent field, as a CSV cannot say null. A column without a n
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import BinaryIO, Final
+from typing import Final
 
 import orjson
 
 from producers.csv_header import SEP_LINE, is_blank
 from producers.csv_rows import DELIMITERS, CsvRow, RowReader, lines
-from producers.sample_bytes import HEAD_BYTES, PAGE_BYTES, SampleError, not_utf8
+from producers.sample_bytes import PAGE_BYTES, SampleError, not_utf8
 from schemas.contract import WHITE_SPACE
 
 # Rows that show which separator the file has.
@@ -33,15 +34,17 @@ class _Dialect:
     line: int
 
 
-def csv_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
+def csv_records(stream: io.BufferedReader, name: str, line: int = 1) -> Iterator[tuple[str, bytes]]:
     """Yield each row's place, `line 7`, and its JSON object.
+
+    `line` is the number of the stream's first line.
 
     Raises:
         SampleError: No header, two columns of one name, a row that does not fit, another encoding.
     """
-    pages = _decodable(stream, name)
+    pages = _decodable(stream, name, line)
     head = next(pages, b"")
-    dialect = _dialect(head)
+    dialect = _dialect(head, line)
     rows = iter(_reader(chain([head[dialect.start :]], pages), dialect, name))
     header = next((row for row in rows if row.fields is None or not is_blank(row.fields)), None)
     if header is None:
@@ -61,26 +64,28 @@ def csv_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
         yield f"line {row.line}", orjson.dumps(record)
 
 
-def _decodable(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def _decodable(stream: io.BufferedReader, name: str, line: int) -> Iterator[bytes]:
     """Yield pages, each ending with a line, once they are seen to be UTF-8."""
-    decoder, before = codecs.getincrementaldecoder("utf-8")(), 0
-    while page := stream.read(HEAD_BYTES if not before else PAGE_BYTES):
-        page += stream.readline(PAGE_BYTES)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    # What is there at once, as the next row may be long in coming.
+    while page := stream.read1(PAGE_BYTES):
+        if not page.endswith(b"\n"):
+            page += stream.readline(PAGE_BYTES)
         try:
             decoder.decode(page)
         except UnicodeDecodeError as error:
-            line = before + page.count(b"\n", 0, error.start) + 1
+            line += page.count(b"\n", 0, error.start)
             raise not_utf8(name, f"has another encoding in line {line}") from None
-        before += page.count(b"\n")
+        line += page.count(b"\n")
         yield page
 
 
-def _dialect(head: bytes) -> _Dialect:
+def _dialect(head: bytes, line: int) -> _Dialect:
     """Choose the separator that gives the most columns in the most rows."""
     said = SEP_LINE.match(head)
     if said:
         delimiter = said["sep"].decode("latin-1").replace("\\t", "\t")
-        return _Dialect(delimiter, said.end(), 2)
+        return _Dialect(delimiter, said.end(), line + 1)
 
     def score(delimiter: str) -> tuple[int, int]:
         reader = _reader(iter([head]), _Dialect(delimiter, 0, 1), None)
@@ -88,7 +93,7 @@ def _dialect(head: bytes) -> _Dialect:
         width = len(rows[0]) if rows else 0
         return (sum(len(row) == width for row in rows), width) if width > 1 else (0, 0)
 
-    return _Dialect(max(DELIMITERS, key=score), 0, 1)
+    return _Dialect(max(DELIMITERS, key=score), 0, line)
 
 
 def _reader(pages: Iterator[bytes], dialect: _Dialect, name: str | None) -> RowReader:

@@ -6,11 +6,12 @@ are read and written; whether it is a valid record is judged later.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO, Final
+from typing import Final
 
 from producers.sample_bytes import (
     BYTE_ORDER_MARK,
@@ -25,15 +26,17 @@ OUTSIDE: Final = re.compile(rb'["{}\[\],]')
 OPENING, CLOSING = frozenset((b"{", b"[")), frozenset((b"}", b"]"))
 
 
-def json_records(stream: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
+def json_records(
+    stream: io.BufferedReader, name: str, line: int = 1
+) -> Iterator[tuple[str, bytes]]:
     """Yield each record's place (`line 7`, or `record 7` of an array) and its text.
 
-    Only one record is in memory at a time.
+    Only one record is in memory at a time. `line` is the number of the stream's first line.
 
     Raises:
         SampleError: An array is not closed, something follows it, or a record is too long.
     """
-    lines = _lines(stream, name)
+    lines = _lines(stream, name, line)
     first = next(lines, None)
     if first is None:
         return
@@ -61,17 +64,18 @@ def _is_object(text: bytes) -> bool:
         return False
 
 
-def _pages(stream: BinaryIO) -> Iterator[bytes]:
-    while page := stream.read(PAGE_BYTES):
+def _pages(stream: io.BufferedReader) -> Iterator[bytes]:
+    # What is there at once, as the next record may be long in coming.
+    while page := stream.read1(PAGE_BYTES):
         yield page
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes, bytes]]:
+def _lines(stream: io.BufferedReader, name: str, first: int) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield number, text without white space around it, and raw text of each line not blank."""
-    number, is_later = 0, False
+    number, is_later = first - 1, False
     while line := stream.readline(LONGEST_RECORD_BYTES):
         number += 1
-        raw = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+        raw = line.removeprefix(BYTE_ORDER_MARK) if number == first else line
         text = raw.strip(WHITE)
         is_cut = len(line) == LONGEST_RECORD_BYTES and not line.endswith(b"\n")
         # A whole array may be on one line.

@@ -9,38 +9,55 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from producers.sample_bytes import SampleError, kind_of, name_of, opened
 from producers.sample_csv import csv_records
 from producers.sample_json import json_records
 
-__all__ = ["SampleError", "sample_records"]
+__all__ = ["Records", "SampleError", "opened_records", "sample_records"]
+
+Records = Iterator[tuple[str, bytes]]
 
 
-def sample_records(
-    path: Path | str, standard_input: io.RawIOBase | None = None
-) -> Iterator[tuple[str, bytes]]:
+def sample_records(path: Path | str, raw: io.RawIOBase | None = None) -> Records:
     """Yield each record's place (`line 7`, `record 7`, `row 7`) and the value of its message.
 
     JSON is passed on byte for byte, valid or not; the other formats become JSON objects.
 
     Args:
         path: The file, or `-` for standard input.
-        standard_input: What stands for it; by default the process's own.
+        raw: Its bytes, if it is open already.
 
     Raises:
         SampleError: The file cannot be read, or a record cannot be found in it; says where.
     """
-    with opened(path, standard_input) as (stream, head):
+    with opened_records(path, raw) as (_, records):
+        yield from records
+
+
+@contextmanager
+def opened_records(
+    path: Path | str, raw: io.RawIOBase | None = None
+) -> Iterator[tuple[str, Records]]:
+    """Give a file's kind (`json`, `csv`, `parquet` or `empty`) and its records; opens it once.
+
+    Arguments and errors are those of `sample_records`.
+    """
+    with opened(path, raw) as (stream, head, line):
         name = name_of(path)
         kind = kind_of(name, head)
-        if kind == "parquet":
-            # Arrow takes a while to import.
-            from producers.sample_parquet import parquet_records
+        yield kind, _records(stream, kind, name, line)
 
-            yield from parquet_records(stream, name)
-        elif kind == "json":
-            yield from json_records(stream, name)
-        elif kind == "csv":
-            yield from csv_records(stream, name)
+
+def _records(stream: io.BufferedReader, kind: str, name: str, line: int) -> Records:
+    if kind == "parquet":
+        # Arrow takes a while to import.
+        from producers.sample_parquet import parquet_records
+
+        yield from parquet_records(stream, name)
+    elif kind == "json":
+        yield from json_records(stream, name, line)
+    elif kind == "csv":
+        yield from csv_records(stream, name, line)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from errors import PipelineError
-from producers.sample_bytes import kind_of, opened
-from producers.samples import sample_records
+from producers.sample_bytes import name_of
+from producers.samples import opened_records
 from runtime.config.topic_names import TOPIC_NAME
 from settings import Settings
 
@@ -65,9 +65,9 @@ def read_sample(settings: Settings, origin: str) -> Sample:
         sample = Sample(f"topic {topic}", "topic", is_whole=False)
         _take(sample, _messages(settings, topic))
     else:
-        with opened(origin) as (_, head):
-            sample = Sample(Path(origin).name, kind_of(origin, head))
-        _take(sample, sample_records(origin))
+        with opened_records(origin) as (kind, records):
+            sample = Sample(Path(name_of(origin)).name, kind)
+            _take(sample, records)
     if not sample.records or len(sample.broken) > len(sample.records):
         raise PipelineError(_unusable(sample))
     return sample

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from errors import MillraceError
 from operations import commands, pipelines
-from operations.new.sample import MOST_MESSAGES
+from operations.new.sample import MOST_MESSAGES, read_sample
 from operations.options import build_parser
 from settings import Settings
 from spark_jobs.registry import load_pipeline
@@ -182,6 +184,19 @@ def test_what_another_pipeline_of_the_user_has_is_taken(settings: Settings, tmp_
     tables.write_text(f"{tables.read_text()}\nCREATE KEYSPACE IF NOT EXISTS others WITH x = 1;")
 
     assert "The keyspace `others` is of things" in refused(settings, "others", "--from", path)
+
+
+def test_a_named_pipe_is_read_once(settings: Settings, tmp_path: Path) -> None:
+    pipe = tmp_path / "orders"
+    os.mkfifo(pipe)
+    lines = "".join(f'{{"order_id":"A-{n}"}}\n' for n in range(100))
+    writer = threading.Thread(target=lambda: pipe.write_text(lines), daemon=True)
+    writer.start()
+
+    sample = read_sample(settings, str(pipe))
+
+    writer.join(10)
+    assert (sample.kind, len(sample.records)) == ("json", 100)
 
 
 @pytest.mark.parametrize(

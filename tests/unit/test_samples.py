@@ -182,6 +182,50 @@ def test_no_record_may_fill_the_memory(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(read(tmp_path, json.dumps([{"a": "x" * 20}] * 50))) == 50
 
 
+class Pieces(io.RawIOBase):
+    """A pipe into which these pieces were written one after the other."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        piece = self._pieces.pop(0) if self._pieces else b""
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ((b"\n", b'{"a":1}\n'), [("line 2", b'{"a":1}')]),
+        (
+            (b"\xef\xbb\xbf", b" \r\n", b"\n\t", b"\na,b\n", b"1,2\n"),
+            [("line 5", b'{"a":"1","b":"2"}')],
+        ),
+        ((b"\n", b"sep=|\na|b\n1|2"), [("line 4", b'{"a":"1","b":"2"}')]),
+        ((b"\n\n", b'[{"a":1}', b"]"), [("record 1", b'{"a":1}')]),
+        ((b"\n", b"\n"), []),
+    ],
+)
+def test_blank_lines_that_come_first_through_a_pipe_are_skipped(
+    pieces: tuple[bytes, ...], expected: list[tuple[str, bytes]]
+) -> None:
+    assert list(sample_records("-", Pieces(*pieces))) == expected
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_many_blank_lines_before_the_records_are_skipped(tmp_path: Path, pack: Any) -> None:
+    blank = "\n" * (sample_bytes.HEAD_BYTES + 10)
+
+    assert read(tmp_path, pack(f'{blank}{{"a":1}}\n'.encode())) == [("line 65547", b'{"a":1}')]
+    assert "has another encoding in line 65548" in refused(
+        tmp_path, pack(blank.encode() + b"a,b\n\xe9,1\n")
+    )
+
+
 def test_a_missing_file_or_a_folder_is_said(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent.jsonl"):
         with pytest.raises(SampleError, match="not a file, or it does not exist"):
