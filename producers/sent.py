@@ -9,7 +9,7 @@ import select
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
@@ -30,8 +30,8 @@ from producers.named import NamedInput, input_named
 from producers.never_sent import NeverSent
 from producers.pacing import SLICE_SECONDS, ProducerStop, delivery_options
 from producers.record_keys import message_key
-from producers.sample_bytes import STANDARD_INPUT, name_of
-from producers.samples import SampleError, sample_records
+from producers.sample_bytes import STANDARD_INPUT, explained, is_waited_for, name_of, path_of
+from producers.samples import Records, SampleError, sample_records
 from runtime import remedies
 from settings import Settings
 
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser(settings_or_exit()).parse_args(arguments)
     settings = settings_or_exit({"kafka_bootstrap_servers": options.bootstrap_servers})
-    is_waiting = options.file == STANDARD_INPUT or Path(options.file).is_fifo()
     try:
+        is_waiting = is_waited_for(options.file)
         target = input_named(options.name, settings, options.topic)
         if options.file == STANDARD_INPUT:
             standard_input_descriptor()
@@ -93,11 +93,12 @@ class FileRecords:
 
     def messages(self, settings: Settings, stop: ProducerStop) -> Iterator[Message]:
         """Yield a message for each record, until the end or a stop request."""
-        stream = None
-        if self._place == STANDARD_INPUT:
-            stream = _Waiting(standard_input_descriptor(), stop)
+        with _raw(self._place, stop) as raw:
+            yield from self._messages(sample_records(self._place, raw), stop)
+
+    def _messages(self, found: Records, stop: ProducerStop) -> Iterator[Message]:
         messages = 0
-        for number, (_, value) in enumerate(sample_records(self._place, stream), 1):
+        for number, (_, value) in enumerate(found, 1):
             # What a stop has cut off is no whole record.
             if stop:
                 return
@@ -139,6 +140,23 @@ def standard_input_descriptor() -> int:
         raise SampleError(
             "Standard input is closed. Give a file, or pass records on with `|` or `<`."
         ) from error
+
+
+@contextmanager
+def _raw(place: str, stop: ProducerStop) -> Iterator[io.RawIOBase | None]:
+    """What is waited for, ended by a stop request; None for a file."""
+    if not is_waited_for(place):
+        yield None
+    elif place == STANDARD_INPUT:
+        yield _Waiting(standard_input_descriptor(), stop)
+    else:
+        with explained(place):
+            # Otherwise it waits until a program begins to write.
+            descriptor = os.open(path_of(place), os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            yield _Waiting(descriptor, stop)
+        finally:
+            os.close(descriptor)
 
 
 class _Waiting(io.RawIOBase):

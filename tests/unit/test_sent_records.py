@@ -175,6 +175,17 @@ def test_a_file_that_cannot_be_read_to_its_end_is_one_sentence_and_nothing_is_se
     assert name in output.err
 
 
+def test_a_name_that_the_system_refuses_is_one_sentence_and_nothing_is_sent(
+    orders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, why in (("x" * 300, "File name too long"), ("~nobody-of-this-name/x", "not a file")):
+        assert sent.main(["orders", name]) == 1
+
+        output = capsys.readouterr()
+        assert output.out == "sent=0 delivered=0 failed=0\n"
+        assert f"Cannot read `{name}`: {why}" in output.err
+
+
 def test_closed_standard_input_is_one_sentence_and_nothing_is_sent(
     orders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,3 +285,55 @@ def test_waiting_input_ends_at_a_stop_request_without_a_cut_line(
     os.close(writing)
     assert (first.key, rest) == (b"A", [])
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("begin", [None, b"", b'{"order_id":"A"}\n{"order_id":'])
+def test_a_named_pipe_ends_at_a_stop_request_whether_or_not_something_writes(
+    tmp_path: Path, begin: bytes | None
+) -> None:
+    pipe, stop, contract = tmp_path / "pipe", ProducerStop(), rich_contract("orders")
+    os.mkfifo(pipe)
+    records = sent.FileRecords(NamedInput("orders", "t", contract, contract.id_fields), str(pipe))
+    # Without one that writes, opening a pipe for writing alone would wait too.
+    writing = os.open(pipe, os.O_RDWR) if begin is not None else None
+    if writing is not None:
+        os.write(writing, begin or b"")
+    timer = threading.Timer(0.3, stop.request)
+
+    started = time.monotonic()
+    timer.start()
+    found = [message.key for message in records.messages(Settings(), stop)]
+
+    if writing is not None:
+        os.close(writing)
+    assert found == ([b"A"] if begin else [])
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        (["order_id,status\nA,new\n", 'B,"new\nold"\n', "C,"], [b"A", b"B"]),
+        (['{"order_id":"A"}\n', '{"order_id":"B"}\n'], [b"A", b"B"]),
+        (['[{"order_id":"A"},\n', '{"order_id":"B"},'], [b"A", b"B"]),
+    ],
+    ids=["csv", "lines", "array"],
+)
+def test_each_record_of_a_pipe_is_a_message_at_once(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str], keys: list[bytes]
+) -> None:
+    reading, writing = os.pipe()
+    stop, contract = ProducerStop(), rich_contract("orders")
+    monkeypatch.setattr(sent, "standard_input_descriptor", lambda: reading)
+    records = sent.FileRecords(NamedInput("orders", "t", contract, contract.id_fields), "-")
+    messages = records.messages(Settings(), stop)
+    timer = threading.Timer(5, stop.request)
+    timer.start()
+
+    for line, key in zip(lines, keys, strict=False):
+        os.write(writing, line.encode())
+        assert next(messages).key == key
+
+    timer.cancel()
+    os.close(writing)
+    os.close(reading)
