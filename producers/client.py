@@ -23,6 +23,8 @@ TUNING: Final[Mapping[str, Any]] = {
     "batch.size": 262_144,
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 262_144,
+    # Above any record: the topic's own limit decides, after compression.
+    "message.max.bytes": 64 * 1024 * 1024,
     # The default partitioner of Java clients, so that a key has the same partition from any client.
     "partitioner": "murmur2_random",
     "reconnect.backoff.ms": 100,

@@ -139,6 +139,7 @@ def deliver(
     options: Mapping[str, Any] | None = None,
     chunk: int = CHUNK,
     block: int = BLOCK,
+    place: Callable[[int], int] | None = None,
 ) -> int:
     """Send what `source` yields, show progress, print the last line, return the exit code.
 
@@ -156,6 +157,7 @@ def deliver(
         options: Client library options that override the usual ones.
         chunk: Messages between two looks at progress; few for a source that waits.
         block: To how many messages it must be known where to continue.
+        place: The number of the source's record that is a message, by its number.
     """
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -163,12 +165,13 @@ def deliver(
     stop = ProducerStop()
     stop.on_signals()
     say(note)
-    counts, next_number, code = SendCounts(), start, 0
+    counts, next_number, left_out, code = SendCounts(), start, 0, 0
     with seen_at_work(settings.millrace_home, f"producer-{topic}"):
         try:
             delivery = Delivery(
-                settings, topic, stop=stop, options=options, confirmed=confirmed, block=block
-            )
+                settings, topic, stop=stop, options=options, confirmed=confirmed, block=block,
+                place=place,
+            )  # fmt: skip
             counts = delivery.counts
             try:
                 delivery.connect()
@@ -179,13 +182,14 @@ def deliver(
             finally:
                 delivery.abandon()
                 next_number = start - 1 + delivery.next_number
+                left_out = delivery.left_out
         except MillraceError as error:
             complain(error)
             code = 1
         for line in closing():
             say(line)
         if counts.sent and (code or stop) and not 0 < total < next_number:
-            _say_how_to_continue(counts, next_number - start, resume(next_number))
+            _say_how_to_continue(counts, next_number - start - left_out, resume(next_number))
         say(str(counts))
     return (code or stop.exit_code) if counts.complete else 1
 

@@ -34,6 +34,7 @@ CHUNK: Final = 1000
 LEAST_WAIT_SECONDS: Final = 1.0
 # Without a confirmation for so long, no message is taken.
 PAUSE_SECONDS: Final = 1.0
+FLUSH_SECONDS: Final = 5.0
 AT_START: Final = "KAFKA_CONNECT_TIMEOUT_SECONDS"
 IN_OUTAGES: Final = "STORE_RETRY_SECONDS"
 
@@ -50,6 +51,7 @@ class Delivery:
         options: Mapping[str, Any] | None = None,
         confirmed: Callable[[int], None] | None = None,
         block: int = BLOCK,
+        place: Callable[[int], int] | None = None,
         say: Callable[[str], None] = warn,
     ) -> None:
         """Prepare; nothing is sent and nothing waits before `connect` or the first message.
@@ -62,10 +64,12 @@ class Delivery:
             confirmed: Called with the number of each message that the broker has, counted from 1
                 in the order of sending; confirmations may come in a different order.
             block: To how many messages `next_number` is exact.
+            place: The number of the source's record that is a message, by its number, for sources
+                that have an option `--from-record`.
             say: Receives a line when a wait for the broker begins, lasts and ends.
         """
         self.counts = SendCounts()
-        self._topic = topic
+        self._topic, self._place = topic, place
         self._servers = settings.kafka_bootstrap_servers
         self._connect_seconds = settings.kafka_connect_timeout_seconds
         self._wait_seconds = max(settings.store_retry_seconds, LEAST_WAIT_SECONDS)
@@ -93,8 +97,13 @@ class Delivery:
 
     @property
     def next_number(self) -> int:
-        """Number of the first message that is not confirmed, one after the last if all are."""
+        """Number of the first message yet to be confirmed, one after the last if there is none."""
         return self._reports.next_number
+
+    @property
+    def left_out(self) -> int:
+        """How many messages were too large for the topic."""
+        return self._reports.left_out
 
     def connect(self) -> None:
         """Wait for the broker and check that the topic exists.
@@ -185,7 +194,7 @@ class Delivery:
                     self._reports.refused(None)
                     return
             except KafkaException as error:
-                self._reports.refused(error.args[0])
+                self._reports.refused(error.args[0], len(value))
                 raise self._not_delivered() from error
 
     def close(self, *, progress: Progress | None = None) -> SendCounts:
@@ -212,8 +221,11 @@ class Delivery:
         """Settle the rest without waiting, after an error or a second stop request."""
         if not self._is_settled and (len(self._producer) or not self.counts.complete):
             self._is_settled = True
+            if self._reports.too_large:
+                # The broker answers, and takes the others.
+                self._producer.flush(FLUSH_SECONDS)
             self._producer.purge()
-            self._producer.flush(5)
+            self._producer.flush(FLUSH_SECONDS)
             self._reports.settle(partial(self._producer.poll, SLICE_SECONDS))
         return self.counts
 
@@ -252,6 +264,16 @@ class Delivery:
 
     def _not_delivered(self) -> DeliveryError:
         failure = self._reports.failure
+        if self._reports.too_large:
+            number, size = self._reports.too_large
+            record = self._place(number) if self._place else None
+            skip = f"; or leave it out with `--from-record {record + 1}`" if record else ""
+            return DeliveryError(
+                f"{f'Record {record}' if record else 'A record'} has {size} bytes, and"
+                f" `{self._topic}` at `{self._servers}` takes no message so large, also after"
+                " compression. Make it smaller, or raise `max.message.bytes` of the topic, and send"
+                f" it again{skip}."
+            )
         why = failure.str() if failure else "no confirmation came"
         return DeliveryError(
             f"`{self._topic}` at `{self._servers}` did not confirm every message: {why}."

@@ -19,6 +19,8 @@ BLOCK: Final = 100
 IN_DOUBT: Final = frozenset(
     (KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
 )
+# Refusals of a message that no later attempt delivers.
+TOO_LARGE: Final = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 
 
 class Reports:
@@ -37,6 +39,9 @@ class Reports:
         """
         self.counts = counts
         self.failure: KafkaError | None = None
+        # Number and bytes of the first message that is too large, and how many are.
+        self.too_large: tuple[int, int] | None = None
+        self.left_out = 0
         self._topic, self._block, self._confirmed = topic, block, confirmed
         # First number and confirmed messages of each block that is not complete.
         self._open = deque[list[int]]()
@@ -46,7 +51,10 @@ class Reports:
 
     @property
     def next_number(self) -> int:
-        """Number of the first message, or of the first block, that is not confirmed."""
+        """Number of the first message, or of the first block, that is yet to be confirmed.
+
+        A message that is too large will never be.
+        """
         if not self._open:
             return self.counts.sent + 1
         first, confirmed = self._open[0]
@@ -63,11 +71,11 @@ class Reports:
             self._callback = partial(self._on_delivery, block)
         return self._callback
 
-    def refused(self, error: KafkaError | None) -> None:
-        """Note that the message just counted is certainly not on the topic."""
+    def refused(self, error: KafkaError | None, size: int = 0) -> None:
+        """Note that the message just counted, of `size` bytes, is certainly not on the topic."""
         self.counts.failed += 1
         self._refused += 1
-        self.failure = self.failure or error
+        self._fail(self._open[-1], error, size)
 
     def on_statistics(self, text: str) -> None:
         """Keep the client library's latest statistics."""
@@ -105,17 +113,28 @@ class Reports:
         )
 
     def _on_delivery(
-        self, block: list[int], error: KafkaError | None, _message: KafkaMessage
+        self, block: list[int], error: KafkaError | None, message: KafkaMessage
     ) -> None:
         if error is not None:
             self.counts.failed += 1
             # The library's own codes are negative: they say nothing of what the broker has.
             self._refused += error.code() > 0 and error.code() not in IN_DOUBT
-            self.failure = self.failure or error
+            self._fail(block, error, len(message.value() or b""))
             return
         self.counts.delivered += 1
         block[1] += 1
         if self._confirmed is not None:
             self._confirmed(block[0])
+        self._close_blocks()
+
+    def _fail(self, block: list[int], error: KafkaError | None, size: int) -> None:
+        self.failure = self.failure or error
+        if error is not None and error.code() in TOO_LARGE:
+            self.too_large = self.too_large or (block[0], size)
+            self.left_out += 1
+            block[1] += 1
+            self._close_blocks()
+
+    def _close_blocks(self) -> None:
         while self._open and self._open[0][1] == self._block:
             self._open.popleft()

@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resume=lambda number: remedies.resumed({"--from-record": records.place_of(number)}),
         closing=records.close,
         block=1,
+        place=records.place_of,
         options=delivery_options(options.rate or (1.0 if is_waiting else 0.0)),
         chunk=WAITING_CHUNK if is_waiting else CHUNK,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -164,7 +165,8 @@ def test_rate_topic_and_size_are_kept_and_said(
 ) -> None:
     topic, file, large = make_topic(), tmp_path / "a.jsonl", tmp_path / "large.jsonl"
     jsonl(file)
-    large.write_bytes(b'{"order_id":"' + b"x" * 2_000_000 + b'"}\n')
+    # Random, so that no compression makes it small.
+    large.write_bytes(b'{"order_id":"' + os.urandom(1_000_000).hex().encode() + b'"}\n')
     send = [*command(settings, "sent", topic), "orders"]
 
     started_at = time.monotonic()
@@ -176,3 +178,28 @@ def test_rate_topic_and_size_are_kept_and_said(
     away = output_of([*command(settings, "sent", "nowhere"), "orders", str(file)], code=1)
     assert counts(away) == (0, 0, 0)
     assert len(on_topic(settings, topic)) == COUNT
+
+
+def test_record_that_is_too_large_is_named_and_the_printed_command_goes_on_after_it(
+    settings: Settings, make_topic: Callable[[], str], tmp_path: Path
+) -> None:
+    topic, file = make_topic(), tmp_path / "orders.jsonl"
+    records = [
+        compact({"order_id": f"A-{n}", "note": "x" * 2_000_000 * (n == 1)}) for n in range(5)
+    ]
+    records[3] = compact({"order_id": "A-3", "note": os.urandom(2_000_000).hex()})
+    file.write_bytes(b"\n".join(records))
+    send = [*command(settings, "sent", topic), "orders", str(file)]
+
+    with started([*send, "--rate", "1"], {}) as run:
+        output, errors = run.communicate(timeout=60)
+
+    assert run.returncode == 1
+    size = len(records[3])
+    assert f"Record 4 has {size} bytes, and `{topic}` at " in errors
+    assert "leave it out with `--from-record 5`" in errors
+    assert counts(output) == (4, 3, 1)
+    (line,) = [line for line in errors.splitlines() if "producers.sent" in line]
+    assert shlex.split(line)[-2:] == ["--from-record", "5"]
+    assert counts(output_of([*send, "--from-record", "5"])) == (1, 1, 0)
+    assert {m.key for m in on_topic(settings, topic)} == {b"A-0", b"A-1", b"A-2", b"A-4"}

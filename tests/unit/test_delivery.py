@@ -174,12 +174,25 @@ def test_full_queue_waits_and_is_never_skipped(closed_port: int) -> None:
 
 
 def test_too_large_message_is_refused_and_counted(closed_port: int) -> None:
-    delivery = Delivery(unreachable(closed_port, 1), "t")
+    delivery = Delivery(
+        unreachable(closed_port, 1), "t", options={"message.max.bytes": 1_000_000}, block=1,
+        place=lambda number: number + 40,
+    )  # fmt: skip
 
-    with pytest.raises(DeliveryError, match="Message size too large"):
+    with pytest.raises(DeliveryError, match=r"Record 41 has 2000000 bytes, .*--from-record 42`"):
         delivery.send(None, b"x" * 2_000_000)
 
     assert str(delivery.abandon()) == "sent=1 delivered=0 failed=1"
+    assert delivery.next_number == 2
+
+
+def test_broker_decides_on_the_size_of_a_message(closed_port: int) -> None:
+    delivery = Delivery(unreachable(closed_port, 1), "t")
+
+    delivery.send(None, b"x" * 17_000_000)
+
+    assert delivery.counts.failed == 0
+    delivery.abandon()
 
 
 def test_wrong_client_settings_do_not_show_the_password() -> None:
