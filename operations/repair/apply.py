@@ -180,11 +180,15 @@ class _Replay:
             hash_key_id=self.plan.pipeline.hash_key_id(self.settings),
         )
         before = self.plan.last_entry
-        # Topic and code have not changed since, or the job would have refused to continue.
-        return (
-            replace(entry, topic_id=before.topic_id, code_fingerprint=before.code_fingerprint)
-            if before
-            else entry
+        if before is None:
+            return entry
+        # Topic and code have not changed since, or the job would have refused to continue. A new
+        # sink is added to all entries together, once it has every batch.
+        return replace(
+            entry,
+            topic_id=before.topic_id,
+            code_fingerprint=before.code_fingerprint,
+            sinks=before.sinks,
         )
 
 
@@ -219,11 +223,12 @@ def _applied(run: _Replay) -> Replayed:
         if plan.sink:
             write = run.to_sink_in_parts if plan.sink.takes_parts else run.to_sink
             written = write(plan.sink, chosen)
-            # The sink now has all batches.
-            Ledger(database, plan.pipeline.name).add_sink(plan.sink.name)
         else:
             if run.has_aggregates and (earlier := checkable_before(plan, found)):
                 refuse_gaps(database, plan, run.summary_of(earlier, chosen).changes)
             written = run.to_ledger(chosen)
+    if plan.sink or run.has_aggregates:
+        # The sink now has all batches.
+        Ledger(database, plan.pipeline.name).add_sink(plan.sink_name)
     messages = sum(width(batch.read) for batch in plan.replayed)
     return Replayed(len(plan.replayed), messages, written)

@@ -98,16 +98,8 @@ def plan_replay(
         replayed = [b for b in chosen if b.batch_id not in skipped and width(b.read)]
     else:
         skipped, replayed = _of_records(settings, request, sink, known, whole, on_broker)
-        is_new = bool(entries) and request.sink not in entries[-1].sinks
-        if is_new and {b.batch_id for b in replayed} != {
-            b.batch_id for b in known if width(b.read)
-        }:
-            raise JobError(
-                f"{request.sink} has nothing of {pipeline.name} yet, so it needs all of it, from"
-                " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
-                f" Leave {request.sink} out of SINKS, or start from scratch:"
-                f" `{remedies.reset(pipeline.family, settings)}`."
-            )
+    if entries and request.sink in {*sinks} - {*entries[-1].sinks}:
+        _check_whole(request, settings, replayed, known)
     _check_present(pipeline, settings, replayed, on_broker)
     last = replayed[-1].batch_id if replayed else -1
     return ReplayPlan(
@@ -151,6 +143,25 @@ def _of_records(
     ]
 
 
+def _check_whole(
+    request: ReplayRequest,
+    settings: Settings,
+    replayed: list[ReplayBatch],
+    known: list[ReplayBatch],
+) -> None:
+    """Refuse a part of the batches for a sink that has none."""
+    if sum(width(b.read) for b in replayed) == sum(width(b.read) for b in known):
+        return
+    computed = f" `{remedies.rebuild(settings)}` needs only the records in Cassandra."
+    raise JobError(
+        f"{request.sink} has nothing of {request.pipeline.name} yet, so it needs all of it, from"
+        " `earliest` to `latest`, and the broker must still have it. Nothing was replayed."
+        f"{computed if request.of_ledger else ''}"
+        f" Leave {request.sink} out of SINKS, or start from scratch:"
+        f" `{remedies.reset(request.pipeline.family, settings)}`."
+    )
+
+
 def _check_present(
     pipeline: Pipeline, settings: Settings, replayed: list[ReplayBatch], on_broker: Ranges
 ) -> None:
@@ -184,8 +195,9 @@ def _sink_of(
 def _check_like_before(
     settings: Settings, entries: list[Entry], sinks: tuple[str, ...], request: ReplayRequest
 ) -> None:
-    """Refuse settings that would write different rows; the replayed sink of records may be new."""
-    pipeline, new = request.pipeline, set() if request.of_ledger else {request.sink}
+    """Refuse settings that would write different rows; the replayed sink may be new."""
+    # MongoDB can be replayed without being in SINKS: the ledger alone is there then.
+    pipeline, new = request.pipeline, {request.sink} & {*sinks}
     for entry in entries[-1:]:
         other_sinks = {*chain(*changed_sinks(entry.sinks, sinks))} - new
         if entry.topic != pipeline.topic(settings) or other_sinks:

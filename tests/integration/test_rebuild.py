@@ -225,3 +225,32 @@ def test_rebuild_without_records_in_cassandra_is_refused(make_world: MakeWorld) 
 
     with pytest.raises(JobError, match="SINKS is `mongodb`"):
         rebuild(world.pipeline, settings, world.spark, world.database)
+
+
+def test_aggregates_turned_on_later_are_rebuilt_before_the_job_goes_on(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"), ticket("B"), timestamp_ms=SENT_MS)
+    world.process(sinks=("cassandra",))
+    lost = f"DELETE FROM {world.keyspace}.tickets WHERE ticket_id = 'A'"
+    row = next(row for row in world.rows("tickets") if row["ticket_id"] == "A")
+    world.session.execute(lost)
+
+    # Part of the records is not enough.
+    assert not rebuilt(world).whole
+    with pytest.raises(JobError, match="mongodb would lack the 2 stored records"):
+        world.process()
+    names = ", ".join(row)
+    world.session.execute(
+        f"INSERT INTO {world.keyspace}.tickets ({names}) VALUES ({', '.join(['%s'] * len(row))})",
+        [*row.values()],
+    )
+    assert rebuilt(world).whole
+
+    world.send(ticket("C"), timestamp_ms=SENT_MS)
+    world.process()
+    assert world.documents("ticket_metrics")["2026-11-22"]["total_tickets"] == 3
+    assert [entry["sinks"] for entry in world.documents("batches").values()] == [
+        ["cassandra", "mongodb"]
+    ] * 2

@@ -24,12 +24,15 @@ Documents = dict[str, list[dict[str, Any]]]
 UUID = "7a0eed16-9430-4d68-901f-c0d4c1c3bf0{}"
 
 
-def replayed(world: World, sink: str, start: str = "earliest", end: str = "latest") -> Replayed:
-    request = understood(world.settings, world.topic, start, end, sink, (world.pipeline,))
-    plan = planned(world.settings, world.database, request)
+def replayed(
+    world: World, sink: str, start: str = "earliest", end: str = "latest", **changes: Any
+) -> Replayed:
+    settings = world.settings.model_copy(update=changes)
+    request = understood(settings, world.topic, start, end, sink, (world.pipeline,))
+    plan = planned(settings, world.database, request)
     if not plan.replayed:
         return Replayed()
-    return apply_replay(plan, world.settings, world.spark, world.database, print)
+    return apply_replay(plan, settings, world.spark, world.database, print)
 
 
 def stored_rows(world: World) -> dict[str, list[dict[str, Any]]]:
@@ -271,3 +274,61 @@ def test_messages_gone_from_the_broker_are_counted_or_left_out(make_world: MakeW
     done = replayed(world, "mongodb", "earliest", "4")
     assert (done.batches, done.messages) == (1, 2)
     assert everything(world) == documents
+
+
+def test_mongodb_that_is_turned_on_later_gets_every_batch_before_the_job_goes_on(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"), ticket("B"), partition=0, timestamp_ms=SENT_MS)
+    world.process(sinks=("cassandra",))
+    backup = everything(world)
+    world.send(ticket("A", request="late"), ticket("C"), partition=0, timestamp_ms=SENT_MS)
+    world.process(sinks=("cassandra",))
+    # The ledger lost its last batch as well.
+    restore(world, backup)
+
+    with pytest.raises(JobError, match="mongodb would lack the 2 stored records"):
+        world.process()
+    with pytest.raises(JobError, match=r"mongodb has nothing of tickets yet.*rebuild aggregates"):
+        replayed(world, "mongodb", "2")
+    # Without MongoDB in SINKS only the ledger is completed.
+    with pytest.raises(JobError, match="went to `cassandra`"):
+        replayed(world, "mongodb", sinks=("cassandra", "files"))
+
+    assert replayed(world, "mongodb").batches == 2
+
+    assert {*map(tuple, (e["sinks"] for e in world.documents("batches").values()))} == {
+        ("cassandra", "mongodb")
+    }
+    world.send(ticket("D"), ticket("C", request="late"), timestamp_ms=SENT_MS)
+    world.process()
+    assert world.documents("ticket_metrics")["2026-11-22"]["total_tickets"] == 4
+    assert world.totals() == Counts(read=6, stored=4, duplicates=2)
+
+
+def test_ledger_of_a_job_without_aggregates_is_completed_without_naming_mongodb(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"))
+    world.process(sinks=("cassandra",))
+    before = everything(world)
+    world.database["batches"].delete_many({})
+
+    replayed(world, "mongodb", sinks=("cassandra",))
+
+    (entry,) = world.documents("batches").values()
+    assert (entry["sinks"], entry["stored"]) == (["cassandra"], 1)
+    assert timeless(everything(world))["ticket_metrics"] == before["ticket_metrics"] == []
+
+
+def test_new_sink_is_refused_a_part_of_its_only_batch(make_world: MakeWorld) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"), ticket("B"), partition=0)
+    world.process(sinks=("mongodb",))
+
+    with pytest.raises(JobError, match="cassandra has nothing of tickets yet"):
+        replayed(world, "cassandra", "1")
+
+    assert replayed(world, "cassandra").written == {"rows in each table": 2}
