@@ -53,8 +53,8 @@ def rebuild(settings: Settings | None = None) -> str:
 
 
 def reset(pipeline: str, settings: Settings | None = None) -> str:
-    """Deletes a pipeline's stored data."""
-    return _words(settings, "make", "reset", f"PIPELINE={pipeline}")
+    """Deletes a pipeline's stored data, with that of its parts, of which one may be named."""
+    return _words(settings, "make", "reset", f"PIPELINE={pipeline.partition('-')[0]}")
 
 
 def verify(settings: Settings | None = None) -> str:

@@ -9,6 +9,8 @@ Which message of an id was stored follows from the batches: the first batch, in 
 (Kafka timestamp, partition, offset). So a replay reads all ids from the beginning of the topic to
 the end of the range; the cost is linear. An id that was sent again after `DEDUPLICATION_DAYS` is
 outside the promise; a batch with such an id differs from the ledger and is refused.
+
+If jobs of a pipeline's sinks have ledgers of their own, the one that feeds the sink is replayed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pymongo.database import Database
 from operations.activity import showing, shown
 from operations.pipelines import topic_offsets
 from operations.repair.apply import Replayed, apply_replay
+from operations.repair.part import of_part
 from operations.repair.plan import ReplayPlan, plan_replay
 from operations.repair.range import ReplayRequest, understood
 from operations.spark_session import repair_session
@@ -28,6 +31,7 @@ from spark_jobs.registry import pipelines_of
 from spark_jobs.run.command import start_logging
 from spark_jobs.run.locks import locked
 from spark_jobs.sinks.mongodb import check_mongodb, confirmed_database, connect_mongodb
+from spark_jobs.start_checks.sink_ownership import claimed
 from spark_jobs.state.ledger import Document
 
 
@@ -40,22 +44,33 @@ def replay(settings: Settings, topic: str, start: str, end: str, sink: str) -> i
     """
     request = understood(settings, topic, start, end, sink, pipelines_of(settings))
     start_logging(settings, to_terminal=False)
-    with locked([request.pipeline], settings), connect_mongodb(settings) as client:
+    with connect_mongodb(settings) as client:
         check_mongodb(client, settings)
         database = confirmed_database(client, settings)
-        with showing("replay: looks up the batches of the range"):
-            plan = planned(settings, database, request)
-        _announce(plan)
-        if not plan.replayed:
-            return 0
-        with (
-            shown() as seen,
-            repair_session(settings, "replay", seen.say, activities=seen) as spark,
-            seen.doing(f"replay: {len(plan.replayed)} batches to {plan.sink_name}"),
-        ):
-            done = apply_replay(plan, settings, spark, database, seen.say)
-    _report(plan, done, settings)
+        own, of_own = of_part(settings, database, request)
+        with locked([of_own.pipeline], settings):
+            if _has_replayed(own, database, of_own):
+                say(f"verify with `{remedies.verify(settings)}`")
     return 0
+
+
+def _has_replayed(settings: Settings, database: Database[Document], request: ReplayRequest) -> bool:
+    """Apply a range of a part whose lock is held; whether it had anything to replay."""
+    with showing("replay: looks up the batches of the range"):
+        plan = planned(settings, database, request)
+    _announce(plan)
+    if not plan.replayed:
+        return False
+    # As at a job's start: no other job may feed what this one does.
+    claimed([plan.pipeline], settings, database)
+    with (
+        shown() as seen,
+        repair_session(settings, "replay", seen.say, activities=seen) as spark,
+        seen.doing(f"replay: {len(plan.replayed)} batches to {plan.sink_name}"),
+    ):
+        done = apply_replay(plan, settings, spark, database, seen.say)
+    _report(plan, done)
+    return True
 
 
 def planned(settings: Settings, database: Database[Document], request: ReplayRequest) -> ReplayPlan:
@@ -74,9 +89,8 @@ def _announce(plan: ReplayPlan) -> None:
         say("there is no confirmed batch in this range; nothing was replayed")
 
 
-def _report(plan: ReplayPlan, done: Replayed, settings: Settings) -> None:
+def _report(plan: ReplayPlan, done: Replayed) -> None:
     first, last = plan.replayed[0].batch_id, plan.replayed[-1].batch_id
     say(f"replayed to {plan.sink_name}: batches {first} to {last}, {done.messages} messages")
     for what, number in done.written.items():
         say(f"  {what}: {number}")
-    say(f"verify with `{remedies.verify(settings)}`")

@@ -72,6 +72,20 @@ def as_claimed(pipeline: Pipeline, database: Database[Document]) -> Pipeline:
     return replace(pipeline, topics=())
 
 
+def feeders(pipeline: Pipeline, database: Database[Document]) -> dict[str, str]:
+    """Each claimed sink of a pipeline -> the job that feeds it.
+
+    Raises:
+        SinkError: MongoDB did not answer.
+    """
+    with _explained():
+        known = {
+            sink: database[COLLECTION].find_one({"_id": _key(pipeline, sink)})
+            for sink in pipeline.separable
+        }
+    return {sink: str(claim["pipeline"]) for sink, claim in known.items() if claim}
+
+
 def forget_feeds(database: Database[Document], pipeline: str) -> None:
     """Release the sinks that a pipeline has claimed."""
     database[COLLECTION].delete_many({"pipeline": pipeline})

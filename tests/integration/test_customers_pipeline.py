@@ -12,6 +12,10 @@ from pydantic import SecretStr
 
 from errors import JobError, SinkUnavailable
 from operations.pipelines import read_topic
+from operations.repair.apply import apply_replay
+from operations.repair.part import of_part
+from operations.repair.range import understood
+from operations.repair.replay import planned
 from operations.verify.accounts import take_accounts
 from settings import OUTPUT_FORMATS
 from spark_jobs.customers import CUSTOMERS
@@ -211,6 +215,29 @@ def test_two_jobs_feed_a_store_each_and_the_topics_get_everything_once(
         "PostgreSQL customers_alerts: the number of rows is 0, the ledger says 1 (-1)"
     )
     assert "is missing" in of_postgres.faults[1]
+
+
+def test_ledger_of_one_of_two_jobs_is_completed_alone(make_world: MakeWorld) -> None:
+    world = make_world(CUSTOMERS)
+    world.send(sent(), sent(customer_id="CUST-2", email="x"))
+    for name in ("files", "postgres"):
+        replace(world, pipeline=CUSTOMERS.feeding((name,))).process(sinks=(name,))
+    batches = world.documents("batches")
+    world.database["batches"].delete_many({"pipeline": "customers-postgres"})
+    with pytest.raises(JobError, match=r"millrace replay --topic .* --sink mongodb`"):
+        replace(world, pipeline=CUSTOMERS.feeding(("postgres",))).process(sinks=("postgres",))
+
+    settings = world.settings.model_copy(update={"sinks": ("postgres",)})
+    request = understood(settings, world.topic, "earliest", "latest", "mongodb", (CUSTOMERS,))
+    own, of_own = of_part(settings, world.database, request)
+    plan = planned(own, world.database, of_own)
+    apply_replay(plan, own, world.spark, world.database, print)
+
+    numbers = ("pipeline", "offsets", "sinks", "read", "stored", "alerts")
+    assert [
+        {name: batch[name] for name in numbers} for batch in world.documents("batches").values()
+    ] == [{name: batch[name] for name in numbers} for batch in batches.values()]
+    replace(world, pipeline=CUSTOMERS.feeding(("postgres",))).process(sinks=("postgres",))
 
 
 def test_job_that_is_refused_or_whose_store_is_away_claims_nothing(make_world: MakeWorld) -> None:

@@ -1,4 +1,4 @@
-"""What a replay means by its texts, and which batches ledger and checkpoint give together."""
+"""What a replay means by its texts, which part of a pipeline it repairs, and its batches."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pytest
 
 from errors import JobError
 from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
-from operations.repair.range import parse_place, understood
+from operations.repair.part import of_part
+from operations.repair.range import ReplayRequest, parse_place, understood
 from settings import Settings
+from spark_jobs.customers import CUSTOMERS
 from spark_jobs.registry import built_in
 from spark_jobs.state.checkpoint import Checkpoint
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.state.offset_ranges import overlap
+from tests.support.fake_mongo import Database
 from tests.unit.test_checkpoint import write_plan
 
 
@@ -171,3 +174,112 @@ def test_ledger_of_another_query_is_refused(tmp_path: Path) -> None:
         one_query([entry(0, {0: (0, 1)})], Checkpoint(tmp_path / "absent"), "tickets")
     with pytest.raises(JobError, match="there is neither a checkpoint"):
         one_query([], Checkpoint(tmp_path / "absent"), "tickets")
+
+
+def customers(claims: dict[str, str], **ledgers: tuple[str, ...]) -> Database:
+    """Jobs of `customers` that have run: sink -> job, and job (with `_`) -> sinks of its ledger."""
+    feeds = [{"_id": f"customers/{sink}", "pipeline": job} for sink, job in claims.items()]
+    batches = [
+        entry(0, {0: (0, 5)}, pipeline=name.replace("_", "-"), sinks=sinks).document(
+            datetime(2026, 11, 22, tzinfo=UTC)
+        )
+        for name, sinks in ledgers.items()
+    ]
+    return Database(feeds=feeds, batches=batches)
+
+
+def part_of(
+    database: Database, sink: str, home: Path, *sinks: str
+) -> tuple[str, tuple[str, ...], int]:
+    """Name, sinks and number of topics of the part that a replay repairs."""
+    settings = Settings(sinks=sinks, millrace_home=home)
+    request = ReplayRequest(CUSTOMERS, "earliest", "latest", sink)
+    own, found = of_part(settings, database, request)  # type: ignore[arg-type]
+    return found.pipeline.name, own.sinks, len(found.pipeline.topics)
+
+
+TWO_JOBS = {"files": "customers", "postgres": "customers-postgres", "topics": "customers"}
+
+
+def test_replay_repairs_the_part_whose_job_feeds_the_sink(tmp_path: Path) -> None:
+    database = customers(TWO_JOBS, customers=("files", "topics"), customers_postgres=("postgres",))
+    usual = ("cassandra", "mongodb", "files", "postgres")
+
+    assert part_of(database, "postgres", tmp_path, *usual) == (
+        "customers-postgres",
+        ("postgres",),
+        0,
+    )
+    assert part_of(database, "files", tmp_path, *usual) == (
+        "customers",
+        ("cassandra", "mongodb", "files"),
+        2,
+    )
+
+
+def test_sinks_say_which_of_several_ledgers_is_repaired(tmp_path: Path) -> None:
+    database = customers(TWO_JOBS, customers=("files", "topics"), customers_postgres=("postgres",))
+
+    assert part_of(database, "mongodb", tmp_path, "postgres")[0] == "customers-postgres"
+    assert part_of(database, "mongodb", tmp_path, "cassandra", "mongodb", "files")[0] == "customers"
+    with pytest.raises(JobError) as caught:
+        part_of(database, "mongodb", tmp_path, "files", "postgres")
+
+    replay = "millrace replay --topic customers-raw --sink mongodb`"
+    for sinks in ("files", "postgres"):
+        assert f"SINKS={sinks} " in str(caught.value)
+    assert str(caught.value).count(replay) == 2
+
+
+def test_only_ledger_of_a_pipeline_is_repaired_whatever_sinks_are_set(tmp_path: Path) -> None:
+    claims = {"postgres": "customers-postgres", "topics": "customers-postgres"}
+    database = customers(claims, customers_postgres=("postgres", "topics"))
+
+    assert part_of(database, "mongodb", tmp_path, "cassandra", "files") == (
+        "customers-postgres",
+        ("postgres",),
+        2,
+    )
+
+
+def test_part_whose_ledger_is_lost_is_known_by_its_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "customers-postgres" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "metadata").write_text('{"id":"q"}')
+
+    assert part_of(Database(), "mongodb", tmp_path, "files", "postgres") == (
+        "customers-postgres",
+        ("postgres",),
+        2,
+    )
+
+
+def test_sink_that_no_job_feeds_yet_is_refused_if_only_parts_have_run(tmp_path: Path) -> None:
+    claims = {"files": "customers-files", "topics": "customers-files"}
+    database = customers(claims, customers_files=("files", "topics"))
+
+    with pytest.raises(JobError) as caught:
+        part_of(database, "postgres", tmp_path, "files", "postgres")
+
+    assert "no job that has run feeds postgres: `customers-files` (files, topics)." in str(
+        caught.value
+    )
+    assert "job customers --available-now --sinks postgres`" in str(caught.value)
+
+
+def test_new_sink_belongs_to_the_whole_pipeline_if_no_job_of_its_own_feeds_it(
+    tmp_path: Path,
+) -> None:
+    claims = {"files": "customers", "topics": "customers"}
+    database = customers(claims, customers=("files", "topics"))
+
+    assert part_of(database, "postgres", tmp_path, "files", "postgres") == (
+        "customers",
+        ("files", "postgres"),
+        2,
+    )
+
+
+def test_reset_of_a_part_is_that_of_its_pipeline() -> None:
+    with pytest.raises(JobError, match=r"make reset PIPELINE=customers`"):
+        one_query([entry(0, {0: (0, 1)})], Checkpoint(Path("absent")), "customers-postgres")
