@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from errors import JobError
 from operations.repair.range import Ranges
@@ -11,6 +13,9 @@ from runtime import remedies
 from spark_jobs.state.checkpoint import Checkpoint, PlannedBatch
 from spark_jobs.state.ledger import Entry
 from spark_jobs.state.offset_ranges import width
+
+# More than passes between two searches for expired ids (RocksDBStateStoreProvider.java).
+UNSETTLED: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,28 @@ def unledgered_batches(
         if width(offsets):
             batches.append(ReplayBatch(plan.batch_id, offsets, offsets))
     return batches
+
+
+def remembered(entries: list[Entry], days: int) -> list[Entry]:
+    """The batches whose ids the job may still have known after the last one.
+
+    Args:
+        entries: The ledger, by batch number; without a time one counts as old as the next.
+        days: For how long ids are remembered.
+    """
+    times = [entry.moment.wall for entry in entries if entry.moment]
+    if not times:
+        return entries
+    # Ids are forgotten by the clock of the batch before, and not in every batch: after a pause
+    # those from before it are still known.
+    settled = [time for time in times if time < times[-1] - UNSETTLED]
+    since = max(settled, default=times[0]) - timedelta(days=days)
+    found, latest = [], None
+    for entry in reversed(entries):
+        latest = entry.moment.wall if entry.moment else latest
+        if latest is None or latest >= since:
+            found.append(entry)
+    return found[::-1]
 
 
 def _plans(checkpoint: Checkpoint, batch_ids: range, pipeline: str) -> list[PlannedBatch]:

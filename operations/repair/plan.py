@@ -8,7 +8,7 @@ from itertools import chain
 from pymongo.database import Database
 
 from errors import JobError
-from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
+from operations.repair.batches import ReplayBatch, one_query, remembered, unledgered_batches
 from operations.repair.range import Ranges, ReplayRequest, wanted_ranges
 from runtime import remedies
 from runtime.config.sink_modules import LEDGER_SINK
@@ -86,6 +86,8 @@ def plan_replay(
         for batch, there in zip(known, present, strict=True)
         if width(there.read) == width(batch.read)
     )
+    if missing:
+        _check_first_arrivals(pipeline, settings, entries, missing, whole)
     # Kafka deletes the oldest messages of a partition, so missing ones come first.
     if sink is None:
         # Jobs refuse a ledger with a gap, so missing entries are replayed whatever the range.
@@ -141,6 +143,28 @@ def _of_records(
         for b in chosen
         if b.batch_id not in skipped
     ]
+
+
+def _check_first_arrivals(
+    pipeline: Pipeline,
+    settings: Settings,
+    entries: list[Entry],
+    missing: list[ReplayBatch],
+    whole: frozenset[int],
+) -> None:
+    """Refuse to count missing batches if their duplicates can no longer be recognised."""
+    days = settings.deduplication_days
+    gone = [e.batch_id for e in remembered(entries, days) if e.batch_id not in whole]
+    if gone:
+        raise JobError(
+            f"Pipeline {pipeline.name}: the ledger lacks {len(missing)} committed batches, up to"
+            f" {missing[-1].batch_id}, and messages of the {len(gone)} batches {gone[0]} to"
+            f" {gone[-1]} are no longer on the broker. The missing batches may hold their"
+            f" duplicates, within DEDUPLICATION_DAYS ({days}), which would be counted as stored."
+            " Nothing was replayed. Restore a MongoDB that has the missing batches, or start"
+            " from scratch, with what the broker still has:"
+            f" `{remedies.reset(pipeline.family, settings)}`."
+        )
 
 
 def _check_whole(

@@ -8,7 +8,8 @@ and an older ledger lacks come from the checkpoint and are added to the ledger.
 Which message of an id was stored follows from the batches: the first batch, in it the lowest
 (Kafka timestamp, partition, offset). So a replay reads all ids from the beginning of the topic to
 the end of the range; the cost is linear. An id that was sent again after `DEDUPLICATION_DAYS` is
-outside the promise; a batch with such an id differs from the ledger and is refused.
+outside the promise; a batch with such an id differs from the ledger and is refused. Batches that
+the ledger lacks are refused if first messages within `DEDUPLICATION_DAYS` are gone.
 
 If jobs of a pipeline's sinks have ledgers of their own, the one that feeds the sink is replayed.
 """

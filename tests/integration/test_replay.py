@@ -332,3 +332,24 @@ def test_new_sink_is_refused_a_part_of_its_only_batch(make_world: MakeWorld) -> 
         replayed(world, "cassandra", "1")
 
     assert replayed(world, "cassandra").written == {"rows in each table": 2}
+
+
+def test_batches_that_the_ledger_lacks_are_not_counted_without_the_messages_before_them(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(TICKETS)
+    world.send(ticket("A"), ticket("B"), partition=0, timestamp_ms=SENT_MS)
+    world.process()
+    backup = everything(world)
+    world.send(ticket("A", request="late"), ticket("C"), partition=0, timestamp_ms=SENT_MS)
+    world.process()
+    restore(world, backup)
+    admin = kafka_admin(world.settings)
+    gone = admin.delete_records([TopicPartition(world.topic, 0, 1)])
+    assert [future.result(30).low_watermark for future in gone.values()] == [1]
+
+    # The late A would be stored a second time.
+    with pytest.raises(JobError, match=r"lacks 1 committed batches, up to 1, and messages of"):
+        replayed(world, "mongodb")
+
+    assert everything(world) == backup

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from errors import JobError
-from operations.repair.batches import ReplayBatch, one_query, unledgered_batches
+from operations.repair.batches import ReplayBatch, one_query, remembered, unledgered_batches
 from operations.repair.part import of_part
 from operations.repair.range import ReplayRequest, parse_place, understood
 from settings import Settings
 from spark_jobs.customers import CUSTOMERS
 from spark_jobs.registry import built_in
 from spark_jobs.state.checkpoint import Checkpoint
+from spark_jobs.state.clock import Moment
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.state.offset_ranges import overlap
 from tests.support.fake_mongo import Database
@@ -283,3 +284,33 @@ def test_new_sink_belongs_to_the_whole_pipeline_if_no_job_of_its_own_feeds_it(
 def test_reset_of_a_part_is_that_of_its_pipeline() -> None:
     with pytest.raises(JobError, match=r"make reset PIPELINE=customers`"):
         one_query([entry(0, {0: (0, 1)})], Checkpoint(Path("absent")), "customers-postgres")
+
+
+def confirmed_on(*days: float | None) -> list[Entry]:
+    """Batches, confirmed so many days after a first of November."""
+    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    return [
+        entry(n, {0: (n, n + 1)}, moment=None if d is None else Moment(begin + timedelta(days=d)))
+        for n, d in enumerate(days)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        # The job ran on: 3 days before the last but one.
+        ((0, 0.9, 1.1, 4, 4.1), [2, 3, 4]),
+        # It paused: at its last batch it still knew the ids from before the pause.
+        ((0, 1, 3.5, 30, 30.01), [1, 2, 3, 4]),
+        ((5,), [0]),
+        # Nothing says when some were confirmed.
+        ((None, 0, None, 5, 6), [2, 3, 4]),
+        ((0, 4.9, 5, None), [1, 2, 3]),
+        ((None, None), [0, 1]),
+        ((), []),
+    ],
+)
+def test_batches_whose_ids_the_job_still_knew_are_those_of_the_days_before(
+    days: tuple[float | None, ...], expected: list[int]
+) -> None:
+    assert [each.batch_id for each in remembered(confirmed_on(*days), 3)] == expected
