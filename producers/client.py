@@ -6,10 +6,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
 
 from errors import DeliveryError
 from runtime.kafka_refusals import kafka_advice
+from settings import Settings
 
 LOGGER: Final = logging.getLogger(__name__)
 
@@ -34,6 +36,8 @@ TUNING: Final[Mapping[str, Any]] = {
 }
 # A message may wait for long while others are confirmed; `Delivery` itself checks for progress.
 LEAST_MESSAGE_TIMEOUT_SECONDS: Final = 300.0
+# Sixteen zero bytes in base64, or nothing.
+NO_TOPIC_IDS: Final = frozenset(("A" * 22, "None"))
 # librdkafka's public names of its own errors begin with an underscore.
 ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
 AUTHENTICATION: Final = KafkaError._AUTHENTICATION  # noqa: SLF001
@@ -74,6 +78,27 @@ def new_producer(options: Mapping[str, Any], wait_seconds: float) -> Producer:
         raise DeliveryError(
             f"The Kafka client cannot start: {error.args[0].str()}. Correct the KAFKA_… settings."
         ) from None
+
+
+def topic_identity(settings: Settings, topic: str) -> str:
+    """What differs for a topic that was deleted and created again, or is on another cluster.
+
+    Its id, or the address of brokers that have no topic ids.
+
+    Raises:
+        DeliveryError: the broker did not say.
+    """
+    seconds = max(settings.kafka_connect_timeout_seconds, 1.0)
+    admin = AdminClient({**settings.kafka_client_options(), "log_level": 0})
+    try:
+        asked = admin.describe_topics(TopicCollection([topic]), request_timeout=seconds)
+        identity = str(asked[topic].result().topic_id)
+    except KafkaException as error:
+        raise DeliveryError(
+            f"Kafka at `{settings.kafka_bootstrap_servers}` did not describe `{topic}`:"
+            f" {error.args[0].str()}. Nothing was sent; send again, or correct the user’s rights."
+        ) from error
+    return settings.kafka_bootstrap_servers if identity in NO_TOPIC_IDS else identity
 
 
 def refusal(error: KafkaError) -> str | None:

@@ -29,12 +29,14 @@ LARGEST_QUEUE: Final = 1000
 class Place:
     """Where a file continues: everything before is on the topic, or was reported as skipped.
 
-    `position` is in bytes of the text; 0 is before the header.
+    `position` is in bytes of the text; 0 is before the header. `topic_identity` is another one for
+    a topic that was deleted and created again; a start without it continues nothing.
     """
 
     source: str
     topic: str
     version: str
+    topic_identity: str = ""
     position: int = 0
     line: int = 1
     delivered: int = 0
@@ -45,13 +47,13 @@ class Place:
 class ProgressFile:
     """The recorded progress of one source and topic."""
 
-    def __init__(self, home: Path, source: CsvSource, topic: str) -> None:
-        self._start = Place(source.name, topic, source.version)
+    def __init__(self, home: Path, source: CsvSource, topic: str, topic_identity: str) -> None:
+        self._start = Place(source.name, topic, source.version, topic_identity)
         name = sha256(f"{source.name}\n{topic}".encode()).hexdigest()[:16]
         self.path = home / "producers" / f"customers-{name}.json"
 
     def read(self, *, from_start: bool) -> Place:
-        """Where to begin.
+        """Where to begin; at the start for a topic that has none of the rows sent before.
 
         Raises:
             SourceError: the file was changed since, or the record cannot be read.
@@ -66,6 +68,8 @@ class ProgressFile:
                 f" {type(error).__name__}. `{remedies.again('--from-start')}` sends the whole file"
                 " again."
             ) from error
+        if place.topic_identity != self._start.topic_identity:
+            return self._start
         if place.version != self._start.version:
             raise SourceError(
                 f"`{place.source}` was changed since {place.delivered} of its rows were sent, up to"

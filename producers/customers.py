@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from errors import MillraceError
+from producers.client import topic_identity
 from producers.command import (
     chosen_seed,
     complain,
@@ -19,7 +20,7 @@ from producers.command import (
     settings_or_exit,
     whole_number,
 )
-from producers.csv_text import open_text
+from producers.csv_text import TextSource, open_text
 from producers.customer_files import write_customers
 from producers.customer_progress import LARGEST_QUEUE, ProgressFile
 from producers.customer_rows import KEY, CustomerFile
@@ -64,36 +65,59 @@ def _send(settings: Settings, options: argparse.Namespace) -> int:
         path = settings.millrace_home / "customers.csv"
         note, place, count = f"{_generate(path, options)}; ", str(path), 0
     source = open_text(settings, place)
-    progress = ProgressFile(settings.millrace_home, source, settings.customers_topic)
     from_start = options.from_start or settings.customers_source is None
-    start = progress.read(from_start=from_start)
-    if start.complete:
-        say(
-            f"customer source: {note}`{source.name}` was sent before, all {start.delivered} rows;"
-            f" `{remedies.again('--from-start', settings)}` sends it again"
-        )
-        say(str(SendCounts()))
-        return 0
-    file = CustomerFile(source, progress, start)
-
-    def messages(settings: Settings, stop: ProducerStop) -> Iterator[Message]:
-        return file.messages(count)
-
-    at = f", from line {start.line} on ({start.delivered} rows sent before)"
+    rest = _Rest(source, count, from_start=from_start)
     return deliver(
         settings,
         topic=settings.customers_topic,
-        source=messages,
+        source=rest.messages,
         rate=settings.customers_rate,
         total=count,
-        note=f"customer source: {note}`{source.name}`{at if start.position else ''}",
+        note=f"customer source: {note}`{source.name}`",
         resume=lambda row: remedies.rest_of_file(
             MODULE, place, count and count - row + 1, settings.customers_topic, settings
         ),
-        confirmed=file.confirmed,
-        closing=file.close,
+        confirmed=rest.confirmed,
+        closing=rest.close,
         options={"queue.buffering.max.messages": LARGEST_QUEUE},
     )
+
+
+class _Rest:
+    """The rows of a file that the topic lacks, known once the broker has answered."""
+
+    def __init__(self, source: TextSource, count: int, *, from_start: bool) -> None:
+        self._source, self._count, self._from_start = source, count, from_start
+        self._file: CustomerFile | None = None
+
+    def messages(self, settings: Settings, _stop: ProducerStop) -> Iterator[Message]:
+        """Yield them, at most `count` unless it is 0; says where they begin.
+
+        Raises:
+            SourceError: The file was changed since its first rows were sent.
+            DeliveryError: The broker did not describe the topic.
+        """
+        topic = settings.customers_topic
+        identity = topic_identity(settings, topic)
+        progress = ProgressFile(settings.millrace_home, self._source, topic, identity)
+        start = progress.read(from_start=self._from_start)
+        if start.complete:
+            again = remedies.again("--from-start", settings)
+            say(f"was sent before, all {start.delivered} rows; `{again}` sends it again")
+            return
+        if start.position:
+            say(f"continues at line {start.line} ({start.delivered} rows sent before)")
+        self._file = CustomerFile(self._source, progress, start)
+        yield from self._file.messages(self._count)
+
+    def confirmed(self, number: int) -> None:
+        """Note that the broker has message `number`."""
+        if self._file:
+            self._file.confirmed(number)
+
+    def close(self) -> list[str]:
+        """Record how far it came; a summary in lines."""
+        return self._file.close() if self._file else []
 
 
 def _generate(path: Path, options: argparse.Namespace) -> str:

@@ -20,6 +20,7 @@ from producers.csv_source import PAGE_BYTES, SourceError, open_source
 from producers.csv_text import open_text
 from producers.customer_progress import LARGEST_QUEUE
 from settings import Settings
+from spark_jobs.sources.topics import delete_topics, ensure_topics
 from tests.integration.test_producers import messages_of
 
 HEADER = "customer_id,first_name,last_name,email,country,address\n"
@@ -112,6 +113,27 @@ def test_killed_producer_goes_on_and_loses_no_row(
     assert sent <= 3000 - before + LARGEST_QUEUE + 300
     assert sum(found.values()) == before + sent
     assert output(start(tmp_path, settings, *options))[-1] == "sent=0 delivered=0 failed=0"
+
+
+def test_topic_that_was_deleted_and_created_again_gets_the_whole_file(
+    settings: Settings, make_topic: Callable[[], str], tmp_path: Path
+) -> None:
+    topic, path = make_topic(), tmp_path / "customers.csv"
+    write_file(path, 20)
+    options = ("--source", str(path), "--topic", topic)
+    output(start(tmp_path, settings, *options, "--count", "5"))
+    part = output(start(tmp_path, settings, *options))
+    assert part[1] == "continues at line 12 (5 rows sent before)"
+    assert part[-1] == "sent=15 delivered=15 failed=0"
+    done = output(start(tmp_path, settings, *options))
+    assert done[1].startswith("was sent before, all 20 rows; `")
+    assert done[2:] == ["sent=0 delivered=0 failed=0"]
+
+    delete_topics(settings, [topic])
+    ensure_topics(settings, [topic])
+
+    assert output(start(tmp_path, settings, *options))[-1] == "sent=20 delivered=20 failed=0"
+    assert set(ids(settings, topic)) == {f"C{number}" for number in range(20)}
 
 
 def test_an_object_on_s3_larger_than_a_page_arrives_whole(

@@ -30,7 +30,7 @@ class Sent:
 
     def __init__(self, path: Path, home: Path, stop_after: int = 0) -> None:
         source = open_text(Settings(), str(path))
-        progress = ProgressFile(home, source, "customers-raw")
+        progress = ProgressFile(home, source, "customers-raw", "id-1")
         file = CustomerFile(source, progress, progress.read(from_start=False))
         try:
             messages = list(file.messages(stop_after))

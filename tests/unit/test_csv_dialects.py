@@ -128,7 +128,7 @@ def test_any_number_of_blank_rows_needs_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f"{PLAIN}{',' * 10}\n" + f"{',' * 10}\n" * 19_999)
     source = open_text(Settings(), str(path))
-    progress = ProgressFile(tmp_path, source, "customers-raw")
+    progress = ProgressFile(tmp_path, source, "customers-raw", "id-1")
     file = CustomerFile(source, progress, progress.read(from_start=False))
     tracemalloc.start()
     try:

@@ -116,7 +116,7 @@ def test_rows_before_damage_in_a_gzip_are_sent_and_the_damage_is_reported(
     path = tmp_path / "c.csv.gz"
     path.write_bytes(gzip.compress("\n".join([HEADER, *rows]).encode())[:-2000])
     source = open_text(Settings(), str(path))
-    progress = ProgressFile(tmp_path, source, "customers-raw")
+    progress = ProgressFile(tmp_path, source, "customers-raw", "id-1")
     file = CustomerFile(source, progress, progress.read(from_start=False))
 
     messages = []

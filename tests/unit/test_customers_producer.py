@@ -27,9 +27,11 @@ CONTENT = (
 )
 
 
-def opened(path: Path, home: Path, *, from_start: bool = False) -> CustomerFile:
+def opened(
+    path: Path, home: Path, *, from_start: bool = False, topic: str = "id-1"
+) -> CustomerFile:
     source = open_text(Settings(), str(path))
-    progress = ProgressFile(home, source, "customers-raw")
+    progress = ProgressFile(home, source, "customers-raw", topic)
     return CustomerFile(source, progress, progress.read(from_start=from_start))
 
 
@@ -102,6 +104,37 @@ def test_a_file_that_is_done_is_not_sent_again_unless_asked_for(path: Path, tmp_
     from_the_start.close()
 
 
+@pytest.mark.parametrize("count", [1, 0])
+def test_topic_that_was_deleted_and_created_again_gets_all_rows(
+    path: Path, tmp_path: Path, count: int
+) -> None:
+    file = opened(path, tmp_path)
+    for number, _ in enumerate(file.messages(count), 1):
+        file.confirmed(number)
+    file.close()
+
+    again = opened(path, tmp_path, topic="id-2")
+
+    assert [message.key for message in again.messages(0)] == [b"1", b"2", b"", b"6"]
+    again.close()
+
+
+def test_progress_that_names_no_topic_is_not_continued(path: Path, tmp_path: Path) -> None:
+    file = opened(path, tmp_path)
+    list(file.messages(1))
+    file.confirmed(1)
+    file.close()
+    (note,) = (tmp_path / "producers").glob("customers-*.json")
+    place = json.loads(note.read_text())
+    del place["topic_identity"]
+    note.write_text(json.dumps(place))
+
+    again = opened(path, tmp_path)
+
+    assert len(list(again.messages(0))) == 4
+    again.close()
+
+
 def test_count_limits_the_rows_and_the_next_start_continues(path: Path, tmp_path: Path) -> None:
     file = opened(path, tmp_path)
     first = list(file.messages(1))
@@ -154,7 +187,7 @@ def test_a_file_that_was_changed_is_noticed(path: Path, tmp_path: Path) -> None:
 
 def test_an_unreadable_note_is_an_error_not_a_new_start(path: Path, tmp_path: Path) -> None:
     source = open_text(Settings(), str(path))
-    progress = ProgressFile(tmp_path, source, "customers-raw")
+    progress = ProgressFile(tmp_path, source, "customers-raw", "id-1")
     progress.path.parent.mkdir()
     progress.path.write_text("{")
 
