@@ -96,7 +96,7 @@ def topic_identity(settings: Settings, topic: str) -> str:
     except KafkaException as error:
         raise DeliveryError(
             f"Kafka at `{settings.kafka_bootstrap_servers}` did not describe `{topic}`:"
-            f" {error.args[0].str()}. Nothing was sent; send again, or correct the user’s rights."
+            f" {error.args[0].str()}. Nothing was sent; send again, or correct this user's rights."
         ) from error
     return settings.kafka_bootstrap_servers if identity in NO_TOPIC_IDS else identity
 
