@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
@@ -178,7 +179,7 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
     Raises:
         StackError: pip failed; its last lines say why. Or there is no pip.
     """
-    if importlib.util.find_spec("pip") is None:
+    if PathFinder.find_spec("pip") is None:
         raise StackError(
             f"`{requirement}` cannot be installed: this Python has no pip, as in the image of"
             " Millrace. Give the command on a machine with the project's folder, or use the shell"

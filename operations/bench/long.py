@@ -56,8 +56,8 @@ def _refuse_too_few(records: int, per_batch: int) -> None:
     if records < 2 * per_batch:
         raise BenchError(
             f"A long run of {records} records is too short: rates are measured from the end of the"
-            f" first batch, which holds {per_batch}. Nothing was started. Give"
-            f" TICKETS={2 * per_batch} or more (`--tickets`)."
+            f" first batch, which holds {per_batch}. Nothing was started. Ask"
+            f" for {2 * per_batch} or more."
         )
 
 

@@ -36,7 +36,7 @@ CHECKPOINT_MANAGERS: Final = {
     "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
 }
 # Without keys: those places in which all clients of AWS look, of which Hadoop's own list lacks the
-# user's profile and the role of a pod.
+# user's own file and the role of a pod.
 CREDENTIALS: Final = "fs.s3a.aws.credentials.provider"
 USUAL_CREDENTIALS: Final = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
 # Hadoop gives files their permissions itself, whatever the process's umask.

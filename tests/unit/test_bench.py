@@ -198,8 +198,7 @@ def test_long_run_of_less_than_two_batches_is_refused_before_anything_starts(
     assert started == []
     assert str(caught.value) == (
         "A long run of 399999 records is too short: rates are measured from the end of the first"
-        " batch, which holds 200000. Nothing was started. Give TICKETS=400000 or more"
-        " (`--tickets`)."
+        " batch, which holds 200000. Nothing was started. Ask for 400000 or more."
     )
 
 

@@ -43,7 +43,7 @@ def test_wrong_java_is_reported_and_passed_over(
 def test_where_there_is_no_pip_the_message_names_another_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("runtime.java.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("runtime.java.PathFinder.find_spec", lambda name: None)
 
     with pytest.raises(StackError, match=r"`cqlsh==6` cannot be installed: this Python has no pip"):
         java.install_wheel("cqlsh==6")
