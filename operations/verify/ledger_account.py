@@ -29,6 +29,7 @@ from spark_jobs.sinks.base import Sink
 from spark_jobs.sinks.registry import sink_names
 from spark_jobs.sources.topics import TopicState
 from spark_jobs.start_checks.guard import StartCheck
+from spark_jobs.state.added_topics import first_batches
 from spark_jobs.state.ledger import CONFIRMATIONS, Ledger
 from spark_jobs.state.offset_ranges import Ranges
 
@@ -61,7 +62,9 @@ def ledger_account(
     enabled = frozenset(sink_names(pipeline, settings, ledger.database))
     key_id = pipeline.hash_key_id(settings)
     name = pipeline.topic(settings)
-    origin = Origin(name, topic.topic_id, snapshot.query_id, key_id, enabled)
+    added = first_batches(ledger.database, pipeline.name)
+    topics_from = min((added.get(each.name, 0) for each in pipeline.topics), default=0)
+    origin = Origin(name, topic.topic_id, snapshot.query_id, key_id, enabled, topics_from)
     faults = [*snapshot.faults, *origin_faults(entries, origin), *count_faults(entries)]
     for entry in entries:
         faults += loss_faults(entry, offsets, plans.lost if plans else {})

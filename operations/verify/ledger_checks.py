@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from operations.verify.differences import shortened
+from runtime.config.sink_modules import TOPICS_MODULE
 from spark_jobs.state.ledger import Counts, Entry
 from spark_jobs.state.offset_ranges import Ranges, overlap
 
 NUMBERS: Final = ("read", "stored", "dead_lettered", "filtered", "duplicates", "alerts")
+TOPICS: Final = TOPICS_MODULE.rpartition(".")[2]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Origin:
         query_id: The query.
         hash_key_id: The id of the digests' key; None without digests.
         sinks: The sinks that are enabled.
+        topics_from: The first batch for topics, if they were added over stored records.
     """
 
     topic: str
@@ -32,6 +35,7 @@ class Origin:
     query_id: str | None
     hash_key_id: str | None
     sinks: frozenset[str]
+    topics_from: int = 0
 
 
 def origin_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:
@@ -46,7 +50,13 @@ def origin_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:
         # Entries made by a replay alone have none, so only those after one that has it must.
         first = next((n for n, entry in enumerate(entries) if entry.topic_id), len(entries))
         faults += _unlike(entries[first:], "topic_id", origin.topic_id)
-    return faults + list(_sink_faults(entries, origin.sinks))
+    have_topics = [
+        replace(entry, sinks=tuple(dict.fromkeys((*entry.sinks, TOPICS))))
+        if entry.batch_id < origin.topics_from
+        else entry
+        for entry in entries
+    ]
+    return faults + list(_sink_faults(have_topics, origin.sinks))
 
 
 def setting_faults(entries: Sequence[Entry], origin: Origin) -> list[str]:

@@ -10,14 +10,17 @@ from pyspark.sql import functions as F
 
 from operations.pipelines import topic_offsets
 from operations.verify.account import StoreCount
+from operations.verify.coverage import first_ranges, read_until
 from operations.verify.differences import named
 from operations.verify.hashes import hash_of
 from operations.verify.messages import Messages, is_within
 from operations.verify.on_spark import kept
 from operations.verify.sink_contents import SinkReading, Wanted
+from operations.verify.snapshot import LedgerSnapshot
 from spark_jobs.registry import pipelines_of
 from spark_jobs.sources.kafka import read_origins
-from spark_jobs.state.offset_ranges import Ranges
+from spark_jobs.state.added_topics import first_batches
+from spark_jobs.state.offset_ranges import Ranges, overlap
 from spark_jobs.targets import PLACE
 
 
@@ -35,28 +38,38 @@ def account_of_topics(
     written = entries[-1].sinks if entries else ()
     if not any(s.may_repeat and s.name in written for s in reading.sinks):
         return [], []
-    counts = reading.snapshot.counts
+    counts, added = reading.snapshot.counts, first_batches(reading.database, reading.pipeline.name)
     stores: list[StoreCount] = []
     faults: list[str] = []
     for number, (name, topic) in enumerate(reading.pipeline.forward_topics(settings).items()):
         wanted = Wanted(topic.takes)
         with kept(_copies(reading, name)) as copies:
-            until = {p: (0, end) for p, end in reading.snapshot.read_until.items()}
-            judged = F.when(is_within(until), F.struct(*PLACE))
+            fed = _fed(reading.snapshot, added.get(topic.name, 0))
+            judged = F.when(is_within(fed), F.struct(*PLACE))
             found: Any = copies.agg(
                 F.count(F.lit(1)).alias("copies"), F.count_distinct(judged).alias("judged")
             ).first()
-            expected = wanted.booked(counts)
+            expected = None if topic.name in added else wanted.booked(counts)
             if expected is None and messages is not None and messages.is_whole:
-                expected = messages.rows.filter(F.col(f"forward_{number}").isNotNull()).count()
+                taken = F.col(f"forward_{number}").isNotNull() & is_within(fed)
+                expected = messages.rows.filter(taken).count()
             if expected is None:
                 expected = found.judged
             numbers = (found.copies, found.judged, expected)
             stores.append(StoreCount("Kafka", name, "messages", *numbers, "distinct records"))
             if messages is not None:
-                compare = partial(_faults, messages, name, number, copies)
+                compare = partial(_faults, messages, name, number, copies, fed)
                 faults += messages.faults(compare)
     return stores, faults
+
+
+def _fed(snapshot: LedgerSnapshot, first_batch: int) -> dict[int, tuple[int, int]]:
+    """Partition -> the offsets of confirmed batches whose records a topic must have."""
+    if not first_batch:
+        return {p: (0, end) for p, end in snapshot.read_until.items()}
+    later = [entry for entry in snapshot.entries if entry.batch_id >= first_batch]
+    until = read_until(later)
+    return {p: (start, until[p]) for p, (start, _) in first_ranges(later).items()}
 
 
 def _copies(reading: SinkReading, name: str) -> DataFrame:
@@ -84,10 +97,10 @@ def _copies(reading: SinkReading, name: str) -> DataFrame:
 
 
 def _faults(
-    messages: Messages, name: str, number: int, copies: DataFrame, ranges: Ranges
+    messages: Messages, name: str, number: int, copies: DataFrame, fed: Ranges, ranges: Ranges
 ) -> list[str]:
     """Records that a topic lacks, and messages that no record was forwarded as."""
-    wanted = messages.rows.filter(is_within(ranges)).select(
+    wanted = messages.rows.filter(is_within(overlap(ranges, fed))).select(
         *PLACE, F.col(f"forward_{number}").alias("wanted")
     )
     is_foreign = F.col("kafka_partition").isNull() | F.col("kafka_offset").isNull()

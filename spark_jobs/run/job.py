@@ -34,12 +34,13 @@ from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.broker import greet_kafka, kafka_admin
 from spark_jobs.sources.topics import check_topic
 from spark_jobs.start_checks.declaration_check import check_declaration
-from spark_jobs.start_checks.declaration_shape import record_shape, shape_of
+from spark_jobs.start_checks.declaration_shape import record_shape, recorded_shape, shape_of
 from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_places, check_start
 from spark_jobs.start_checks.sink_ownership import allowed, claimed
-from spark_jobs.state.checkpoint import checkpoint_of
+from spark_jobs.state.added_topics import note_added_topics
+from spark_jobs.state.checkpoint import Checkpoint, checkpoint_of
 from spark_jobs.state.ledger import Document, Ledger
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def run_pipelines(
         for pipeline in pipelines:
             checkpoint = checkpoint_of(settings, pipeline.name)
             record(checkpoint, codes[pipeline.name])
+            _note_new_topics(pipeline, checkpoint, database)
             record_shape(checkpoint, shape_of(pipeline))
             if found[pipeline.name].lost:
                 checkpoint.note_accepted_loss(found[pipeline.name].lost)
@@ -103,6 +105,16 @@ def run_pipelines(
         finally:
             stop_runs(runs, settings.stop_timeout_seconds, say)
             watcher.ended()
+
+
+def _note_new_topics(
+    pipeline: Pipeline, checkpoint: Checkpoint, database: Database[Document]
+) -> None:
+    """Note which topics the declaration of the last job had not: they get new records alone."""
+    before, last = recorded_shape(checkpoint), Ledger(database, pipeline.name).last()
+    if before and last:
+        added = [each.name for each in pipeline.topics if each.name not in before["topics"]]
+        note_added_topics(database, pipeline.name, added, last.batch_id + 1)
 
 
 def _outages(

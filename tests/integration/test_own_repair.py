@@ -124,6 +124,11 @@ def test_first_topic_gets_what_is_stored_from_now_on(make_world: MakeWorld) -> N
 
     assert world.totals() == Counts(read=2, stored=2, alerts=2)
     assert forwarded(world) == {1}
+    assert faults_of(world) == []
+    world.send(order("LATER", amount="20000"), partition=0)
+    world.process()
+    assert forwarded(world) == {1, 2}
+    assert faults_of(world) == []
 
 
 @both

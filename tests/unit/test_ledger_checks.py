@@ -40,6 +40,17 @@ def test_entries_of_a_replay_without_a_topic_id_are_none_before_those_of_a_job()
     ]
 
 
+def test_batches_from_before_the_first_topic_may_lack_topics_and_no_later_one() -> None:
+    fed = (*SINKS, "topics")
+    added = replace(ORIGIN, sinks=frozenset(fed), topics_from=2)
+    before = [entry(0), entry(1)]
+
+    assert origin_faults([*before, entry(2, sinks=fed)], added) == []
+    assert origin_faults([*before, entry(2, sinks=fed), entry(3)], added) == [
+        "ledger: batch 3: `sinks` lacks topics"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
