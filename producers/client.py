@@ -83,7 +83,7 @@ def new_producer(options: Mapping[str, Any], wait_seconds: float) -> Producer:
 def topic_identity(settings: Settings, topic: str) -> str:
     """What differs for a topic that was deleted and created again, or is on another cluster.
 
-    Its id, or the address of brokers that have no topic ids.
+    Its id; of brokers that have no topic ids the cluster's; empty if that is not known either.
 
     Raises:
         DeliveryError: the broker did not say.
@@ -93,12 +93,15 @@ def topic_identity(settings: Settings, topic: str) -> str:
     try:
         asked = admin.describe_topics(TopicCollection([topic]), request_timeout=seconds)
         identity = str(asked[topic].result().topic_id)
+        if identity in NO_TOPIC_IDS:
+            cluster = admin.describe_cluster(request_timeout=seconds).result().cluster_id
+            identity = f"cluster {cluster}" if cluster else ""
     except KafkaException as error:
         raise DeliveryError(
             f"Kafka at `{settings.kafka_bootstrap_servers}` did not describe `{topic}`:"
             f" {error.args[0].str()}. Nothing was sent; send again, or correct this user's rights."
         ) from error
-    return settings.kafka_bootstrap_servers if identity in NO_TOPIC_IDS else identity
+    return identity
 
 
 def refusal(error: KafkaError) -> str | None:

@@ -165,7 +165,7 @@ def deliver(
     stop = ProducerStop()
     stop.on_signals()
     say(note)
-    counts, next_number, left_out, code = SendCounts(), start, 0, 0
+    counts, next_number, code = SendCounts(), start, 0
     with seen_at_work(settings.millrace_home, f"producer-{topic}"):
         try:
             delivery = Delivery(
@@ -182,14 +182,13 @@ def deliver(
             finally:
                 delivery.abandon()
                 next_number = start - 1 + delivery.next_number
-                left_out = delivery.left_out
         except MillraceError as error:
             complain(error)
             code = 1
         for line in closing():
             say(line)
         if counts.sent and (code or stop) and not 0 < total < next_number:
-            _say_how_to_continue(counts, next_number - start - left_out, resume(next_number))
+            _say_how_to_continue(counts, next_number - start, resume(next_number))
         say(str(counts))
     return (code or stop.exit_code) if counts.complete else 1
 

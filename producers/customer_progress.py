@@ -30,7 +30,7 @@ class Place:
     """Where a file continues: everything before is on the topic, or was reported as skipped.
 
     `position` is in bytes of the text; 0 is before the header. `topic_identity` is another one for
-    a topic that was deleted and created again; a start without it continues nothing.
+    a topic that was deleted and created again; empty if it is not known.
     """
 
     source: str
@@ -51,6 +51,7 @@ class ProgressFile:
         self._start = Place(source.name, topic, source.version, topic_identity)
         name = sha256(f"{source.name}\n{topic}".encode()).hexdigest()[:16]
         self.path = home / "producers" / f"customers-{name}.json"
+        self.is_of_another_topic = False
 
     def read(self, *, from_start: bool) -> Place:
         """Where to begin; at the start for a topic that has none of the rows sent before.
@@ -68,7 +69,9 @@ class ProgressFile:
                 f" {type(error).__name__}. `{remedies.again('--from-start')}` sends the whole file"
                 " again."
             ) from error
-        if place.topic_identity != self._start.topic_identity:
+        known = {place.topic_identity, self._start.topic_identity} - {""}
+        self.is_of_another_topic = len(known) > 1
+        if self.is_of_another_topic:
             return self._start
         if place.version != self._start.version:
             raise SourceError(
@@ -76,7 +79,7 @@ class ProgressFile:
                 f" line {place.line - 1}. `{remedies.again('--from-start')}` sends the whole file,"
                 " as it is now (an id that comes twice counts once); or restore the file."
             )
-        return place
+        return replace(place, topic_identity="".join(known))
 
     def write(self, place: Place) -> None:
         """Replace the record atomically."""

@@ -105,6 +105,8 @@ class _Rest:
             again = remedies.again("--from-start", settings)
             say(f"was sent before, all {start.delivered} rows; `{again}` sends it again")
             return
+        if progress.is_of_another_topic:
+            say(f"`{topic}` is another one than before, so the whole file is sent")
         if start.position:
             say(f"continues at line {start.line} ({start.delivered} rows sent before)")
         self._file = CustomerFile(self._source, progress, start)

@@ -100,11 +100,6 @@ class Delivery:
         """Number of the first message yet to be confirmed, one after the last if there is none."""
         return self._reports.next_number
 
-    @property
-    def left_out(self) -> int:
-        """How many messages were too large for the topic."""
-        return self._reports.left_out
-
     def connect(self) -> None:
         """Wait for the broker and check that the topic exists.
 
@@ -267,12 +262,12 @@ class Delivery:
         if self._reports.too_large:
             number, size = self._reports.too_large
             record = self._place(number) if self._place else None
-            skip = f"; or leave it out with `--from-record {record + 1}`" if record else ""
+            skip = f"; `--from-record {record + 1}` leaves it out" if record else ""
             return DeliveryError(
-                f"{f'Record {record}' if record else 'A record'} has {size} bytes, and"
-                f" `{self._topic}` at `{self._servers}` takes no message so large, also after"
-                " compression. Make it smaller, or raise `max.message.bytes` of the topic, and send"
-                f" it again{skip}."
+                f"{f'Record {record}' if record else 'A record'}, of {size} bytes, was refused as"
+                f" too large: the limit of `{self._topic}` at `{self._servers}`,"
+                " `max.message.bytes`, is that of the records that are sent together, compressed."
+                f" Raise it, or make the record smaller, and send it again{skip}."
             )
         why = failure.str() if failure else "no confirmation came"
         return DeliveryError(

@@ -19,7 +19,7 @@ BLOCK: Final = 100
 IN_DOUBT: Final = frozenset(
     (KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
 )
-# Refusals of a message that no later attempt delivers.
+# The broker's limit is that of a batch, and all its messages are refused.
 TOO_LARGE: Final = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE))
 
 
@@ -39,9 +39,8 @@ class Reports:
         """
         self.counts = counts
         self.failure: KafkaError | None = None
-        # Number and bytes of the first message that is too large, and how many are.
+        # Number and bytes of the first message that was refused as too large.
         self.too_large: tuple[int, int] | None = None
-        self.left_out = 0
         self._topic, self._block, self._confirmed = topic, block, confirmed
         # First number and confirmed messages of each block that is not complete.
         self._open = deque[list[int]]()
@@ -51,10 +50,7 @@ class Reports:
 
     @property
     def next_number(self) -> int:
-        """Number of the first message, or of the first block, that is yet to be confirmed.
-
-        A message that is too large will never be.
-        """
+        """Number of the first message, or of the first block, that is yet to be confirmed."""
         if not self._open:
             return self.counts.sent + 1
         first, confirmed = self._open[0]
@@ -125,16 +121,10 @@ class Reports:
         block[1] += 1
         if self._confirmed is not None:
             self._confirmed(block[0])
-        self._close_blocks()
+        while self._open and self._open[0][1] == self._block:
+            self._open.popleft()
 
     def _fail(self, block: list[int], error: KafkaError | None, size: int) -> None:
         self.failure = self.failure or error
         if error is not None and error.code() in TOO_LARGE:
             self.too_large = self.too_large or (block[0], size)
-            self.left_out += 1
-            block[1] += 1
-            self._close_blocks()
-
-    def _close_blocks(self) -> None:
-        while self._open and self._open[0][1] == self._block:
-            self._open.popleft()

@@ -180,7 +180,7 @@ def test_rate_topic_and_size_are_kept_and_said(
     assert len(on_topic(settings, topic)) == COUNT
 
 
-def test_record_that_is_too_large_is_named_and_the_printed_command_goes_on_after_it(
+def test_record_that_is_too_large_is_named_and_nothing_is_left_out_unasked(
     settings: Settings, make_topic: Callable[[], str], tmp_path: Path
 ) -> None:
     topic, file = make_topic(), tmp_path / "orders.jsonl"
@@ -196,10 +196,10 @@ def test_record_that_is_too_large_is_named_and_the_printed_command_goes_on_after
 
     assert run.returncode == 1
     size = len(records[3])
-    assert f"Record 4 has {size} bytes, and `{topic}` at " in errors
-    assert "leave it out with `--from-record 5`" in errors
+    assert f"Record 4, of {size} bytes, was refused as too large: " in errors
+    assert "`--from-record 5` leaves it out" in errors
     assert counts(output) == (4, 3, 1)
     (line,) = [line for line in errors.splitlines() if "producers.sent" in line]
-    assert shlex.split(line)[-2:] == ["--from-record", "5"]
+    assert shlex.split(line)[-2:] == ["--from-record", "4"]
     assert counts(output_of([*send, "--from-record", "5"])) == (1, 1, 0)
     assert {m.key for m in on_topic(settings, topic)} == {b"A-0", b"A-1", b"A-2", b"A-4"}

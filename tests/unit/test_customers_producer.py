@@ -119,20 +119,25 @@ def test_topic_that_was_deleted_and_created_again_gets_all_rows(
     again.close()
 
 
-def test_progress_that_names_no_topic_is_not_continued(path: Path, tmp_path: Path) -> None:
+def test_progress_that_names_no_topic_is_continued_and_then_names_it(
+    path: Path, tmp_path: Path
+) -> None:
     file = opened(path, tmp_path)
     list(file.messages(1))
     file.confirmed(1)
     file.close()
     (note,) = (tmp_path / "producers").glob("customers-*.json")
     place = json.loads(note.read_text())
-    del place["topic_identity"]
+    known = place.pop("topic_identity")
     note.write_text(json.dumps(place))
 
     again = opened(path, tmp_path)
-
-    assert len(list(again.messages(0))) == 4
+    for number, _ in enumerate(again.messages(0), 1):
+        again.confirmed(number)
     again.close()
+
+    place = json.loads(note.read_text())
+    assert (place["delivered"], place["topic_identity"]) == (4, known)
 
 
 def test_count_limits_the_rows_and_the_next_start_continues(path: Path, tmp_path: Path) -> None:
