@@ -181,9 +181,9 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
     """
     if PathFinder.find_spec("pip") is None:
         raise StackError(
-            f"`{requirement}` cannot be installed: this Python has no pip, as in the image of"
-            " Millrace. Give the command on a machine with the project's folder, or use the shell"
-            " in the store's own container."
+            f"`{requirement}` cannot be installed: this Python has no pip. `python -m ensurepip`"
+            " adds it; in Millrace's image, which has none, use the shell in the store's own"
+            " container."
         )
     command = [str(python or sys.executable), "-m", "pip", "install", "--quiet", requirement]
     command += ["--disable-pip-version-check", "--no-input"]

@@ -4,7 +4,8 @@ The common forms mean the same in both languages: `{2,5}`, `\{`, `}`, `\[` and `
 
 Java calls itself once more for each repetition of a group, and a text too long for its stack ends
 the whole process, which meets the same message at its next start. What never goes back, such as
-`(?:a|b)*+`, or repeats one sign or class, such as `[a-z]*`, is a loop.
+`(?:a|b)*+`, repeats one sign or class, such as `[a-z]*`, or a group that fits in one way, such as
+`(?:[0-9]{3})*`, is a loop.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ _INSIDE: Final = _ANYWHERE | {
 }
 # A group's greatest number of repetitions: without end, or a count; none if it never goes back.
 _REPEATS: Final = r"(?:([*+]|\{[0-9]+,\})|\{(?:[0-9]+,)?([0-9]+)\})(?!\+)"
+# What makes a group fit in several ways.
+_VARIES: Final = re.compile(r"[|*+?]|\{[0-9]*,")
 # Groups entered within each other: Java's default stack, 1 MiB, holds more than 1,100.
 MOST_ENTERED: Final = 500
 
@@ -73,18 +76,26 @@ def safe_length(pattern: str, max_length: int | None) -> int | None:
     """Return the `maxLength` that Java's stack needs with a pattern; None if it needs no other."""
     blanks = r"\s*" if re.search(r"\(\?[a-z]*x", pattern) else ""
     repeats = re.compile(blanks + _REPEATS)
-    # Of each open group: levels of groups in it, and how many are entered within each other.
-    around = [(0, 0.0)]
+    # Of each open group: levels of groups in it that fit in several ways, how many of these are
+    # entered within each other, and whether it is one itself.
+    around, before = [(0, 0.0, False)], ""
     for sign in _SIGN.finditer(pattern):
+        levels, entered, _ = around[-1]
         if sign[0] == "(":
-            around.append((0, 0.0))
+            around.append((0, 0.0, False))
         elif sign[0] == ")" and len(around) > 1:
-            levels, entered = around.pop()
+            levels, entered, varies = around.pop()
             found = repeats.match(pattern, sign.end())
             times = float(found[2] or inf) if found else 1
-            outer_levels, outer_entered = around[-1]
-            around[-1] = max(outer_levels, levels + 1), outer_entered + times * (entered + 1)
-    levels, entered = around[0]
+            outer_levels, outer_entered, outer_varies = around[-1]
+            if varies:
+                levels, entered = levels + 1, times * (entered + 1)
+            both = max(outer_levels, levels), outer_entered + entered
+            around[-1] = (*both, outer_varies or varies)
+        elif before != "(" and _VARIES.match(pattern, sign.start()):
+            around[-1] = (levels, entered, True)
+        before = sign[0]
+    levels, entered, _ = around[0]
     if entered <= MOST_ENTERED or (max_length or inf) * levels <= MOST_ENTERED:
         return None
     return MOST_ENTERED // levels

@@ -19,7 +19,7 @@ from schemas.keywords import (
     read_items,
 )
 from schemas.moments import exists
-from schemas.patterns import java_faults, safe_length
+from schemas.patterns import java_faults
 from schemas.types import (
     EPOCH_END,
     EPOCH_UNITS,
@@ -84,11 +84,6 @@ def _role_faults(field: Keywords, kind: Kind, required: bool, is_array: bool) ->
         yield "a field that is never sent can be neither required nor stored"
     if field.x_id and (is_array or kind in ("number", "boolean", "decimal")):
         yield "`x-id` needs a string, an integer, a timestamp, a date or a uuid"
-    if field.x_id and field.x_epoch == "microseconds":
-        yield (
-            "`x-id` cannot be an instant in microseconds, as instants are compared by the"
-            " millisecond; leave `x-epoch` out, so that the id is an integer"
-        )
     if field.x_id and field.x_sensitivity == "hashed":
         yield "`x-id` cannot be `hashed`: ids are stored in the ledger as they are"
     if field.x_id and (field.max_length or 0) > LONGEST_ID:
@@ -123,7 +118,7 @@ def value_faults(field: Keywords, kind: Kind) -> Iterator[str]:
         yield "`x-scale` is greater than `x-precision`"
     if field.x_coerce and not (types & {"integer", "number", "boolean"} and "string" not in types):
         yield "`x-coerce` is only for a number or boolean that may come as text"
-    yield from _pattern_faults(field)
+    yield from _pattern_faults(field.pattern)
     if "string" not in types and field.x_trim:
         yield "`x-trim` is only for strings"
     lengths = (field.pattern, field.min_length, field.max_length)
@@ -135,8 +130,7 @@ def value_faults(field: Keywords, kind: Kind) -> Iterator[str]:
     yield from _enum_faults(field, kind)
 
 
-def _pattern_faults(field: Keywords) -> Iterator[str]:
-    pattern = field.pattern
+def _pattern_faults(pattern: str | None) -> Iterator[str]:
     if pattern is None:
         return
     if not (pattern.startswith("^") and re.search(r"(?<!\\)(?:\\\\)*\$\Z", pattern)):
@@ -149,13 +143,6 @@ def _pattern_faults(field: Keywords) -> Iterator[str]:
     except (re.error, FutureWarning, RecursionError, OverflowError) as error:
         yield f"`pattern` is not a regular expression: {error}"
     yield from (f"`pattern` has {fault}" for fault in java_faults(pattern))
-    implied = LONGEST_ID if field.x_id else None
-    safe = safe_length(pattern, implied if field.max_length is None else field.max_length)
-    if safe is not None:
-        yield (
-            "`pattern` repeats a group, for which a long text needs more stack than Java has; set"
-            f" `maxLength` to at most {safe}, or repeat without going back: `(…)*+`"
-        )
 
 
 def _bound_faults(field: Keywords, kind: Kind) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from errors import MillraceError
+from operations.check.contract_checks import contract_faults
 from operations.check.cql_checks import cql_faults
 from operations.check.declaration_checks import declaration_faults
 from operations.check.expression_checks import expression_faults
@@ -97,6 +98,7 @@ def folder_faults(
     """Yield what can be found without Spark, file by file."""
     found = [
         *folder.faults,
+        *contract_faults(folder),
         *declaration_faults(folder),
         *cql_faults(folder),
         *table_faults(folder),

@@ -35,10 +35,14 @@ CHECKPOINT_MANAGERS: Final = {
     "s3a": "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager",
     "hdfs": "org.apache.spark.sql.execution.streaming.FileContextBasedCheckpointFileManager",
 }
-# Without keys: those places in which all clients of AWS look, of which Hadoop's own list lacks the
-# user's own file and the role of a pod.
+# Without keys: those of Hadoop's own configuration, then those places in which all clients of AWS
+# look, of which Hadoop's own list lacks the user's own file and the role of a pod.
 CREDENTIALS: Final = "fs.s3a.aws.credentials.provider"
-USUAL_CREDENTIALS: Final = "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
+USUAL_CREDENTIALS: Final = (
+    "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"
+    ",org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+    ",com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
+)
 # Hadoop gives files their permissions itself, whatever the process's umask.
 PRIVATE_FILES: Final = {"spark.hadoop.fs.permissions.umask-mode": "077"}
 

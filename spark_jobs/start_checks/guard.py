@@ -223,7 +223,10 @@ class StartCheck:
 
     def _replay(self) -> str:
         command = remedies.replay(self.pipeline.topic(self.settings), LEDGER_SINK, self.settings)
-        return f"`{command}` rebuilds ledger and aggregates from checkpoint and topic"
+        return (
+            f"`{command}` rebuilds ledger and aggregates from checkpoint and topic, if the broker"
+            " still has the messages of DEDUPLICATION_DAYS before"
+        )
 
     def _stored(self) -> str:
         return f"{self.ledger.totals().stored} stored records"

@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from schemas.contract import WHITE_SPACE, FieldContract
+from schemas.patterns import safe_length
 from spark_jobs.transforms.outcomes import INVALID_TIMESTAMP, UNPARSEABLE, has_invalid_timestamp
 
 # The most that a character takes in UTF-8.
@@ -53,10 +54,12 @@ def ruled_text(field: FieldContract, text: Column) -> Column:
     A text that is too long never meets the pattern, for which Java's stack might not suffice; of an
     `AND`, Spark may compute both sides.
     """
+    safe = safe_length(field.pattern, field.max_length) if field.pattern else None
+    most = field.max_length if safe is None else safe
     filled = (text if field.trim else trimmed_field(text)) != ""
     ruled = F.when(text.rlike(rf"\A(?:{field.pattern})\z") if field.pattern else filled, text)
-    if field.min_length is not None or field.max_length is not None:
-        return F.when(_has_length(text, field.min_length or 0, field.max_length), ruled)
+    if field.min_length is not None or most is not None:
+        return F.when(_has_length(text, field.min_length or 0, most), ruled)
     return ruled
 
 

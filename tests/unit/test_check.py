@@ -9,7 +9,9 @@ import pytest
 
 from errors import JobError, PipelineError
 from operations.check.check import check
+from operations.check.contract_checks import contract_faults
 from operations.check.fault import Fault
+from operations.check.folder import read_folder
 from settings import PROJECT_ROOT, Settings
 from spark_jobs.registry import load_pipeline
 from tests.support.pipeline_folders import (
@@ -209,6 +211,19 @@ def test_fault_is_one_line_with_pipeline_file_and_place() -> None:
     assert fault.line("orders") == (
         "`orders/contract.schema.json`, `customer.email`: unknown keyword `x-sensitivty`."
     )
+
+
+def test_id_of_microseconds_is_a_fault_of_the_check_alone_as_records_may_be_stored(
+    tmp_path: Path,
+) -> None:
+    at = (CONTRACT, '"type": "string", "pattern": "^[A-Za-z0-9-]{1,40}$"',
+          '"type": "integer", "x-epoch": "microseconds"')  # fmt: skip
+    folder = read_folder(orders(tmp_path, at))
+
+    assert folder.faults == []
+    (fault,) = contract_faults(folder)
+    assert (fault.file, fault.where) == (CONTRACT, "order_id")
+    assert "compared by the millisecond" in fault.text
 
 
 def test_faults_on_the_page_are_those_that_are_found(tmp_path: Path) -> None:

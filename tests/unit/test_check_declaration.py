@@ -274,6 +274,10 @@ BROKEN: dict[str, tuple[Edit, list[Expected]]] = {
             )
         ],
     ),
+    "pattern that a long text would break": (
+        (CONTRACT, '"maxLength": 40', '"pattern": "^(?:a|b)+$"'),
+        [(CONTRACT, "items", "set `maxLength` to at most 500, or repeat without going back")],
+    ),
     "unknown column in clear": (
         declaration(DERIVED, f'clear=("nope",), {DERIVED}'),
         [(DECLARATION, "clear", "there is no column `nope`")],

@@ -216,12 +216,6 @@ def test_a_format_has_the_form_that_the_built_in_contracts_use() -> None:
         ("properties/customer/properties/address/properties/city/x-id", True, "`x-id` needs a req"),
         ("properties/amount/maximum", 0, "`minimum` is greater than `maximum`"),
         ("properties/amount/x-id", True, "`x-id` needs a string, an integer"),
-        (
-            "properties/order_id",
-            PUBLIC
-            | {"type": "integer", "x-epoch": "microseconds", "x-id": True, "x-column": "order_id"},
-            "`x-id` cannot be an instant in microseconds",
-        ),
         ("properties/currency/enum", ["EUR", "eur"], "differ only in case"),
         ("properties/currency/enum", ["EUR", 1], "`enum` has a value that is not of type string"),
         ("properties/currency/enum", [], "`currency`: `enum`: "),

@@ -120,6 +120,8 @@ def test_batch_is_compacted_in_the_sets_that_its_note_names_or_in_all_if_it_name
     assert [notes.covers(path, QUERY, 2) for path in (SET, LAST, "another")] == [True, True, False]
     assert not notes.covers(SET, QUERY, 4)
     assert notes.last(QUERY) == 3
+    # What jobs of earlier versions read.
+    assert json.loads(system.read(notes_path("tickets")) or b"")["batches"] == {QUERY: [[1, 3]]}
     system.write(notes_path("tickets"), json.dumps({"batches": {QUERY: [[1, 3]]}}).encode())
 
     notes = CompactionNotes.load(system, "tickets")

@@ -61,7 +61,13 @@ class CompactionNotes:
 
     def save(self, system: FileSystem) -> None:
         """Replace the stored notes by these."""
-        system.write(notes_path(self.pipeline), json.dumps({"sets": self.sets}).encode())
+        # A job of an earlier version reads `batches`, and passes over what any set has.
+        batches: dict[str, Ranges] = {}
+        for each in self.sets.values():
+            for query_id, ranges in each.items():
+                batches[query_id] = sorted({*batches.get(query_id, []), *ranges})
+        notes = {"sets": self.sets, "batches": batches}
+        system.write(notes_path(self.pipeline), json.dumps(notes).encode())
 
 
 def notes_path(pipeline: str) -> str:
