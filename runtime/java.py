@@ -181,7 +181,7 @@ def install_wheel(requirement: str, python: Path | None = None, target: Path | N
     """
     if PathFinder.find_spec("pip") is None:
         raise StackError(
-            f"`{requirement}` cannot be installed: this Python has no pip. `python -m ensurepip`"
+            f"`{requirement}` cannot be installed: this Python has no pip. Its module `ensurepip`"
             " adds it; in Millrace's image, which has none, use the shell in the store's own"
             " container."
         )

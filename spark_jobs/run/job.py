@@ -34,7 +34,12 @@ from spark_jobs.sinks.registry import sinks_of
 from spark_jobs.sources.broker import greet_kafka, kafka_admin
 from spark_jobs.sources.topics import check_topic
 from spark_jobs.start_checks.declaration_check import check_declaration
-from spark_jobs.start_checks.declaration_shape import record_shape, recorded_shape, shape_of
+from spark_jobs.start_checks.declaration_shape import (
+    new_topics,
+    record_shape,
+    recorded_shape,
+    shape_of,
+)
 from spark_jobs.start_checks.findings import refuse
 from spark_jobs.start_checks.fingerprint import Fingerprint, fingerprint, record
 from spark_jobs.start_checks.guard import Diagnosis, check_code, check_places, check_start
@@ -113,7 +118,7 @@ def _note_new_topics(
     """Note which topics the declaration of the last job had not: they get new records alone."""
     before, last = recorded_shape(checkpoint), Ledger(database, pipeline.name).last()
     if before and last:
-        added = [each.name for each in pipeline.topics if each.name not in before["topics"]]
+        added = new_topics(before, shape_of(pipeline))
         note_added_topics(database, pipeline.name, added, last.batch_id + 1)
 
 

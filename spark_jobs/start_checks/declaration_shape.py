@@ -124,6 +124,11 @@ def _measure(measure: Measure) -> str:
     return f"{measure.kind}({measure.column or ''}){where}"
 
 
+def new_topics(before: Shape, after: Shape) -> list[str]:
+    """The topics that only the later shape has."""
+    return sorted(after["topics"].keys() - before["topics"].keys())
+
+
 def recorded_shape(checkpoint: Checkpoint) -> Shape | None:
     """The shape that the last job stored with its checkpoint; None if none can be read.
 
