@@ -30,7 +30,7 @@ from runtime.java import find_java
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.registry import pipelines_of
-from spark_jobs.run.command import start_logging
+from spark_jobs.run.command import are_few, start_logging
 from spark_jobs.run.job import RunOptions, check_pipelines, run_pipelines
 from spark_jobs.run.locks import NoteUi, locked, refuse_running
 from spark_jobs.run.metrics import served_metrics
@@ -75,9 +75,7 @@ class Amounts:
         """Whether starting takes longer than processing."""
         if self.file:
             return Path(self.file).stat().st_size <= BRIEF_RECORDS * USUAL_BYTES
-        counts = [self.of(each, settings) for each in pipelines]
-        known = [count for count in counts if count is not None]
-        return len(known) == len(counts) and sum(known) <= BRIEF_RECORDS
+        return are_few([self.of(each, settings) for each in pipelines])
 
 
 def run(settings: Settings, amounts: Amounts, accepted: Accepted = NOTHING) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -23,7 +23,6 @@ from spark_jobs.session.class_archive import keep_archive
 from spark_jobs.session.session import BRIEF_RECORDS, build_session
 from spark_jobs.session.stopping import StopRequest, stop_spark, under_spark_submit
 from spark_jobs.sinks.driver_errors import explained
-from spark_jobs.start_checks.guard import Diagnosis
 from spark_jobs.state.acceptance import accepted
 from spark_jobs.state.fault_points import check_fault
 
@@ -133,7 +132,7 @@ def _run(
         if stop:
             return stop.exit_code
         ends = options.available_now
-        is_brief = ends and _is_little(diagnoses.values())
+        is_brief = ends and are_few([each.unread for each in diagnoses.values()])
         # A job that ends by itself may take longer to do so. One without a message loads too few
         # classes for an archive that others read.
         may_archive = ends and any(each.unread != 0 for each in diagnoses.values())
@@ -154,11 +153,10 @@ def _run(
     return stop.exit_code
 
 
-def _is_little(diagnoses: Iterable[Diagnosis]) -> bool:
-    """Whether the unread messages are too few for optimised compilation to pay."""
-    waiting = [each.unread for each in diagnoses]
-    known = [number for number in waiting if number is not None]
-    return len(known) == len(waiting) and sum(known) <= BRIEF_RECORDS
+def are_few(counts: Sequence[int | None]) -> bool:
+    """Whether all numbers are known, and too few for optimised compilation to pay."""
+    known = [count for count in counts if count is not None]
+    return len(known) == len(counts) and sum(known) <= BRIEF_RECORDS
 
 
 def _say(text: str) -> None:

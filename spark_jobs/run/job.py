@@ -35,6 +35,7 @@ from spark_jobs.sources.broker import greet_kafka, kafka_admin
 from spark_jobs.sources.topics import check_topic
 from spark_jobs.start_checks.declaration_check import check_declaration
 from spark_jobs.start_checks.declaration_shape import (
+    Shape,
     new_topics,
     record_shape,
     recorded_shape,
@@ -86,8 +87,9 @@ def run_pipelines(
         for pipeline in pipelines:
             checkpoint = checkpoint_of(settings, pipeline.name)
             record(checkpoint, codes[pipeline.name])
-            _note_new_topics(pipeline, checkpoint, database)
-            record_shape(checkpoint, shape_of(pipeline))
+            shape = shape_of(pipeline)
+            _note_new_topics(pipeline, shape, checkpoint, database)
+            record_shape(checkpoint, shape)
             if found[pipeline.name].lost:
                 checkpoint.note_accepted_loss(found[pipeline.name].lost)
             run = PipelineRun(pipeline, settings, spark, database, options)
@@ -113,12 +115,12 @@ def run_pipelines(
 
 
 def _note_new_topics(
-    pipeline: Pipeline, checkpoint: Checkpoint, database: Database[Document]
+    pipeline: Pipeline, shape: Shape, checkpoint: Checkpoint, database: Database[Document]
 ) -> None:
     """Note which topics the declaration of the last job had not: they get new records alone."""
     before, last = recorded_shape(checkpoint), Ledger(database, pipeline.name).last()
     if before and last:
-        added = new_topics(before, shape_of(pipeline))
+        added = new_topics(before, shape)
         note_added_topics(database, pipeline.name, added, last.batch_id + 1)
 
 

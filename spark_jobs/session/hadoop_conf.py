@@ -77,9 +77,10 @@ def _files_on_s3(settings: Settings) -> bool:
 def _access_to_s3(settings: Settings) -> dict[str, str]:
     names = ("access.key", "secret.key", "session.token", "endpoint.region")
     conf = s3_access(settings, *(f"spark.hadoop.fs.s3a.{name}" for name in names))
-    site = site_options(settings.hadoop_conf_dir, "core-site.xml")
-    if not settings.aws_access_key_id and CREDENTIALS not in site:
-        conf[f"spark.hadoop.{CREDENTIALS}"] = USUAL_CREDENTIALS
+    if not settings.aws_access_key_id:
+        site = site_options(settings.hadoop_conf_dir, "core-site.xml")
+        if CREDENTIALS not in site:
+            conf[f"spark.hadoop.{CREDENTIALS}"] = USUAL_CREDENTIALS
     if settings.s3_endpoint_url:
         conf["spark.hadoop.fs.s3a.endpoint"] = settings.s3_endpoint_url
         conf["spark.hadoop.fs.s3a.path.style.access"] = "true"

@@ -20,10 +20,9 @@ from runtime.config.sink_modules import TOPICS_MODULE
 from settings import Settings
 from spark_jobs.pipeline import Pipeline
 from spark_jobs.start_checks.findings import finding
+from spark_jobs.state.added_topics import COLLECTION
 from spark_jobs.state.ledger import Document
 from spark_jobs.state.store_errors import sink_error
-
-COLLECTION = "feeds"
 
 
 def claimed(
